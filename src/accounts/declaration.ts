@@ -1,0 +1,29 @@
+import type { AuthorizedKey } from './authorized-key.ts';
+import type { Finding } from './finding.ts';
+import type { AccountName } from './name.ts';
+import type { Role } from './role.ts';
+
+/** One key file (or BORG_SSHKEYS) that names an account. A file without a valid key is declared too, with no keys. */
+export type DeclaredAccount = {
+  readonly name: AccountName;
+  readonly role: Role;
+  /** Path as an operator sees it: /sshkeys/repos/web01.pub. */
+  readonly file: string;
+  readonly keys: readonly AuthorizedKey[];
+  /** The file is there but could not be read just now: what the account has, it keeps; it gains nothing. */
+  readonly unreadable: boolean;
+  /** Changes whenever the file does: inode, mtime, ctime and size. */
+  readonly version: string;
+};
+
+/** How the reading of one role folder went. What is not 'read' freezes the accounts of that role. */
+export type FolderState = 'read' | 'missing' | 'unreadable';
+
+/** Everything the operator declared, as read in one go. */
+export type Declaration = {
+  readonly folders: Readonly<Record<Role, FolderState>>;
+  /** In no particular order; several may have one name, which is a conflict that the core finds. */
+  readonly accounts: readonly DeclaredAccount[];
+  /** What was wrong with lines, files and names. */
+  readonly findings: readonly Finding[];
+};

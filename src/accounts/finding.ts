@@ -1,0 +1,61 @@
+/** The closed set of things that can be wrong with what an operator declared or with what is on disk. README lists each with its cure. */
+export type FindingCode =
+  // one line of a key file
+  | 'malformed-key'
+  | 'weak-key'
+  | 'dsa-key'
+  | 'certificate'
+  | 'private-key'
+  | 'forbidden-option'
+  | 'malformed-option'
+  | 'expired-key'
+  | 'duplicate-key'
+  | 'unknown-directive'
+  // one file or its name
+  | 'bad-name'
+  | 'reserved-name'
+  | 'no-valid-key'
+  | 'file-unreadable'
+  | 'file-too-large'
+  | 'not-a-file'
+  | 'link-leaves-tree'
+  // several files
+  | 'conflicting-roles'
+  | 'conflicting-names'
+  | 'append-only-key-is-admin'
+  // a folder of the tree, or one of /repos
+  | 'folder-unreadable'
+  | 'folder-missing'
+  | 'unexpected-entry'
+  | 'repository-not-a-folder'
+  | 'repository-unreadable'
+  | 'no-free-uid';
+
+/** One thing that is wrong: a value, never thrown. Every text in it is printable already. */
+export type Finding = {
+  readonly severity: 'error' | 'warning';
+  readonly code: FindingCode;
+  /** Path as an operator sees it, for example /sshkeys/repos/web01; BORG_SSHKEYS for keys from the environment. */
+  readonly file: string;
+  /** 1-based line, or null where the finding is about the whole file. */
+  readonly line: number | null;
+  /** What was found. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly remedy: string;
+};
+
+const CONFLICTS: ReadonlySet<FindingCode> = new Set(['conflicting-roles', 'conflicting-names']);
+
+/** Conflicts are findings in which two declarations contradict each other, so that neither can be trusted. */
+export const isConflict = (finding: Finding): boolean => CONFLICTS.has(finding.code);
+
+/** A total order by place and kind, so that two passes over the same tree report the same list. */
+export const compareFindings = (a: Finding, b: Finding): number =>
+  compareText(a.file, b.file) ||
+  (a.line ?? 0) - (b.line ?? 0) ||
+  compareText(a.code, b.code) ||
+  compareText(a.message, b.message);
+
+/** Orders by code unit: the same on every machine, whatever its locale. */
+export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

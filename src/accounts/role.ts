@@ -1,0 +1,29 @@
+/** What a login may do: its own repository; the same, append-only; every repository. */
+export type Role = 'repo' | 'append-only' | 'admin';
+
+export type RoleGroup = { readonly name: string; readonly gid: number };
+
+/**
+ * The Unix group that sshd's Match blocks look for. The numbers are fixed so that a file system keeps its meaning from one
+ * container to the next; the start is refused where the machine has given one to somebody else.
+ */
+export const ROLE_GROUPS: Readonly<Record<Role, RoleGroup>> = {
+  repo: { name: 'borg-repo', gid: 770 },
+  'append-only': { name: 'borg-appendonly', gid: 771 },
+  admin: { name: 'borg-admin', gid: 772 },
+};
+
+/** The folder below /sshkeys in which an operator declares the role. */
+export const ROLE_FOLDERS: Readonly<Record<Role, string>> = {
+  repo: 'repos',
+  'append-only': 'repos-appendonly',
+  admin: 'admins',
+};
+
+export const ROLES: readonly Role[] = ['repo', 'append-only', 'admin'];
+
+/** The narrower of two roles: append-only is a part of what repo may do, and repo a part of what admin may do. */
+export const narrowerRole = (a: Role, b: Role): Role => {
+  const width: Record<Role, number> = { 'append-only': 0, repo: 1, admin: 2 };
+  return width[a] <= width[b] ? a : b;
+};

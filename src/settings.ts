@@ -1,0 +1,103 @@
+import { z } from 'zod';
+
+const seconds = (fallback: number, min: number, max: number) =>
+  z
+    .string()
+    .default(String(fallback))
+    .pipe(z.string().regex(/^\d+$/, `must be a whole number of seconds from ${min} to ${max}`))
+    .transform(Number)
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
+
+const whole = (fallback: number, min: number, max: number) =>
+  z
+    .string()
+    .default(String(fallback))
+    .pipe(z.string().regex(/^\d+$/, `must be a whole number from ${min} to ${max}`))
+    .transform(Number)
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
+
+const oneOf = <const T extends readonly [string, ...string[]]>(words: T, fallback: T[number]) =>
+  z
+    .string()
+    .default(fallback)
+    .pipe(z.enum(words, `must be one of ${words.join(', ')}`));
+
+const MIN_ID = 500;
+const MAX_ID = 4_294_967_293;
+
+const id = (fallback: number) =>
+  whole(fallback, 0, MAX_ID).refine(
+    (value) => value >= MIN_ID,
+    `must be ${MIN_ID} or more: libnss-extrausers, which holds the accounts, ignores smaller ids`,
+  );
+
+const range = z
+  .string()
+  .default('10000-59999')
+  .transform((text, context) => {
+    const match = /^(\d+)-(\d+)$/.exec(text);
+    const first = Number(match?.[1]);
+    const last = Number(match?.[2]);
+    if (!match || first < MIN_ID || last < first || last > MAX_ID) {
+      context.addIssue({ code: 'custom', message: `must be FIRST-LAST with ${MIN_ID} <= FIRST <= LAST` });
+      return z.NEVER;
+    }
+    return { first, last };
+  });
+
+/** The environment's names and forms. README's table of settings is held to it by a test. */
+const environment = z.object({
+  PUID: id(1000),
+  PGID: id(1000),
+  BORG_SSHKEYS: z.string().default(''),
+  REPO_SERVE_EXTRA_ARGS: z.string().default(''),
+  APPENDONLY_SERVE_EXTRA_ARGS: z.string().default(''),
+  ADMIN_SERVE_EXTRA_ARGS: z.string().default(''),
+  STOP_ON: oneOf(['conflicts', 'errors', 'nothing'], 'conflicts'),
+  WATCH: oneOf(['events', 'polling'], 'events'),
+  RESYNC_SECONDS: seconds(300, 1, 86_400),
+  UID_RANGE: range,
+  SSH_PORT: whole(22, 1, 65_535),
+  SSH_LOG_LEVEL: oneOf(['QUIET', 'FATAL', 'ERROR', 'INFO', 'VERBOSE', 'DEBUG', 'DEBUG1', 'DEBUG2', 'DEBUG3'], 'INFO'),
+  CLIENT_ALIVE_INTERVAL: seconds(10, 0, 86_400),
+  CLIENT_ALIVE_COUNT_MAX: whole(30, 0, 10_000),
+  LOGIN_GRACE_TIME: seconds(30, 1, 3_600),
+  MAX_STARTUPS: whole(2000, 1, 100_000),
+  PER_SOURCE_PENALTIES: oneOf(['unauthenticated', 'default', 'none'], 'unauthenticated'),
+  STOP_GRACE_SECONDS: seconds(20, 0, 86_400),
+  LOG_FORMAT: oneOf(['text', 'json'], 'text'),
+  LOG_LEVEL: oneOf(['debug', 'info', 'warn', 'error'], 'info'),
+});
+
+export type Settings = Readonly<z.infer<typeof environment>>;
+
+/** The names of all settings, for documentation and its test. */
+export const SETTING_NAMES: readonly string[] = Object.keys(environment.shape);
+
+/**
+ * Reads the settings from environment variables. An empty variable counts as unset, as compose files leave them.
+ *
+ * @throws Error whose cause is `{ code: 'bad-settings', problems: string[] }`: every problem, each naming its variable
+ */
+export const readSettings = (env: Readonly<Record<string, string | undefined>>): Settings => {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = environment.safeParse(given);
+  const problems = parsed.success
+    ? crossChecks(parsed.data)
+    : parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
+  if (problems.length > 0 || !parsed.success) {
+    throw new Error('the settings are wrong', { cause: { code: 'bad-settings', problems } });
+  }
+  return parsed.data;
+};
+
+/** An admin's id inside the tenants' range would make a tenant the admin's equal. */
+const crossChecks = (settings: Settings): string[] => {
+  const { first, last } = settings.UID_RANGE;
+  return (['PUID', 'PGID'] as const)
+    .filter((name) => settings[name] >= first && settings[name] <= last)
+    .map(
+      (name) =>
+        `${name}: ${settings[name]} lies in UID_RANGE (${first}-${last}), which belongs to the repositories' accounts; move one of them`,
+    );
+};
