@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ROLE_GROUPS } from './accounts/role.ts';
 
 const seconds = (fallback: number, min: number, max: number) =>
   z
@@ -82,22 +83,32 @@ export const SETTING_NAMES: readonly string[] = Object.keys(environment.shape);
 export const readSettings = (env: Readonly<Record<string, string | undefined>>): Settings => {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environment.safeParse(given);
-  const problems = parsed.success
-    ? crossChecks(parsed.data)
-    : parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
+  const ids = parsed.success ? parsed : idsAlone.safeParse(given);
+  const problems = [
+    ...(parsed.error?.issues ?? []).map((issue) => `${String(issue.path[0])}: ${issue.message}`),
+    ...(ids.success ? crossChecks(ids.data) : []),
+  ];
   if (problems.length > 0 || !parsed.success) {
     throw new Error('the settings are wrong', { cause: { code: 'bad-settings', problems } });
   }
   return parsed.data;
 };
 
-/** An admin's id inside the tenants' range would make a tenant the admin's equal. */
-const crossChecks = (settings: Settings): string[] => {
+/** What is checked together: told also where something else is wrong. */
+const idsAlone = environment.pick({ PUID: true, PGID: true, UID_RANGE: true });
+
+/**
+ * An admin's id inside the tenants' range would make a tenant the admin's equal; an admin whose primary group is a role's
+ * would get that role's block in sshd's configuration.
+ */
+const crossChecks = (settings: z.infer<typeof idsAlone>): string[] => {
   const { first, last } = settings.UID_RANGE;
-  return (['PUID', 'PGID'] as const)
+  const inRange = (['PUID', 'PGID'] as const)
     .filter((name) => settings[name] >= first && settings[name] <= last)
     .map(
       (name) =>
         `${name}: ${settings[name]} lies in UID_RANGE (${first}-${last}), which belongs to the repositories' accounts; move one of them`,
     );
+  const role = Object.values(ROLE_GROUPS).find(({ gid }) => gid === settings.PGID);
+  return role ? [...inRange, `PGID: ${role.gid} is the group ${role.name}, which says what a login may do`] : inRange;
 };

@@ -3,6 +3,9 @@ import type { Finding } from './finding.ts';
 import type { AccountName } from './name.ts';
 import type { Role } from './role.ts';
 
+/** Stands for a file name where the keys of the single-user account come from the environment; it adds to admins/borg without a conflict. */
+export const ENVIRONMENT = 'BORG_SSHKEYS';
+
 /** One key file (or BORG_SSHKEYS) that names an account. A file without a valid key is declared too, with no keys. */
 export type DeclaredAccount = {
   readonly name: AccountName;

@@ -28,7 +28,8 @@ export type FindingCode =
   | 'folder-missing'
   | 'unexpected-entry'
   | 'repository-not-a-folder'
-  | 'repository-unreadable'
+  | 'repository-failed'
+  | 'adoption-interrupted'
   | 'no-free-uid';
 
 /** One thing that is wrong: a value, never thrown. Every text in it is printable already. */

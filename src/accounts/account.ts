@@ -1,0 +1,23 @@
+import type { AuthorizedKey } from './authorized-key.ts';
+import { compareText } from './finding.ts';
+import type { AccountName } from './name.ts';
+import type { Role } from './role.ts';
+
+/** A key as the machine holds it: where the operator wrote it is known only to those who read the tree. */
+export type GrantedKey = Omit<AuthorizedKey, 'file' | 'line'> & Partial<Pick<AuthorizedKey, 'file' | 'line'>>;
+
+/** One login: what the account database and the authorized keys together say of it. */
+export type Account<Key extends GrantedKey = GrantedKey> = {
+  readonly name: AccountName;
+  readonly role: Role;
+  /** A repository account's own; PUID for every admin. */
+  readonly uid: number;
+  readonly keys: readonly Key[];
+};
+
+/** Every account, sorted by name, so that equal states are written as equal bytes. */
+export type State<Key extends GrantedKey = GrantedKey> = ReadonlyMap<AccountName, Account<Key>>;
+
+/** Builds a state: sorted by name, whatever order the accounts come in. */
+export const stateOf = <Key extends GrantedKey>(accounts: Iterable<Account<Key>>): State<Key> =>
+  new Map([...accounts].sort((a, b) => compareText(a.name, b.name)).map((account) => [account.name, account]));

@@ -1,0 +1,128 @@
+import type { State } from './account.ts';
+import type { AuthorizedKey } from './authorized-key.ts';
+import { type Declaration, type DeclaredAccount, ENVIRONMENT } from './declaration.ts';
+import { compareText, type Finding } from './finding.ts';
+import type { AccountName } from './name.ts';
+import { narrowerOptions, sameOptions } from './narrow.ts';
+import { narrowerRole, ROLE_FOLDERS, ROLES, type Role } from './role.ts';
+
+export type MergedAccount = {
+  readonly name: AccountName;
+  readonly role: Role;
+  readonly keys: readonly AuthorizedKey[];
+};
+
+export type Merged = {
+  /** One per name, sorted by name. A conflicting one has the narrower role and every key that any of its files names. */
+  readonly accounts: readonly MergedAccount[];
+  readonly conflicting: ReadonlySet<string>;
+  readonly findings: readonly Finding[];
+};
+
+/**
+ * Brings everything that is declared for one name together. What could not be read counts as declared the way it is
+ * running: it gains nothing and loses nothing.
+ */
+export const mergeDeclarations = (declaration: Declaration, running: State): Merged => {
+  const declared = [
+    ...declaration.accounts.map((account) => keepUnread(account, running)),
+    ...frozen(declaration, running),
+  ];
+  const byName = new Map<AccountName, DeclaredAccount[]>();
+  for (const account of declared) {
+    const others = byName.get(account.name);
+    if (others) others.push(account);
+    else byName.set(account.name, [account]);
+  }
+  const accounts: MergedAccount[] = [];
+  const conflicting = new Set<string>();
+  const findings: Finding[] = [];
+  for (const [name, unsorted] of [...byName].sort(([a], [b]) => compareText(a, b))) {
+    const files = unsorted.sort((a, b) => compareText(a.file, b.file));
+    const conflict = conflictOf(files.filter((account) => account.file !== ENVIRONMENT));
+    if (conflict) {
+      conflicting.add(name);
+      findings.push(...files.map((account) => conflictFinding(account, files, conflict)));
+    }
+    const union = uniteKeys(files, conflict !== null);
+    findings.push(...union.findings);
+    accounts.push({ name, role: files.map(({ role }) => role).reduce(narrowerRole), keys: union.keys });
+  }
+  return { accounts, conflicting, findings };
+};
+
+const keepUnread = (account: DeclaredAccount, running: State): DeclaredAccount => {
+  const runs = running.get(account.name);
+  return account.unreadable && runs?.role === account.role
+    ? { ...account, keys: runningKeys(runs.keys, account.file) }
+    : account;
+};
+
+const frozen = (declaration: Declaration, running: State): DeclaredAccount[] =>
+  [...running.values()]
+    .filter((account) => declaration.folders[account.role] !== 'read')
+    .map((account) => {
+      const file = `/sshkeys/${ROLE_FOLDERS[account.role]}/${account.name}`;
+      return {
+        name: account.name,
+        role: account.role,
+        file,
+        keys: runningKeys(account.keys, file),
+        unreadable: true,
+        version: '',
+      };
+    });
+
+const runningKeys = (keys: readonly Omit<AuthorizedKey, 'file' | 'line'>[], file: string): AuthorizedKey[] =>
+  keys.map((key, index) => ({ ...key, file, line: index + 1 }));
+
+type Conflict = 'conflicting-roles' | 'conflicting-names';
+
+const conflictOf = (files: readonly DeclaredAccount[]): Conflict | null => {
+  if (files.length < 2) return null;
+  return ROLES.filter((role) => files.some((file) => file.role === role)).length > 1
+    ? 'conflicting-roles'
+    : 'conflicting-names';
+};
+
+const conflictFinding = (account: DeclaredAccount, files: readonly DeclaredAccount[], code: Conflict): Finding => ({
+  severity: 'error',
+  code,
+  file: account.file,
+  line: null,
+  message: `${account.name} is also declared in ${files
+    .filter((other) => other !== account)
+    .map(({ file }) => file)
+    .join(' and ')}`,
+  remedy:
+    code === 'conflicting-roles'
+      ? 'an account has one role: remove all of these files but one'
+      : 'put all keys of the account into one of these files',
+});
+
+/** One key counts once. Written twice with different options, the first place decides, except in a conflict: then both have to allow. */
+const uniteKeys = (
+  files: readonly DeclaredAccount[],
+  conflict: boolean,
+): { keys: AuthorizedKey[]; findings: Finding[] } => {
+  const keys = new Map<string, AuthorizedKey | null>();
+  const findings: Finding[] = [];
+  for (const key of files.flatMap((file) => file.keys)) {
+    const first = keys.get(key.blob);
+    if (first === undefined) keys.set(key.blob, key);
+    else if (first && conflict) {
+      const options = narrowerOptions(first.options, key.options);
+      keys.set(key.blob, options && { ...first, options });
+    } else if (first && !sameOptions(first.options, key.options)) findings.push(duplicate(key, first));
+  }
+  return { keys: [...keys.values()].filter((key) => key !== null), findings };
+};
+
+const duplicate = (key: AuthorizedKey, first: AuthorizedKey): Finding => ({
+  severity: 'warning',
+  code: 'duplicate-key',
+  file: key.file,
+  line: key.line,
+  message: `this key (${key.fingerprint}) stands in ${first.file} line ${first.line} with other options; those there count`,
+  remedy: 'keep one of the two lines',
+});

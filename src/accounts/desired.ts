@@ -1,0 +1,156 @@
+import { type Account, type State, stateOf } from './account.ts';
+import type { AuthorizedKey } from './authorized-key.ts';
+import { mergeDeclarations } from './conflict.ts';
+import type { Declaration } from './declaration.ts';
+import { compareFindings, type Finding, isConflict } from './finding.ts';
+import { assignIdentities, type Registry, type UidRange } from './identity.ts';
+import { type AccountName, SINGLE_USER } from './name.ts';
+import { REPOSITORY_MODE, type RepositoryFolder } from './repository-folder.ts';
+import { ROLES, type Role } from './role.ts';
+
+export type StopOn = 'conflicts' | 'errors' | 'nothing';
+
+export type Circumstances = {
+  readonly declaration: Declaration;
+  readonly folders: readonly RepositoryFolder[];
+  readonly registry: Registry;
+  readonly running: State;
+  readonly puid: number;
+  readonly uidRange: UidRange;
+  /** Numeric ids of the machine's own accounts and groups. */
+  readonly takenIds: ReadonlySet<number>;
+  readonly stopOn: StopOn;
+};
+
+/** What has to be done to a repository folder before its account may log in. */
+export type Preparation = {
+  readonly name: AccountName;
+  readonly uid: number;
+  readonly action: 'create' | 'adopt' | 'repair-mode';
+  readonly reason: string;
+};
+
+export type Desired = {
+  readonly accounts: State<AuthorizedKey>;
+  readonly preparations: readonly Preparation[];
+  readonly findings: readonly Finding[];
+  readonly registry: Registry;
+  /** The findings forbid to apply this: only what is in both the running and the desired state may stay. */
+  readonly stopped: boolean;
+};
+
+/**
+ * The state of the machine as a function of what is declared, what is on disk and what is remembered. Pure, sorted, and
+ * equal for equal input in whatever order.
+ */
+export const desire = (given: Circumstances): Desired => {
+  const { declaration, folders, running } = given;
+  const merged = mergeDeclarations(declaration, running);
+  const early = [...declaration.findings, ...merged.findings];
+  const stopped = mustStop(early, given.stopOn);
+
+  // A name that is declared in two ways is closed, unless the pass is stopped: then it takes part in the intersection.
+  const declared = merged.accounts.filter(
+    (account) => account.keys.length > 0 && (stopped || !merged.conflicting.has(account.name)),
+  );
+  const entries = new Map(folders.map((folder) => [folder.name, folder]));
+  const blocked = declared.filter((account) => account.role !== 'admin' && entries.get(account.name)?.kind === 'other');
+  const blockedNames = new Set<string>(blocked.map((account) => account.name));
+  const tenants = declared.filter((account) => account.role !== 'admin' && !blockedNames.has(account.name));
+
+  const identities = assignIdentities(
+    tenants.map(({ name }) => name),
+    folders,
+    given.registry,
+    given.uidRange,
+    given.takenIds,
+  );
+  const accounts: Account<AuthorizedKey>[] = declared.flatMap((account) => {
+    const uid = account.role === 'admin' ? given.puid : identities.uids.get(account.name);
+    return uid === undefined || blockedNames.has(account.name) ? [] : [{ ...account, uid }];
+  });
+
+  const late = [
+    ...blocked.map(({ name }) => notAFolder(name)),
+    ...identities.without.map((name) => noFreeUid(name, given.uidRange)),
+    ...appendOnlyKeysOfAdmins(accounts),
+  ];
+  const findings = [...early, ...late].sort(compareFindings);
+  return {
+    accounts: stateOf(accounts),
+    preparations: accounts.flatMap((account) =>
+      account.role === 'admin' ? [] : prepare(account, entries.get(account.name)),
+    ),
+    findings,
+    registry: {
+      ...identities.registry,
+      roles: ROLES.filter((role) => knownRole(role, accounts, declaration, given.registry)),
+    },
+    stopped: stopped || mustStop(findings, given.stopOn),
+  };
+};
+
+const mustStop = (findings: readonly Finding[], stopOn: StopOn): boolean =>
+  stopOn !== 'nothing' &&
+  findings.some((finding) => isConflict(finding) || (stopOn === 'errors' && finding.severity === 'error'));
+
+/** BORG_SSHKEYS alone says nothing about the folder admins/. What could not be read stays as it was. */
+const knownRole = (role: Role, accounts: readonly Account[], declaration: Declaration, registry: Registry): boolean =>
+  declaration.folders[role] === 'read'
+    ? accounts.some((account) => account.role === role && account.name !== SINGLE_USER)
+    : registry.roles.includes(role);
+
+const prepare = (account: Account, folder: RepositoryFolder | undefined): Preparation[] => {
+  const { name, uid } = account;
+  if (!folder) return [{ name, uid, action: 'create', reason: 'the account has no repository folder yet' }];
+  if (folder.uid !== uid || folder.gid !== uid) {
+    return [
+      {
+        name,
+        uid,
+        action: 'adopt',
+        reason: `the folder belongs to ${folder.uid}:${folder.gid}, not to its account (${uid}:${uid})`,
+      },
+    ];
+  }
+  if (folder.mode === REPOSITORY_MODE) return [];
+  const [found, wanted] = [folder.mode.toString(8), REPOSITORY_MODE.toString(8)];
+  return [{ name, uid, action: 'repair-mode', reason: `the folder has mode ${found}, not ${wanted}` }];
+};
+
+const notAFolder = (name: AccountName): Finding => ({
+  severity: 'error',
+  code: 'repository-not-a-folder',
+  file: `/repos/${name}`,
+  line: null,
+  message: 'this is a link or a file, not a folder; the account is closed',
+  remedy: 'move it away; a repository is a real folder directly in /repos',
+});
+
+const noFreeUid = (name: AccountName, range: UidRange): Finding => ({
+  severity: 'error',
+  code: 'no-free-uid',
+  file: `/repos/${name}`,
+  line: null,
+  message: `no uid is left for this account in UID_RANGE (${range.first}-${range.last})`,
+  remedy: 'widen UID_RANGE, or move repositories that nobody needs out of /repos',
+});
+
+/** An append-only key that is an admin's too protects nothing: whoever steals it deletes as admin. */
+const appendOnlyKeysOfAdmins = (accounts: readonly Account<AuthorizedKey>[]): Finding[] => {
+  const admins = new Map(
+    accounts.filter(({ role }) => role === 'admin').flatMap(({ name, keys }) => keys.map((key) => [key.blob, name])),
+  );
+  return accounts
+    .filter(({ role }) => role === 'append-only')
+    .flatMap(({ keys }) => keys)
+    .filter((key) => admins.has(key.blob))
+    .map((key) => ({
+      severity: 'warning',
+      code: 'append-only-key-is-admin',
+      file: key.file,
+      line: key.line,
+      message: `this key (${key.fingerprint}) is also the admin ${admins.get(key.blob)}'s, who may delete everything`,
+      remedy: 'use a key of its own for the append-only account',
+    }));
+};

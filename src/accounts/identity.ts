@@ -1,0 +1,105 @@
+import { compareText } from './finding.ts';
+import type { AccountName } from './name.ts';
+import type { RepositoryFolder } from './repository-folder.ts';
+import type { Role } from './role.ts';
+
+/** What the server remembers between containers, in /repos/.borgserver/. The owners of the folders are the truth; this only decides where they cannot. */
+export type Registry = {
+  /** The highest uid ever given. A number is not used twice while there are unused ones. */
+  readonly highWater: number;
+  /** The uid of each name, for folders that were copied (two with one owner) or are gone while the key file is not. */
+  readonly uids: Readonly<Record<string, number>>;
+  /** The roles that had accounts in the last pass: a missing role folder is then a missing mount. */
+  readonly roles: readonly Role[];
+};
+
+export type UidRange = { readonly first: number; readonly last: number };
+
+export type Identities = {
+  readonly uids: ReadonlyMap<AccountName, number>;
+  /** Names for which no number is left. */
+  readonly without: readonly AccountName[];
+  readonly registry: Pick<Registry, 'highWater' | 'uids'>;
+};
+
+/**
+ * Gives every repository account its uid. A folder's owner is its account's uid, as long as the number lies in the range, is
+ * not the machine's own and no other folder has the better claim; otherwise the account gets the number remembered for its
+ * name, or a fresh one. Independent of the order of its inputs.
+ *
+ * @param taken uids and gids that the machine's own accounts and groups have
+ */
+export const assignIdentities = (
+  names: readonly AccountName[],
+  folders: readonly RepositoryFolder[],
+  registry: Pick<Registry, 'highWater' | 'uids'>,
+  range: UidRange,
+  taken: ReadonlySet<number>,
+): Identities => {
+  const usable = (uid: number | undefined): uid is number =>
+    uid !== undefined && Number.isInteger(uid) && uid >= range.first && uid <= range.last && !taken.has(uid);
+
+  const remembered = new Map(Object.entries(registry.uids));
+  const uidOf = new Map<string, number>();
+  const ownerOf = new Map<number, string>();
+  const claim = (name: string, uid: number): void => {
+    uidOf.set(name, uid);
+    ownerOf.set(uid, name);
+  };
+
+  // Folders first, with or without an account: an owner that is on disk must never become somebody else's number.
+  // Of two folders with one owner (a copy), the one that had the number before keeps it; else the first by name.
+  const owned = folders.filter((folder) => folder.kind === 'folder' && usable(folder.uid));
+  const byClaim = owned.sort(
+    (a, b) =>
+      Number(remembered.get(b.name) === b.uid) - Number(remembered.get(a.name) === a.uid) ||
+      compareText(a.name, b.name),
+  );
+  for (const folder of byClaim) if (!ownerOf.has(folder.uid)) claim(folder.name, folder.uid);
+
+  const sorted = [...names].sort(compareText);
+  for (const name of sorted) {
+    const uid = remembered.get(name);
+    if (!uidOf.has(name) && usable(uid) && !ownerOf.has(uid)) claim(name, uid);
+  }
+
+  let highWater = Math.max(
+    registry.highWater,
+    range.first - 1,
+    ...lastOf(ownerOf.keys()),
+    ...lastOf([...remembered.values()].filter(usable)),
+  );
+  let gap = range.first;
+  const fresh = (): number | null => {
+    while (highWater < range.last) {
+      highWater += 1;
+      if (usable(highWater) && !ownerOf.has(highWater)) return highWater;
+    }
+    for (; gap <= range.last; gap += 1) if (usable(gap) && !ownerOf.has(gap)) return gap;
+    return null;
+  };
+
+  const without: AccountName[] = [];
+  for (const name of sorted) {
+    if (uidOf.has(name)) continue;
+    const uid = fresh();
+    if (uid === null) without.push(name);
+    else claim(name, uid);
+  }
+
+  return {
+    uids: new Map(sorted.flatMap((name) => pair(name, uidOf.get(name)))),
+    without,
+    registry: { highWater, uids: Object.fromEntries([...uidOf].sort(([a], [b]) => compareText(a, b))) },
+  };
+};
+
+const pair = (name: AccountName, uid: number | undefined): [AccountName, number][] =>
+  uid === undefined ? [] : [[name, uid]];
+
+/** The largest, or nothing. Spreading 60,000 numbers into Math.max would overflow the stack. */
+const lastOf = (numbers: Iterable<number>): number[] => {
+  let last = -Infinity;
+  for (const number of numbers) last = Math.max(last, number);
+  return last === -Infinity ? [] : [last];
+};

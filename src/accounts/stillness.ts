@@ -1,0 +1,65 @@
+import { type Account, type GrantedKey, type State, stateOf } from './account.ts';
+import type { AuthorizedKey } from './authorized-key.ts';
+import type { Declaration } from './declaration.ts';
+import type { AccountName } from './name.ts';
+import { losers } from './narrow.ts';
+
+/** How long the files of an account must be unchanged before a loss counts: `cp`, editors and `>>` truncate before they write. */
+export const STILLNESS_MS = 200;
+/** A file that never comes to rest must not keep its old keys for ever. */
+export const PATIENCE_MS = 2000;
+
+/** Losses that wait, by account: since when it is seen at all, and since when its files look as they do now. Milliseconds of a steady clock. */
+export type Waiting = ReadonlyMap<string, { readonly first: number; readonly since: number; readonly files: string }>;
+
+export type Withheld = {
+  readonly accounts: State;
+  readonly waiting: Waiting;
+  /** Milliseconds until the next loss may count, or null if none waits. */
+  readonly recheckIn: number | null;
+};
+
+/**
+ * Lets an event-driven pass take away only what has been gone for a while. An account whose loss has to wait keeps all that it
+ * has, and already gets the keys that are new; other accounts are not held up by it.
+ */
+export const withholdLosses = (
+  running: State,
+  wanted: State<AuthorizedKey>,
+  declaration: Declaration,
+  before: Waiting,
+  now: number,
+): Withheld => {
+  const versions = new Map<string, string>();
+  for (const account of declaration.accounts) {
+    versions.set(account.name, `${versions.get(account.name) ?? ''}${account.file} ${account.version};`);
+  }
+  const waiting = new Map<string, { first: number; since: number; files: string }>();
+  const accounts = new Map<AccountName, Account>(wanted);
+  const owners = new Map(
+    [...wanted.values()].filter(({ role }) => role !== 'admin').map(({ uid, name }) => [uid, name]),
+  );
+  let recheckIn: number | null = null;
+  for (const name of losers(running, wanted)) {
+    const had = running.get(name as AccountName);
+    // A repository that was renamed takes its uid along: two accounts must not have it, not for a moment.
+    if (!had || (owners.get(had.uid) ?? name) !== name) continue;
+    const files = versions.get(name) ?? '';
+    const earlier = before.get(name);
+    const first = earlier?.first ?? now;
+    const since = earlier?.files === files ? earlier.since : now;
+    const due = Math.min(since + STILLNESS_MS, first + PATIENCE_MS);
+    if (now >= due) continue;
+    waiting.set(name, { first, since, files });
+    recheckIn = Math.min(recheckIn ?? Infinity, due - now);
+    accounts.set(had.name, { ...had, keys: [...had.keys, ...gained(had, wanted.get(had.name))] });
+  }
+  return { accounts: stateOf(accounts.values()), waiting, recheckIn };
+};
+
+/** The keys that are new; none where role or uid change too, since a new key must not get those that are about to go. */
+const gained = (had: Account, wants: Account | undefined): readonly GrantedKey[] => {
+  if (!wants || wants.role !== had.role || wants.uid !== had.uid) return [];
+  const blobs = new Set(had.keys.map((key) => key.blob));
+  return wants.keys.filter((key) => !blobs.has(key.blob));
+};

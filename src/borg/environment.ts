@@ -1,0 +1,29 @@
+/**
+ * What of the operator's environment reaches borg: secrets for the key, answers to borg's questions, the terminal, language
+ * and time zone (borg documentation, "Environment Variables"). Nothing that moves its folders or changes its host id.
+ */
+const HANDED_ON =
+  /^(BORG_(NEW_|DISPLAY_)?PASSPHRASE|BORG_PASSCOMMAND|BORG_EXIT_CODES|BORG_SHOW_SYSINFO|BORG_WORKAROUNDS|BORG_KEY_FILE|BORG_[A-Z_]+_IS_OK|BORG_[A-Z_]+_I_KNOW_WHAT_I_AM_DOING|TERM|TZ|LANG|LC_[A-Z]+|COLUMNS|LINES)$/;
+
+export type BorgPlace = {
+  /** BORG_BASE_DIR and HOME: borg keeps its cache, security information and key files below it. */
+  readonly base: string;
+  readonly hostId: string | null;
+  /** BORG_REPO, where the operator's named the repository. */
+  readonly repository: string | null;
+};
+
+/** borg's environment on this server. */
+export const borgEnvironment = (
+  env: Readonly<Record<string, string | undefined>>,
+  { base, hostId, repository }: BorgPlace,
+): Readonly<Record<string, string>> => ({
+  ...Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value !== undefined && HANDED_ON.test(name) ? [[name, value]] : [])),
+  ),
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: base,
+  BORG_BASE_DIR: base,
+  ...(hostId !== null && { BORG_HOST_ID: hostId }),
+  ...(repository !== null && { BORG_REPO: repository }),
+});

@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomically } from '../host/write.ts';
+import type { Places } from '../places.ts';
+
+/**
+ * One word for sshd's SetEnv line and for borg, which names locks HOSTID.PID-THREAD and splits them from the right
+ * (borg/locking.py). An operator may have put an id of his own there.
+ */
+const FORM = /^[A-Za-z0-9][A-Za-z0-9@_.-]{7,99}$/;
+const MAX_BYTES = 200;
+
+/**
+ * The id that borg's locks get instead of a host name and MAC address (BORG_HOST_ID). It lies beside the repositories, so
+ * that a new container or new hardware recognises the locks of the old one as its own. Made at the first call; call it with
+ * the lease held.
+ *
+ * @throws Error with cause `{ code: 'bad-host-id', path, found }`, since with another id the locks of the old one would be
+ *   alive for ever; the system's error where the file can neither be read nor made
+ */
+export const readHostId = (places: Places): string => {
+  const path = join(places.state, 'host-id');
+  const text = readIfThere(path);
+  if (text !== null) {
+    const id = text.trimEnd();
+    if (FORM.test(id)) return id;
+    throw new Error(
+      'the host id is damaged: write the old one there (locks in the repositories are named after it), or remove the file and break old locks with borg break-lock',
+      { cause: { code: 'bad-host-id', path, found: text } },
+    );
+  }
+  const id = `borgserver-${randomBytes(16).toString('hex')}`;
+  // World-readable, as it is no secret: every session has it in its environment.
+  writeFileAtomically(path, `${id}\n`, { mode: 0o644, durable: true });
+  return id;
+};
+
+const readIfThere = (path: string): string | null => {
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+  try {
+    if (!fstatSync(file).isFile()) return '';
+    const bytes = Buffer.alloc(MAX_BYTES);
+    return bytes.toString('utf8', 0, readSync(file, bytes, 0, MAX_BYTES, 0));
+  } finally {
+    closeSync(file);
+  }
+};

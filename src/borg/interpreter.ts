@@ -1,0 +1,96 @@
+import { accessSync, closeSync, constants, openSync, readSync, realpathSync } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { execa } from 'execa';
+
+export type Borg = {
+  /** The program as PATH finds it. */
+  readonly path: string;
+  /** 1.4.0 */
+  readonly version: string;
+  /** The interpreter that borg is installed for: in it `import borg` finds this very version. */
+  readonly python: string;
+};
+
+/**
+ * Finds borg and its interpreter, and runs borg's self-test, which the sessions leave out.
+ *
+ * @param search where to look, as in PATH
+ * @throws Error with cause `{ code, found, remedy }`: code is 'no-borg', 'wrong-borg' (not borg 1.2 or a later 1.x),
+ * 'no-borg-interpreter' (a program that is not a Python script) or 'borg-self-test' (it failed)
+ */
+export const checkBorg = async (search = process.env['PATH'] ?? ''): Promise<Borg> => {
+  const path = findProgram('borg', search);
+  if (!path) throw broken('no-borg', 'there is no borg on the PATH', 'install borgbackup');
+  const python = interpreterOf(path, search);
+  const found = await run(python, ['-I', '-c', 'import borg, borg.archiver; print(borg.__version__)']);
+  const version = found.exitCode === 0 ? found.stdout.trim() : '';
+  if (!/^1\.(?!0|1\b)\d+\.\d/.test(version)) {
+    throw broken('wrong-borg', version || lastLine(found.stderr) || 'no answer', 'install borg 1.2 or 1.4');
+  }
+  const selfTest = await run(path, ['serve']);
+  if (selfTest.exitCode !== 0) {
+    throw broken('borg-self-test', lastLine(selfTest.stderr), `install borg ${version} anew, or check the hardware`);
+  }
+  return { path, version, python };
+};
+
+/** As a session runs it, without a repository: with its input at an end borg serve ends too, after the self-test. */
+const run = (file: string, args: readonly string[]) =>
+  execa(file, args, {
+    reject: false,
+    stdin: 'ignore',
+    cwd: '/',
+    extendEnv: false,
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', BORG_BASE_DIR: '/nonexistent' },
+  });
+
+const broken = (code: string, found: string, remedy: string): Error =>
+  new Error('borg cannot be used', { cause: { code, found, remedy } });
+
+const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
+
+const findProgram = (name: string, search: string): string | undefined =>
+  search
+    .split(delimiter)
+    .filter(isAbsolute)
+    .map((folder) => join(folder, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+
+/** Reads the first line as the kernel does (execve(2), "Interpreter scripts"), with the two detours that installers take. */
+const interpreterOf = (program: string, search: string): string => {
+  const [first = '', second = ''] = beginning(realpathSync(program)).split('\n');
+  const [command = '', ...args] = first.startsWith('#!')
+    ? first
+        .slice(2)
+        .trim()
+        .split(/[ \t]+/)
+    : [];
+  const python = command.endsWith('/env')
+    ? findProgram(args.find((word) => !word.startsWith('-')) ?? '', search)
+    : // pip, where the path is too long for a first line or has a space in it: '''exec' "/long/path/python" "$0" "$@"
+      command.endsWith('/sh')
+      ? /^'''exec' ("?)(\/[^"]+?)\1 "\$0"/.exec(second)?.[2]
+      : command;
+  if (!python || !isAbsolute(python) || !/python/.test(python)) {
+    const found = first.startsWith('#!') ? first.slice(0, 200) : `${program} is not a script`;
+    throw broken('no-borg-interpreter', found, 'install borg as a Python package (apt or pip), not as a single binary');
+  }
+  return python;
+};
+
+const beginning = (path: string): string => {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(4096);
+    return bytes.toString('latin1', 0, readSync(file, bytes));
+  } finally {
+    closeSync(file);
+  }
+};

@@ -1,0 +1,24 @@
+/** Those of `names` that somebody may have meant who wrote `word`, the nearest first, at most five. */
+export const nearNames = (word: string, names: readonly string[]): readonly string[] =>
+  names
+    .map((name) => ({ name, distance: distance(word.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ distance }) => distance <= Math.max(1, Math.min(3, word.length / 3)))
+    .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
+    .slice(0, 5)
+    .map(({ name }) => name);
+
+/** Letters to insert, remove or change (Levenshtein); less where one is the beginning of the other, as a host of its FQDN. */
+const distance = (a: string, b: string): number => {
+  if (a !== '' && (b.startsWith(`${a}.`) || a.startsWith(`${b}.`))) return 1;
+  if (Math.abs(a.length - b.length) > 3) return Infinity;
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 0; i < a.length; i += 1) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j += 1) {
+      const change = (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1);
+      next.push(Math.min(change, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+};

@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+
+export type BorgRun = {
+  /** The program and the words before borg's own. */
+  readonly command: readonly [string, ...string[]];
+  readonly words: readonly string[];
+  readonly uid: number;
+  readonly gid: number;
+  readonly env: Readonly<Record<string, string>>;
+};
+
+const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT', 'SIGUSR1', 'SIGUSR2'] as const;
+
+/**
+ * Runs borg as somebody who is not root, without supplementary groups, on this process' own standard streams, and hands
+ * signals on. Files get modes for their group, too, as those that `borg serve` writes.
+ *
+ * @returns borg's exit code; 128 + N when signal N ended it
+ * @throws the system's error where it cannot be started
+ */
+export const runBorg = async ({ command: [file, ...before], words, uid, gid, env }: BorgRun): Promise<number> => {
+  // libuv drops the supplementary groups when it changes the uid. '/' can be entered by everybody.
+  const borg = spawn(file, [...before, '--umask', '0007', ...words], { uid, gid, env, cwd: '/', stdio: 'inherit' });
+  const forward = (signal: NodeJS.Signals): void => {
+    // A terminal has already sent its Ctrl-C and Ctrl-\ to borg, and a second one would interrupt borg's cleaning up.
+    if ((signal === 'SIGINT' || signal === 'SIGQUIT') && process.stdin.isTTY) return;
+    borg.kill(signal);
+  };
+  for (const signal of FORWARDED) process.on(signal, forward);
+  try {
+    const [code, signal]: [number | null, NodeJS.Signals | null] = await once(borg, 'exit').then(([code, signal]) => [code, signal]);
+    return code ?? 128 + (signal ? constants.signals[signal] : 0);
+  } finally {
+    for (const signal of FORWARDED) process.off(signal, forward);
+  }
+};
+
+/**
+ * The folder in which borg keeps cache, security information and key files when it runs on the server as this uid; made
+ * if missing, closed to everybody else.
+ *
+ * @throws the system's error; Error with cause `{ code: 'bad-state-folder', path }`
+ */
+export const prepareBaseFolder = (state: string, uid: number, gid: number): string => {
+  const all = join(state, 'borg');
+  makeFolder(all, 0, 0, 0o711);
+  const base = join(all, String(uid));
+  makeFolder(base, uid, gid, 0o700);
+  return base;
+};
+
+/** Only root can make or replace an entry of the folders above, so between look and change nobody puts a link there. */
+const makeFolder = (path: string, uid: number, gid: number, mode: number): void => {
+  mkdirSync(path, { recursive: true, mode });
+  const found = lstatSync(path);
+  if (!found.isDirectory()) {
+    throw new Error('a place of the server state is not a folder: move it away', { cause: { code: 'bad-state-folder', path } });
+  }
+  if (found.uid !== uid || found.gid !== gid) chownSync(path, uid, gid);
+  if ((found.mode & 0o7777) !== mode) chmodSync(path, mode);
+};

@@ -1,0 +1,68 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { printable } from '../accounts/printable.ts';
+import { nearNames } from './near-names.ts';
+
+/** A repository's folder, and as whom borg has to run on it. */
+export type Target = { readonly path: string; readonly uid: number; readonly gid: number };
+
+/**
+ * Looks at the folder that a command means. No link is followed, neither in the middle.
+ *
+ * @param relative below root, without dots
+ * @throws Error with cause `{ code: 'no-repository' | 'root-owned', path, remedy }`
+ */
+export const findTarget = (root: string, relative: string, command: string): Target => {
+  const path = join(root, relative);
+  const parts = relative.split('/');
+  for (const [index] of parts.entries()) {
+    const part = join(root, ...parts.slice(0, index + 1));
+    if (!lstatSync(part, { throwIfNoEntry: false })?.isDirectory()) throw missing(root, relative, part, command);
+  }
+  const { uid, gid } = lstatSync(path);
+  if (uid === 0 || gid === 0) {
+    throw new Error('the folder belongs to root; what borg writes there as root locks its account out', {
+      cause: {
+        code: 'root-owned',
+        path,
+        remedy: 'see that its key file is in /sshkeys, and run update-borgusers: it hands the folder to its account',
+      },
+    });
+  }
+  return { path, uid, gid };
+};
+
+const missing = (root: string, relative: string, part: string, command: string): Error => {
+  const names = listFolders(root);
+  const near = nearNames(relative.split('/')[0] ?? '', names).map((name) => printable(name, 64));
+  const meant = near.length > 0 ? ` (near: ${near.join(', ')})` : '';
+  const found = lstatSync(part, { throwIfNoEntry: false }) ? 'it is a link or a file' : 'there is nothing';
+  const remedy =
+    command === 'init'
+      ? 'put the key file into /sshkeys/repos: the account gets its folder, and borg init works in it'
+      : names.length === 0
+        ? 'there are no repositories yet'
+        : 'see the names with: ls /repos';
+  return new Error(`there is no repository ${printable(relative)}${meant}`, {
+    cause: { code: 'no-repository', path: part, found, remedy },
+  });
+};
+
+/** Every repository for `all`, as paths below root, sorted: the folders of root that have one, and those that hold some one folder deeper. */
+export const findRepositories = (root: string): readonly string[] =>
+  listFolders(root).flatMap((name) => {
+    if (isRepository(join(root, name))) return [name];
+    return listFolders(join(root, name))
+      .map((below) => join(name, below))
+      .filter((below) => isRepository(join(root, below)));
+  });
+
+const listFolders = (path: string): string[] =>
+  readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .map(({ name }) => name)
+    .sort();
+
+/** As borg does (borg/repository.py, is_repository), only by its names. */
+const isRepository = (path: string): boolean =>
+  ['config', 'data', 'README'].filter((name) => lstatSync(join(path, name), { throwIfNoEntry: false })).length >= 2;

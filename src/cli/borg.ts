@@ -1,0 +1,137 @@
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { printable } from '../accounts/printable.ts';
+import { borgEnvironment } from '../borg/environment.ts';
+import { wasInterrupted, worseExitCode } from '../borg/exit-code.ts';
+import { readHostId } from '../borg/host-id.ts';
+import { checkBorg } from '../borg/interpreter.ts';
+import { parsePassthrough, wordsFor } from '../borg/passthrough.ts';
+import { prepareBaseFolder, runBorg } from '../borg/run.ts';
+import { clearStaleLocks } from '../borg/stale-locks.ts';
+import { findRepositories, findTarget } from '../borg/target.ts';
+import { askServer } from '../daemon/control-client.ts';
+import { acquireLease } from '../daemon/lease.ts';
+import type { Places } from '../places.ts';
+import { readSettings } from '../settings.ts';
+import { renderFailure } from './failure.ts';
+
+/** borg's own code for an error. */
+const ERROR = 2;
+
+/** As whom borg runs where no repository is meant; it has nothing to write then. */
+const HOMELESS = '/nonexistent';
+
+/**
+ * Runs a borg command that was given at the server, on one repository or on all in turn, each time as the folder's owner
+ * and never as root. What is refused is said on standard error.
+ *
+ * @param words borg's words, without `borg` itself
+ * @returns borg's exit code, the worst of several; 2 where the command was refused
+ * @throws what the machine cannot do, with `cause`; Error with cause `{ code: 'lease-held', path, remedy }` beside a server
+ *   of another container
+ */
+export const runBorgCommand = async (words: readonly string[], places: Places): Promise<number> => {
+  const request = parsePassthrough(words, places.repos, process.env['BORG_REPO']);
+  switch (request.kind) {
+    case 'refused':
+      console.error(`borgserver: ${request.message}`);
+      return ERROR;
+    case 'no-repository': {
+      const { PUID: uid, PGID: gid } = readSettings(process.env);
+      const env = borgEnvironment(process.env, { base: HOMELESS, hostId: null, repository: null });
+      return runBorg({ ...(await launcher(places, env)), words, uid, gid });
+    }
+    case 'repository': {
+      requireRepositories(places);
+      const { command, meant } = request;
+      if (meant !== 'all') findTarget(places.repos, meant.path, command);
+      return withRepositories(places, async (hostId) => {
+        const runOn = async (path: string): Promise<number> => {
+          const target = findTarget(places.repos, path, command);
+          const base = prepareBaseFolder(places.state, target.uid, target.gid);
+          const repository = request.at === null ? target.path : null;
+          const env = borgEnvironment(process.env, { base, hostId, repository });
+          const { uid, gid } = target;
+          return runBorg({ ...(await launcher(places, env)), words: wordsFor(words, request, target.path), uid, gid });
+        };
+        return meant === 'all' ? runOnAll(findRepositories(places.repos), words, runOn) : runOn(meant.path);
+      });
+    }
+  }
+};
+
+const runOnAll = async (
+  paths: readonly string[],
+  words: readonly string[],
+  runOn: (path: string) => Promise<number>,
+): Promise<number> => {
+  if (paths.length === 0) console.error('borgserver: there are no repositories yet');
+  // Programs that read JSON from standard output find nothing else there.
+  const heading = words.some((word) => word.startsWith('--json')) ? console.error : console.log;
+  let worst = 0;
+  for (const path of paths) {
+    heading(`=== ${printable(path)}`);
+    try {
+      worst = worseExitCode(worst, await runOn(path));
+    } catch (error) {
+      console.error(`borgserver: ${renderFailure(error)}`);
+      worst = worseExitCode(worst, ERROR);
+    }
+    if (wasInterrupted(worst)) break;
+  }
+  return worst;
+};
+
+const requireRepositories = (places: Places): void => {
+  if (lstatSync(places.repos, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new Error('there is no folder for the repositories: mount it', {
+    cause: { code: 'missing-mount', path: places.repos },
+  });
+};
+
+/**
+ * Locks name the server's host id and a PID, so whoever uses the id must see the PIDs of all who do: beside the server in
+ * its container, or alone.
+ */
+const withRepositories = async (places: Places, use: (hostId: string) => Promise<number>): Promise<number> => {
+  if (await serverIsHere(places)) return use(readHostId(places));
+  const lease = await acquireLease(places);
+  if ('heldBy' in lease) {
+    throw new Error('a server or another command works on these repositories, and the two would break each other’s locks', {
+      cause: {
+        code: 'lease-held',
+        path: places.repos,
+        remedy: 'run it inside the running server: docker exec CONTAINER borg …; if this is the server, it is still starting',
+      },
+    });
+  }
+  try {
+    const hostId = readHostId(places);
+    for (const { repository, lock, failure } of await clearStaleLocks(places, hostId)) {
+      const what = failure ? `could not be removed (${failure})` : 'was removed';
+      console.error(`borgserver: ${repository}: a lock that a dead server left behind ${what}: ${lock}`);
+    }
+    return await use(hostId);
+  } finally {
+    await lease.release();
+  }
+};
+
+/** The run folder is this container's own, so a server that answers there shares its PIDs with us. */
+const serverIsHere = async (places: Places): Promise<boolean> => (await askServer(places.run, { command: 'ping' })) !== null;
+
+type Launcher = { readonly command: readonly [string, ...string[]]; readonly env: Readonly<Record<string, string>> };
+
+/**
+ * borg through the launcher of the sessions, so that lock folders can be shared and deleting a repository keeps its folder
+ * here, too. The launcher takes its words where the client asked for serve; here the server is the client.
+ */
+const launcher = async (places: Places, env: Readonly<Record<string, string>>): Promise<Launcher> => {
+  const { path, python } = await checkBorg(env['PATH']);
+  const own = dirname(realpathSync(process.argv[1] ?? '/'));
+  const script = [join(places.run, 'borg-serve'), join(own, 'borg-serve'), join(own, '../image/borg-serve')].find((file) =>
+    existsSync(file),
+  );
+  if (!script) return { command: [path], env };
+  return { command: [python, '-I', script, '--'], env: { ...env, SSH_ORIGINAL_COMMAND: 'borg serve' } };
+};

@@ -1,0 +1,81 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
+import process from 'node:process';
+import type { Places } from '../places.ts';
+import { runBorgCommand } from './borg.ts';
+import { runServer } from './sshd.ts';
+import { readSshdWords } from './sshd-words.ts';
+
+export type Entrypoint =
+  | { readonly kind: 'server'; readonly words: readonly string[] }
+  | { readonly kind: 'exec'; readonly file: string; readonly args: readonly string[] }
+  | { readonly kind: 'borg'; readonly words: readonly string[] };
+
+/**
+ * What the words of `docker run IMAGE …` mean: `sshd` is the server; `borg` and all that is no program is a borg command;
+ * any other program runs as it is.
+ *
+ * @param findProgram the path of the program that a word means, or null
+ */
+export const decideEntrypoint = (
+  words: readonly string[],
+  findProgram: (word: string) => string | null,
+): Entrypoint => {
+  const [first, ...args] = words;
+  if (first === 'sshd') return { kind: 'server', words: args };
+  // borg is a program, too, but must not run as root on a repository.
+  if (first === 'borg') return { kind: 'borg', words: args };
+  const file = first ? findProgram(first) : null;
+  return file === null ? { kind: 'borg', words } : { kind: 'exec', file, args };
+};
+
+/**
+ * `borgserver entrypoint …`: does what the words mean. A program replaces this process.
+ *
+ * @returns the exit code of the server or of borg
+ * @throws Error with cause `{ code: 'bad-sshd-arguments', problems }`
+ */
+export const runEntrypoint = async (words: readonly string[], places: Places): Promise<number> => {
+  const entrypoint = decideEntrypoint(words, findOnPath);
+  switch (entrypoint.kind) {
+    case 'server':
+      return runServerWith(entrypoint.words, places);
+    case 'borg':
+      return runBorgCommand(entrypoint.words, places);
+    case 'exec':
+      return replaceProcess(entrypoint.file, entrypoint.args);
+  }
+};
+
+const runServerWith = async (words: readonly string[], places: Places): Promise<number> => {
+  const read = readSshdWords(words);
+  if ('problems' in read) {
+    throw new Error('the server cannot be started with these arguments of sshd', {
+      cause: { code: 'bad-sshd-arguments', problems: read.problems },
+    });
+  }
+  return runServer(places, read.overrides);
+};
+
+/** As execvp(3) looks it up, but never in the working directory. */
+const findOnPath = (word: string): string | null => {
+  if (word.startsWith('-')) return null;
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter(isAbsolute);
+  const files = word.includes('/') ? [word] : folders.map((folder) => join(folder, word));
+  return files.find(isProgram) ?? null;
+};
+
+const isProgram = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+};
+
+/** Node ignores SIGPIPE and SIGXFSZ, which would outlive execve(2) and change how programs end; env(1) sets them back. */
+const replaceProcess = (file: string, args: readonly string[]): never => {
+  if (!process.execve) throw new Error('this Node.js cannot replace its process', { cause: { code: 'no-execve' } });
+  return process.execve('/usr/bin/env', ['env', '--default-signal=PIPE,XFSZ', file, ...args], process.env);
+};

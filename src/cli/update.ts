@@ -1,0 +1,100 @@
+import type { Change } from '../accounts/diff.ts';
+import type { Finding } from '../accounts/finding.ts';
+import { askServer } from '../daemon/control-client.ts';
+import type { PassReport } from '../daemon/pass.ts';
+import { passAlone } from '../daemon/pass-alone.ts';
+import type { Places } from '../places.ts';
+import { readSettings } from '../settings.ts';
+import { renderFailure } from './failure.ts';
+
+/** 0: all is right; 1: applied, with errors among the findings; 2: stopped; 3: the pass failed. */
+export const updateExitCode = (report: PassReport): 0 | 1 | 2 | 3 => {
+  if (report.failed !== null) return 3;
+  if (report.stopped) return 2;
+  return report.findings.some(({ severity }) => severity === 'error') ? 1 : 0;
+};
+
+/** The one JSON object of `update-borgusers --json`; its fields are promised to programs. */
+export const updateJson = (report: PassReport): string =>
+  JSON.stringify({
+    changes: report.changes.map(({ kind, account, reason }) => ({ kind, account, reason })),
+    findings: report.findings,
+    accounts: report.accounts,
+    stopped: report.stopped,
+    ...(report.failed !== null && { failed: report.failed }),
+  });
+
+/** What was done and why, then what was refused and how to cure it, for a person. */
+export const updateText = (report: PassReport, dryRun: boolean): string => {
+  const lines: string[] = [];
+  if (report.changes.length > 0) {
+    lines.push(
+      dryRun ? 'Would change:' : 'Changed:',
+      ...report.changes.map((change) => `  ${describeChange(change)}`),
+      '',
+    );
+  }
+  const errors = report.findings.filter(({ severity }) => severity === 'error');
+  const warnings = report.findings.filter(({ severity }) => severity === 'warning');
+  if (errors.length > 0) lines.push('Refused:', ...errors.flatMap(describeFinding), '');
+  if (warnings.length > 0) lines.push('Warnings:', ...warnings.flatMap(describeFinding), '');
+  if (report.stopped)
+    lines.push(
+      'STOPPED: nothing is granted until the errors above are cured. What is gone from the keys has been revoked all the same.',
+    );
+  if (report.failed !== null) lines.push(`FAILED: ${report.failed}`);
+  lines.push(`${report.changes.length === 0 ? 'Nothing to change. ' : ''}${tally(report)}`);
+  return lines.join('\n');
+};
+
+const SIGNS: Readonly<Record<Change['kind'], string>> = {
+  'account-added': '+',
+  'account-removed': '-',
+  'account-changed': '~',
+  'key-added': '+',
+  'key-removed': '-',
+  'key-changed': '~',
+  'repository-created': '+',
+  'repository-adopted': '~',
+  'repository-repaired': '~',
+  'database-repaired': '~',
+  'authorized-keys-repaired': '~',
+};
+
+const describeChange = ({ kind, account, role, fingerprint, comment, reason }: Change): string => {
+  const what = [kind.replaceAll('-', ' '), account, role && `(${role})`, fingerprint, comment && `'${comment}'`];
+  return `${SIGNS[kind]} ${what.filter(Boolean).join(' ')}: ${reason}`;
+};
+
+const describeFinding = ({ file, line, message, code, remedy }: Finding): string[] => [
+  `  ${file}${line === null ? '' : `:${line}`}: ${message} [${code}]`,
+  `      cure: ${remedy}`,
+];
+
+const tally = ({ accounts }: PassReport): string => {
+  const keys = accounts.reduce((sum, account) => sum + account.keys, 0);
+  const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+  return `${plural(accounts.length, 'account')}, ${plural(keys, 'key')}.`;
+};
+
+/**
+ * `update-borgusers`: a pass now, by the server that runs here, or by itself where none runs (on a scratch machine that is
+ * gone with it: useful to try a key tree).
+ *
+ * @returns the exit code, see updateExitCode; 3 where no pass was possible
+ */
+export const runUpdate = async (
+  places: Places,
+  options: { readonly json: boolean; readonly dryRun: boolean },
+): Promise<number> => {
+  const report = await obtainReport(places, options.dryRun).catch((error: unknown) => renderFailure(error));
+  if (typeof report === 'string') {
+    console.error(report);
+    return 3;
+  }
+  console.log(options.json ? updateJson(report) : updateText(report, options.dryRun));
+  return updateExitCode(report);
+};
+
+const obtainReport = async (places: Places, dryRun: boolean): Promise<PassReport> =>
+  (await askServer(places.run, { command: 'update', dryRun })) ?? passAlone(readSettings(process.env), places, dryRun);

@@ -1,0 +1,60 @@
+import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROLE_FOLDERS, ROLES } from '../accounts/role.ts';
+import { readRegistry } from '../host/registry.ts';
+import type { Places } from '../places.ts';
+
+/**
+ * Makes /repos what the accounts need: the admins' group may make repositories, tenants cannot list names, and nobody can
+ * remove what is not theirs. The server's state below it is root's, and searchable for the cache folders inside.
+ *
+ * @throws the system's error; Error with cause `{ code: 'missing-mount', path }` where /repos is not there
+ */
+export const prepareRepositoriesFolder = (places: Places, pgid: number): void => {
+  if (!lstatSync(places.repos, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new Error('there is no folder for the repositories: mount it', {
+      cause: { code: 'missing-mount', path: places.repos },
+    });
+  }
+  const found = lstatSync(places.repos);
+  if (found.uid !== 0 || found.gid !== pgid) chownSync(places.repos, 0, pgid);
+  if ((found.mode & 0o7777) !== 0o1771) chmodSync(places.repos, 0o1771);
+  mkdirSync(places.state, { recursive: true, mode: 0o711 });
+  // An admin of another server may have left a link there; root must not be led by it.
+  if (!lstatSync(places.state).isDirectory()) {
+    throw new Error('the place of the server state is not a folder: move it away', {
+      cause: { code: 'bad-state-folder', path: places.state },
+    });
+  }
+  chownSync(places.state, 0, 0);
+  chmodSync(places.state, 0o711);
+};
+
+/**
+ * Makes the role folders that are missing, if there never was an account in them; otherwise the mount is missing, and an
+ * empty folder in its place would mean "nobody".
+ *
+ * @throws Error with cause `{ code: 'missing-mount', path }`
+ */
+export const prepareKeyTree = (places: Places): void => {
+  const { registry } = readRegistry(places.state);
+  for (const role of ROLES) {
+    const path = join(places.sshkeys, ROLE_FOLDERS[role]);
+    if (lstatSync(path, { throwIfNoEntry: false })) continue;
+    if (registry.roles.includes(role)) {
+      throw new Error(
+        'a folder of keys is missing that had keys before: is the volume mounted? To start without these accounts, make the folder',
+        {
+          cause: { code: 'missing-mount', path },
+        },
+      );
+    }
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o755 });
+    } catch (error) {
+      // A read-only tree without the folder: it is reported as a finding, and nobody is in it.
+      if (!(error instanceof Error && 'code' in error && (error.code === 'EROFS' || error.code === 'EACCES')))
+        throw error;
+    }
+  }
+};

@@ -1,0 +1,67 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Places } from '../places.ts';
+
+/** The right to use /repos with this server's host id. It ends with release() or with the process, however that dies. */
+export type Lease = { readonly release: () => Promise<void> };
+
+const CONFLICT = 75;
+
+/**
+ * Takes the lease on /repos, or says that somebody has it. The lock lies on a file that this process keeps open: flock(1)
+ * puts it on the open file that it inherits as descriptor 3, and a lock of flock(2) belongs to that, not to a process. So
+ * the kernel frees it when this process is gone, by kill -9 too, and no helper has to stay alive. Children do not keep it:
+ * Node opens files close-on-exec.
+ *
+ * @throws Error with cause `{ code: 'lease-failed', path, found }`: a file system without locks is no ground to go on; the
+ *   system's error where the file cannot be opened (ELOOP: it is a link, which is not followed)
+ */
+export const acquireLease = async (places: Places): Promise<Lease | { readonly heldBy: 'another' }> => {
+  prepareStateFolder(places.state);
+  const path = join(places.state, 'lease');
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const file = openSync(path, flags, 0o600);
+  let held = false;
+  try {
+    held = await lock(file, path);
+  } finally {
+    if (!held) closeSync(file);
+  }
+  if (!held) return { heldBy: 'another' };
+  let released = false;
+  return {
+    release: async () => {
+      if (!released) closeSync(file);
+      released = true;
+    },
+  };
+};
+
+const lock = async (file: number, path: string): Promise<boolean> => {
+  const flock = spawn('flock', ['--nonblock', '--conflict-exit-code', String(CONFLICT), '3'], {
+    stdio: ['ignore', 'ignore', 'pipe', file],
+  });
+  const [[code, signal], found] = await Promise.all([once(flock, 'close'), flock.stderr ? text(flock.stderr) : ""]);
+  if (code === 0 || code === CONFLICT) return code === 0;
+  throw new Error('the repositories cannot be locked for this server', {
+    cause: { code: 'lease-failed', path, found: found.trim() || `flock ended with ${signal ?? code}` },
+  });
+};
+
+const prepareStateFolder = (path: string): void => {
+  try {
+    mkdirSync(path);
+    // mkdir's mode is cut by the umask; the folder must be searchable for the cache folders inside.
+    chmodSync(path, 0o711);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+  if (!lstatSync(path).isDirectory()) {
+    throw new Error('the place of the server state is not a folder: move it away', {
+      cause: { code: 'lease-failed', path, found: 'a link or a file' },
+    });
+  }
+};

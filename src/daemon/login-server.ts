@@ -1,0 +1,88 @@
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { checkBorg } from '../borg/interpreter.ts';
+import { parseServeArguments } from '../borg/serve-arguments.ts';
+import { writeFileAtomically } from '../host/write.ts';
+import type { Places } from '../places.ts';
+import type { Settings } from '../settings.ts';
+import { renderSshdConfig } from '../sshd/config.ts';
+import { hostKeyFingerprints, prepareHostKeys } from '../sshd/host-keys.ts';
+import { probeSshd } from '../sshd/probe.ts';
+import { testConfig } from '../sshd/server.ts';
+import { VERSION } from '../version.ts';
+import type { Logger } from './log.ts';
+
+/** What is known before the first login: nothing listens yet. */
+export type LoginPlan = { readonly sshd: string; readonly config: string };
+
+/**
+ * The extra arguments of every role, checked.
+ *
+ * @throws Error with cause `{ code: 'bad-settings', problems }`: those of all three at once
+ */
+export const serveArguments = (settings: Settings) => {
+  const problems: string[] = [];
+  const wordsOf = (
+    variable: 'REPO_SERVE_EXTRA_ARGS' | 'APPENDONLY_SERVE_EXTRA_ARGS' | 'ADMIN_SERVE_EXTRA_ARGS',
+  ): readonly string[] => {
+    const parsed = parseServeArguments(variable, settings[variable]);
+    if ('words' in parsed) return parsed.words;
+    problems.push(...parsed.problems);
+    return [];
+  };
+  const words = {
+    repo: wordsOf('REPO_SERVE_EXTRA_ARGS'),
+    'append-only': wordsOf('APPENDONLY_SERVE_EXTRA_ARGS'),
+    admin: wordsOf('ADMIN_SERVE_EXTRA_ARGS'),
+  };
+  if (problems.length > 0) throw new Error('the settings are wrong', { cause: { code: 'bad-settings', problems } });
+  return words;
+};
+
+/**
+ * Everything that sshd needs, made and checked before anything listens: borg and its self-test, the launcher where tenants
+ * can read it, host keys, a configuration that sshd accepts.
+ *
+ * @throws what is wrong, with cause
+ */
+export const prepareLogin = async (
+  settings: Settings,
+  places: Places,
+  hostId: string,
+  log: Logger,
+): Promise<LoginPlan> => {
+  const [borg, sshd, hostKeys] = await Promise.all([
+    checkBorg(),
+    probeSshd(),
+    prepareHostKeys({ folder: join(places.sshkeys, 'host'), run: places.run }),
+  ]);
+  const launcher = join(places.run, 'borg-serve');
+  installLauncher(launcher);
+  const config = join(places.run, 'sshd_config');
+  const text = renderSshdConfig({
+    ...{ places, settings, hostId, python: borg.python, launcher, supported: sshd.supported },
+    hostKeys: hostKeys.map(({ privatePath }) => privatePath),
+    serveArguments: serveArguments(settings),
+    timeZone: process.env.TZ,
+  });
+  writeFileAtomically(config, text, { mode: 0o600 });
+  await testConfig(sshd.path, config);
+  log.info(
+    { version: VERSION, borg: borg.version, sshd: sshd.version, hostKeys: hostKeyFingerprints(hostKeys) },
+    'borgserver',
+  );
+  return { sshd: sshd.path, config };
+};
+
+/** The program's own folder may be closed to tenants, below /root for example: what they run stands below the run folder. */
+const installLauncher = (target: string): void => {
+  const own = realpathSync(process.argv[1] ?? '');
+  const source = [join(dirname(own), 'borg-serve'), join(dirname(own), '../image/borg-serve')].find((path) =>
+    existsSync(path),
+  );
+  if (!source)
+    throw new Error('the launcher borg-serve is not beside the program', {
+      cause: { code: 'no-launcher', path: dirname(own) },
+    });
+  writeFileAtomically(target, readFileSync(source, 'utf8'), { mode: 0o644 });
+};

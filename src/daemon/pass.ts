@@ -1,0 +1,124 @@
+import type { State } from '../accounts/account.ts';
+import type { Declaration } from '../accounts/declaration.ts';
+import { type Desired, desire } from '../accounts/desired.ts';
+import { type Change, diffStates, preparationChange } from '../accounts/diff.ts';
+import { compareFindings, type Finding } from '../accounts/finding.ts';
+import type { Registry } from '../accounts/identity.ts';
+import { intersect } from '../accounts/narrow.ts';
+import type { RepositoryFolder } from '../accounts/repository-folder.ts';
+import type { Role } from '../accounts/role.ts';
+import { type Waiting, withholdLosses } from '../accounts/stillness.ts';
+import { drift, type Machine, runningState } from '../host/machine.ts';
+import type { Settings } from '../settings.ts';
+import { describeError } from './describe-error.ts';
+
+/** What a pass reads and changes. The real ones are wired in main; a scenario wires a scratch root. */
+export type PassWorld = {
+  readonly settings: Pick<Settings, 'PUID' | 'UID_RANGE' | 'STOP_ON'>;
+  readonly machine: Machine;
+  readonly readDeclaration: () => Declaration;
+  readonly scanRepositories: () => readonly RepositoryFolder[];
+  readonly readRegistry: () => Registry;
+  readonly writeRegistry: (registry: Registry) => void;
+  /** Numeric ids of the machine's own accounts and groups. */
+  readonly takenIds: () => ReadonlySet<number>;
+  readonly prepareRepositories: (desired: Desired['preparations'], signal: AbortSignal) => Promise<readonly Finding[]>;
+  /** Called as soon as what is gone is gone from the machine, and again at the end, with what may be connected. */
+  readonly onAccess: (state: State) => void;
+  /** Milliseconds of a steady clock. */
+  readonly now: () => number;
+};
+
+export type PassRequest = {
+  /** 'when-still': a loss counts only once its files have come to rest. */
+  readonly losses: 'at-once' | 'when-still';
+  readonly dryRun: boolean;
+};
+
+export type PassReport = {
+  readonly changes: readonly Change[];
+  readonly findings: readonly Finding[];
+  readonly accounts: readonly {
+    readonly name: string;
+    readonly role: Role;
+    readonly uid: number;
+    readonly keys: number;
+  }[];
+  /** A conflict (see STOP_ON) forbade to give anything; what is gone was taken away nevertheless. */
+  readonly stopped: boolean;
+  /** Why the pass could not do all it wanted, or null. */
+  readonly failed: string | null;
+  /** Milliseconds until a loss that was withheld may count, or null. */
+  readonly recheckIn: number | null;
+};
+
+/** Remembers between passes only which losses wait for their files to come to rest. */
+export const createPass = (world: PassWorld) => {
+  let waiting: Waiting = new Map();
+
+  /** One pass: read what is declared and what is, decide, take away, prepare, give. Everything is read anew. */
+  return async (request: PassRequest, signal: AbortSignal): Promise<PassReport> => {
+    const { machine, settings } = world;
+    const declaration = world.readDeclaration();
+    const folders = world.scanRepositories();
+    const registry = world.readRegistry();
+    const observed = machine.observe();
+
+    const running = runningState(observed);
+    const desired = desire({
+      ...{ declaration, folders, registry, running, puid: settings.PUID },
+      ...{ uidRange: settings.UID_RANGE, takenIds: world.takenIds(), stopOn: settings.STOP_ON },
+    });
+    const still =
+      request.losses === 'when-still'
+        ? withholdLosses(running, desired.accounts, declaration, waiting, world.now())
+        : null;
+    const wanted = still?.accounts ?? desired.accounts;
+    const target = desired.stopped ? intersect(running, wanted) : wanted;
+    const preparations = desired.preparations.filter(({ name }) => target.has(name));
+    const changes = [
+      ...drift(observed, running, machine.settings),
+      ...diffStates(running, target),
+      ...preparations.map(preparationChange),
+    ];
+    const report = { changes, stopped: desired.stopped, recheckIn: still?.recheckIn ?? null };
+    if (request.dryRun) return { ...report, findings: desired.findings, accounts: summary(target), failed: null };
+    waiting = still?.waiting ?? new Map();
+
+    const failures: unknown[] = [];
+    const attempt = (step: () => void): void => {
+      try {
+        step();
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    const kept = keepingTheirUid(intersect(running, target), running);
+    if (changes.length > 0) attempt(() => machine.write(kept, 'revoke'));
+    world.onAccess(target);
+
+    if (!sameRegistry(registry, desired.registry)) world.writeRegistry(desired.registry);
+    const unprepared = await world.prepareRepositories(preparations, signal);
+    const closed = new Set(unprepared.map((finding) => finding.file));
+    const granted: State = new Map([...target].filter(([name]) => !closed.has(`/repos/${name}`)));
+    if (changes.length > 0) attempt(() => machine.write(granted, 'grant'));
+    if (closed.size > 0) world.onAccess(granted);
+    return {
+      ...report,
+      findings: [...desired.findings, ...unprepared].sort(compareFindings),
+      accounts: summary(granted),
+      failed: failures.length > 0 ? failures.map(describeError).join('; ') : null,
+    };
+  };
+};
+
+export type Pass = ReturnType<typeof createPass>;
+
+/** An account whose uid changes is taken away first and given anew, so that no moment mixes the two. */
+const keepingTheirUid = (state: State, running: State): State =>
+  new Map([...state].filter(([name, account]) => running.get(name)?.uid === account.uid));
+
+const summary = (state: State): PassReport['accounts'] =>
+  [...state.values()].map(({ name, role, uid, keys }) => ({ name, role, uid, keys: keys.length }));
+
+const sameRegistry = (a: Registry, b: Registry): boolean => JSON.stringify(a) === JSON.stringify(b);

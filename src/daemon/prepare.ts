@@ -1,0 +1,47 @@
+import type { Preparation } from '../accounts/desired.ts';
+import type { Finding } from '../accounts/finding.ts';
+import { type Progress, prepareRepository } from '../repositories/ownership.ts';
+import { describeError } from './describe-error.ts';
+
+/**
+ * Prepares folder after folder; one that fails is a finding, closes its account, and the others go on. When the signal
+ * comes (another pass wants to begin, perhaps with a revocation) what is left waits for that pass.
+ */
+export const prepareRepositories = async (
+  repos: string,
+  preparations: readonly Preparation[],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> => {
+  const findings: Finding[] = [];
+  for (const preparation of preparations) {
+    try {
+      signal.throwIfAborted();
+      await prepareRepository(repos, preparation, progress, signal);
+    } catch (error) {
+      findings.push(signal.aborted ? interrupted(preparation) : failed(preparation, error));
+    }
+  }
+  return findings;
+};
+
+const interrupted = ({ name }: Preparation): Finding => ({
+  severity: 'warning',
+  code: 'adoption-interrupted',
+  file: `/repos/${name}`,
+  line: null,
+  message: 'its preparation was interrupted by a newer update; the account is closed until it is done',
+  remedy: 'nothing: the newer update goes on with it',
+});
+
+const failed = ({ name, action }: Preparation, error: unknown): Finding => {
+  const verb = { create: 'made', adopt: 'handed over to its account', 'repair-mode': 'repaired' }[action];
+  return {
+    severity: 'error',
+    code: 'repository-failed',
+    file: `/repos/${name}`,
+    line: null,
+    message: `the folder could not be ${verb}: ${describeError(error)}; the account is closed`,
+    remedy: 'see that /repos has space, is writable and can change owners; the next update tries again',
+  };
+};

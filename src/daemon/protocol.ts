@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import type { PassReport } from './pass.ts';
+
+/** What may be asked over the control socket: one JSON object on one line. */
+export const requestFormat = z.discriminatedUnion('command', [
+  z.object({ command: z.literal('ping') }),
+  z.object({ command: z.literal('update'), dryRun: z.boolean() }),
+]);
+
+export type ControlRequest = z.infer<typeof requestFormat>;
+
+/** How the server is, for the health check. */
+export type Health = {
+  readonly state: 'serving' | 'stopping';
+  readonly lastPassFailed: string | null;
+  readonly port: number;
+};
+
+/** What comes back, by command: one JSON object on one line, or `{ "error": … }`. */
+export type ControlReplies = { readonly ping: Health; readonly update: PassReport };

@@ -1,0 +1,119 @@
+import type { PassReport, PassRequest } from './pass.ts';
+
+/** Time as the scheduler needs it: a steady clock in milliseconds, and one timer. Tests bring their own. */
+export type Clock = {
+  readonly after: (milliseconds: number, action: () => void) => { readonly cancel: () => void };
+};
+
+export const realClock: Clock = {
+  after: (milliseconds, action) => {
+    const timer = setTimeout(action, milliseconds);
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+export type SchedulerOptions = {
+  readonly pass: (request: PassRequest, signal: AbortSignal) => Promise<PassReport>;
+  /** Every pass that was not asked for through `now`. */
+  readonly onReport: (report: PassReport) => void;
+  /** A pass that threw. */
+  readonly onFailure: (error: unknown) => void;
+  readonly resyncSeconds: number;
+  readonly clock: Clock;
+};
+
+type Wish = {
+  readonly request: PassRequest;
+  readonly resolve: (report: PassReport) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+/**
+ * Lets one pass run at a time. However many events come, they make one pass, which begins after the last of them was
+ * seen; whoever asks for a pass gets one that began after the asking, shared with all who asked meanwhile.
+ */
+export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, clock }: SchedulerOptions) => {
+  let dirty = false;
+  let wishes: Wish[] = [];
+  let running: AbortController | null = null;
+  let idle: Promise<void> = Promise.resolve();
+  let closed = false;
+  let recheck: { cancel: () => void } | null = null;
+  let resync: { cancel: () => void } | null = null;
+
+  const armResync = (): void => {
+    resync?.cancel();
+    if (!closed) resync = clock.after(resyncSeconds * 1000, changed);
+  };
+
+  const runOnce = async (): Promise<void> => {
+    const controller = new AbortController();
+    running = controller;
+    const asked = wishes;
+    const dryRun = asked.length > 0 && !dirty && asked.every(({ request }) => request.dryRun);
+    const taken = dryRun ? asked : asked.filter(({ request }) => !request.dryRun);
+    wishes = asked.filter((wish) => !taken.includes(wish));
+    if (!dryRun) dirty = false;
+    const losses = taken.some(({ request }) => request.losses === 'at-once') ? 'at-once' : 'when-still';
+    try {
+      const report = await pass({ losses, dryRun }, controller.signal);
+      if (!dryRun) onReport(report);
+      for (const wish of taken) wish.resolve(report);
+      if (report.recheckIn !== null && !closed) {
+        recheck?.cancel();
+        recheck = clock.after(report.recheckIn, changed);
+      }
+    } catch (error) {
+      onFailure(error);
+      for (const wish of taken) wish.reject(error);
+    }
+    running = null;
+  };
+
+  const loop = async (): Promise<void> => {
+    // Everything that happens in this turn of the event loop becomes one pass.
+    await Promise.resolve();
+    while ((dirty && !closed) || wishes.length > 0) await runOnce();
+    armResync();
+  };
+
+  let looping = false;
+  const kick = (): void => {
+    // A long adoption must not hold up a revocation: it yields to the newer pass, which goes on with it.
+    running?.abort();
+    if (looping) return;
+    looping = true;
+    idle = loop().finally(() => {
+      looping = false;
+      if ((dirty && !closed) || wishes.length > 0) kick();
+    });
+  };
+
+  const changed = (): void => {
+    if (closed) return;
+    dirty = true;
+    kick();
+  };
+
+  armResync();
+  return {
+    /** Something may have changed: look again soon. */
+    changed,
+    /** A pass of one's own, which begins after this call; rejects with what the pass threw. */
+    now: (request: PassRequest): Promise<PassReport> =>
+      new Promise((resolve, reject) => {
+        wishes.push({ request, resolve, reject });
+        kick();
+      }),
+    /** Ends the timers and waits for the pass that runs. */
+    close: async (): Promise<void> => {
+      closed = true;
+      recheck?.cancel();
+      resync?.cancel();
+      running?.abort();
+      await idle;
+    },
+  };
+};
+
+export type Scheduler = ReturnType<typeof createScheduler>;

@@ -1,0 +1,138 @@
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { readHostId } from '../borg/host-id.ts';
+import { clearStaleLocks } from '../borg/stale-locks.ts';
+import { checkRoleGroups } from '../host/system-accounts.ts';
+import { watchTree } from '../keys/watch.ts';
+import type { Places } from '../places.ts';
+import type { Settings } from '../settings.ts';
+import { type SshdExit, startSshd } from '../sshd/server.ts';
+import { controlSocket } from './control-client.ts';
+import { startControlServer } from './control-server.ts';
+import { describeError } from './describe-error.ts';
+import { prepareKeyTree, prepareRepositoriesFolder } from './first-start.ts';
+import { acquireLease } from './lease.ts';
+import type { Logger } from './log.ts';
+import { type LoginPlan, prepareLogin, serveArguments } from './login-server.ts';
+import { createPass, type PassReport } from './pass.ts';
+import type { ControlRequest } from './protocol.ts';
+import { createReportLog } from './report-log.ts';
+import { createScheduler, realClock } from './scheduler.ts';
+import { endSessions } from './shutdown.ts';
+import { openWorld } from './world.ts';
+
+/**
+ * Runs the server until it is told to stop or sshd ends.
+ *
+ * @returns the exit code: 0 after SIGTERM or SIGINT, 1 when sshd ended by itself
+ * @throws what makes a start impossible, with `cause`; nothing has listened then
+ */
+export const serve = async (settings: Settings, places: Places, log: Logger): Promise<number> => {
+  serveArguments(settings);
+  prepareRunFolder(places.run);
+  checkRoleGroups(places.etc);
+  prepareRepositoriesFolder(places, settings.PGID);
+  const lease = await acquireLease(places);
+  if ('heldBy' in lease) {
+    throw new Error(
+      'another server or a one-shot container uses these repositories; two would break each other’s locks',
+      {
+        cause: { code: 'lease-held', path: places.repos, remedy: 'stop the other one first' },
+      },
+    );
+  }
+  try {
+    const hostId = readHostId(places);
+    for (const lock of await clearStaleLocks(places, hostId))
+      log.warn(lock, 'removed a lock that a dead server left behind');
+    prepareKeyTree(places);
+    const plan = await prepareLogin(settings, places, hostId, log);
+    return await run(settings, places, log, plan);
+  } finally {
+    await lease.release();
+  }
+};
+
+const prepareRunFolder = (path: string): void => {
+  mkdirSync(path, { recursive: true, mode: 0o755 });
+  chownSync(path, 0, 0);
+  chmodSync(path, 0o755);
+};
+
+const run = async (settings: Settings, places: Places, log: Logger, plan: LoginPlan): Promise<number> => {
+  const pass = createPass(openWorld(settings, places, log, () => {}));
+  const tell = createReportLog(log);
+  const first = await pass({ losses: 'at-once', dryRun: false }, new AbortController().signal);
+  tell(first);
+  refuseIfStopped(first);
+
+  let lastPassFailed: string | null = null;
+  let state: 'serving' | 'stopping' = 'serving';
+  const onReport = (report: PassReport): void => {
+    lastPassFailed = report.failed;
+    tell(report);
+  };
+  const onFailure = (error: unknown): void => {
+    lastPassFailed = describeError(error);
+    log.error({ error: lastPassFailed }, 'the update failed; nothing was given by it, and it is tried again');
+  };
+  const scheduler = createScheduler({
+    pass,
+    onReport,
+    onFailure,
+    resyncSeconds: settings.RESYNC_SECONDS,
+    clock: realClock,
+  });
+  const answer = async (request: ControlRequest): Promise<unknown> => {
+    switch (request.command) {
+      case 'ping':
+        return { state, lastPassFailed, port: settings.SSH_PORT };
+      case 'update':
+        return scheduler.now({ losses: 'at-once', dryRun: request.dryRun });
+    }
+  };
+  const control = await startControlServer(controlSocket(places.run), answer);
+  const watcher = watchTree(places.sshkeys, {
+    polling: settings.WATCH === 'polling',
+    onEvent: scheduler.changed,
+    onFault: (error) =>
+      log.error(
+        { error: describeError(error) },
+        'the key tree cannot be watched just now; it is looked at every RESYNC_SECONDS',
+      ),
+  });
+
+  const ending = Promise.withResolvers<{ readonly told: string } | SshdExit>();
+  const sshd = await startSshd({
+    sshd: plan.sshd,
+    configPath: plan.config,
+    onLine: (line) => log.debug({ line }, 'sshd'),
+    onExit: ending.resolve,
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.resolve({ told: signal }));
+  process.on('SIGHUP', () => void scheduler.now({ losses: 'at-once', dryRun: false }).catch(() => {}));
+  log.info({ port: settings.SSH_PORT, accounts: first.accounts.length, findings: first.findings.length }, 'serving');
+
+  const end = await ending.promise;
+  state = 'stopping';
+  if ('told' in end) log.info({ signal: end.told }, 'stopping: no new connection is accepted');
+  else log.error({ ...end }, 'sshd has ended, and without it nobody can log in');
+  await watcher.close();
+  await sshd.stop();
+  await endSessions('told' in end ? settings.STOP_GRACE_SECONDS : 0, log);
+  await scheduler.close();
+  control.close();
+  return 'told' in end ? 0 : 1;
+};
+
+/** At start nothing is running whose users would suffer: better no server than one that lets half of them in. */
+const refuseIfStopped = (report: PassReport): void => {
+  if (report.failed !== null)
+    throw new Error('the accounts could not be made', { cause: { code: 'pass-failed', why: report.failed } });
+  if (!report.stopped) return;
+  throw new Error(
+    'the key tree contradicts itself: cure the errors named above, or set STOP_ON=nothing to close only the names concerned',
+    {
+      cause: { code: 'stopped' },
+    },
+  );
+};

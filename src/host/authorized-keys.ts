@@ -1,0 +1,98 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { Account, GrantedKey } from '../accounts/account.ts';
+import { parseRenderedLine, renderOptions } from '../keys/options.ts';
+import { writeFileAtomically } from './write.ts';
+
+/** sshd opens an AuthorizedKeysFile outside the home with the user's rights: world-readable, and root's for StrictModes. */
+const MODE = 0o644;
+
+/** What one account's file says: one line a key, each beginning with `restrict`. */
+export const renderAuthorizedKeys = (account: Account): string =>
+  account.keys
+    .map((key) => `${renderOptions(key.options)} ${key.type} ${key.blob}${key.comment && ` ${key.comment}`}\n`)
+    .join('');
+
+/** The keys that a file grants. Lines that the server did not write are left out: they count as drift and go with the next write. */
+const parseAuthorizedKeys = (text: string): readonly GrantedKey[] =>
+  text.split('\n').flatMap((line) => parseRenderedLine(line) ?? []);
+
+export type AuthorizedKeysFile = { readonly text: string; readonly keys: readonly GrantedKey[] };
+
+/** Each file by account name; null where it is not a plain file of root's with the right mode. */
+export type AuthorizedKeysFiles = ReadonlyMap<string, AuthorizedKeysFile | null>;
+
+/**
+ * The folder of sshd's authorized keys, one file an account. Reading remembers each file by inode, times and size, so that
+ * a pass without changes costs one lstat a file.
+ */
+export const authorizedKeysFolder = (folder: string) => {
+  const known = new Map<string, AuthorizedKeysFile & { readonly version: string }>();
+
+  const readOne = (name: string): AuthorizedKeysFile | null => {
+    const path = join(folder, name);
+    const seen = lstatSync(path, { throwIfNoEntry: false });
+    if (!seen?.isFile() || seen.uid !== 0 || (seen.mode & 0o7777) !== MODE) return null;
+    const version = `${seen.ino} ${seen.mtimeMs} ${seen.ctimeMs} ${seen.size}`;
+    const earlier = known.get(name);
+    if (earlier?.version === version) return earlier;
+    const text = readPlainFile(path);
+    const file = { text, keys: earlier?.text === text ? earlier.keys : parseAuthorizedKeys(text) };
+    // Written again within the clock's tick it would look the same: remember only what has come to rest.
+    const settled = Date.now() - seen.ctimeMs > 2000;
+    known.set(name, { ...file, version: settled ? version : '' });
+    return file;
+  };
+
+  return {
+    /** Every file that is there, ours or not. Dotfiles are unfinished writes and are left out. */
+    read: (): AuthorizedKeysFiles => {
+      mkdirSync(folder, { recursive: true, mode: 0o755 });
+      const names = readdirSync(folder).filter((name) => !name.startsWith('.'));
+      return new Map(names.map((name) => [name, readOne(name)]));
+    },
+
+    /**
+     * Replaces one account's file. Where that fails the file is removed: what cannot be narrowed must not stay as wide as it was.
+     *
+     * @throws the system's error
+     */
+    write: (name: string, text: string): void => {
+      const path = join(folder, name);
+      try {
+        if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true });
+        writeFileAtomically(path, text, { mode: MODE });
+      } catch (error) {
+        rmSync(path, { force: true, recursive: true });
+        throw error;
+      }
+    },
+
+    /** Removes whatever is there under this name. */
+    remove: (name: string): void => {
+      known.delete(name);
+      rmSync(join(folder, name), { force: true, recursive: true });
+    },
+  };
+};
+
+export type AuthorizedKeysFolder = ReturnType<typeof authorizedKeysFolder>;
+
+const readPlainFile = (path: string): string => {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    return fstatSync(file).isFile() ? readFileSync(file, 'utf8') : '';
+  } finally {
+    closeSync(file);
+  }
+};

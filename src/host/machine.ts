@@ -1,0 +1,135 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type State, stateOf } from '../accounts/account.ts';
+import type { Change } from '../accounts/diff.ts';
+import { compareText } from '../accounts/finding.ts';
+import { type DatabaseFiles, type DatabaseSettings, parseDatabase, renderDatabase } from './account-database.ts';
+import { type AuthorizedKeysFiles, authorizedKeysFolder, renderAuthorizedKeys } from './authorized-keys.ts';
+import { writeFileAtomically } from './write.ts';
+
+/** What the machine really has, as text. */
+export type Observed = { readonly database: DatabaseFiles; readonly authorizedKeys: AuthorizedKeysFiles };
+
+const DATABASE_MODES: Readonly<Record<keyof DatabaseFiles, number>> = { group: 0o644, shadow: 0o600, passwd: 0o644 };
+
+/** The places that a machine needs; see Places. */
+export type MachinePlaces = { readonly run: string; readonly extrausers: string };
+
+/**
+ * The part of the machine that the server owns: three database files and a folder of authorized keys. Everything is read
+ * anew at each call and replaced atomically; nothing here decides what should be.
+ */
+export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) => {
+  const keys = authorizedKeysFolder(join(places.run, 'authorized_keys'));
+  mkdirSync(places.extrausers, { recursive: true, mode: 0o755 });
+
+  const readDatabase = (file: keyof DatabaseFiles): string => {
+    try {
+      return readFileSync(join(places.extrausers, file), 'utf8');
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+      throw error;
+    }
+  };
+
+  const observe = (): Observed => ({
+    database: { passwd: readDatabase('passwd'), group: readDatabase('group'), shadow: readDatabase('shadow') },
+    authorizedKeys: keys.read(),
+  });
+
+  /** passwd comes last: it is what makes an account. The order never widens: groups without an account grant nothing. */
+  const writeDatabase = (wanted: DatabaseFiles, observed: DatabaseFiles): void => {
+    for (const file of ['group', 'shadow', 'passwd'] as const) {
+      if (wanted[file] === observed[file]) continue;
+      writeFileAtomically(join(places.extrausers, file), wanted[file], { mode: DATABASE_MODES[file] });
+    }
+  };
+
+  const writeKeys = (wanted: ReadonlyMap<string, string>, observed: AuthorizedKeysFiles): unknown[] => {
+    const failures: unknown[] = [];
+    const attempt = (action: () => void): void => {
+      try {
+        action();
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    for (const name of observed.keys()) if (!wanted.has(name)) attempt(() => keys.remove(name));
+    for (const [name, text] of wanted) if (observed.get(name)?.text !== text) attempt(() => keys.write(name, text));
+    return failures;
+  };
+
+  /**
+   * Makes the machine be as the state says. The order depends on what comes first: taking away begins with the keys (a
+   * full disk cannot stop a removal), giving ends with them.
+   *
+   * @throws AggregateError of the system's errors, after everything that could be done was done
+   */
+  const write = (state: State, order: 'revoke' | 'grant'): void => {
+    const observed = observe();
+    const wanted = { database: renderDatabase(state, settings), keys: renderAllKeys(state) };
+    const failures: unknown[] = [];
+    if (order === 'revoke') failures.push(...writeKeys(wanted.keys, observed.authorizedKeys));
+    try {
+      writeDatabase(wanted.database, observed.database);
+    } catch (error) {
+      // What the database grants too much must not be reachable by any key.
+      const granted = new Map(parseDatabase(observed.database.passwd).map((entry) => [entry.name, entry]));
+      for (const account of state.values()) {
+        const had = granted.get(account.name);
+        if (had?.role !== account.role || had.uid !== account.uid) keys.remove(account.name);
+      }
+      throw new AggregateError([...failures, error], 'the account database could not be written');
+    }
+    if (order === 'grant') failures.push(...writeKeys(wanted.keys, observed.authorizedKeys));
+    if (failures.length > 0) throw new AggregateError(failures, 'authorized keys could not be written');
+  };
+
+  return { observe, write, settings };
+};
+
+export type Machine = ReturnType<typeof openMachine>;
+
+const renderAllKeys = (state: State): ReadonlyMap<string, string> =>
+  new Map([...state.values()].map((account) => [account.name, renderAuthorizedKeys(account)]));
+
+/** What is granted at the moment: accounts of the database that have at least one key. */
+export const runningState = ({ database, authorizedKeys }: Observed): State =>
+  stateOf(
+    parseDatabase(database.passwd).flatMap((entry) => {
+      const keys = authorizedKeys.get(entry.name)?.keys ?? [];
+      return keys.length > 0 ? [{ ...entry, keys }] : [];
+    }),
+  );
+
+/**
+ * Where the machine's text differs from what the running state would be written as, although accounts and keys are the same:
+ * somebody else has written there.
+ */
+export const drift = (observed: Observed, running: State, settings: DatabaseSettings): readonly Change[] => {
+  const changes: Change[] = [];
+  const database = renderDatabase(running, settings);
+  const files = (['passwd', 'group', 'shadow'] as const).filter((file) => database[file] !== observed.database[file]);
+  if (files.length > 0) {
+    changes.push({
+      kind: 'database-repaired',
+      account: '',
+      reason: `the account database (${files.join(', ')}) was not as the server wrote it`,
+    });
+  }
+  const listed = parseDatabase(observed.database.passwd);
+  const known = new Set<string>(listed.map(({ name }) => name));
+  for (const account of running.values()) {
+    if (observed.authorizedKeys.get(account.name)?.text === renderAuthorizedKeys(account)) continue;
+    changes.push({
+      kind: 'authorized-keys-repaired',
+      account: account.name,
+      reason: 'its authorized keys were not as the server wrote them',
+    });
+  }
+  for (const name of observed.authorizedKeys.keys()) {
+    if (!known.has(name))
+      changes.push({ kind: 'authorized-keys-repaired', account: name, reason: 'authorized keys without an account' });
+  }
+  return changes.sort((a, b) => compareText(a.account, b.account));
+};

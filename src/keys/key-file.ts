@@ -1,0 +1,161 @@
+import type { AuthorizedKey } from '../accounts/authorized-key.ts';
+import type { Finding, FindingCode } from '../accounts/finding.ts';
+import { printable } from '../accounts/printable.ts';
+import { readExpiryTime } from './expiry-time.ts';
+import { hasHiddenRest, type KeyLine, type Place, parseKeyLine } from './key-line.ts';
+
+/** What one key file declares, and what is wrong with it. */
+export type KeyFile = { readonly keys: readonly AuthorizedKey[]; readonly findings: readonly Finding[] };
+
+/** A file that is no key file at all must not bury the other findings. */
+const MOST_LINE_FINDINGS = 20;
+const BYTE_ORDER_MARK = '\u{feff}';
+
+/**
+ * Reads the bytes of one key file. One line that is not right takes nothing from the others, except that a private key
+ * closes the whole file.
+ *
+ * @param file the path as an operator sees it, printable
+ */
+export const parseKeyFile = (bytes: Uint8Array, file: string): KeyFile => {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  const parsed = parseKeyLines(text.split('\n'), file);
+  if (parsed.keys.length > 0 || !looksLikeUtf16(bytes)) return parsed;
+  const remedy = 'save it again as UTF-8 or plain text';
+  return {
+    keys: [],
+    findings: [error('malformed-key', { file, line: null }, 'the file is UTF-16', remedy), noValidKey(file)],
+  };
+};
+
+/** The same for lines that are already apart; the first has number 1. */
+export const parseKeyLines = (lines: readonly string[], file: string): KeyFile => {
+  const keys = new Map<string, AuthorizedKey>();
+  const findings: Finding[] = [];
+  for (const [index, raw] of lines.entries()) {
+    const place = { file, line: index + 1 };
+    const read =
+      index === 0 && raw.startsWith(BYTE_ORDER_MARK) ? parseMarkedLine(raw, place) : parseKeyLine(raw, place);
+    if (read.kind === 'private-key') return privateKey(place);
+    if (read.kind === 'key') {
+      const first = keys.get(read.key.blob);
+      if (first) findings.push(duplicate(first, read.key));
+      else keys.set(read.key.blob, read.key);
+    }
+    if (read.kind === 'finding') findings.push(read.finding);
+    if (read.kind === 'directive') findings.push(unknownDirective(read.word, place));
+    if (hasHiddenRest(raw)) findings.push(hiddenRest(place));
+  }
+  const shown =
+    findings.length > MOST_LINE_FINDINGS ? [...findings.slice(0, MOST_LINE_FINDINGS), more(findings, file)] : findings;
+  return { keys: [...keys.values()], findings: keys.size === 0 ? [...shown, noValidKey(file)] : shown };
+};
+
+/** ssh reads a byte order mark as a part of the first word, so a key behind it is none; a comment is no worse for it. */
+const parseMarkedLine = (raw: string, place: Place): KeyLine => {
+  const read = parseKeyLine(raw.slice(BYTE_ORDER_MARK.length), place);
+  return read.kind === 'blank' || read.kind === 'private-key'
+    ? read
+    : {
+        kind: 'finding',
+        finding: error(
+          'malformed-key',
+          place,
+          'the file begins with a byte order mark, which ssh takes for a part of this line',
+          'save the file as UTF-8 without a byte order mark (BOM)',
+        ),
+      };
+};
+
+/** The keys of a list that sshd no longer accepts at `now`. They stay: sshd itself refuses them. */
+export const findExpiredKeys = (keys: readonly AuthorizedKey[], now: Date): Finding[] =>
+  keys.flatMap(({ options, fingerprint, file, line }) => {
+    const expiry = options.expiryTime === undefined ? null : readExpiryTime(options.expiryTime);
+    if (!expiry || expiry.getTime() > now.getTime()) return [];
+    const message = `the key ${fingerprint} expired at ${options.expiryTime}`;
+    return [
+      {
+        severity: 'warning',
+        code: 'expired-key',
+        file,
+        line,
+        message,
+        remedy: 'remove it, or give it a new expiry-time',
+      },
+    ];
+  });
+
+/** Text from Windows: a mark at its beginning, or about every other byte NUL. */
+const looksLikeUtf16 = (bytes: Uint8Array): boolean => {
+  const mark = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
+  const sample = bytes.subarray(0, 512);
+  return mark === 0xfffe || mark === 0xfeff || sample.filter((byte) => byte === 0).length * 3 > sample.length;
+};
+
+type Where = { readonly file: string; readonly line: number | null };
+
+const error = (code: FindingCode, where: Where, message: string, remedy: string): Finding => ({
+  severity: 'error',
+  code,
+  ...where,
+  message,
+  remedy,
+});
+
+const noValidKey = (file: string): Finding =>
+  error(
+    'no-valid-key',
+    { file, line: null },
+    'there is no valid key in it, so it opens no account',
+    'put a public key in it, or remove it',
+  );
+
+const privateKey = (place: Place): KeyFile => ({
+  keys: [],
+  findings: [
+    error(
+      'private-key',
+      place,
+      'this is a PRIVATE key; the whole file is ignored',
+      'remove it from here at once and make a new pair, since others may have read it; only the .pub file belongs here',
+    ),
+    noValidKey(place.file),
+  ],
+});
+
+const duplicate = (first: AuthorizedKey, again: AuthorizedKey): Finding => ({
+  severity: 'warning',
+  code: 'duplicate-key',
+  file: again.file,
+  line: again.line,
+  message: `the key ${again.fingerprint} stands in line ${first.line} already; only that line counts, with its options`,
+  remedy: 'remove one of the two lines',
+});
+
+const unknownDirective = (word: string, place: Place): Finding =>
+  error(
+    'unknown-directive',
+    place,
+    `the server knows no '# borgserver: ${printable(word, 40)}'`,
+    'correct or remove the line',
+  );
+
+const hiddenRest = (place: Place): Finding => ({
+  severity: 'warning',
+  code: 'malformed-key',
+  ...place,
+  message: 'a carriage return or NUL stands inside the line; what follows it is not read as a key',
+  remedy: 'save the file with Unix line ends, one key a line',
+});
+
+const more = (findings: readonly Finding[], file: string): Finding => {
+  const rest = findings.slice(MOST_LINE_FINDINGS);
+  return {
+    severity: rest.some(({ severity }) => severity === 'error') ? 'error' : 'warning',
+    code: rest.find(({ severity }) => severity === 'error')?.code ?? 'malformed-key',
+    file,
+    line: null,
+    message: `${rest.length} more lines are not right`,
+    remedy: 'cure the ones above first; if this is no key file, remove it',
+  };
+};

@@ -1,0 +1,121 @@
+import type { AuthorizedKey } from '../accounts/authorized-key.ts';
+import type { Finding, FindingCode } from '../accounts/finding.ts';
+import { printable } from '../accounts/printable.ts';
+import { parseOptions } from './options.ts';
+import { isKeyType, type KeyVerdict, readKeyWords } from './wire-format.ts';
+
+/** What one line of a key file says. */
+export type KeyLine =
+  | { readonly kind: 'blank' }
+  /** `# borgserver: word=value`, an instruction to the server. Both are as written: hostile text. */
+  | { readonly kind: 'directive'; readonly word: string; readonly value: string }
+  | { readonly kind: 'key'; readonly key: AuthorizedKey }
+  /** The line, and with it the whole file, holds something secret. */
+  | { readonly kind: 'private-key' }
+  | { readonly kind: 'finding'; readonly finding: Finding };
+
+/** Where a line stands. */
+export type Place = { readonly file: string; readonly line: number };
+
+const MOST_COMMENT = 200;
+const PRIVATE_KEY =
+  /-----BEGIN [A-Z0-9 ]*PRIVATE KEY|---- BEGIN SSH2 [A-Z ]*PRIVATE KEY|^PuTTY-User-Key-File-|^Private-(Lines|MAC|Hash):/;
+const DIRECTIVE = /^#[ \t]*borgserver:[ \t]*([^ \t=]*)[ \t]*(?:=[ \t]*)?(.*?)[ \t]*$/su;
+const WORDS = /^([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+(.*))?$/su;
+
+/**
+ * Reads one line as `ssh-keygen -l -f` would: it ends at the first NUL, begins after blanks, and is a key, or
+ * options, exactly one blank, and a key.
+ *
+ * @param raw the line without its line feed
+ */
+export const parseKeyLine = (raw: string, place: Place): KeyLine => {
+  const text = visiblePart(raw).replace(/^[ \t]+/, '');
+  const secret = PRIVATE_KEY.test(raw);
+  if (text === '' || text.startsWith('#')) {
+    if (secret) return { kind: 'private-key' };
+    const directive = DIRECTIVE.exec(text);
+    return directive ? { kind: 'directive', word: directive[1] ?? '', value: directive[2] ?? '' } : { kind: 'blank' };
+  }
+  const bare = readWords(text);
+  if (bare.verdict.ok) return keyLine(bare, {}, place);
+  const result = withOptions(text, bare, place);
+  // A comment may say anything: a line that is known for a public key is not a private one.
+  const unknown = result.kind === 'finding' && result.finding.code === 'malformed-key';
+  return secret && unknown ? { kind: 'private-key' } : result;
+};
+
+const visiblePart = (raw: string): string => {
+  const end = raw.indexOf('\0');
+  return (end === -1 ? raw : raw.slice(0, end)).replace(/\r+$/, '');
+};
+
+/** Whether text stands behind a NUL, or behind a CR that does not end the line: never read as a key of its own. */
+export const hasHiddenRest = (raw: string): boolean => /[\r\0].*[^\r\0 \t]/s.test(raw);
+
+type Words = { readonly type: string; readonly comment: string; readonly verdict: KeyVerdict };
+
+const NO_KEY: KeyVerdict = { ok: false, code: 'malformed-key', found: 'no public key' };
+
+const readWords = (text: string): Words => {
+  const match = WORDS.exec(text);
+  if (!match) return { type: text, comment: '', verdict: NO_KEY };
+  const [, type = '', base64 = '', comment = ''] = match;
+  return { type, comment, verdict: readKeyWords(type, base64) };
+};
+
+const withOptions = (text: string, bare: Words, place: Place): KeyLine => {
+  const { end, quoted } = endOfOptions(text);
+  if (quoted) return refuse(place, 'malformed-option', 'a double quote that is never closed', 'close it, or remove it');
+  const rest = text.slice(end + 1);
+  const words = readWords(rest);
+  if (!words.verdict.ok) {
+    if (isKeyType(bare.type) && words.verdict.code === 'malformed-key') return refuseKey(place, bare.verdict);
+    if (isKeyType(words.type)) return refuseKey(place, words.verdict);
+    const later = readWords(rest.replace(/^[ \t]+/, ''));
+    return later.verdict.ok
+      ? refuse(place, 'malformed-key', 'several blanks between the options and the key', 'write exactly one')
+      : refuseKey(place, NO_KEY);
+  }
+  const options = parseOptions(text.slice(0, end));
+  return options.ok
+    ? keyLine(words, options.options, place)
+    : refuse(place, options.code, options.found, options.remedy);
+};
+
+/** Where the first blank outside quotes is (sshkey_advance_past_options), and whether a quote was left open. */
+const endOfOptions = (text: string): { readonly end: number; readonly quoted: boolean } => {
+  let quoted = false;
+  let at = 0;
+  for (; at < text.length && (quoted || !/[ \t]/.test(text.charAt(at))); at += 1) {
+    if (text[at] === '\\' && text[at + 1] === '"') at += 1;
+    else if (text[at] === '"') quoted = !quoted;
+  }
+  return { end: at, quoted };
+};
+
+const keyLine = ({ verdict, comment }: Words, options: AuthorizedKey['options'], place: Place): KeyLine =>
+  verdict.ok
+    ? { kind: 'key', key: { ...verdict.key, comment: storedComment(comment), options, ...place } }
+    : refuseKey(place, verdict);
+
+/** Every character of it is safe in a line of authorized_keys, a log and a terminal. */
+const storedComment = (text: string): string => {
+  const shown = [...printable(text.trim(), MOST_COMMENT)];
+  return (shown.length > MOST_COMMENT ? `${shown.slice(0, MOST_COMMENT - 1).join('')}…` : shown.join('')).trim();
+};
+
+const REMEDIES: Readonly<Record<Extract<KeyVerdict, { ok: false }>['code'], string>> = {
+  'malformed-key': 'copy the whole line of the .pub file again, as one line',
+  'weak-key': 'make a new key with: ssh-keygen -t ed25519',
+  'dsa-key': 'make a new key with: ssh-keygen -t ed25519',
+  certificate: 'put the plain public key here; certificates are not supported',
+};
+
+const refuseKey = (place: Place, verdict: KeyVerdict): KeyLine =>
+  verdict.ok ? { kind: 'blank' } : refuse(place, verdict.code, verdict.found, REMEDIES[verdict.code]);
+
+const refuse = (place: Place, code: FindingCode, message: string, remedy: string): KeyLine => ({
+  kind: 'finding',
+  finding: { severity: 'error', code, ...place, message, remedy },
+});

@@ -1,0 +1,115 @@
+import type { GrantedKey } from '../accounts/account.ts';
+import type { NarrowingOptions } from '../accounts/authorized-key.ts';
+import { readExpiryTime } from './expiry-time.ts';
+import { faultOfFrom } from './from-patterns.ts';
+import { nameAndValue, splitOutsideQuotes, unquote } from './option-words.ts';
+import { readKeyWords } from './wire-format.ts';
+
+/** The options of a key line, or why they are refused. `found` is printable and holds no value of a foreign option. */
+export type OptionsVerdict =
+  | { readonly ok: true; readonly options: NarrowingOptions }
+  | {
+      readonly ok: false;
+      readonly code: 'forbidden-option' | 'malformed-option';
+      readonly found: string;
+      readonly remedy: string;
+    };
+
+/** Options that only take away, and that `restrict` in every line we write implies. */
+const IMPLIED: ReadonlySet<string> = new Set([
+  'restrict',
+  'no-pty',
+  'no-port-forwarding',
+  'no-agent-forwarding',
+  'no-x11-forwarding',
+  'no-user-rc',
+]);
+
+const malformed = (found: string, remedy: string): OptionsVerdict => ({
+  ok: false,
+  code: 'malformed-option',
+  found,
+  remedy,
+});
+
+/**
+ * Reads the options before a key, as sshd(8), AUTHORIZED_KEYS, has them: comma-separated, names in any case, values quoted
+ * with `\"` for a quote inside. Only what narrows is accepted; what `restrict` implies is accepted and dropped.
+ */
+export const parseOptions = (text: string): OptionsVerdict => {
+  let options: NarrowingOptions = {};
+  for (const word of splitOutsideQuotes(text)) {
+    const [written, value] = nameAndValue(word);
+    const name = written.toLowerCase();
+    switch (name) {
+      case 'from':
+      case 'expiry-time': {
+        const quoted = value === null ? null : unquote(value);
+        if (quoted === null) return malformed(`${name} without a value in double quotes`, `write ${name}="…"`);
+        if ((name === 'from' ? options.from : options.expiryTime) !== undefined) {
+          return malformed(`${name}= is written twice`, 'write it once');
+        }
+        const fault = name === 'from' ? faultOfFrom(quoted) : faultOfExpiry(quoted);
+        if (fault) return malformed(fault, REMEDIES[name]);
+        options = name === 'from' ? { ...options, from: quoted } : { ...options, expiryTime: quoted };
+        break;
+      }
+      case 'verify-required':
+        if (value !== null) return malformed('verify-required with a value', 'write it without one');
+        options = { ...options, verifyRequired: true };
+        break;
+      default:
+        if (!IMPLIED.has(name)) return refused(written);
+        if (value !== null) return malformed(`${name} with a value`, 'write it without one');
+    }
+  }
+  return { ok: true, options };
+};
+
+const REMEDIES = {
+  from: 'list addresses, networks such as 10.0.0.0/8, or patterns such as 192.168.1.*, with commas between them',
+  'expiry-time': 'write YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, with a Z behind it for UTC',
+} as const;
+
+const faultOfExpiry = (value: string): string | null =>
+  readExpiryTime(value) ? null : 'expiry-time= is not a date and time that exists';
+
+/** Only a name is shown, never a value: an environment= or command= may hold a secret. */
+const refused = (name: string): OptionsVerdict => {
+  const remedy = 'remove it; only from="…", expiry-time="…" and verify-required may stand before a key';
+  if (name === '') return malformed('an empty option', 'write one comma between two options, and none at the end');
+  return /^[A-Za-z][A-Za-z0-9-]{0,39}$/.test(name)
+    ? { ok: false, code: 'forbidden-option', found: `the option '${name}', which is not allowed here`, remedy }
+    : { ok: false, code: 'forbidden-option', found: 'something before the key that is not an option', remedy };
+};
+
+/** The options as they are written before a key in authorized_keys, beginning with `restrict`; parseOptions reads them back. */
+export const renderOptions = (options: NarrowingOptions): string =>
+  [
+    'restrict',
+    ...(options.from === undefined ? [] : [`from="${options.from}"`]),
+    ...(options.expiryTime === undefined ? [] : [`expiry-time="${options.expiryTime}"`]),
+    ...(options.verifyRequired ? ['verify-required'] : []),
+  ].join(',');
+
+const LINE = /^(restrict[^ ]*) ([^ ]+) ([^ ]+)(?: (.+))?$/u;
+
+/** One line of an authorized_keys file, without its line end: options, type, blob, and the comment if there is one. */
+export const renderLine = (key: GrantedKey): string =>
+  `${renderOptions(key.options)} ${key.type} ${key.blob}${key.comment === '' ? '' : ` ${key.comment}`}`;
+
+/** Reads a line that renderLine wrote, or null if it is not one of ours to the byte: then somebody else changed it. */
+export const parseRenderedLine = (line: string): GrantedKey | null => {
+  const match = LINE.exec(line);
+  if (!match) return null;
+  const [, words = '', type = '', base64 = '', comment = ''] = match;
+  const options = parseOptions(words);
+  const verdict = readKeyWords(type, base64);
+  if (!options.ok || !verdict.ok || !isStoredComment(comment)) return null;
+  const key = { ...verdict.key, comment, options: options.options };
+  return renderLine(key) === line ? key : null;
+};
+
+/** A comment as it is kept: nothing in it that `printable` would have changed, but for the backslashes that it wrote. */
+const isStoredComment = (comment: string): boolean =>
+  comment.length <= 200 && /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u.test(comment);

@@ -1,0 +1,136 @@
+import { realpathSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type FSWatcher, watch } from 'chokidar';
+import { ROLE_FOLDERS } from '../accounts/role.ts';
+import { HOST_FOLDER } from './tree.ts';
+
+/** A running watch; `close` resolves when it holds nothing any more. */
+export type TreeWatch = { readonly close: () => Promise<void> };
+
+/** How long after a fault the next watcher is tried, in ms: the first and the longest wait. */
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 60_000;
+/** How often the folders themselves are looked at, in ms. */
+const FOLDER_CHECK_MS = 1000;
+const POLLING_MS = 1000;
+
+/**
+ * Watches the key tree and calls `onEvent` for anything that may have changed in it, at least once after every (re)start of
+ * the watcher: it only means "look again". A fault is told to `onFault` and tried again later, with a fresh watcher; it
+ * never throws and never ends anything.
+ *
+ * A folder that is removed and made again at once is lost to chokidar for good, with everything later put into it. So the
+ * folders' inodes are compared every second, and a fresh watcher is made when one differs.
+ */
+export const watchTree = (
+  root: string,
+  {
+    polling,
+    onEvent,
+    onFault,
+  }: { readonly polling: boolean; readonly onEvent: () => void; readonly onFault: (error: Error) => void },
+): TreeWatch => {
+  let watcher: FSWatcher | null = null;
+  let retry: NodeJS.Timeout | null = null;
+  let wait = FIRST_RETRY_MS;
+  let closed = false;
+  let armed: string | null = null;
+
+  const fail = (error: unknown): void => {
+    if (closed || retry) return;
+    onFault(error instanceof Error ? error : new Error(String(error)));
+    void disarm();
+    retry = setTimeout(() => {
+      retry = null;
+      arm();
+    }, wait).unref();
+    wait = Math.min(wait * 2, LAST_RETRY_MS);
+  };
+
+  const disarm = async (): Promise<void> => {
+    const old = watcher;
+    watcher = null;
+    await old?.close().catch(() => {});
+  };
+
+  const arm = (): void => {
+    try {
+      const fresh = watch(realRoot(root), { ...OPTIONS, ...(polling && POLLING), ignored: isNoise(root) });
+      watcher = fresh;
+      const current = (then: () => void) => () => {
+        if (watcher === fresh) then();
+      };
+      fresh.on('all', current(onEvent));
+      fresh.on(
+        'ready',
+        current(() => {
+          wait = FIRST_RETRY_MS;
+          onEvent();
+        }),
+      );
+      // A watcher that told of one fault may be deaf in that place from then on.
+      fresh.on('error', (error) => current(() => fail(error))());
+    } catch (error) {
+      fail(error);
+    }
+  };
+
+  const checkFolders = async (): Promise<void> => {
+    const found = await identities(root);
+    const changed = armed !== null && armed !== found;
+    armed = found;
+    if (!changed || closed || retry) return;
+    await disarm();
+    if (closed) return;
+    arm();
+    onEvent();
+  };
+
+  arm();
+  void checkFolders();
+  const timer = setInterval(() => void checkFolders(), FOLDER_CHECK_MS).unref();
+
+  return {
+    close: async () => {
+      closed = true;
+      clearInterval(timer);
+      if (retry) clearTimeout(retry);
+      await disarm();
+    },
+  };
+};
+
+/**
+ * Links are watched as themselves, so that the swap of Kubernetes' `..data` is an event; what is two folders down is of no
+ * interest; and an unlink is told at once instead of 100 ms later.
+ */
+const OPTIONS = { ignoreInitial: true, followSymlinks: false, depth: 1, atomic: false } as const;
+const POLLING = { backend: 'polling', pollingInterval: POLLING_MS, pollingBinaryInterval: POLLING_MS } as const;
+
+const isNoise = (root: string) => {
+  const host = join(realRoot(root), HOST_FOLDER);
+  return (path: string): boolean => path === host || path.startsWith(`${host}/`);
+};
+
+const realRoot = (root: string): string => {
+  try {
+    return realpathSync.native(root);
+  } catch {
+    return root;
+  }
+};
+
+/** The inodes of the root and the role folders, as one text. */
+const identities = async (root: string): Promise<string> => {
+  const folders = [root, ...Object.values(ROLE_FOLDERS).map((folder) => join(root, folder))];
+  const found = await Promise.all(
+    folders.map((folder) =>
+      stat(folder).then(
+        ({ dev, ino }) => `${dev}:${ino}`,
+        () => 'none',
+      ),
+    ),
+  );
+  return found.join(' ');
+};

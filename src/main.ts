@@ -1,0 +1,72 @@
+import { Command } from 'commander';
+import { runBorgCommand } from './cli/borg.ts';
+import { runEntrypoint } from './cli/entrypoint.ts';
+import { renderFailure } from './cli/failure.ts';
+import { runHealthcheck } from './cli/healthcheck.ts';
+import { runServer } from './cli/sshd.ts';
+import { runUpdate } from './cli/update.ts';
+import { PLACES } from './places.ts';
+import { VERSION } from './version.ts';
+
+/** Exit code of a command that could not do its work at all. */
+const FAILED = 2;
+
+const program = new Command('borgserver')
+  .description('A BorgBackup server for many clients: drop an SSH public key into /sshkeys, back up with borg.')
+  .version(VERSION)
+  .showHelpAfterError()
+  .enablePositionalOptions();
+
+program
+  .command('sshd')
+  .description('start the server in the foreground (what the container does)')
+  .option('-D', 'ignored: the server never detaches')
+  .option('-e', 'ignored: the log always goes to the standard output')
+  .option('-p <port>', 'listen on this port instead of SSH_PORT')
+  .option('-o <option>', 'LogLevel=LEVEL, instead of SSH_LOG_LEVEL; no other option of sshd is taken')
+  .action((options) => finish(runServer(PLACES, options)));
+
+program
+  .command('update')
+  .description('look at the key tree now, apply it, and say what was done and what was refused')
+  .option('--json', 'print one JSON object', false)
+  .option('--dry-run', 'change nothing, print the same', false)
+  .addHelpText(
+    'after',
+    '\nExit code: 0 all is right, 1 applied but something was refused, 2 stopped by a conflict, 3 failed.\nExample: borgserver update --dry-run',
+  )
+  .action((options: { json: boolean; dryRun: boolean }) => finish(runUpdate(PLACES, options)));
+
+program
+  .command('healthcheck')
+  .description('exit 0 if the server answers, its last update did not fail and sshd greets')
+  .action(() => finish(runHealthcheck(PLACES)));
+
+program
+  .command('borg')
+  .description('run a borg command on repositories of this server, as their owner')
+  .argument('<words...>', 'the command as borg takes it; NAME stands for /repos/NAME, all for every repository')
+  .allowUnknownOption()
+  .passThroughOptions()
+  .helpOption(false)
+  .addHelpText('after', '\nExample: borgserver borg list web01')
+  .action((words: string[]) => finish(runBorgCommand(words, PLACES)));
+
+program
+  .command('entrypoint', { hidden: true })
+  .argument('[words...]')
+  .allowUnknownOption()
+  .passThroughOptions()
+  .helpOption(false)
+  .action((words: string[]) => finish(runEntrypoint(words, PLACES)));
+
+const finish = async (work: Promise<number>): Promise<void> => {
+  process.exitCode = await work;
+};
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error(`borgserver: ${renderFailure(error)}`);
+  process.exitCode = FAILED;
+}

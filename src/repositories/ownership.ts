@@ -1,0 +1,72 @@
+import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import type { Preparation } from '../accounts/desired.ts';
+import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+
+/** Called now and then while a large folder is handed over, with the number of files and folders done so far. */
+export type Progress = (name: string, entries: number) => void;
+
+/**
+ * Makes a repository folder its account's: NAME:NAME 2770, and closed to everybody while in work.
+ *
+ * The order is chown, then chmod. Without CAP_FSETID chmod drops the setgid bit of a foreign group and reports success,
+ * so the mode is read again.
+ *
+ * @param signal stops an adoption between two files; prepared again, it goes on
+ * @throws the system's error, execa's, or one with cause `{ code: 'setgid-dropped', path }`
+ */
+export const prepareRepository = async (
+  repos: string,
+  preparation: Preparation,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> => {
+  const path = join(repos, preparation.name);
+  if (preparation.action === 'create') {
+    mkdirSync(path, { mode: 0o700 });
+    chownSync(path, preparation.uid, preparation.uid);
+  } else {
+    await handOver(path, preparation, progress, signal);
+  }
+  chmodSync(path, REPOSITORY_MODE);
+  if ((lstatSync(path).mode & 0o7777) !== REPOSITORY_MODE) {
+    throw new Error('the setgid bit was dropped: the server needs the capability FSETID', {
+      cause: { code: 'setgid-dropped', path },
+    });
+  }
+};
+
+/**
+ * coreutils' chown and chmod walk by file descriptor and never follow a link below the folder. chown reaches the top folder
+ * last, and its mode is set last of all: an adoption that was interrupted anywhere is seen as one by the next pass.
+ */
+const handOver = async (
+  path: string,
+  preparation: Preparation,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> => {
+  const options = { stdin: 'ignore', stdout: 'ignore', cancelSignal: signal } as const;
+  chmodSync(path, 0o700);
+  if (preparation.action === 'adopt') {
+    let entries = 0;
+    const owner = `${preparation.uid}:${preparation.uid}`;
+    const chown = execa('chown', ['-hRv', owner, '--', path], {
+      ...options,
+      stdout: 'pipe',
+      buffer: { stdout: false },
+    });
+    for await (const _line of chown) {
+      entries += 1;
+      if (entries % 10_000 === 0) progress(preparation.name, entries);
+    }
+    await chown;
+  }
+  await execa('chmod', ['-R', 'u+rwX,g+rwX,o=', '--', path], options);
+  await execa(
+    'find',
+    [path, '-mindepth', '1', '-type', 'd', '!', '-perm', '-2000', '-exec', 'chmod', 'g+s', '{}', '+'],
+    options,
+  );
+};

@@ -1,0 +1,171 @@
+import { ROLE_GROUPS, type Role } from '../accounts/role.ts';
+import { shellQuote } from '../borg/serve-arguments.ts';
+import type { Places } from '../places.ts';
+import type { Settings } from '../settings.ts';
+import type { OptionalOption } from './probe.ts';
+
+export type SshdConfigInput = {
+  readonly places: Pick<Places, 'run' | 'repos'>;
+  readonly settings: Pick<
+    Settings,
+    | 'SSH_PORT'
+    | 'SSH_LOG_LEVEL'
+    | 'CLIENT_ALIVE_INTERVAL'
+    | 'CLIENT_ALIVE_COUNT_MAX'
+    | 'LOGIN_GRACE_TIME'
+    | 'MAX_STARTUPS'
+    | 'PER_SOURCE_PENALTIES'
+  >;
+  /** Every port to listen on; SSH_PORT if left out. */
+  readonly ports?: readonly number[];
+  /** Numeric addresses to listen on; all of the machine's if left out. */
+  readonly listenAddresses?: readonly string[];
+  /** The private host keys that sshd is to read: paths of copies that only root can read. */
+  readonly hostKeys: readonly string[];
+  /** BORG_HOST_ID of every borg on this server. */
+  readonly hostId: string;
+  /** borg's own interpreter and the launcher that it runs, as absolute paths. */
+  readonly python: string;
+  readonly launcher: string;
+  /** Words that parseServeArguments has let through. */
+  readonly serveArguments: Readonly<Record<Role, readonly string[]>>;
+  /** The server's TZ; left out of the sessions where it is anything but the name of a zone. */
+  readonly timeZone?: string | undefined;
+  readonly supported: ReadonlySet<OptionalOption>;
+};
+
+/**
+ * Renders the whole sshd_config(5): equal input, equal bytes. Nothing of /etc/ssh is read or included.
+ *
+ * @throws Error with cause `{ code: 'unsafe-sshd-config', found }` if a path, an address or the host id could be read as more than one word
+ */
+export const renderSshdConfig = (input: SshdConfigInput): string =>
+  `${[...listening(input), ...login(input), ...nothingElse(input), ...sessions(input), ...roles(input)].join('\n')}\n`;
+
+const listening = ({ settings, ports, listenAddresses, hostKeys }: SshdConfigInput): string[] => [
+  ...(ports ?? [settings.SSH_PORT]).map((port) => `Port ${plainNumber(port)}`),
+  ...(listenAddresses ?? []).map((address) => `ListenAddress ${plain(address)}`),
+  ...hostKeys.map((path) => `HostKey ${plain(path)}`),
+  'PidFile none',
+  // Below VERBOSE the lines are missing by which sessions are recognised; SSH_LOG_LEVEL then only filters what is shown.
+  `LogLevel ${settings.SSH_LOG_LEVEL.startsWith('DEBUG') ? settings.SSH_LOG_LEVEL : 'VERBOSE'}`,
+  'UseDNS no',
+  // The default, 10:30:100, drops clients when many begin at the same minute of the night.
+  `MaxStartups ${plainNumber(settings.MAX_STARTUPS)}`,
+  `LoginGraceTime ${plainNumber(settings.LOGIN_GRACE_TIME)}`,
+];
+
+const login = ({ places, settings, supported }: SshdConfigInput): string[] => [
+  `AuthorizedKeysFile ${plain(places.run)}/authorized_keys/%u`,
+  'StrictModes yes',
+  'PubkeyAuthentication yes',
+  'AuthenticationMethods publickey',
+  'PasswordAuthentication no',
+  'KbdInteractiveAuthentication no',
+  'HostbasedAuthentication no',
+  ...when(supported, 'GSSAPIAuthentication', 'no'),
+  ...when(supported, 'KerberosAuthentication', 'no'),
+  'UsePAM no',
+  'PermitRootLogin no',
+  `AllowGroups ${Object.values(ROLE_GROUPS)
+    .map(({ name }) => name)
+    .join(' ')}`,
+  // An agent offers all its keys before the right one. There is no password to guess.
+  'MaxAuthTries 20',
+  ...when(supported, 'RequiredRSASize', '2048'),
+  ...penalties(settings.PER_SOURCE_PENALTIES).flatMap((value) => when(supported, 'PerSourcePenalties', value)),
+];
+
+/** Behind a NAT or Docker's gateway one client with a wrong key would lock everybody else out. */
+const penalties = (wanted: Settings['PER_SOURCE_PENALTIES']): string[] => {
+  switch (wanted) {
+    case 'unauthenticated':
+      return ['authfail:0'];
+    case 'default':
+      return [];
+    case 'none':
+      return ['no'];
+  }
+};
+
+const nothingElse = ({ supported }: SshdConfigInput): string[] => [
+  'DisableForwarding yes',
+  'AllowTcpForwarding no',
+  'AllowStreamLocalForwarding no',
+  'AllowAgentForwarding no',
+  'X11Forwarding no',
+  'GatewayPorts no',
+  'PermitTunnel no',
+  'PermitTTY no',
+  'PermitUserRC no',
+  'PermitUserEnvironment no',
+  'Banner none',
+  'PrintMotd no',
+  'PrintLastLog no',
+  ...when(supported, 'DebianBanner', 'no'),
+  "ForceCommand echo 'This account has no role on this server.' >&2; exit 1",
+];
+
+const sessions = ({ places, settings, hostId, timeZone, supported }: SshdConfigInput): string[] => [
+  // Several borg over one multiplexed connection are legitimate; each is a process, so not without end.
+  'MaxSessions 50',
+  `ClientAliveInterval ${plainNumber(settings.CLIENT_ALIVE_INTERVAL)}`,
+  `ClientAliveCountMax ${plainNumber(settings.CLIENT_ALIVE_COUNT_MAX)}`,
+  // `ssh -N` or a forgotten multiplexing client: logged in, nothing open.
+  ...when(supported, 'UnusedConnectionTimeout', '15m'),
+  // Only the first SetEnv counts. borg serve keeps nothing below BORG_BASE_DIR; it is what ~ in a repository's URL means.
+  `SetEnv ${[
+    `BORG_BASE_DIR=${plain(places.repos)}`,
+    `BORG_HOST_ID=${plain(hostId)}`,
+    'BORG_SELFTEST=disabled',
+    ...(timeZone !== undefined && /^[A-Za-z0-9][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/.test(timeZone)
+      ? [`TZ=${timeZone}`]
+      : []),
+  ].join(' ')}`,
+];
+
+/** The Match block that comes first wins: the narrowest first, so that an account in two groups gets less, not more. */
+const roles = (input: SshdConfigInput): string[] => [
+  ...role(input, 'append-only', ownRepository(input), ['--append-only']),
+  ...role(input, 'repo', ownRepository(input), []),
+  ...role(input, 'admin', `--restrict-to-path ${plain(input.places.repos)}`, []),
+];
+
+const role = (input: SshdConfigInput, name: Role, restriction: string, own: readonly string[]): string[] => [
+  '',
+  `Match Group ${ROLE_GROUPS[name].name}`,
+  `    ForceCommand ${forcedCommand(input, restriction, [...own, ...input.serveArguments[name]])}`,
+];
+
+/** ForceCommand knows no %u; the account's shell runs it with the USER that sshd took from the account database. */
+const ownRepository = ({ places }: SshdConfigInput): string =>
+  `--restrict-to-repository "${plain(places.repos)}/$USER"`;
+
+/**
+ * sshd hands the rest of the line to /bin/sh -c, as the account. SSH_ORIGINAL_COMMAND is dropped by the launcher, not here:
+ * see there. $SSH_CONNECTION is among the arguments so that /proc/PID/cmdline tells whose session a process is; without
+ * exec a shell would stay for as long as each session.
+ */
+const forcedCommand = ({ python, launcher }: SshdConfigInput, restriction: string, extra: readonly string[]): string =>
+  [
+    `exec ${plain(python)} -I ${plain(launcher)} --session "$SSH_CONNECTION" --`,
+    `serve --umask 0007 ${restriction}`,
+    ...extra.map(shellQuote),
+  ].join(' ');
+
+const when = (supported: ReadonlySet<OptionalOption>, name: OptionalOption, value: string): string[] =>
+  supported.has(name) ? [`${name} ${value}`] : [];
+
+/** One word to sshd and to the shell alike, without a token (%), a pattern or a quote. */
+const plain = (word: string): string => {
+  if (!/^[A-Za-z0-9_./:@+,-]+$/.test(word)) throw unsafe(JSON.stringify(word));
+  return word;
+};
+
+const plainNumber = (value: number): string => {
+  if (!Number.isSafeInteger(value) || value < 0) throw unsafe(String(value));
+  return String(value);
+};
+
+const unsafe = (found: string): Error =>
+  new Error(`${found} cannot be written into sshd's configuration`, { cause: { code: 'unsafe-sshd-config', found } });

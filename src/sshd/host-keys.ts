@@ -1,0 +1,190 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { printable } from '../accounts/printable.ts';
+
+export type HostKey = {
+  /** As in the public line: ssh-ed25519. */
+  readonly type: string;
+  /** The copy that sshd reads: root's, 0600. */
+  readonly privatePath: string;
+  /** Type and base64, without a comment: what a client's known_hosts holds. */
+  readonly publicLine: string;
+  /** SHA256:… as ssh-keygen -l prints it. */
+  readonly fingerprint: string;
+};
+
+const KINDS = ['ed25519', 'ecdsa', 'rsa'] as const;
+type Kind = (typeof KINDS)[number];
+
+const MAX_KEY_BYTES = 65_536;
+const TEMPORARY = '.new-host-key-';
+
+/**
+ * Brings the host keys of the operator's folder in front of sshd: makes those that are missing (ed25519, ecdsa, rsa),
+ * checks those that are there, and copies them to `run`/host_keys with the modes that sshd demands, whatever a NAS shows.
+ * Never overwrites a key. A folder that cannot be written is enough if it holds at least one key.
+ *
+ * @throws Error with cause `{ code: 'bad-host-key', file, found, remedy }` for a key that is not right, and
+ * `{ code: 'no-host-key', file, found, remedy }` if there is none and none can be made
+ */
+export const prepareHostKeys = async (where: {
+  readonly folder: string;
+  readonly run: string;
+}): Promise<readonly HostKey[]> => {
+  const unwritable = await makeMissing(where.folder);
+  const copies = join(where.run, 'host_keys');
+  rmSync(copies, { recursive: true, force: true });
+  mkdirSync(copies, { recursive: true, mode: 0o700 });
+  const keys: HostKey[] = [];
+  for (const kind of KINDS) {
+    const file = join(where.folder, fileName(kind));
+    if (existsSync(file)) keys.push(await adopt(file, join(copies, fileName(kind)), unwritable === null));
+    else if (existsSync(`${file}.pub`)) {
+      throw bad(
+        `${file}.pub`,
+        'a public host key without its private half',
+        `put ${fileName(kind)} back, or remove both`,
+      );
+    }
+  }
+  if (keys.length === 0) {
+    throw new Error('there is no host key', {
+      cause: {
+        code: 'no-host-key',
+        file: where.folder,
+        found: `no host key, and the folder cannot be written: ${unwritable}`,
+        remedy: 'let the server write there once, or make a key: ssh-keygen -t ed25519 -N "" -f ssh_host_ed25519_key',
+      },
+    });
+  }
+  return keys;
+};
+
+/** One line for each key, as a client shows it at the first connection. */
+export const hostKeyFingerprints = (keys: readonly HostKey[]): readonly string[] =>
+  keys.map(({ type, fingerprint }) => `${type} ${fingerprint}`);
+
+const fileName = (kind: Kind): string => `ssh_host_${kind}_key`;
+
+const bad = (file: string, found: string, remedy: string): Error =>
+  new Error('a host key is not right', { cause: { code: 'bad-host-key', file, found, remedy } });
+
+/** Makes each key aside and moves it into place, private half first: a missing .pub is restored, a missing private half is lost. */
+const makeMissing = async (folder: string): Promise<string | null> => {
+  const missing = KINDS.filter(
+    (kind) => !existsSync(join(folder, fileName(kind))) && !existsSync(join(folder, `${fileName(kind)}.pub`)),
+  );
+  let temporary: string;
+  try {
+    mkdirSync(folder, { recursive: true });
+    for (const left of readdirSync(folder).filter((name) => name.startsWith(TEMPORARY))) {
+      rmSync(join(folder, left), { recursive: true });
+    }
+    temporary = mkdtempSync(join(folder, TEMPORARY));
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  try {
+    for (const kind of missing) {
+      const made = join(temporary, fileName(kind));
+      const size = kind === 'rsa' ? ['-b', '3072'] : [];
+      await execa('ssh-keygen', ['-q', '-t', kind, ...size, '-N', '', '-C', '', '-f', made], { stdin: 'ignore' });
+      for (const suffix of ['', '.pub']) {
+        sync(`${made}${suffix}`);
+        renameSync(`${made}${suffix}`, join(folder, `${fileName(kind)}${suffix}`));
+      }
+    }
+    if (missing.length > 0) sync(folder);
+    return null;
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+};
+
+const sync = (path: string): void => {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+};
+
+const adopt = async (file: string, copy: string, writable: boolean): Promise<HostKey> => {
+  const remedy =
+    'put the right file back; or remove it and its .pub for a new one, and tell the clients its fingerprint';
+  const content = readKey(file, remedy);
+  // Pasted by hand, the last line often has no end, and OpenSSH wants one.
+  writeFileSync(copy, content.at(-1) === 10 ? content : Buffer.concat([content, Buffer.from('\n')]), {
+    mode: 0o600,
+    flag: 'wx',
+  });
+  const derived = await execa('ssh-keygen', ['-y', '-P', '', '-f', copy], {
+    reject: false,
+    stdin: 'ignore',
+    env: { LC_ALL: 'C' },
+  });
+  if (derived.exitCode !== 0) {
+    throw /incorrect passphrase/.test(derived.stderr)
+      ? bad(file, 'a private key with a passphrase', `take the passphrase away: ssh-keygen -p -N "" -f ${file}`)
+      : bad(file, 'not a private key that OpenSSH can read', remedy);
+  }
+  const publicLine = typeAndBlob(derived.stdout);
+  const type = publicLine.split(' ')[0] ?? '';
+  if (!/^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa)$/.test(type)) {
+    throw bad(file, `a key of type ${printable(type, 60)}`, 'use an ed25519, ecdsa or rsa key');
+  }
+  const listed = await execa('ssh-keygen', ['-l', '-f', '-'], { input: `${publicLine}\n` });
+  const [bits = '', fingerprint = ''] = listed.stdout.split(' ');
+  if (type === 'ssh-rsa' && Number(bits) < 2048) throw bad(file, `an RSA key of ${bits} bits`, 'make one of 3072 bits');
+  checkPublicHalf(`${file}.pub`, publicLine, writable);
+  return { type, privatePath: copy, publicLine, fingerprint };
+};
+
+const readKey = (file: string, remedy: string): Buffer => {
+  try {
+    const found = statSync(file);
+    if (!found.isFile()) throw bad(file, 'not a file', remedy);
+    if (found.size === 0) throw bad(file, 'an empty file', remedy);
+    if (found.size > MAX_KEY_BYTES) throw bad(file, `a file of ${found.size} bytes`, remedy);
+    return readFileSync(file);
+  } catch (error) {
+    if (error instanceof Error && error.cause) throw error;
+    throw bad(
+      file,
+      `a file that cannot be read (${error instanceof Error ? error.message : String(error)})`,
+      'make it readable for root',
+    );
+  }
+};
+
+/** Nobody but people reads the .pub; one of another key would make them trust the wrong fingerprint. */
+const checkPublicHalf = (file: string, publicLine: string, writable: boolean): void => {
+  if (existsSync(file)) {
+    const content = readKey(file, 'remove it: it is made anew from the private key').toString('latin1');
+    if (typeAndBlob(content) !== publicLine) {
+      throw bad(file, 'the public half of another key', 'remove it: it is made anew from the private key');
+    }
+  } else if (writable) writeFileSync(file, `${publicLine}\n`, { mode: 0o644, flag: 'wx' });
+};
+
+const typeAndBlob = (line: string): string =>
+  line
+    .trim()
+    .split(/[ \t]+/)
+    .slice(0, 2)
+    .join(' ');

@@ -1,0 +1,204 @@
+/** A client's end of a connection. In the log, address and port together are the connection's name. */
+export type Peer = { readonly address: string; readonly port: number };
+
+/** Why a connection ended. 'vanished' is a client that stopped answering (ClientAliveCountMax), 'unused' one that opened no session. */
+export type CloseReason = 'disconnected' | 'closed' | 'reset' | 'timed-out' | 'vanished' | 'unused' | 'broken';
+
+export type RefusalReason =
+  /** There is no such account. */
+  | 'unknown-user'
+  /** An account of the machine, but not one of the server's roles; or a locked one. */
+  | 'not-allowed'
+  /** One key (or another method) did not let the client in. */
+  | 'failed'
+  | 'too-many-keys'
+  | 'nothing-in-common'
+  | 'not-ssh'
+  | 'login-timeout';
+
+/**
+ * What one line of sshd's log says. Texts that a client chose (`user` in 'refused' and 'closed', `detail`) are as sshd escaped
+ * them, in vis(3)'s way, and stay hostile: print them through printable().
+ */
+export type SshdEvent =
+  | ({ readonly kind: 'listening' } & Peer)
+  | ({ readonly kind: 'connected' } & Peer)
+  /** Comes before 'accepted' and names no peer; the lines of others may stand between. File and fingerprint tell whose it is. */
+  | {
+      readonly kind: 'key-found';
+      readonly keyType: string;
+      readonly fingerprint: string;
+      readonly file: string;
+      readonly line: number;
+    }
+  | ({
+      readonly kind: 'accepted';
+      readonly user: string;
+      readonly keyType: string;
+      readonly fingerprint: string;
+    } & Peer)
+  /** One connection may carry several sessions, each with an id of its own. `command` begins with forced-command. */
+  | ({ readonly kind: 'session-started'; readonly user: string; readonly id: number; readonly command: string } & Peer)
+  | ({ readonly kind: 'session-closed'; readonly user: string; readonly id: number } & Peer)
+  /** The connection is over: user is null where the line names nobody. Said twice of some, and not at all of one ended by a signal. */
+  | ({
+      readonly kind: 'closed';
+      readonly reason: CloseReason;
+      readonly user: string | null;
+      readonly loggedIn: boolean;
+    } & Peer)
+  | {
+      readonly kind: 'refused';
+      readonly reason: RefusalReason;
+      readonly user: string | null;
+      readonly address: string | null;
+      readonly port: number | null;
+      readonly detail: string;
+    }
+  | ({
+      readonly kind: 'dropped';
+      readonly reason: 'max-startups' | 'penalty' | 'other';
+      readonly detail: string;
+    } & Peer)
+  /** From now on sshd drops every connection of a network, for so many seconds. */
+  | { readonly kind: 'penalty'; readonly network: string; readonly seconds: number; readonly detail: string }
+  | { readonly kind: 'stopping'; readonly signal: number }
+  /** What an operator has to cure: a port in use, a folder above the authorized keys that others may write. */
+  | { readonly kind: 'trouble'; readonly text: string }
+  | { readonly kind: 'other'; readonly text: string };
+
+type Groups = Readonly<Record<string, string | undefined>>;
+type Rule = readonly [pattern: RegExp, event: (groups: Groups) => SshdEvent];
+
+const ADDRESS = '(?<address>[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?|UNKNOWN)';
+const PEER = `${ADDRESS} port (?<port>\\d+)`;
+const FROM = `from ${PEER}`;
+/** Of somebody who is logged in: a checked name. */
+const USER = '(?<user>[A-Za-z0-9_.-]+)';
+const KEY = '(?<keyType>[A-Za-z0-9-]+) (?<fingerprint>SHA256:[A-Za-z0-9+/]+)';
+/** Before the login a name is whatever the client sent: as much as possible, so that the last address of the line counts, which is sshd's. */
+const WHOEVER = '(?:(?<stage>user|authenticating user|invalid user) (?<user>.*) )?';
+
+const peer = (groups: Groups): Peer => ({ address: groups.address ?? '', port: Number(groups.port) });
+
+const rule = (pattern: string, event: (groups: Groups) => SshdEvent): Rule => [new RegExp(`^${pattern}$`, 's'), event];
+
+const closed = (pattern: string, reason: CloseReason): Rule =>
+  rule(pattern, (groups) => ({
+    kind: 'closed',
+    reason,
+    user: groups.user ?? null,
+    loggedIn: groups.stage === 'user',
+    ...peer(groups),
+  }));
+
+const refused = (pattern: string, reason: RefusalReason): Rule =>
+  rule(pattern, (groups) => ({
+    kind: 'refused',
+    reason,
+    user: groups.user ?? null,
+    address: groups.address ?? null,
+    port: groups.port === undefined ? null : Number(groups.port),
+    detail: groups.detail ?? '',
+  }));
+
+const trouble = (pattern: string): Rule => rule(pattern, ({ text = '' }) => ({ kind: 'trouble', text }));
+
+/** sshd 9.2 to 10.0 at LogLevel VERBOSE; every pattern begins and ends where the line does. */
+const RULES: readonly Rule[] = [
+  rule(`Accepted key ${KEY} found at (?<file>/.*):(?<line>\\d+)`, (groups) => ({
+    kind: 'key-found',
+    keyType: groups.keyType ?? '',
+    fingerprint: groups.fingerprint ?? '',
+    file: groups.file ?? '',
+    line: Number(groups.line),
+  })),
+  rule(`Accepted publickey for ${USER} ${FROM} ssh2: ${KEY}`, (groups) => ({
+    kind: 'accepted',
+    user: groups.user ?? '',
+    keyType: groups.keyType ?? '',
+    fingerprint: groups.fingerprint ?? '',
+    ...peer(groups),
+  })),
+  rule(`Starting session: (?<command>.*) for ${USER} ${FROM} id (?<id>\\d+)`, (groups) => ({
+    kind: 'session-started',
+    user: groups.user ?? '',
+    id: Number(groups.id),
+    command: groups.command ?? '',
+    ...peer(groups),
+  })),
+  rule(`Close session: user ${USER} ${FROM} id (?<id>\\d+)`, (groups) => ({
+    kind: 'session-closed',
+    user: groups.user ?? '',
+    id: Number(groups.id),
+    ...peer(groups),
+  })),
+  rule(`Connection ${FROM} on \\S+ port \\d+(?: rdomain ".*")?`, (groups) => ({ kind: 'connected', ...peer(groups) })),
+  closed(`Disconnected from ${WHOEVER}${PEER}`, 'disconnected'),
+  closed(`Connection closed by ${WHOEVER}${PEER}`, 'closed'),
+  closed(`Connection reset by ${WHOEVER}${PEER}`, 'reset'),
+  closed(`Connection from ${WHOEVER}${PEER} timed out`, 'timed-out'),
+  closed(`Timeout, client not responding from ${WHOEVER}${PEER}`, 'vanished'),
+  closed(`terminating inactive connection from ${WHOEVER}${PEER}`, 'unused'),
+  // The last line of a connection that the client ended without a word; the first one says whose it was.
+  closed(`Closing connection to ${PEER}`, 'closed'),
+  // Here the client may have the last word ("Change of username …"), so only the one ending that cannot be its own counts.
+  closed(`Disconnecting ${WHOEVER}${PEER}: Too many authentication failures`, 'disconnected'),
+  closed(`(?:ssh_dispatch_run_fatal: )?Connection from (?:(?<stage>user) ${USER} )?${PEER}: .*`, 'broken'),
+  refused(`Invalid user (?<user>.*) ${FROM}`, 'unknown-user'),
+  refused(`User ${USER} from ${ADDRESS} not allowed because (?<detail>.*)`, 'not-allowed'),
+  refused(`User ${USER} not allowed because (?<detail>.*)`, 'not-allowed'),
+  refused(`maximum authentication attempts exceeded for (?:invalid user )?(?<user>.*) ${FROM} ssh2`, 'too-many-keys'),
+  refused(
+    `Failed \\S+ for (?:invalid user )?(?<user>.*) ${FROM} ssh2(?:: (?<detail>[A-Za-z0-9-]+ SHA256:\\S+))?`,
+    'failed',
+  ),
+  // A certificate's ID is the client's own text, behind everything else: here the first address counts.
+  refused(`Failed publickey for ${USER} ${FROM} ssh2: (?<detail>[A-Za-z0-9-]+-CERT SHA256:\\S+) ID .*`, 'failed'),
+  refused(`Unable to negotiate with ${PEER}: (?<detail>.*)`, 'nothing-in-common'),
+  refused(`banner exchange: Connection ${FROM}: (?<detail>.*)`, 'not-ssh'),
+  refused(`Timeout before authentication for connection from ${ADDRESS} to \\S+, pid = \\d+`, 'login-timeout'),
+  refused(`Timeout before authentication for ${PEER}`, 'login-timeout'),
+  rule(`drop connection #\\d+ from \\[${ADDRESS}\\]:(?<port>\\d+) on \\S+ (?<detail>.*)`, (groups) => ({
+    kind: 'dropped',
+    reason: dropReason(groups.detail ?? ''),
+    detail: groups.detail ?? '',
+    ...peer(groups),
+  })),
+  rule(
+    `srclimit_penalise: (?<network>[0-9A-Fa-f:./]+): activating \\S+ penalty of (?<seconds>\\d+) seconds for penalty: (?<detail>.*)`,
+    (groups) => ({
+      kind: 'penalty',
+      network: groups.network ?? '',
+      seconds: Number(groups.seconds),
+      detail: groups.detail ?? '',
+    }),
+  ),
+  rule(`Server listening on ${PEER}\\.`, (groups) => ({ kind: 'listening', ...peer(groups) })),
+  rule(`Received signal (?<signal>\\d+); terminating\\.`, ({ signal }) => ({
+    kind: 'stopping',
+    signal: Number(signal),
+  })),
+  trouble('(?<text>Authentication refused: bad ownership or modes for .*)'),
+  trouble('(?<text>Bind to port \\d+ on \\S+ failed: .*|Cannot bind any address\\.)'),
+  trouble('(?<text>(?:Unable to load host key|no hostkeys available|Missing privilege separation directory).*)'),
+];
+
+const dropReason = (detail: string): 'max-startups' | 'penalty' | 'other' => {
+  if (/^(past )?maxstartups$/i.test(detail)) return 'max-startups';
+  return detail.startsWith('penalty: ') ? 'penalty' : 'other';
+};
+
+/**
+ * Reads one line that `sshd -e` wrote, without its line end. What the line does not say for certain is 'other': nothing that a
+ * client sends as its name, its version, its certificate or its farewell makes a line say something that sshd does not.
+ */
+export const parseLogLine = (text: string): SshdEvent => {
+  // Said by the process that talks to strangers and passed on by its monitor.
+  const line = text.endsWith(' [preauth]') ? text.slice(0, -' [preauth]'.length) : text;
+  for (const [pattern, event] of RULES) {
+    const match = pattern.exec(line);
+    if (match) return event(match.groups ?? {});
+  }
+  return { kind: 'other', text };
+};

@@ -1,0 +1,86 @@
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { execa } from 'execa';
+
+/** Options that make the server better where sshd knows them. Some are newer than OpenSSH 9.2, some a matter of how sshd was built. */
+export const OPTIONAL_OPTIONS = {
+  PerSourcePenalties: 'no',
+  UnusedConnectionTimeout: 'none',
+  RequiredRSASize: '2048',
+  GSSAPIAuthentication: 'no',
+  KerberosAuthentication: 'no',
+  DebianBanner: 'no',
+} as const;
+
+export type OptionalOption = keyof typeof OPTIONAL_OPTIONS;
+
+export type SshdProbe = {
+  /** Absolute, as sshd wants to be called: it starts itself anew for each connection. */
+  readonly path: string;
+  /** As sshd says it: OpenSSH_9.2p1. */
+  readonly version: string;
+  /** The optional options that this sshd takes. */
+  readonly supported: ReadonlySet<OptionalOption>;
+};
+
+/**
+ * Finds sshd and what it knows, by asking it: a version number says nothing about how it was built.
+ *
+ * @param search where to look, as in PATH; sshd's usual folders are always looked through as well
+ * @throws Error with cause `{ code: 'no-sshd', found, remedy }` if there is none that runs
+ */
+export const probeSshd = async (search = process.env['PATH'] ?? ''): Promise<SshdProbe> => {
+  const path = findSshd(search);
+  const [version, supported] = await Promise.all([sshdVersion(path), supportedOptions(path)]);
+  return { path, version, supported };
+};
+
+const noSshd = (found: string): Error =>
+  new Error('there is no OpenSSH server', { cause: { code: 'no-sshd', found, remedy: 'install openssh-server' } });
+
+const findSshd = (search: string): string => {
+  const folders = [...search.split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin'].filter(isAbsolute);
+  const path = folders.map((folder) => join(folder, 'sshd')).find(isExecutable);
+  if (!path) throw noSshd(`no sshd in ${folders.join(', ')}`);
+  return path;
+};
+
+const isExecutable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** 9.2 has no -V, and names its version when it complains of that. */
+const sshdVersion = async (path: string): Promise<string> => {
+  const { all = '' } = await execa(path, ['-V'], { reject: false, all: true, stdin: 'ignore', env: { LC_ALL: 'C' } });
+  const version = /OpenSSH_[0-9.]+[0-9a-z]*/.exec(all)?.[0];
+  if (!version) throw noSshd(`${path} does not say that it is OpenSSH`);
+  return version;
+};
+
+/** sshd names every option that it does not know, or was built without, before it looks at anything else. */
+const supportedOptions = async (path: string): Promise<ReadonlySet<OptionalOption>> => {
+  const folder = mkdtempSync(join(tmpdir(), 'borgserver-probe-'));
+  try {
+    const file = join(folder, 'sshd_config');
+    const lines = Object.entries(OPTIONAL_OPTIONS).map(([name, value]) => `${name} ${value}\n`);
+    writeFileSync(file, lines.join(''));
+    const { stderr } = await execa(path, ['-t', '-f', file], { reject: false, stdin: 'ignore', env: { LC_ALL: 'C' } });
+    const unknown = new Set(
+      [...stderr.matchAll(/(?:Bad configuration option: |Unsupported option )(\w+)/g)].map(([, name]) =>
+        name?.toLowerCase(),
+      ),
+    );
+    return new Set(optionNames().filter((name) => !unknown.has(name.toLowerCase())));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+const optionNames = (): OptionalOption[] =>
+  Object.keys(OPTIONAL_OPTIONS).filter((name): name is OptionalOption => name in OPTIONAL_OPTIONS);

@@ -1,0 +1,70 @@
+import childProcess from 'node:child_process';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+
+/** The calls that a pass makes of the system. fstat and close are left alone: no disk answers them. */
+const CALLS = [
+  ...[
+    'openSync',
+    'readFileSync',
+    'writeSync',
+    'writeFileSync',
+    'readSync',
+    'renameSync',
+    'rmSync',
+    'unlinkSync',
+    'mkdirSync',
+    'rmdirSync',
+  ],
+  ...[
+    'chmodSync',
+    'chownSync',
+    'lchownSync',
+    'fchmodSync',
+    'fchownSync',
+    'fsyncSync',
+    'readdirSync',
+    'lstatSync',
+    'statSync',
+    'realpathSync',
+  ],
+] as const;
+
+export type Call = { readonly name: string; readonly path: string };
+
+/**
+ * Lets `before` see every call of the file system and every process that is started, in the modules under test too, and throw
+ * instead. Undone by what it returns.
+ */
+export const interceptSystem = (before: (call: Call) => void): (() => void) => {
+  const undo: (() => void)[] = [];
+  const replace = (
+    holder: object,
+    name: string,
+    make: (original: (...args: unknown[]) => unknown) => unknown,
+  ): void => {
+    const original: unknown = Reflect.get(holder, name);
+    if (typeof original !== 'function') throw new Error(`no function ${name}`);
+    Reflect.set(holder, name, Object.assign(make(original as (...args: unknown[]) => unknown) as object, original));
+    undo.push(() => Reflect.set(holder, name, original));
+  };
+  for (const name of CALLS) {
+    replace(fs, name, (original) => (...args: unknown[]) => {
+      // A number is a file that is open: reading it again belongs to the opening.
+      if (name !== 'readFileSync' || typeof args[0] !== 'number') before({ name, path: String(args[0]) });
+      return original(...args);
+    });
+  }
+  replace(childProcess, 'spawn', (original) => (...args: unknown[]) => {
+    before({ name: 'spawn', path: [args[0], ...(Array.isArray(args[1]) ? args[1] : [])].join(' ') });
+    return original(...args);
+  });
+  syncBuiltinESMExports();
+  return () => {
+    for (const each of undo) each();
+    syncBuiltinESMExports();
+  };
+};
+
+export const systemError = (code: string, { name, path }: Call): Error =>
+  Object.assign(new Error(`${code}: made to fail, ${name} '${path}'`), { code });

@@ -1,0 +1,52 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Server, startServer } from './harness/server.ts';
+
+let server: Server;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server?.cleanup());
+
+test('a program that runs in the server has its standard streams and hands on its exit code', async () => {
+  const result = await server.exec(['sh', '-c', 'cat; echo complaint >&2; exit 7'], { input: 'said\n', reject: false });
+  expect(result).toEqual({ stdout: 'said\n', stderr: 'complaint\n', exitCode: 7 });
+});
+
+test("variables of borg's go along, and no others", async () => {
+  const words = ['sh', '-c', 'echo "$BORG_PASSPHRASE/$ELSE"'];
+  const { stdout } = await server.exec(words, { env: { BORG_PASSPHRASE: 'a b', ELSE: 'no' } });
+  expect(stdout).toBe('a b/\n');
+});
+
+test("borg's subcommands are behind every real program, and borg itself is never the bare one", async () => {
+  const where = async (name: string) => (await server.exec(['sh', '-c', `command -v ${name}`])).stdout;
+  expect(await where('borg')).toMatch(/borgserver\/first\/borg$/m);
+  expect(await where('mount')).toBe('/usr/bin/mount\n');
+  expect(await where('list')).toMatch(/borgserver\/shims\/list$/m);
+  expect(await where('update-borgusers')).toMatch(/borgserver\/bin\/update-borgusers$/m);
+});
+
+test('every account can read what its session needs, and none of the host keys', async () => {
+  const tenant = ['setpriv', '--reuid=12345', '--regid=12345', '--clear-groups'];
+  expect((await server.exec([...tenant, 'getent', 'passwd', 'root'])).stdout).toMatch(/^root:/);
+  const hostKeys = await readdir(join(server.sshkeys, 'host'));
+  const hidden = hostKeys.find((name) => !name.endsWith('.pub')) ?? 'none';
+  const attempt = await server.exec([...tenant, 'cat', `/sshkeys/host/${hidden}`], { reject: false });
+  expect(attempt.exitCode).not.toBe(0);
+});
+
+test('stopped and started again, it is the same server to its clients', async () => {
+  const hostKey = () => readFile(join(server.sshkeys, 'host/ssh_host_ed25519_key.pub'), 'utf8');
+  const before = await hostKey();
+  expect(await server.stop()).toBe(0);
+  await server.start();
+  expect(await hostKey()).toBe(before);
+});
+
+test('killed as by a power cut, it starts again', async () => {
+  await server.kill();
+  await server.start();
+  expect((await server.exec(['true'])).exitCode).toBe(0);
+});

@@ -1,0 +1,94 @@
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, until, untilReady } from './machine.ts';
+import { run } from './program.ts';
+import type { Environment, Server, ServerOptions, StartOptions } from './server.ts';
+
+/** A server in a container of the image, by the shipped docker-compose.yml. The image must have been built. */
+export const startContainerServer = async (options: ServerOptions): Promise<Server> => {
+  const data = await makeData();
+  const port = await freePort();
+  const project = basename(data.folder).toLowerCase();
+  const envFile = join(data.folder, 'env');
+  let earlier = '';
+  let container: string | undefined;
+  let settings: Environment = options.env ?? {};
+
+  // What is not the test's subject comes by the env file, as an operator's would; a test's settings by the environment,
+  // which carries any value without a second language of quotes.
+  await writeFile(envFile, `SSH_HOST_PORT=${port}\nSSHKEYS_DIR=${data.sshkeys}\nREPOS_DIR=${data.repos}\nRESTART=no\n`);
+  const compose = (words: readonly string[], reject = true) =>
+    run(
+      'docker',
+      ['compose', '-p', project, '--env-file', envFile, '-f', join(PROJECT, 'docker-compose.yml'), ...words],
+      { ...BASE_ENVIRONMENT, ...settings },
+      { reject },
+    );
+
+  const inspect = (format: string): string =>
+    container === undefined
+      ? ''
+      : execFileSync('docker', ['inspect', '-f', format, container], { encoding: 'utf8' }).trim();
+  const running = () => inspect('{{.State.Running}}') === 'true';
+  const currentLog = () =>
+    container === undefined ? '' : execFileSync('sh', ['-c', `docker logs ${container} 2>&1`], { encoding: 'utf8' });
+
+  const ended = async (): Promise<number> => {
+    await until('the container to end', () => !running(), 120_000);
+    return Number(inspect('{{.State.ExitCode}}') || '0');
+  };
+
+  const remove = async () => {
+    earlier += currentLog();
+    container = undefined;
+    await compose(['down', '--volumes', '--timeout', '30'], false);
+  };
+
+  const start = async (env: Environment = settings, { ready = true }: StartOptions = {}): Promise<void> => {
+    if (container !== undefined) await remove();
+    settings = env;
+    await compose(['up', '--detach', '--no-build']);
+    container = (await compose(['ps', '--all', '--quiet', 'borgserver'])).stdout.trim();
+    if (ready) await untilReady(port, () => !running(), server.log);
+  };
+
+  const server: Server = {
+    target: 'container',
+    sshkeys: data.sshkeys,
+    repos: data.repos,
+    port,
+    exec: (words, execOptions = {}) => {
+      const { env = {}, ...rest } = execOptions;
+      const variables = Object.entries(env).flatMap(([name, value]) =>
+        name.startsWith('BORG_') && value !== undefined ? ['-e', `${name}=${value}`] : [],
+      );
+      return run('docker', ['exec', '-i', ...variables, container ?? 'none', ...words], BASE_ENVIRONMENT, rest);
+    },
+    log: () => earlier + currentLog(),
+    ended,
+    stop: async () => {
+      await compose(['stop']);
+      return ended();
+    },
+    kill: async () => {
+      if (running()) execFileSync('docker', ['kill', '--signal', 'KILL', container ?? 'none'], { stdio: 'ignore' });
+      await ended();
+    },
+    start,
+    cleanup: async () => {
+      if (container !== undefined && running()) await server.kill();
+      await remove();
+      await data.remove();
+    },
+  };
+
+  try {
+    await options.prepare?.(data);
+    await start(settings, options);
+  } catch (error) {
+    await server.cleanup();
+    throw error;
+  }
+  return server;
+};

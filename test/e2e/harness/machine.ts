@@ -1,0 +1,84 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+
+/** The project's folder. */
+export const PROJECT = join(import.meta.dirname, '../../..');
+
+/** The part of this process' environment that programs under test get. */
+export const BASE_ENVIRONMENT: Readonly<Record<string, string>> = {
+  PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: process.env.HOME ?? '/root',
+  LANG: 'C.UTF-8',
+};
+
+/** A scratch folder with the two folders of a server in it. `remove` takes away everything, repositories too. */
+export const makeData = async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'borgserver-e2e-'));
+  const sshkeys = join(folder, 'sshkeys');
+  const repos = join(folder, 'repos');
+  await mkdir(sshkeys, { mode: 0o755 });
+  await mkdir(repos, { mode: 0o755 });
+  return { folder, sshkeys, repos, remove: () => rm(folder, { recursive: true, force: true }) };
+};
+
+/** A TCP port that nobody listens on now. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, () => {
+      const address = server.address();
+      server.close(() =>
+        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      );
+    });
+  });
+
+/** Whether an SSH server greets on the port (a published port of Docker accepts connections before anybody listens behind it). */
+export const greets = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    const answer = (yes: boolean) => {
+      socket.destroy();
+      resolve(yes);
+    };
+    socket.setTimeout(2_000, () => answer(false));
+    socket.once('data', (data) => answer(data.toString().startsWith('SSH-2.0-')));
+    socket.once('error', () => answer(false));
+    socket.once('close', () => answer(false));
+  });
+
+/**
+ * Looks again and again until `probe` gives something other than undefined or false, and resolves with it.
+ *
+ * @param what the sentence for the failure: "the account to appear"
+ * @param limit milliseconds; generous, since it only bounds a failing test
+ */
+export const until = async <T>(
+  what: string,
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  limit = 30_000,
+): Promise<T> => {
+  const end = performance.now() + limit;
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > end) throw new Error(`waited ${limit} ms in vain for ${what}`);
+    await setTimeout(20);
+  }
+};
+
+/** Waits until the server greets, or ends first. */
+export const untilReady = async (port: number, hasEnded: () => boolean, log: () => string): Promise<void> => {
+  try {
+    await until('an SSH server to greet', async () => {
+      if (hasEnded()) throw new Error('the server ended instead of starting');
+      return greets(port);
+    });
+  } catch (error) {
+    throw new Error(`the server did not start; its log:\n${log()}`, { cause: error });
+  }
+};

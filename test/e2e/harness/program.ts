@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import type { Writable } from 'node:stream';
+
+/** How a program ended. `exitCode` is 128 + the signal's number if a signal ended it, as a shell says it. */
+export type Finished = {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+};
+
+export type ProgramOptions = {
+  /** Variables added to `base`; undefined takes one away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+  /** What it reads from standard input; `'pipe'` leaves `stdin` open for the test to write to and end. Default: nothing. */
+  readonly input?: string | Uint8Array | 'pipe';
+  /** Whether a non-zero exit code throws (default). With `false` the test looks at `exitCode` itself. */
+  readonly reject?: boolean;
+};
+
+/** A program under way: await it for how it ended, or write to it and signal it meanwhile. */
+export type Running = Promise<Finished> & {
+  readonly pid: number | undefined;
+  readonly stdin: Writable | null;
+  kill(signal?: NodeJS.Signals): void;
+};
+
+/**
+ * Runs a real program without a shell.
+ *
+ * @param base its environment, before `options.env`
+ * @throws Error with the program's standard error in the message, if it ends with anything but 0 and `reject` is not false;
+ *   its cause is the `Finished`
+ */
+export const run = (
+  file: string,
+  words: readonly string[],
+  base: Readonly<Record<string, string | undefined>>,
+  options: ProgramOptions = {},
+): Running => {
+  const env = Object.fromEntries(
+    Object.entries({ ...base, ...options.env }).filter(([, value]) => value !== undefined),
+  );
+  const child = spawn(file, words, {
+    env,
+    cwd: options.cwd,
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+  });
+  const finished = new Promise<Finished>((resolve, reject) => {
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
+    child.stderr?.on('data', (chunk: Buffer) => err.push(chunk));
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      const result: Finished = {
+        stdout: Buffer.concat(out).toString(),
+        stderr: Buffer.concat(err).toString(),
+        exitCode: code ?? 128 + (signal === null ? 0 : constants.signals[signal]),
+      };
+      if (result.exitCode === 0 || options.reject === false) resolve(result);
+      else {
+        const said = `${result.stdout.slice(-2000)}${result.stderr.slice(-4000)}`;
+        reject(new Error(`${file} ${words.join(' ')} ended with ${result.exitCode}: ${said}`, { cause: result }));
+      }
+    });
+  });
+  if (child.stdin) {
+    // A program that ends before it has read everything is not the test's failure: its exit code tells.
+    child.stdin.on('error', () => {});
+    if (options.input !== undefined && options.input !== 'pipe') child.stdin.end(options.input);
+  }
+  // A test that awaits it later must not be ended by an unhandled rejection meanwhile.
+  finished.catch(() => {});
+  return Object.assign(finished, {
+    pid: child.pid,
+    stdin: child.stdin,
+    kill: (signal: NodeJS.Signals = 'SIGTERM') => void child.kill(signal),
+  });
+};

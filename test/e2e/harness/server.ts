@@ -1,0 +1,64 @@
+import { startContainerServer } from './container-server.ts';
+import { startNamespaceServer } from './namespace-server.ts';
+import type { ProgramOptions, Running } from './program.ts';
+
+/**
+ * A real server with real accounts, sshd and borg, on data of its own, with a port of its own on 127.0.0.1.
+ *
+ * What runs is what an operator runs: `image/start-without-docker`, or the image by the shipped docker-compose.yml. Several may
+ * run at once.
+ */
+export type Server = {
+  readonly target: Target;
+  /** The key tree and the repositories as real folders; the test may read and write them as root. */
+  readonly sshkeys: string;
+  readonly repos: string;
+  readonly port: number;
+  /**
+   * Runs words inside the running server, as `docker exec` does: `exec(['update-borgusers'])`, `exec(['list', 'web01'])`.
+   * Variables in `env` go along if their names begin with BORG_.
+   */
+  exec(words: readonly string[], options?: ProgramOptions): Running;
+  /** All that the server has written to standard output and error since the first start. */
+  log(): string;
+  /** Resolves with the exit code once the server has ended, by itself or not. */
+  ended(): Promise<number>;
+  /** Asks it to end as `docker stop` and Ctrl-C do; resolves with its exit code. */
+  stop(): Promise<number>;
+  /** SIGKILL for the server and everything in it, as a power cut; resolves when it is gone. */
+  kill(): Promise<void>;
+  /**
+   * Starts it again on the same data and port, in a new container or new namespaces (a running one is stopped first).
+   * @param env replaces what was given before
+   */
+  start(env?: Environment, options?: StartOptions): Promise<void>;
+  /** Ends it and removes its data. Call it in afterAll, whatever happened. */
+  cleanup(): Promise<void>;
+};
+
+export type Target = 'namespace' | 'container';
+
+/** The settings of README, by name. SSH_PORT is the harness' own. */
+export type Environment = Readonly<Record<string, string>>;
+
+export type StartOptions = {
+  /** With `false`, resolves at once: for a start that should be refused; then await `ended()` and look at `log()`. */
+  readonly ready?: boolean;
+};
+
+export type ServerOptions = StartOptions & {
+  readonly env?: Environment;
+  /** Fills the folders before the first start. Both exist and are empty. */
+  readonly prepare?: (dirs: { readonly sshkeys: string; readonly repos: string }) => void | Promise<void>;
+};
+
+/** What the suite runs against: E2E_TARGET=container, else private namespaces on this machine. */
+export const TARGET: Target = process.env.E2E_TARGET === 'container' ? 'container' : 'namespace';
+
+/**
+ * Starts a server and resolves when its sshd answers.
+ *
+ * @throws Error with the log in the message if it ends or does not answer in 30 seconds
+ */
+export const startServer = (options: ServerOptions = {}): Promise<Server> =>
+  TARGET === 'container' ? startContainerServer(options) : startNamespaceServer(options);

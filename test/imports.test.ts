@@ -1,0 +1,128 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = join(import.meta.dirname, '..');
+const listed = (folder: string): string[] =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((entry) => entry.endsWith('.ts'))
+    .map((entry) => join(folder, entry))
+    .sort();
+const SOURCES = listed('src');
+const TESTS = listed('test');
+const textOf = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+
+/** What a file imports or re-exports, statically or not. */
+const importsOf = (file: string): string[] =>
+  [...textOf(file).matchAll(/(?:\bfrom\s+|\bimport\s*\(?\s*)(['"])(?<name>[^'"\n]+)\1/g)].map(
+    (match) => match.groups?.name ?? '',
+  );
+const partOf = (file: string): string => relative('src', file).split('/')[0]?.replace(/\.ts$/, '') ?? '';
+
+/** What each part of src may import besides itself. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  main: ['cli', 'daemon', 'borg', 'settings', 'places', 'version'],
+  cli: ['daemon', 'host', 'sshd', 'sessions', 'borg', 'accounts', 'keys', 'repositories', 'settings', 'places'],
+  daemon: ['host', 'sshd', 'sessions', 'borg', 'accounts', 'keys', 'repositories', 'settings', 'places', 'version'],
+  host: ['accounts', 'settings', 'places'],
+  // The forced command is borg's, and what is written as root is written by host.
+  sshd: ['borg', 'host', 'accounts', 'settings', 'places'],
+  sessions: ['accounts', 'settings', 'places'],
+  borg: ['host', 'accounts', 'settings', 'places'],
+  keys: ['accounts', 'settings', 'places'],
+  repositories: ['accounts', 'settings', 'places'],
+  accounts: [],
+  settings: ['accounts'],
+  places: [],
+  version: [],
+};
+
+describe('the source', () => {
+  it('imports one way: main → cli → daemon → {host, sshd, sessions, borg} → accounts ← {keys, repositories}', () => {
+    const wrong = SOURCES.flatMap((file) =>
+      importsOf(file)
+        .filter((name) => name.startsWith('.'))
+        .map((name) => partOf(join(dirname(file), name)))
+        .filter((part) => part !== partOf(file) && !(ALLOWED[partOf(file)] ?? []).includes(part))
+        .map((part) => `${file} imports ${part}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('does no I/O in accounts/: it imports nothing but itself', () => {
+    const wrong = SOURCES.filter((file) => partOf(file) === 'accounts').flatMap((file) =>
+      importsOf(file)
+        .filter((name) => !name.startsWith('./') && name !== 'node:crypto')
+        .map((name) => `${file} imports ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('reads no clock, no chance and no process in accounts/', () => {
+    const wrong = SOURCES.filter((file) => partOf(file) === 'accounts').filter((file) =>
+      /\b(Date\.now|new Date\(\)|performance\.|Math\.random|process\.|console\.|setTimeout|randomBytes|randomUUID)/.test(
+        textOf(file),
+      ),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('has only parts that are known here', () => {
+    expect(SOURCES.map(partOf).filter((part) => !(part in ALLOWED))).toEqual([]);
+  });
+
+  it('has no file of more than 250 lines', () => {
+    expect(SOURCES.filter((file) => textOf(file).split('\n').length - 1 > 250)).toEqual([]);
+  });
+
+  it('names its files for the domain, in kebab-case', () => {
+    const names = [...SOURCES, ...TESTS].map((file) => file.split('/').at(-1) ?? '');
+    expect(names.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.ts$/.test(name))).toEqual([]);
+    expect(
+      [...SOURCES, ...TESTS].filter((file) => /(^|\/)(utils?|helpers?|common|types|misc|index)(\.|\/)/.test(file)),
+    ).toEqual([]);
+  });
+
+  it('has no enum, no any and no suppressed diagnosis', () => {
+    expect(
+      SOURCES.filter((file) => /^\s*(export )?(const )?enum |[:<] ?any\b|@ts-|biome-ignore/m.test(textOf(file))),
+    ).toEqual([]);
+  });
+});
+
+describe('the tests', () => {
+  it('are all run: none is skipped, singled out or left for later', () => {
+    const pattern = /\b(it|test|describe|bench)\s*\.\s*(skip|only|todo|fails)\b/;
+    expect(TESTS.filter((file) => pattern.test(textOf(file)))).toEqual([]);
+  });
+});
+
+describe('package.json', () => {
+  const {
+    dependencies,
+    devDependencies,
+    scripts,
+  }: Record<string, Record<string, string>> = JSON.parse(textOf('package.json'));
+  const packageOf = (name: string): string =>
+    name
+      .split('/')
+      .slice(0, name.startsWith('@') ? 2 : 1)
+      .join('/');
+  const imported = (files: readonly string[]): Set<string> =>
+    new Set(
+      files
+        .flatMap(importsOf)
+        .filter((name) => !name.startsWith('.') && !name.startsWith('node:'))
+        .map(packageOf),
+    );
+
+  it('has no dependency that the source does not import, and the source imports no other', () => {
+    expect([...imported(SOURCES)].sort()).toEqual(Object.keys(dependencies ?? {}).sort());
+  });
+
+  it('has what the tests import', () => {
+    const known = { ...dependencies, ...devDependencies };
+    expect([...imported(TESTS)].filter((name) => !(name in known))).toEqual([]);
+    expect(scripts).toHaveProperty('test');
+  });
+});

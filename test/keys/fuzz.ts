@@ -1,0 +1,136 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { FindingCode } from '../../src/accounts/finding.ts';
+import { parseKeyLine } from '../../src/keys/key-line.ts';
+import { parseRenderedLine, renderLine } from '../../src/keys/options.ts';
+import { diceOf, hostileLine } from './hostile-lines.ts';
+
+/** What ssh-keygen -l prints for one line: `2048 SHA256:… comment (RSA)`; null where it finds no public key in it. */
+type Answer = { readonly bits: number; readonly fingerprint: string; readonly type: string } | null;
+
+export type FuzzReport = {
+  readonly lines: number;
+  readonly accepted: number;
+  readonly refusedByName: number;
+  readonly disagreements: readonly string[];
+};
+
+const BATCH = 2000;
+
+/** Asks ssh-keygen about many lines at once: behind each stands a key of its own, so the answers can be told apart. */
+export const askSshKeygen = (lines: readonly string[]): Answer[] => {
+  const folder = mkdtempSync(join(tmpdir(), 'fuzz-'));
+  try {
+    return Array.from({ length: Math.ceil(lines.length / BATCH) }, (_, batch) =>
+      askBatch(join(folder, 'keys'), lines.slice(batch * BATCH, (batch + 1) * BATCH)),
+    ).flat();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+};
+
+const askBatch = (file: string, lines: readonly string[]): Answer[] => {
+  const markers = Array.from({ length: lines.length + 1 }, (_, index) => marker(index));
+  // The first line must not be one of ours: ssh-keygen tries a file that begins with a private key as one.
+  const text = [markers[0]?.line, ...lines.flatMap((line, index) => [line, markers[index + 1]?.line])].join('\n');
+  writeFileSync(file, `${text}\n`);
+  // A comment that it prints may be a left-over of an earlier line, with a line feed in it.
+  const printed = execFileSync('ssh-keygen', ['-l', '-f', file], { encoding: 'utf8', maxBuffer: 1 << 28 })
+    .trimEnd()
+    .split(/\n(?=\d+ SHA256:)/);
+  const answers: Answer[] = [];
+  let at = 1;
+  for (const { fingerprint } of markers.slice(1)) {
+    const found = printed[at]?.includes(fingerprint) ? null : readAnswer(printed[at++]);
+    if (!printed[at++]?.includes(fingerprint)) throw new Error('the answers of ssh-keygen cannot be told apart');
+    answers.push(found);
+  }
+  return answers;
+};
+
+const readAnswer = (printed = ''): Answer => {
+  const match = /^(\d+) (SHA256:\S+) .*\(([A-Z0-9-]+)\)$/s.exec(printed);
+  if (!match) throw new Error(`ssh-keygen printed ${JSON.stringify(printed)}`);
+  return { bits: Number(match[1]), fingerprint: match[2] ?? '', type: match[3] ?? '' };
+};
+
+const marker = (index: number): { readonly line: string; readonly fingerprint: string } => {
+  const point = createHash('sha256').update(`marker ${index}`).digest();
+  const blob = Buffer.concat([Buffer.from('\0\0\0\x0bssh-ed25519\0\0\0\x20', 'latin1'), point]);
+  const fingerprint = createHash('sha256').update(blob).digest('base64').replace(/=+$/, '');
+  return { line: `ssh-ed25519 ${blob.toString('base64')}`, fingerprint: `SHA256:${fingerprint}` };
+};
+
+/** The refusals of what ssh-keygen takes: each by its own name, and only where it is true. */
+const REFUSED_BY_NAME: Partial<Record<FindingCode, (answer: NonNullable<Answer>, message: string) => boolean>> = {
+  // Exponent 1 or 0: a signature is its own message, so whoever knows the public key has the private one.
+  'weak-key': ({ bits, type }, message) => type === 'RSA' && (bits < 2048 || message.includes('exponent')),
+  'dsa-key': ({ type }) => type === 'DSA',
+  certificate: ({ type }) => type.endsWith('-CERT'),
+  'forbidden-option': () => true,
+  'malformed-option': () => true,
+};
+
+/**
+ * Where OpenSSH's versions differ, nothing is granted. A CR inside a line ends it for 10.0 and is white space for 9.2; type
+ * names in short, as `RSA` or `ed25519`, are taken inside a blob by 9.2 and no more by 10.0.
+ */
+const versionsDiffer = (line: string): boolean =>
+  line.replace(/\r+$/, '').includes('\r') || line.split(/[ \t]+/).some((word) => SHORT_NAME.test(innerName(word)));
+
+const SHORT_NAME = /^(RSA|DSA|ED25519|ED25519-SK)\0?$/i;
+
+const innerName = (word: string): string => {
+  const blob = Buffer.from(word, 'base64');
+  return blob.length < 4 ? '' : blob.toString('latin1', 4, 4 + blob.readUInt32BE(0));
+};
+
+/** Compares the verdict on `count` hostile lines with ssh-keygen's. */
+export const fuzz = (count: number, seed: number): FuzzReport => {
+  const dice = diceOf(seed);
+  const lines = Array.from({ length: count }, () => hostileLine(dice));
+  const answers = askSshKeygen(lines);
+  const disagreements: string[] = [];
+  const granted: { readonly rendered: string; readonly fingerprint: string }[] = [];
+  let refusedByName = 0;
+  for (const [index, line] of lines.entries()) {
+    const answer = answers[index] ?? null;
+    const read = parseKeyLine(line, { file: 'fuzz', line: index + 1 });
+    const tell = (what: string): number => disagreements.push(`${what}: ${JSON.stringify(line.slice(0, 400))}`);
+    if (read.kind === 'key') {
+      const rendered = renderLine(read.key);
+      granted.push({ rendered, fingerprint: read.key.fingerprint });
+      if (!answer) tell('GRANTS what ssh-keygen rejects');
+      else if (answer.fingerprint !== read.key.fingerprint) tell('another fingerprint than ssh-keygen');
+      const { file: _file, line: _line, ...key } = read.key;
+      if (!isDeepStrictEqual(parseRenderedLine(rendered), key)) tell('does not read back what it writes');
+      if (!/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u.test(rendered)) tell('writes what is not printable');
+    } else if (answer) {
+      const code = read.kind === 'finding' ? read.finding.code : null;
+      const reason = code && REFUSED_BY_NAME[code];
+      if (read.kind === 'finding' && reason?.(answer, read.finding.message)) refusedByName += 1;
+      else if (code === 'malformed-key' && versionsDiffer(line)) refusedByName += 1;
+      else tell(`refuses (${code ?? read.kind}) what ssh-keygen takes`);
+    }
+  }
+  for (const [index, answer] of askSshKeygen(granted.map(({ rendered }) => rendered)).entries()) {
+    const wrote = granted[index];
+    if (answer?.fingerprint !== wrote?.fingerprint)
+      disagreements.push(`ssh-keygen does not read what is written: ${wrote?.rendered}`);
+  }
+  return { lines: count, accepted: granted.length, refusedByName, disagreements };
+};
+
+if (import.meta.main) {
+  const [count = '100000', seed = String(Date.now() % 1_000_000)] = process.argv.slice(2);
+  const report = fuzz(Number(count), Number(seed));
+  for (const line of report.disagreements.slice(0, 20)) console.log(line);
+  console.log(
+    `seed ${seed}: ${report.lines} lines, ${report.accepted} accepted, ${report.refusedByName} refused by name, ${report.disagreements.length} disagreements`,
+  );
+  process.exitCode = report.disagreements.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import { readSettings, SETTING_NAMES } from '../src/settings.ts';
+
+const problemsOf = (env: Record<string, string>): readonly string[] => {
+  try {
+    readSettings(env);
+    return [];
+  } catch (error) {
+    const cause: unknown = error instanceof Error ? error.cause : null;
+    expect(cause).toMatchObject({ code: 'bad-settings' });
+    return (cause as { problems: string[] }).problems;
+  }
+};
+
+describe('the settings', () => {
+  it('have a value for everything where nothing is set', () => {
+    const settings = readSettings({});
+    expect(Object.keys(settings).sort()).toEqual([...SETTING_NAMES].sort());
+    expect(settings).toMatchObject({
+      PUID: 1000,
+      PGID: 1000,
+      STOP_ON: 'conflicts',
+      UID_RANGE: { first: 10000, last: 59999 },
+    });
+  });
+
+  it('take an empty variable for one that is not set', () => {
+    const empty = Object.fromEntries(SETTING_NAMES.map((name) => [name, '']));
+    expect(readSettings(empty)).toEqual(readSettings({}));
+  });
+
+  it('ignore what is not theirs', () => expect(readSettings({ PATH: '/bin', PUIDS: 'x' })).toEqual(readSettings({})));
+
+  it('tell every problem at once, each with its variable, also those between two variables', () => {
+    const problems = problemsOf({
+      STOP_ON: 'never',
+      WATCH: 'sometimes',
+      RESYNC_SECONDS: '0',
+      SSH_PORT: '70000',
+      PUID: '10000',
+      CLIENT_ALIVE_INTERVAL: '-1',
+      MAX_STARTUPS: '1e3',
+    });
+    for (const name of [
+      'STOP_ON',
+      'WATCH',
+      'RESYNC_SECONDS',
+      'SSH_PORT',
+      'PUID',
+      'CLIENT_ALIVE_INTERVAL',
+      'MAX_STARTUPS',
+    ])
+      expect(problems.filter((problem) => problem.startsWith(`${name}: `))).toHaveLength(1);
+    expect(problems).toHaveLength(7);
+  });
+
+  it.each([
+    '0',
+    '1',
+    '499',
+    '-1',
+    '1000.5',
+    '0x3e8',
+    ' 1000',
+    '1000 ',
+    '4294967294',
+    '4294967295',
+    '1e9999',
+    '٣٣٣٣',
+    'borg',
+  ])('refuse PUID=%j', (value) => expect(problemsOf({ PUID: value })).toHaveLength(1));
+
+  it('say why a small id does not work', () =>
+    expect(problemsOf({ PGID: '100' })[0]).toMatch(/^PGID: .*500.*extrausers/));
+
+  it.each(['770', '771', '772'])('refuse the gid of a role as PGID: %s', (value) =>
+    expect(problemsOf({ PGID: value })[0]).toMatch(/^PGID: .*borg-/),
+  );
+
+  it.each([
+    '10000-9999',
+    '499-600',
+    '10000',
+    '-',
+    '1-2-3',
+    'a-b',
+    '10000-4294967294',
+    ' 10000-10001',
+    '10000-10001\n',
+    ''.padEnd(400, '9') + '-' + ''.padEnd(400, '9'),
+  ])('refuse UID_RANGE=%j', (value) => expect(problemsOf({ UID_RANGE: value })).toHaveLength(1));
+
+  it('refuse an admin’s ids inside the tenants’ range, both at once', () => {
+    const problems = problemsOf({ PUID: '10000', PGID: '59999' });
+    expect(problems).toHaveLength(2);
+    expect(problems[0]).toMatch(/^PUID: 10000 lies in UID_RANGE/);
+    expect(problemsOf({ PUID: '9999', PGID: '60000' })).toEqual([]);
+    expect(problemsOf({ PUID: '5000', UID_RANGE: '5000-5000' })).toHaveLength(1);
+  });
+
+  it('never repeat a value that could be hostile to a terminal', () => {
+    for (const name of SETTING_NAMES) {
+      for (const problem of problemsOf({ [name]: '\u001b[2J\n' })) expect(problem).not.toMatch(/\p{C}/u);
+    }
+  });
+});
