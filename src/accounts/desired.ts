@@ -90,6 +90,15 @@ export const desire = (given: Circumstances): Desired => {
   };
 };
 
+/** What the tree still says of the accounts that run, as far as that can be told without knowing who owns which folder. */
+export const stillDeclared = (declaration: Declaration, running: State): State<AuthorizedKey> =>
+  stateOf(
+    mergeDeclarations(declaration, running).accounts.flatMap((account) => {
+      const runs = running.get(account.name);
+      return runs && account.keys.length > 0 ? [{ ...account, uid: runs.uid }] : [];
+    }),
+  );
+
 const mustStop = (findings: readonly Finding[], stopOn: StopOn): boolean =>
   stopOn !== 'nothing' &&
   findings.some((finding) => isConflict(finding) || (stopOn === 'errors' && finding.severity === 'error'));

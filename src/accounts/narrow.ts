@@ -14,7 +14,9 @@ export const intersect = (running: State, wanted: State): State => {
     const keys = sharedKeys(had.keys, wants.keys);
     if (keys.length === 0) continue;
     const role = narrowerRole(had.role, wants.role);
-    kept.push({ name, role, uid: role === wants.role ? wants.uid : had.uid, keys });
+    // The uid that is wanted owns the folder, also where the role is the running one; but an admin's is no tenant's.
+    const uid = wants.role === 'admin' && role !== 'admin' ? had.uid : wants.uid;
+    kept.push({ name, role, uid, keys });
   }
   return stateOf(kept);
 };

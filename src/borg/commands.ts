@@ -82,7 +82,9 @@ const SHORT_WITH_VALUE = 'CHPacdemowy';
 /** How many words an option takes up, 1 or 2. It may be several short ones in one word, or the beginning of a long one, as argparse takes them. */
 export const wordsOfOption = (option: string, command: string): 1 | 2 => {
   if (option.startsWith('--')) {
-    if (option.includes('=') || option === '--debug') return 1;
+    // Flags that look like the beginning of --debug-topic and --sort-by.
+    const flag = option === '--debug' || (option === '--sort' && command === 'diff');
+    if (flag || option.includes('=')) return 1;
     return LONG_WITH_VALUE.some((long) => long.startsWith(option)) ? 2 : 1;
   }
   // -c and -d of `borg config` are flags.

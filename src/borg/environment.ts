@@ -8,6 +8,8 @@ const HANDED_ON =
 export type BorgPlace = {
   /** BORG_BASE_DIR and HOME: borg keeps its cache, security information and key files below it. */
   readonly base: string;
+  /** USER and LOGNAME: borg notes it in archives, and fails where neither they nor the account database know a name. */
+  readonly user: string;
   readonly hostId: string | null;
   /** BORG_REPO, where the operator's named the repository. */
   readonly repository: string | null;
@@ -16,13 +18,17 @@ export type BorgPlace = {
 /** borg's environment on this server. */
 export const borgEnvironment = (
   env: Readonly<Record<string, string | undefined>>,
-  { base, hostId, repository }: BorgPlace,
+  { base, user, hostId, repository }: BorgPlace,
 ): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(
-    Object.entries(env).flatMap(([name, value]) => (value !== undefined && HANDED_ON.test(name) ? [[name, value]] : [])),
+    Object.entries(env).flatMap(([name, value]) =>
+      value !== undefined && HANDED_ON.test(name) ? [[name, value]] : [],
+    ),
   ),
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   HOME: base,
+  USER: user,
+  LOGNAME: user,
   BORG_BASE_DIR: base,
   ...(hostId !== null && { BORG_HOST_ID: hostId }),
   ...(repository !== null && { BORG_REPO: repository }),

@@ -9,6 +9,3 @@ const severity = (code: number): number => {
   if (code === 1 || (code >= 100 && code < 128)) return 1;
   return code < 128 ? 2 : 3;
 };
-
-/** Whether borg was ended by a signal, so that what is left to do is not wanted either. */
-export const wasInterrupted = (code: number): boolean => severity(code) === 3;

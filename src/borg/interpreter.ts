@@ -18,7 +18,7 @@ export type Borg = {
  * @throws Error with cause `{ code, found, remedy }`: code is 'no-borg', 'wrong-borg' (not borg 1.2 or a later 1.x),
  * 'no-borg-interpreter' (a program that is not a Python script) or 'borg-self-test' (it failed)
  */
-export const checkBorg = async (search = process.env['PATH'] ?? ''): Promise<Borg> => {
+export const checkBorg = async (search = process.env.PATH ?? ''): Promise<Borg> => {
   const path = findProgram('borg', search);
   if (!path) throw broken('no-borg', 'there is no borg on the PATH', 'install borgbackup');
   const python = interpreterOf(path, search);

@@ -76,7 +76,8 @@ const positions = (words: readonly string[]): readonly number[] => {
   for (let at = 0; at < words.length && found.length < 3; at += 1) {
     const word = words[at] ?? '';
     if (options && word === '--') options = false;
-    else if (options && word.startsWith('-') && word !== '-') at += wordsOfOption(word, words[found[0] ?? -1] ?? '') - 1;
+    else if (options && word.startsWith('-') && word !== '-')
+      at += wordsOfOption(word, words[found[0] ?? -1] ?? '') - 1;
     else found.push(at);
   }
   return found;

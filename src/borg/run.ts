@@ -4,6 +4,8 @@ import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 
+export type BorgEnd = { readonly exitCode: number; readonly interrupted: boolean };
+
 export type BorgRun = {
   /** The program and the words before borg's own. */
   readonly command: readonly [string, ...string[]];
@@ -19,21 +21,27 @@ const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT', 'SIGUSR1', 'SIGUSR2
  * Runs borg as somebody who is not root, without supplementary groups, on this process' own standard streams, and hands
  * signals on. Files get modes for their group, too, as those that `borg serve` writes.
  *
- * @returns borg's exit code; 128 + N when signal N ended it
+ * @returns borg's exit code, or 128 + N when signal N ended it; and whether this process was asked to end meanwhile, which
+ *   borg's classic exit codes do not tell
  * @throws the system's error where it cannot be started
  */
-export const runBorg = async ({ command: [file, ...before], words, uid, gid, env }: BorgRun): Promise<number> => {
+export const runBorg = async ({ command: [file, ...before], words, uid, gid, env }: BorgRun): Promise<BorgEnd> => {
   // libuv drops the supplementary groups when it changes the uid. '/' can be entered by everybody.
   const borg = spawn(file, [...before, '--umask', '0007', ...words], { uid, gid, env, cwd: '/', stdio: 'inherit' });
+  let interrupted = false;
   const forward = (signal: NodeJS.Signals): void => {
+    if (!signal.startsWith('SIGUSR')) interrupted = true;
     // A terminal has already sent its Ctrl-C and Ctrl-\ to borg, and a second one would interrupt borg's cleaning up.
     if ((signal === 'SIGINT' || signal === 'SIGQUIT') && process.stdin.isTTY) return;
     borg.kill(signal);
   };
   for (const signal of FORWARDED) process.on(signal, forward);
   try {
-    const [code, signal]: [number | null, NodeJS.Signals | null] = await once(borg, 'exit').then(([code, signal]) => [code, signal]);
-    return code ?? 128 + (signal ? constants.signals[signal] : 0);
+    const [code, signal]: [number | null, NodeJS.Signals | null] = await once(borg, 'exit').then(([code, signal]) => [
+      code,
+      signal,
+    ]);
+    return { exitCode: code ?? 128 + (signal ? constants.signals[signal] : 0), interrupted };
   } finally {
     for (const signal of FORWARDED) process.off(signal, forward);
   }
@@ -58,7 +66,9 @@ const makeFolder = (path: string, uid: number, gid: number, mode: number): void 
   mkdirSync(path, { recursive: true, mode });
   const found = lstatSync(path);
   if (!found.isDirectory()) {
-    throw new Error('a place of the server state is not a folder: move it away', { cause: { code: 'bad-state-folder', path } });
+    throw new Error('a place of the server state is not a folder: move it away', {
+      cause: { code: 'bad-state-folder', path },
+    });
   }
   if (found.uid !== uid || found.gid !== gid) chownSync(path, uid, gid);
   if ((found.mode & 0o7777) !== mode) chmodSync(path, mode);

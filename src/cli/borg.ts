@@ -1,12 +1,13 @@
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { SINGLE_USER } from '../accounts/name.ts';
 import { printable } from '../accounts/printable.ts';
 import { borgEnvironment } from '../borg/environment.ts';
-import { wasInterrupted, worseExitCode } from '../borg/exit-code.ts';
+import { worseExitCode } from '../borg/exit-code.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { checkBorg } from '../borg/interpreter.ts';
 import { parsePassthrough, wordsFor } from '../borg/passthrough.ts';
-import { prepareBaseFolder, runBorg } from '../borg/run.ts';
+import { type BorgEnd, type BorgRun, prepareBaseFolder, runBorg } from '../borg/run.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { findRepositories, findTarget } from '../borg/target.ts';
 import { askServer } from '../daemon/control-client.ts';
@@ -31,30 +32,33 @@ const HOMELESS = '/nonexistent';
  *   of another container
  */
 export const runBorgCommand = async (words: readonly string[], places: Places): Promise<number> => {
-  const request = parsePassthrough(words, places.repos, process.env['BORG_REPO']);
+  const request = parsePassthrough(words, places.repos, process.env.BORG_REPO);
   switch (request.kind) {
     case 'refused':
       console.error(`borgserver: ${request.message}`);
       return ERROR;
     case 'no-repository': {
       const { PUID: uid, PGID: gid } = readSettings(process.env);
-      const env = borgEnvironment(process.env, { base: HOMELESS, hostId: null, repository: null });
-      return runBorg({ ...(await launcher(places, env)), words, uid, gid });
+      const env = borgEnvironment(process.env, { base: HOMELESS, user: SINGLE_USER, hostId: null, repository: null });
+      const { command, extra } = await findLauncher(places);
+      return (await runBorg({ command, words, uid, gid, env: { ...env, ...extra } })).exitCode;
     }
     case 'repository': {
       requireRepositories(places);
       const { command, meant } = request;
       if (meant !== 'all') findTarget(places.repos, meant.path, command);
+      const launcher = await findLauncher(places);
       return withRepositories(places, async (hostId) => {
-        const runOn = async (path: string): Promise<number> => {
-          const target = findTarget(places.repos, path, command);
-          const base = prepareBaseFolder(places.state, target.uid, target.gid);
+        const runOn = async (path: string): Promise<BorgEnd> => {
+          const { uid, gid, ...target } = findTarget(places.repos, path, command);
+          const base = prepareBaseFolder(places.state, uid, gid);
           const repository = request.at === null ? target.path : null;
-          const env = borgEnvironment(process.env, { base, hostId, repository });
-          const { uid, gid } = target;
-          return runBorg({ ...(await launcher(places, env)), words: wordsFor(words, request, target.path), uid, gid });
+          const user = path.split('/')[0] ?? SINGLE_USER;
+          const env = { ...borgEnvironment(process.env, { base, user, hostId, repository }), ...launcher.extra };
+          return runBorg({ command: launcher.command, words: wordsFor(words, request, target.path), uid, gid, env });
         };
-        return meant === 'all' ? runOnAll(findRepositories(places.repos), words, runOn) : runOn(meant.path);
+        if (meant === 'all') return runOnAll(findRepositories(places.repos), words, runOn);
+        return (await runOn(meant.path)).exitCode;
       });
     }
   }
@@ -63,7 +67,7 @@ export const runBorgCommand = async (words: readonly string[], places: Places): 
 const runOnAll = async (
   paths: readonly string[],
   words: readonly string[],
-  runOn: (path: string) => Promise<number>,
+  runOn: (path: string) => Promise<BorgEnd>,
 ): Promise<number> => {
   if (paths.length === 0) console.error('borgserver: there are no repositories yet');
   // Programs that read JSON from standard output find nothing else there.
@@ -72,12 +76,13 @@ const runOnAll = async (
   for (const path of paths) {
     heading(`=== ${printable(path)}`);
     try {
-      worst = worseExitCode(worst, await runOn(path));
+      const { exitCode, interrupted } = await runOn(path);
+      worst = worseExitCode(worst, exitCode);
+      if (interrupted) break;
     } catch (error) {
       console.error(`borgserver: ${renderFailure(error)}`);
       worst = worseExitCode(worst, ERROR);
     }
-    if (wasInterrupted(worst)) break;
   }
   return worst;
 };
@@ -97,13 +102,17 @@ const withRepositories = async (places: Places, use: (hostId: string) => Promise
   if (await serverIsHere(places)) return use(readHostId(places));
   const lease = await acquireLease(places);
   if ('heldBy' in lease) {
-    throw new Error('a server or another command works on these repositories, and the two would break each other’s locks', {
-      cause: {
-        code: 'lease-held',
-        path: places.repos,
-        remedy: 'run it inside the running server: docker exec CONTAINER borg …; if this is the server, it is still starting',
+    throw new Error(
+      'a server or another command works on these repositories, and the two would break each other’s locks',
+      {
+        cause: {
+          code: 'lease-held',
+          path: places.repos,
+          remedy:
+            'run it inside the running server: docker exec CONTAINER borg …; if this is the server, it is still starting',
+        },
       },
-    });
+    );
   }
   try {
     const hostId = readHostId(places);
@@ -118,20 +127,23 @@ const withRepositories = async (places: Places, use: (hostId: string) => Promise
 };
 
 /** The run folder is this container's own, so a server that answers there shares its PIDs with us. */
-const serverIsHere = async (places: Places): Promise<boolean> => (await askServer(places.run, { command: 'ping' })) !== null;
+const serverIsHere = async (places: Places): Promise<boolean> =>
+  (await askServer(places.run, { command: 'ping' })) !== null;
 
-type Launcher = { readonly command: readonly [string, ...string[]]; readonly env: Readonly<Record<string, string>> };
+type Launcher = {
+  readonly command: BorgRun['command'];
+  readonly extra: Readonly<Record<string, string>>;
+};
 
 /**
  * borg through the launcher of the sessions, so that lock folders can be shared and deleting a repository keeps its folder
  * here, too. The launcher takes its words where the client asked for serve; here the server is the client.
  */
-const launcher = async (places: Places, env: Readonly<Record<string, string>>): Promise<Launcher> => {
-  const { path, python } = await checkBorg(env['PATH']);
+const findLauncher = async (places: Places): Promise<Launcher> => {
+  const { path, python } = await checkBorg();
   const own = dirname(realpathSync(process.argv[1] ?? '/'));
-  const script = [join(places.run, 'borg-serve'), join(own, 'borg-serve'), join(own, '../image/borg-serve')].find((file) =>
-    existsSync(file),
-  );
-  if (!script) return { command: [path], env };
-  return { command: [python, '-I', script, '--'], env: { ...env, SSH_ORIGINAL_COMMAND: 'borg serve' } };
+  const candidates = [join(places.run, 'borg-serve'), join(own, 'borg-serve'), join(own, '../image/borg-serve')];
+  const script = candidates.find((file) => existsSync(file));
+  if (!script) return { command: [path], extra: {} };
+  return { command: [python, '-I', script, '--'], extra: { SSH_ORIGINAL_COMMAND: 'borg serve' } };
 };

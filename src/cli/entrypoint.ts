@@ -60,7 +60,7 @@ const runServerWith = async (words: readonly string[], places: Places): Promise<
 /** As execvp(3) looks it up, but never in the working directory. */
 const findOnPath = (word: string): string | null => {
   if (word.startsWith('-')) return null;
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter(isAbsolute);
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(isAbsolute);
   const files = word.includes('/') ? [word] : folders.map((folder) => join(folder, word));
   return files.find(isProgram) ?? null;
 };

@@ -21,13 +21,16 @@ export const readSshdWords = (words: readonly string[]): SshdWords => {
     for (const [index, letter] of letters.entries()) {
       if (letter === 'D' || letter === 'e') continue;
       if (letter !== 'p' && letter !== 'o') {
-        problems.push(`-${printable(letter)} is not taken here: only -D, -e, -p PORT and -o LogLevel=LEVEL mean something`);
+        problems.push(
+          `-${printable(letter)} is not taken here: only -D, -e, -p PORT and -o LogLevel=LEVEL mean something`,
+        );
         break;
       }
       const attached = letters.slice(index + 1).join('');
-      const value = attached || words[(at += 1)];
+      if (!attached) at += 1;
+      const value = attached || words[at];
       if (value === undefined) problems.push(`-${letter} needs a value`);
-      else if (letter === 'p') overrides['SSH_PORT'] = value;
+      else if (letter === 'p') overrides.SSH_PORT = value;
       else readOption(value, overrides, problems);
       break;
     }
@@ -37,6 +40,6 @@ export const readSshdWords = (words: readonly string[]): SshdWords => {
 
 const readOption = (text: string, overrides: Record<string, string>, problems: string[]): void => {
   const [, keyword = '', value = ''] = /^\s*([^\s=]+)(?:\s*=\s*|\s+)(.*?)\s*$/.exec(text) ?? [];
-  if (keyword.toLowerCase() === 'loglevel' && value) overrides['SSH_LOG_LEVEL'] = value.toUpperCase();
+  if (keyword.toLowerCase() === 'loglevel' && value) overrides.SSH_LOG_LEVEL = value.toUpperCase();
   else problems.push(`-o ${printable(keyword || text)} is not taken here: of sshd's options only LogLevel=LEVEL`);
 };

@@ -40,7 +40,10 @@ const serve = (socket: Socket, answer: (request: ControlRequest) => Promise<unkn
   socket.on('error', () => socket.destroy());
   socket.on('data', (chunk: string) => {
     received += chunk;
-    if (received.length > MAX_REQUEST) socket.destroy();
+    if (received.length > MAX_REQUEST) {
+      socket.destroy();
+      return;
+    }
     const end = received.indexOf('\n');
     if (end < 0) return;
     socket.removeAllListeners('data');

@@ -44,7 +44,7 @@ const lock = async (file: number, path: string): Promise<boolean> => {
   const flock = spawn('flock', ['--nonblock', '--conflict-exit-code', String(CONFLICT), '3'], {
     stdio: ['ignore', 'ignore', 'pipe', file],
   });
-  const [[code, signal], found] = await Promise.all([once(flock, 'close'), flock.stderr ? text(flock.stderr) : ""]);
+  const [[code, signal], found] = await Promise.all([once(flock, 'close'), flock.stderr ? text(flock.stderr) : '']);
   if (code === 0 || code === CONFLICT) return code === 0;
   throw new Error('the repositories cannot be locked for this server', {
     cause: { code: 'lease-failed', path, found: found.trim() || `flock ended with ${signal ?? code}` },

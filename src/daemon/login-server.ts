@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { checkBorg } from '../borg/interpreter.ts';
 import { parseServeArguments } from '../borg/serve-arguments.ts';
@@ -9,6 +9,7 @@ import { renderSshdConfig } from '../sshd/config.ts';
 import { hostKeyFingerprints, prepareHostKeys } from '../sshd/host-keys.ts';
 import { probeSshd } from '../sshd/probe.ts';
 import { testConfig } from '../sshd/server.ts';
+import { checkStrictModes } from '../sshd/strict-modes.ts';
 import { VERSION } from '../version.ts';
 import type { Logger } from './log.ts';
 
@@ -66,6 +67,8 @@ export const prepareLogin = async (
     timeZone: process.env.TZ,
   });
   writeFileAtomically(config, text, { mode: 0o600 });
+  mkdirSync(join(places.run, 'authorized_keys'), { recursive: true, mode: 0o755 });
+  checkStrictModes(join(places.run, 'authorized_keys'));
   await testConfig(sshd.path, config);
   log.info(
     { version: VERSION, borg: borg.version, sshd: sshd.version, hostKeys: hostKeyFingerprints(hostKeys) },

@@ -1,13 +1,14 @@
 import type { State } from '../accounts/account.ts';
+import type { AuthorizedKey } from '../accounts/authorized-key.ts';
 import type { Declaration } from '../accounts/declaration.ts';
-import { type Desired, desire } from '../accounts/desired.ts';
+import { type Circumstances, type Desired, desire, stillDeclared } from '../accounts/desired.ts';
 import { type Change, diffStates, preparationChange } from '../accounts/diff.ts';
 import { compareFindings, type Finding } from '../accounts/finding.ts';
 import type { Registry } from '../accounts/identity.ts';
 import { intersect } from '../accounts/narrow.ts';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 import type { Role } from '../accounts/role.ts';
-import { type Waiting, withholdLosses } from '../accounts/stillness.ts';
+import { type Waiting, type Withheld, withholdLosses } from '../accounts/stillness.ts';
 import { drift, type Machine, runningState } from '../host/machine.ts';
 import type { Settings } from '../settings.ts';
 import { describeError } from './describe-error.ts';
@@ -60,19 +61,32 @@ export const createPass = (world: PassWorld) => {
   return async (request: PassRequest, signal: AbortSignal): Promise<PassReport> => {
     const { machine, settings } = world;
     const declaration = world.readDeclaration();
-    const folders = world.scanRepositories();
-    const registry = world.readRegistry();
     const observed = machine.observe();
+    const running = runningState(observed, machine.settings);
+    const stillness = (wanted: State<AuthorizedKey>): Withheld | null =>
+      request.losses === 'when-still' ? withholdLosses(running, wanted, declaration, waiting, world.now()) : null;
 
-    const running = runningState(observed);
+    let known: ReturnType<typeof readCircumstances>;
+    try {
+      known = readCircumstances(world);
+    } catch (error) {
+      // Not knowing who owns what, nothing can be given. What is gone from the keys must go all the same.
+      if (!request.dryRun) {
+        const declared = stillDeclared(declaration, running);
+        const still = stillness(declared);
+        waiting = still?.waiting ?? new Map();
+        const target = intersect(running, still?.accounts ?? declared);
+        machine.write(target, 'revoke');
+        world.onAccess(target);
+      }
+      throw error;
+    }
+    const { registry } = known;
     const desired = desire({
-      ...{ declaration, folders, registry, running, puid: settings.PUID },
-      ...{ uidRange: settings.UID_RANGE, takenIds: world.takenIds(), stopOn: settings.STOP_ON },
+      ...{ ...known, declaration, running, puid: settings.PUID },
+      ...{ uidRange: settings.UID_RANGE, stopOn: settings.STOP_ON },
     });
-    const still =
-      request.losses === 'when-still'
-        ? withholdLosses(running, desired.accounts, declaration, waiting, world.now())
-        : null;
+    const still = stillness(desired.accounts);
     const wanted = still?.accounts ?? desired.accounts;
     const target = desired.stopped ? intersect(running, wanted) : wanted;
     const preparations = desired.preparations.filter(({ name }) => target.has(name));
@@ -111,6 +125,12 @@ export const createPass = (world: PassWorld) => {
     };
   };
 };
+
+const readCircumstances = (world: PassWorld): Pick<Circumstances, 'folders' | 'registry' | 'takenIds'> => ({
+  folders: world.scanRepositories(),
+  registry: world.readRegistry(),
+  takenIds: world.takenIds(),
+});
 
 export type Pass = ReturnType<typeof createPass>;
 

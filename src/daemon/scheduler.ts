@@ -38,12 +38,21 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
   let running: AbortController | null = null;
   let idle: Promise<void> = Promise.resolve();
   let closed = false;
+  let failures = 0;
   let recheck: { cancel: () => void } | null = null;
   let resync: { cancel: () => void } | null = null;
 
   const armResync = (): void => {
     resync?.cancel();
     if (!closed) resync = clock.after(resyncSeconds * 1000, changed);
+  };
+
+  /** A revocation must not wait for the periodic pass because a reading failed once: again after 1 s, 2 s, 4 s, … */
+  const patience = (): number => Math.min(1000 * 2 ** failures++, resyncSeconds * 1000);
+
+  const lookAgain = (milliseconds: number | null): void => {
+    recheck?.cancel();
+    recheck = milliseconds === null || closed ? null : clock.after(milliseconds, changed);
   };
 
   const runOnce = async (): Promise<void> => {
@@ -59,13 +68,13 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
       const report = await pass({ losses, dryRun }, controller.signal);
       if (!dryRun) onReport(report);
       for (const wish of taken) wish.resolve(report);
-      if (report.recheckIn !== null && !closed) {
-        recheck?.cancel();
-        recheck = clock.after(report.recheckIn, changed);
-      }
+      if (!dryRun)
+        lookAgain(report.failed === null ? report.recheckIn : Math.min(patience(), report.recheckIn ?? Infinity));
+      if (report.failed === null) failures = 0;
     } catch (error) {
       onFailure(error);
       for (const wish of taken) wish.reject(error);
+      if (!dryRun) lookAgain(patience());
     }
     running = null;
   };
@@ -73,19 +82,19 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
   const loop = async (): Promise<void> => {
     // Everything that happens in this turn of the event loop becomes one pass.
     await Promise.resolve();
-    while ((dirty && !closed) || wishes.length > 0) await runOnce();
+    while (!closed && (dirty || wishes.length > 0)) await runOnce();
     armResync();
   };
 
   let looping = false;
   const kick = (): void => {
-    // A long adoption must not hold up a revocation: it yields to the newer pass, which goes on with it.
-    running?.abort();
+    // A long adoption must not hold up a revocation: it yields to the newer pass, which goes on with it. A dry run would not.
+    if (dirty || wishes.some(({ request }) => !request.dryRun)) running?.abort();
     if (looping) return;
     looping = true;
     idle = loop().finally(() => {
       looping = false;
-      if ((dirty && !closed) || wishes.length > 0) kick();
+      if (!closed && (dirty || wishes.length > 0)) kick();
     });
   };
 
@@ -102,18 +111,22 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
     /** A pass of one's own, which begins after this call; rejects with what the pass threw. */
     now: (request: PassRequest): Promise<PassReport> =>
       new Promise((resolve, reject) => {
+        if (closed) return reject(stopping());
         wishes.push({ request, resolve, reject });
         kick();
       }),
-    /** Ends the timers and waits for the pass that runs. */
+    /** Ends the timers, waits for the pass that runs, and begins no other. */
     close: async (): Promise<void> => {
       closed = true;
       recheck?.cancel();
       resync?.cancel();
       running?.abort();
       await idle;
+      for (const { reject } of wishes.splice(0)) reject(stopping());
     },
   };
 };
+
+const stopping = (): Error => new Error('the server is stopping', { cause: { code: 'stopping' } });
 
 export type Scheduler = ReturnType<typeof createScheduler>;

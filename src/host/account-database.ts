@@ -25,11 +25,7 @@ export type DatabaseEntry = Pick<Account, 'name' | 'role' | 'uid'>;
 export const renderDatabase = (state: State, { pgid, repos }: DatabaseSettings): DatabaseFiles => {
   const accounts = [...state.values()];
   const admins = accounts.filter(({ role }) => role === 'admin').map(({ name }) => name);
-  const passwd = accounts.map(({ name, role, uid }) =>
-    role === 'admin'
-      ? `${name}:x:${uid}:${pgid}:borgserver:${repos}:/bin/sh`
-      : `${name}:x:${uid}:${ROLE_GROUPS[role].gid}:borgserver:${repos}/${name}:/bin/sh`,
-  );
+  const passwd = accounts.map((account) => passwdLine(account, { pgid, repos }));
   const adminGroup =
     admins.length > 0 ? [`${ROLE_GROUPS.admin.name}:x:${ROLE_GROUPS.admin.gid}:${admins.join(',')}`] : [];
   const group = accounts
@@ -42,14 +38,23 @@ export const renderDatabase = (state: State, { pgid, repos }: DatabaseSettings):
   };
 };
 
+const passwdLine = ({ name, role, uid }: DatabaseEntry, { pgid, repos }: DatabaseSettings): string =>
+  role === 'admin'
+    ? `${name}:x:${uid}:${pgid}:borgserver:${repos}:/bin/sh`
+    : `${name}:x:${uid}:${ROLE_GROUPS[role].gid}:borgserver:${repos}/${name}:/bin/sh`;
+
 const lines = (texts: readonly string[]): string => texts.map((text) => `${text}\n`).join('');
 
-/** Reads back what passwd grants. A line that is not as renderDatabase writes it is left out: it counts as drift and is rewritten. */
-export const parseDatabase = (passwd: string): readonly DatabaseEntry[] =>
+/**
+ * Reads back what passwd grants. A line that is not to the byte as renderDatabase writes it is left out: it counts as drift
+ * and is rewritten. Taken for more than it is, a foreign group would make an admin of a tenant.
+ */
+export const parseDatabase = (passwd: string, settings: DatabaseSettings): readonly DatabaseEntry[] =>
   passwd.split('\n').flatMap((line) => {
-    const match = /^([A-Za-z0-9_][A-Za-z0-9_.-]*):x:(\d+):(\d+):borgserver:[^:]*:\/bin\/sh$/.exec(line);
+    const match = /^([A-Za-z0-9_][A-Za-z0-9_.-]*):x:(\d+):(\d+):/.exec(line);
     if (!match) return [];
     const [, name = '', uid, gid] = match;
     const role = ROLES.find((each) => each !== 'admin' && ROLE_GROUPS[each].gid === Number(gid)) ?? 'admin';
-    return [{ name: name as AccountName, role, uid: Number(uid) }];
+    const entry = { name: name as AccountName, role, uid: Number(uid) };
+    return passwdLine(entry, settings) === line ? [entry] : [];
   });

@@ -1,17 +1,8 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Account, GrantedKey } from '../accounts/account.ts';
-import { parseRenderedLine, renderOptions } from '../keys/options.ts';
+import { parseLine, renderLine } from '../accounts/authorized-key-line.ts';
+import { keepFolderOpenToRead } from './open-folder.ts';
 import { writeFileAtomically } from './write.ts';
 
 /** sshd opens an AuthorizedKeysFile outside the home with the user's rights: world-readable, and root's for StrictModes. */
@@ -20,12 +11,15 @@ const MODE = 0o644;
 /** What one account's file says: one line a key, each beginning with `restrict`. */
 export const renderAuthorizedKeys = (account: Account): string =>
   account.keys
-    .map((key) => `${renderOptions(key.options)} ${key.type} ${key.blob}${key.comment && ` ${key.comment}`}\n`)
+    .map(
+      (key) => `${renderLine(key)}
+`,
+    )
     .join('');
 
 /** The keys that a file grants. Lines that the server did not write are left out: they count as drift and go with the next write. */
 const parseAuthorizedKeys = (text: string): readonly GrantedKey[] =>
-  text.split('\n').flatMap((line) => parseRenderedLine(line) ?? []);
+  text.split('\n').flatMap((line) => parseLine(line) ?? []);
 
 export type AuthorizedKeysFile = { readonly text: string; readonly keys: readonly GrantedKey[] };
 
@@ -54,12 +48,21 @@ export const authorizedKeysFolder = (folder: string) => {
     return file;
   };
 
+  /** One file that cannot be read is written anew; it must not hold up what the others need. */
+  const readOrNull = (name: string): AuthorizedKeysFile | null => {
+    try {
+      return readOne(name);
+    } catch {
+      return null;
+    }
+  };
+
   return {
     /** Every file that is there, ours or not. Dotfiles are unfinished writes and are left out. */
     read: (): AuthorizedKeysFiles => {
-      mkdirSync(folder, { recursive: true, mode: 0o755 });
+      keepFolderOpenToRead(folder);
       const names = readdirSync(folder).filter((name) => !name.startsWith('.'));
-      return new Map(names.map((name) => [name, readOne(name)]));
+      return new Map(names.map((name) => [name, readOrNull(name)]));
     },
 
     /**

@@ -1,15 +1,22 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type State, stateOf } from '../accounts/account.ts';
 import type { Change } from '../accounts/diff.ts';
 import { compareText } from '../accounts/finding.ts';
 import { type DatabaseFiles, type DatabaseSettings, parseDatabase, renderDatabase } from './account-database.ts';
 import { type AuthorizedKeysFiles, authorizedKeysFolder, renderAuthorizedKeys } from './authorized-keys.ts';
+import { keepFolderOpenToRead } from './open-folder.ts';
 import { writeFileAtomically } from './write.ts';
 
 /** What the machine really has, as text. */
-export type Observed = { readonly database: DatabaseFiles; readonly authorizedKeys: AuthorizedKeysFiles };
+export type Observed = {
+  readonly database: DatabaseFiles;
+  /** The files of the database that are not plain files of root's with the right mode. */
+  readonly unsound: readonly (keyof DatabaseFiles)[];
+  readonly authorizedKeys: AuthorizedKeysFiles;
+};
 
+const FILES = ['group', 'shadow', 'passwd'] as const;
 const DATABASE_MODES: Readonly<Record<keyof DatabaseFiles, number>> = { group: 0o644, shadow: 0o600, passwd: 0o644 };
 
 /** The places that a machine needs; see Places. */
@@ -21,7 +28,7 @@ export type MachinePlaces = { readonly run: string; readonly extrausers: string 
  */
 export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) => {
   const keys = authorizedKeysFolder(join(places.run, 'authorized_keys'));
-  mkdirSync(places.extrausers, { recursive: true, mode: 0o755 });
+  keepFolderOpenToRead(places.extrausers);
 
   const readDatabase = (file: keyof DatabaseFiles): string => {
     try {
@@ -34,30 +41,31 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
 
   const observe = (): Observed => ({
     database: { passwd: readDatabase('passwd'), group: readDatabase('group'), shadow: readDatabase('shadow') },
+    unsound: FILES.filter((file) => {
+      const found = lstatSync(join(places.extrausers, file), { throwIfNoEntry: false });
+      return found && !(found.isFile() && found.uid === 0 && (found.mode & 0o7777) === DATABASE_MODES[file]);
+    }),
     authorizedKeys: keys.read(),
   });
 
   /** passwd comes last: it is what makes an account. The order never widens: groups without an account grant nothing. */
-  const writeDatabase = (wanted: DatabaseFiles, observed: DatabaseFiles): void => {
-    for (const file of ['group', 'shadow', 'passwd'] as const) {
-      if (wanted[file] === observed[file]) continue;
+  const writeDatabase = (wanted: DatabaseFiles, { database, unsound }: Observed): void => {
+    for (const file of FILES) {
+      if (wanted[file] === database[file] && !unsound.includes(file)) continue;
       writeFileAtomically(join(places.extrausers, file), wanted[file], { mode: DATABASE_MODES[file] });
     }
   };
 
-  const writeKeys = (wanted: ReadonlyMap<string, string>, observed: AuthorizedKeysFiles): unknown[] => {
-    const failures: unknown[] = [];
-    const attempt = (action: () => void): void => {
-      try {
-        action();
-      } catch (error) {
-        failures.push(error);
-      }
-    };
-    for (const name of observed.keys()) if (!wanted.has(name)) attempt(() => keys.remove(name));
-    for (const [name, text] of wanted) if (observed.get(name)?.text !== text) attempt(() => keys.write(name, text));
-    return failures;
-  };
+  const writeKeys = (wanted: ReadonlyMap<string, string>, observed: AuthorizedKeysFiles): unknown[] => [
+    ...attemptAll(
+      [...observed.keys()].filter((name) => !wanted.has(name)),
+      keys.remove,
+    ),
+    ...attemptAll(
+      [...wanted].filter(([name, text]) => observed.get(name)?.text !== text),
+      ([name, text]) => keys.write(name, text),
+    ),
+  ];
 
   /**
    * Makes the machine be as the state says. The order depends on what comes first: taking away begins with the keys (a
@@ -71,15 +79,16 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     const failures: unknown[] = [];
     if (order === 'revoke') failures.push(...writeKeys(wanted.keys, observed.authorizedKeys));
     try {
-      writeDatabase(wanted.database, observed.database);
+      writeDatabase(wanted.database, observed);
     } catch (error) {
       // What the database grants too much must not be reachable by any key.
-      const granted = new Map(parseDatabase(observed.database.passwd).map((entry) => [entry.name, entry]));
-      for (const account of state.values()) {
-        const had = granted.get(account.name);
-        if (had?.role !== account.role || had.uid !== account.uid) keys.remove(account.name);
-      }
-      throw new AggregateError([...failures, error], 'the account database could not be written');
+      const granted = new Map(parseDatabase(observed.database.passwd, settings).map((entry) => [entry.name, entry]));
+      const different = [...state.values()].filter(({ name, role, uid }) => {
+        const had = granted.get(name);
+        return had?.role !== role || had.uid !== uid;
+      });
+      failures.push(error, ...attemptAll(different, ({ name }) => keys.remove(name)));
+      throw new AggregateError(failures, 'the account database could not be written');
     }
     if (order === 'grant') failures.push(...writeKeys(wanted.keys, observed.authorizedKeys));
     if (failures.length > 0) throw new AggregateError(failures, 'authorized keys could not be written');
@@ -90,13 +99,24 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
 
 export type Machine = ReturnType<typeof openMachine>;
 
+/** What went wrong; everything was tried. */
+const attemptAll = <T>(things: readonly T[], action: (thing: T) => void): unknown[] =>
+  things.flatMap((thing) => {
+    try {
+      action(thing);
+      return [];
+    } catch (error) {
+      return [error];
+    }
+  });
+
 const renderAllKeys = (state: State): ReadonlyMap<string, string> =>
   new Map([...state.values()].map((account) => [account.name, renderAuthorizedKeys(account)]));
 
 /** What is granted at the moment: accounts of the database that have at least one key. */
-export const runningState = ({ database, authorizedKeys }: Observed): State =>
+export const runningState = ({ database, authorizedKeys }: Observed, settings: DatabaseSettings): State =>
   stateOf(
-    parseDatabase(database.passwd).flatMap((entry) => {
+    parseDatabase(database.passwd, settings).flatMap((entry) => {
       const keys = authorizedKeys.get(entry.name)?.keys ?? [];
       return keys.length > 0 ? [{ ...entry, keys }] : [];
     }),
@@ -109,7 +129,7 @@ export const runningState = ({ database, authorizedKeys }: Observed): State =>
 export const drift = (observed: Observed, running: State, settings: DatabaseSettings): readonly Change[] => {
   const changes: Change[] = [];
   const database = renderDatabase(running, settings);
-  const files = (['passwd', 'group', 'shadow'] as const).filter((file) => database[file] !== observed.database[file]);
+  const files = FILES.filter((file) => database[file] !== observed.database[file] || observed.unsound.includes(file));
   if (files.length > 0) {
     changes.push({
       kind: 'database-repaired',
@@ -117,7 +137,7 @@ export const drift = (observed: Observed, running: State, settings: DatabaseSett
       reason: `the account database (${files.join(', ')}) was not as the server wrote it`,
     });
   }
-  const listed = parseDatabase(observed.database.passwd);
+  const listed = parseDatabase(observed.database.passwd, settings);
   const known = new Set<string>(listed.map(({ name }) => name));
   for (const account of running.values()) {
     if (observed.authorizedKeys.get(account.name)?.text === renderAuthorizedKeys(account)) continue;

@@ -13,7 +13,8 @@ export const writeFileAtomically = (
   content: string,
   options: { readonly mode: number; readonly durable?: boolean },
 ): void => {
-  const temporary = join(dirname(path), `.${basename(path)}.new`);
+  // An account's name may be as long as the name of a file; its prefix is enough, for one file is written at a time.
+  const temporary = join(dirname(path), `.${basename(path).slice(0, 200)}.new`);
   rmSync(temporary, { force: true });
   try {
     const file = openSync(temporary, 'wx', options.mode);

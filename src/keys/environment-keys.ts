@@ -28,6 +28,7 @@ const endOfEntry = (value: string, start: number): number => {
   if (first.startsWith('#')) return next(value, start, /[\r\n]/g);
   if (first === '' || isKeyType(first)) return next(value, start, /[,\r\n]/g);
   let quoted = false;
+  let last = '';
   let at = start + value.slice(start).search(/[^ \t]/);
   for (; at < value.length; at += 1) {
     const char = value.charAt(at);
@@ -35,8 +36,9 @@ const endOfEntry = (value: string, start: number): number => {
     else if (char === '"') quoted = !quoted;
     // Options that go on behind a line break must not get lost, or the key would be wider than it was meant: joined, the
     // whole is refused.
-    else if ((char === '\r' || char === '\n') && !/,[ \t\r\n]*$/.test(value.slice(start, at))) return at;
+    else if ((char === '\r' || char === '\n') && last !== ',') return at;
     else if ((char === ' ' || char === '\t') && !quoted) return next(value, at, /[,\r\n]/g);
+    if (!/\s/.test(char)) last = char;
   }
   return at;
 };

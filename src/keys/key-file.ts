@@ -31,7 +31,7 @@ export const parseKeyFile = (bytes: Uint8Array, file: string): KeyFile => {
 /** The same for lines that are already apart; the first has number 1. */
 export const parseKeyLines = (lines: readonly string[], file: string): KeyFile => {
   const keys = new Map<string, AuthorizedKey>();
-  const findings: Finding[] = [];
+  const findings = collectFindings(file);
   for (const [index, raw] of lines.entries()) {
     const place = { file, line: index + 1 };
     const read =
@@ -39,16 +39,36 @@ export const parseKeyLines = (lines: readonly string[], file: string): KeyFile =
     if (read.kind === 'private-key') return privateKey(place);
     if (read.kind === 'key') {
       const first = keys.get(read.key.blob);
-      if (first) findings.push(duplicate(first, read.key));
+      if (first) findings.add(duplicate(first, read.key));
       else keys.set(read.key.blob, read.key);
     }
-    if (read.kind === 'finding') findings.push(read.finding);
-    if (read.kind === 'directive') findings.push(unknownDirective(read.word, place));
-    if (hasHiddenRest(raw)) findings.push(hiddenRest(place));
+    if (read.kind === 'finding') findings.add(read.finding);
+    if (read.kind === 'directive') findings.add(unknownDirective(read.word, place));
+    if (hasHiddenRest(raw)) findings.add(hiddenRest(place));
   }
-  const shown =
-    findings.length > MOST_LINE_FINDINGS ? [...findings.slice(0, MOST_LINE_FINDINGS), more(findings, file)] : findings;
-  return { keys: [...keys.values()], findings: keys.size === 0 ? [...shown, noValidKey(file)] : shown };
+  if (keys.size === 0) return { keys: [], findings: [...findings.all(), noValidKey(file)] };
+  return { keys: [...keys.values()], findings: findings.all() };
+};
+
+/** Keeps the first findings of a file and counts the rest. */
+const collectFindings = (file: string) => {
+  const first: Finding[] = [];
+  let rest = 0;
+  let worst: Finding | null = null;
+  return {
+    add: (finding: Finding): void => {
+      if (first.length < MOST_LINE_FINDINGS) first.push(finding);
+      else {
+        rest += 1;
+        if (worst?.severity !== 'error') worst = finding;
+      }
+    },
+    all: (): Finding[] => {
+      if (worst === null) return first;
+      const remedy = 'cure the ones above first; if this is no key file, remove it';
+      return [...first, { ...worst, file, line: null, message: `${rest} more lines are not right`, remedy }];
+    },
+  };
 };
 
 /** ssh reads a byte order mark as a part of the first word, so a key behind it is none; a comment is no worse for it. */
@@ -147,15 +167,3 @@ const hiddenRest = (place: Place): Finding => ({
   message: 'a carriage return or NUL stands inside the line; what follows it is not read as a key',
   remedy: 'save the file with Unix line ends, one key a line',
 });
-
-const more = (findings: readonly Finding[], file: string): Finding => {
-  const rest = findings.slice(MOST_LINE_FINDINGS);
-  return {
-    severity: rest.some(({ severity }) => severity === 'error') ? 'error' : 'warning',
-    code: rest.find(({ severity }) => severity === 'error')?.code ?? 'malformed-key',
-    file,
-    line: null,
-    message: `${rest.length} more lines are not right`,
-    remedy: 'cure the ones above first; if this is no key file, remove it',
-  };
-};

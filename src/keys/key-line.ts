@@ -20,7 +20,7 @@ export type Place = { readonly file: string; readonly line: number };
 const MOST_COMMENT = 200;
 const PRIVATE_KEY =
   /-----BEGIN [A-Z0-9 ]*PRIVATE KEY|---- BEGIN SSH2 [A-Z ]*PRIVATE KEY|^PuTTY-User-Key-File-|^Private-(Lines|MAC|Hash):/;
-const DIRECTIVE = /^#[ \t]*borgserver:[ \t]*([^ \t=]*)[ \t]*(?:=[ \t]*)?(.*?)[ \t]*$/su;
+const DIRECTIVE = /^#[ \t]*borgserver:[ \t]*([^ \t=]*)[ \t]*=?(.*)$/su;
 const WORDS = /^([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+(.*))?$/su;
 
 /**
@@ -35,7 +35,9 @@ export const parseKeyLine = (raw: string, place: Place): KeyLine => {
   if (text === '' || text.startsWith('#')) {
     if (secret) return { kind: 'private-key' };
     const directive = DIRECTIVE.exec(text);
-    return directive ? { kind: 'directive', word: directive[1] ?? '', value: directive[2] ?? '' } : { kind: 'blank' };
+    return directive
+      ? { kind: 'directive', word: directive[1] ?? '', value: (directive[2] ?? '').trim() }
+      : { kind: 'blank' };
   }
   const bare = readWords(text);
   if (bare.verdict.ok) return keyLine(bare, {}, place);
@@ -45,13 +47,19 @@ export const parseKeyLine = (raw: string, place: Place): KeyLine => {
   return secret && unknown ? { kind: 'private-key' } : result;
 };
 
+/** No regular expression for the CRs at the end: on a line of nothing but CRs it would take quadratic time. */
 const visiblePart = (raw: string): string => {
-  const end = raw.indexOf('\0');
-  return (end === -1 ? raw : raw.slice(0, end)).replace(/\r+$/, '');
+  const nul = raw.indexOf('\0');
+  let end = nul === -1 ? raw.length : nul;
+  while (raw[end - 1] === '\r') end -= 1;
+  return raw.slice(0, end);
 };
 
 /** Whether text stands behind a NUL, or behind a CR that does not end the line: never read as a key of its own. */
-export const hasHiddenRest = (raw: string): boolean => /[\r\0].*[^\r\0 \t]/s.test(raw);
+export const hasHiddenRest = (raw: string): boolean => {
+  const start = raw.search(/[\r\0]/);
+  return start !== -1 && /[^\r\0 \t]/.test(raw.slice(start));
+};
 
 type Words = { readonly type: string; readonly comment: string; readonly verdict: KeyVerdict };
 

@@ -1,9 +1,7 @@
-import type { GrantedKey } from '../accounts/account.ts';
 import type { NarrowingOptions } from '../accounts/authorized-key.ts';
 import { readExpiryTime } from './expiry-time.ts';
 import { faultOfFrom } from './from-patterns.ts';
 import { nameAndValue, splitOutsideQuotes, unquote } from './option-words.ts';
-import { readKeyWords } from './wire-format.ts';
 
 /** The options of a key line, or why they are refused. `found` is printable and holds no value of a foreign option. */
 export type OptionsVerdict =
@@ -82,34 +80,3 @@ const refused = (name: string): OptionsVerdict => {
     ? { ok: false, code: 'forbidden-option', found: `the option '${name}', which is not allowed here`, remedy }
     : { ok: false, code: 'forbidden-option', found: 'something before the key that is not an option', remedy };
 };
-
-/** The options as they are written before a key in authorized_keys, beginning with `restrict`; parseOptions reads them back. */
-export const renderOptions = (options: NarrowingOptions): string =>
-  [
-    'restrict',
-    ...(options.from === undefined ? [] : [`from="${options.from}"`]),
-    ...(options.expiryTime === undefined ? [] : [`expiry-time="${options.expiryTime}"`]),
-    ...(options.verifyRequired ? ['verify-required'] : []),
-  ].join(',');
-
-const LINE = /^(restrict[^ ]*) ([^ ]+) ([^ ]+)(?: (.+))?$/u;
-
-/** One line of an authorized_keys file, without its line end: options, type, blob, and the comment if there is one. */
-export const renderLine = (key: GrantedKey): string =>
-  `${renderOptions(key.options)} ${key.type} ${key.blob}${key.comment === '' ? '' : ` ${key.comment}`}`;
-
-/** Reads a line that renderLine wrote, or null if it is not one of ours to the byte: then somebody else changed it. */
-export const parseRenderedLine = (line: string): GrantedKey | null => {
-  const match = LINE.exec(line);
-  if (!match) return null;
-  const [, words = '', type = '', base64 = '', comment = ''] = match;
-  const options = parseOptions(words);
-  const verdict = readKeyWords(type, base64);
-  if (!options.ok || !verdict.ok || !isStoredComment(comment)) return null;
-  const key = { ...verdict.key, comment, options: options.options };
-  return renderLine(key) === line ? key : null;
-};
-
-/** A comment as it is kept: nothing in it that `printable` would have changed, but for the backslashes that it wrote. */
-const isStoredComment = (comment: string): boolean =>
-  comment.length <= 200 && /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u.test(comment);

@@ -21,7 +21,7 @@ const POLLING_MS = 1000;
  * never throws and never ends anything.
  *
  * A folder that is removed and made again at once is lost to chokidar for good, with everything later put into it. So the
- * folders' inodes are compared every second, and a fresh watcher is made when one differs.
+ * folders' identities are compared every second, and a fresh watcher is made when one differs.
  */
 export const watchTree = (
   root: string,
@@ -121,13 +121,13 @@ const realRoot = (root: string): string => {
   }
 };
 
-/** The inodes of the root and the role folders, as one text. */
+/** The inodes of the root and the role folders, as one text. A folder made anew often gets the number of the old one, so its birth counts too. */
 const identities = async (root: string): Promise<string> => {
   const folders = [root, ...Object.values(ROLE_FOLDERS).map((folder) => join(root, folder))];
   const found = await Promise.all(
     folders.map((folder) =>
       stat(folder).then(
-        ({ dev, ino }) => `${dev}:${ino}`,
+        ({ dev, ino, birthtimeMs }) => `${dev}:${ino}:${birthtimeMs}`,
         () => 'none',
       ),
     ),

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import sshpk from 'sshpk';
+import { fingerprintOf } from '../accounts/authorized-key-line.ts';
 import { CURVES, type Curve, isPublicPoint } from './curve-point.ts';
 
 type Kind =
@@ -73,10 +73,9 @@ export const readKeyWords = (word: string, base64: string): KeyVerdict => {
   if (!blob) return malformed('base64 that is cut or damaged');
   const canonical = readBlob(kind, blob);
   if (!Buffer.isBuffer(canonical)) return canonical;
-  const fingerprint = createHash('sha256').update(canonical).digest('base64').replace(/=+$/, '');
   return {
     ok: true,
-    key: { type: kind.type, blob: canonical.toString('base64'), fingerprint: `SHA256:${fingerprint}` },
+    key: { type: kind.type, blob: canonical.toString('base64'), fingerprint: fingerprintOf(canonical) },
   };
 };
 

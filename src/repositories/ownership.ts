@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, constants, fchmodSync, lstatSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Preparation } from '../accounts/desired.ts';
@@ -48,7 +48,7 @@ const handOver = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const options = { stdin: 'ignore', stdout: 'ignore', cancelSignal: signal } as const;
-  chmodSync(path, 0o700);
+  closeFolder(path);
   if (preparation.action === 'adopt') {
     let entries = 0;
     const owner = `${preparation.uid}:${preparation.uid}`;
@@ -69,4 +69,14 @@ const handOver = async (
     [path, '-mindepth', '1', '-type', 'd', '!', '-perm', '-2000', '-exec', 'chmod', 'g+s', '{}', '+'],
     options,
   );
+};
+
+/** Takes everybody's access, and throws where the path has become a link: chmod would follow it out of /repos. */
+const closeFolder = (path: string): void => {
+  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    fchmodSync(folder, 0o700);
+  } finally {
+    closeSync(folder);
+  }
 };

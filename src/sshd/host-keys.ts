@@ -47,8 +47,9 @@ export const prepareHostKeys = async (where: {
 }): Promise<readonly HostKey[]> => {
   const unwritable = await makeMissing(where.folder);
   const copies = join(where.run, 'host_keys');
+  mkdirSync(where.run, { recursive: true, mode: 0o755 });
   rmSync(copies, { recursive: true, force: true });
-  mkdirSync(copies, { recursive: true, mode: 0o700 });
+  mkdirSync(copies, { mode: 0o700 });
   const keys: HostKey[] = [];
   for (const kind of KINDS) {
     const file = join(where.folder, fileName(kind));

@@ -30,7 +30,7 @@ export type SshdProbe = {
  * @param search where to look, as in PATH; sshd's usual folders are always looked through as well
  * @throws Error with cause `{ code: 'no-sshd', found, remedy }` if there is none that runs
  */
-export const probeSshd = async (search = process.env['PATH'] ?? ''): Promise<SshdProbe> => {
+export const probeSshd = async (search = process.env.PATH ?? ''): Promise<SshdProbe> => {
   const path = findSshd(search);
   const [version, supported] = await Promise.all([sshdVersion(path), supportedOptions(path)]);
   return { path, version, supported };

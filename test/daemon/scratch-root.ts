@@ -49,7 +49,10 @@ export const scratchRoot = (env: Readonly<Record<string, string>> = {}, system: 
     /** One pass of a server that knows nothing of earlier ones. */
     pass: (request: Partial<PassRequest> = {}): Promise<PassReport> =>
       createPass(world())({ losses: 'at-once', dryRun: false, ...request }, new AbortController().signal),
-    running: (): State => runningState(openMachine(places, { pgid: settings.PGID, repos: places.repos }).observe()),
+    running: (): State => {
+      const machine = openMachine(places, { pgid: settings.PGID, repos: places.repos });
+      return runningState(machine.observe(), machine.settings);
+    },
     /** Every file that the server owns: path, owner, mode and content. */
     owned: (): Record<string, string> => ({
       ...contents(places.extrausers),

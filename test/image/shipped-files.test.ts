@@ -28,7 +28,7 @@ describe('the role groups', () => {
   });
 });
 
-test('every subcommand of the installed borg is an executable, and nothing else is', () => {
+test('every subcommand of the installed borg is an executable', () => {
   // the interpreter that borg's own first line names: others on the PATH may not have borg's modules
   const borg = execFileSync('sh', ['-c', 'realpath "$(command -v borg)"'], { encoding: 'utf8' }).trim();
   const python = readFileSync(borg, 'utf8').slice(2).split(/\s/)[0] ?? 'python3';
@@ -39,7 +39,9 @@ parser = Archiver(prog='borg').build_parser()
 actions = parser._subparsers._group_actions if parser._subparsers else [a for a in parser._actions if a.choices]
 print(json.dumps(sorted({name for action in actions for name in action.choices})))`;
   const known: string[] = JSON.parse(execFileSync(python, ['-I', '-c', program], { encoding: 'utf8' }));
-  expect(shellList(read('image/install-program'), 'for command in').sort()).toEqual(known);
+  const shims = shellList(read('image/install-program'), 'for command in');
+  expect(known.length).toBeGreaterThan(20);
+  expect(known.filter((name) => !shims.includes(name))).toEqual([]);
 });
 
 describe('the compose file', () => {

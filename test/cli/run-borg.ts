@@ -1,0 +1,12 @@
+import { runBorgCommand } from '../../src/cli/borg.ts';
+import { renderFailure } from '../../src/cli/failure.ts';
+import { placesBelow } from '../../src/places.ts';
+
+// The passthrough in a process of its own, as `docker exec` has it: run-borg.ts ROOT WORD…
+const [root = '', ...words] = process.argv.slice(2);
+try {
+  process.exitCode = await runBorgCommand(words, placesBelow(root));
+} catch (error) {
+  console.error(`borgserver: ${renderFailure(error)}`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,418 @@
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type State, stateOf } from '../../src/accounts/account.ts';
+import type { Declaration } from '../../src/accounts/declaration.ts';
+import type { Circumstances } from '../../src/accounts/desired.ts';
+import type { AccountName } from '../../src/accounts/name.ts';
+import { intersect } from '../../src/accounts/narrow.ts';
+import { createPass, type PassWorld } from '../../src/daemon/pass.ts';
+import { renderDatabase } from '../../src/host/account-database.ts';
+import { renderAuthorizedKeys } from '../../src/host/authorized-keys.ts';
+import { anyCircumstances, keyNumber, PGID, shuffled } from '../accounts/any.ts';
+import { grantsBeyond } from '../accounts/grants.ts';
+import { parseAuthorizedKeysText } from './parse-authorized-keys.ts';
+import { type ScratchRoot, scratchRoot } from './scratch-root.ts';
+
+const SETTINGS = { pgid: PGID, repos: '/repos' };
+
+/** A machine in memory that keeps what a state is written as, and reads it back as the real one does. */
+const modelMachine = (running: State) => {
+  let database = renderDatabase(running, SETTINGS);
+  let files = new Map([...running.values()].map((account) => [account.name as string, renderAuthorizedKeys(account)]));
+  const writes: State[] = [];
+  return {
+    writes,
+    text: () => JSON.stringify([database, [...files].sort()]),
+    machine: {
+      settings: SETTINGS,
+      observe: () => ({
+        database,
+        unsound: [],
+        authorizedKeys: new Map([...files].map(([name, text]) => [name, parseAuthorizedKeysText(text)])),
+      }),
+      write: (state: State): void => {
+        writes.push(state);
+        database = renderDatabase(state, SETTINGS);
+        files = new Map([...state.values()].map((account) => [account.name as string, renderAuthorizedKeys(account)]));
+      },
+    },
+  };
+};
+
+const modelWorld = (given: Circumstances) => {
+  const model = modelMachine(given.running);
+  let { folders, registry } = given;
+  const world: PassWorld = {
+    settings: { PUID: given.puid, UID_RANGE: given.uidRange, STOP_ON: given.stopOn },
+    machine: model.machine,
+    readDeclaration: () => given.declaration,
+    scanRepositories: () => folders,
+    readRegistry: () => registry,
+    writeRegistry: (next) => {
+      registry = next;
+    },
+    takenIds: () => given.takenIds,
+    prepareRepositories: async (preparations) => {
+      const ready = new Map(
+        preparations.map(({ name, uid }) => [
+          name as string,
+          { name, kind: 'folder' as const, uid, gid: uid, mode: 0o2770 },
+        ]),
+      );
+      folders = [...folders.filter(({ name }) => !ready.has(name)), ...ready.values()];
+      return [];
+    },
+    onAccess: () => {},
+    now: () => 0,
+  };
+  return { ...model, world, registry: () => registry, folders: () => folders };
+};
+
+const allRead = ({ folders, accounts }: Declaration): boolean =>
+  Object.values(folders).every((state) => state === 'read') && !accounts.some(({ unreadable }) => unreadable);
+
+const AT_ONCE = { losses: 'at-once', dryRun: false } as const;
+const signal = new AbortController().signal;
+
+describe('a pass', () => {
+  it('leaves nothing to do: the second one changes nothing', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyCircumstances, async (given) => {
+        const { world, writes, text } = modelWorld(given);
+        await createPass(world)(AT_ONCE, signal);
+        // An account of a frozen folder that another folder narrows is no longer the frozen folder's: one pass more.
+        if (!allRead(given.declaration)) await createPass(world)(AT_ONCE, signal);
+        const [after, times] = [text(), writes.length];
+        const second = await createPass(world)(AT_ONCE, signal);
+        expect(second.changes).toEqual([]);
+        expect(writes).toHaveLength(times);
+        expect(text()).toBe(after);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('writes the same bytes in whatever order files and folders are listed', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyCircumstances, fc.nat(), async (given, seed) => {
+        const { declaration } = given;
+        const mixed = {
+          ...given,
+          folders: shuffled(given.folders, seed),
+          declaration: { ...declaration, accounts: shuffled(declaration.accounts, seed) },
+        };
+        const [one, other] = [modelWorld(given), modelWorld(mixed)];
+        const report = await createPass(one.world)(AT_ONCE, signal);
+        expect(await createPass(other.world)(AT_ONCE, signal)).toEqual(report);
+        expect(other.text()).toBe(one.text());
+        expect(JSON.stringify(other.registry())).toBe(JSON.stringify(one.registry()));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('takes away before it gives: what it writes first is in both what ran and what is wanted', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyCircumstances, async (given) => {
+        const { world, writes } = modelWorld(given);
+        await createPass(world)(AT_ONCE, signal);
+        const [first, last] = [writes.at(0), writes.at(-1)];
+        if (!first || !last) return;
+        expect(grantsBeyond(first, given.running)).toEqual([]);
+        expect(grantsBeyond(first, last)).toEqual([]);
+        for (const [name, { uid }] of first) expect(given.running.get(name)?.uid).toBe(uid);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('that is stopped leaves nothing that did not run before', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        anyCircumstances,
+        fc.constantFrom('at-once' as const, 'when-still' as const),
+        async (given, losses) => {
+          const { world, writes } = modelWorld(given);
+          const report = await createPass(world)({ losses, dryRun: false }, signal);
+          if (!report.stopped) return;
+          for (const state of writes) expect(grantsBeyond(state, given.running)).toEqual([]);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('never writes one uid for two tenants, also not while a loss waits or the update is stopped', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        anyCircumstances,
+        fc.constantFrom('at-once' as const, 'when-still' as const),
+        async (given, losses) => {
+          const { world, writes } = modelWorld(given);
+          await createPass(world)({ losses, dryRun: false }, signal);
+          for (const state of writes) {
+            const uids = [...state.values()].filter(({ role }) => role !== 'admin').map(({ uid }) => uid);
+            expect(new Set(uids).size).toBe(uids.length);
+          }
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('that is a rehearsal reports the same and changes nothing', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyCircumstances, async (given) => {
+        const { world, writes, registry } = modelWorld(given);
+        const rehearsed = await createPass(world)({ ...AT_ONCE, dryRun: true }, signal);
+        expect(writes).toEqual([]);
+        expect(registry()).toBe(given.registry);
+        expect(await createPass(world)(AT_ONCE, signal)).toEqual(rehearsed);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('gives no folder’s uid to another name, however often it runs', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyCircumstances, async (given) => {
+        const { world, folders } = modelWorld(given);
+        await createPass(world)(AT_ONCE, signal);
+        if (!allRead(given.declaration)) return;
+        const owners = new Map(folders().map(({ name, uid }) => [name, uid]));
+        const { accounts, stopped } = await createPass(world)(AT_ONCE, signal);
+        for (const { name, role, uid } of accounts) {
+          if (role === 'admin') continue;
+          expect(owners.get(name) ?? uid).toBe(uid);
+          const owned = folders().filter((folder) => folder.kind === 'folder' && folder.uid === uid);
+          if (owned.length > 0 || !stopped) expect(owned.map((folder) => folder.name)).toContain(name);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+let scratch: ScratchRoot;
+afterEach(() => scratch?.remove());
+const line = (number: number, before = ''): string =>
+  `${before}${keyNumber(number).type} ${keyNumber(number).blob} key${number}\n`;
+const web01 = 'web01' as AccountName;
+const keysFile = (name: string): string => join(scratch.places.run, 'authorized_keys', name);
+const old = (path: string): void => utimesSync(path, 1, 1);
+
+describe('what cannot be known', () => {
+  it('holds up no revocation: where /repos cannot be read, what is gone from the keys loses access, and nothing else changes', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1) + line(2));
+    scratch.declare('repos/db', line(3));
+    await scratch.pass();
+    scratch.declare('repos/web01', line(2));
+    scratch.declare('repos/new', line(4));
+    scratch.undeclare('repos/db');
+    for (const broken of ['scanRepositories', 'readRegistry', 'takenIds'] as const) {
+      const failing = {
+        ...scratch.world(),
+        [broken]: () => {
+          throw new Error('EIO');
+        },
+      };
+      await expect(createPass(failing)(AT_ONCE, signal)).rejects.toThrow('EIO');
+      const running = scratch.running();
+      expect([...running.keys()]).toEqual(['web01']);
+      expect(running.get(web01)?.keys.map(({ comment }) => comment)).toEqual(['key2']);
+    }
+  });
+
+  it('is not rehearsed either: a dry run in which /repos cannot be read changes nothing', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1));
+    await scratch.pass();
+    scratch.undeclare('repos/web01');
+    const failing = {
+      ...scratch.world(),
+      scanRepositories: () => {
+        throw new Error('EIO');
+      },
+    };
+    await expect(createPass(failing)({ ...AT_ONCE, dryRun: true }, signal)).rejects.toThrow('EIO');
+    expect(scratch.running().size).toBe(1);
+  });
+});
+
+describe('drift', () => {
+  const drifting: readonly (readonly [string, () => void])[] = [
+    ['a line deleted from passwd', () => writeFileSync(join(scratch.places.extrausers, 'passwd'), '')],
+    [
+      'a line added to passwd',
+      () =>
+        writeFileSync(
+          join(scratch.places.extrausers, 'passwd'),
+          `${readFileSync(join(scratch.places.extrausers, 'passwd'), 'utf8')}evil:x:0:0::/:/bin/sh\n`,
+        ),
+    ],
+    [
+      'a tenant made an admin in passwd',
+      () =>
+        writeFileSync(
+          join(scratch.places.extrausers, 'passwd'),
+          readFileSync(join(scratch.places.extrausers, 'passwd'), 'utf8').replace(':770:', ':1000:'),
+        ),
+    ],
+    ['a changed group file', () => writeFileSync(join(scratch.places.extrausers, 'group'), 'borg-admin:x:772:web01\n')],
+    ['a lost shadow file', () => rmSync(join(scratch.places.extrausers, 'shadow'))],
+    ['another mode of shadow', () => chmodSync(join(scratch.places.extrausers, 'shadow'), 0o644)],
+    ['another mode of passwd', () => chmodSync(join(scratch.places.extrausers, 'passwd'), 0o600)],
+    [
+      'a passwd that is a link',
+      () => {
+        rmSync(join(scratch.places.extrausers, 'passwd'));
+        symlinkSync('/etc/passwd', join(scratch.places.extrausers, 'passwd'));
+      },
+    ],
+    [
+      'a key added to authorized_keys',
+      () => writeFileSync(keysFile('web01'), readFileSync(keysFile('web01'), 'utf8') + line(9, 'restrict ')),
+    ],
+    ['a line of somebody else’s in authorized_keys', () => writeFileSync(keysFile('web01'), `command="id" ${line(9)}`)],
+    ['an option removed from authorized_keys', () => writeFileSync(keysFile('web01'), line(1, 'restrict '))],
+    ['authorized_keys of nobody', () => writeFileSync(keysFile('root'), line(9))],
+    [
+      'authorized_keys that are a link',
+      () => {
+        rmSync(keysFile('web01'));
+        symlinkSync('/etc/hostname', keysFile('web01'));
+      },
+    ],
+    [
+      'authorized_keys that are a folder',
+      () => {
+        rmSync(keysFile('web01'));
+        mkdirSync(keysFile('web01'));
+        writeFileSync(join(keysFile('web01'), 'x'), '');
+      },
+    ],
+    ['authorized_keys of another mode', () => chmodSync(keysFile('web01'), 0o666)],
+    ['authorized_keys of another owner', () => chownSync(keysFile('web01'), 1000, 1000)],
+    ['the folder of authorized_keys closed', () => chmodSync(join(scratch.places.run, 'authorized_keys'), 0o700)],
+    [
+      'the folder of authorized_keys lost',
+      () => rmSync(join(scratch.places.run, 'authorized_keys'), { recursive: true }),
+    ],
+    ['a repository given to root', () => chownSync(join(scratch.places.repos, 'web01'), 0, 0)],
+    ['a repository given to another account', () => chownSync(join(scratch.places.repos, 'web01'), 10001, 10001)],
+    ['a repository without setgid', () => chmodSync(join(scratch.places.repos, 'web01'), 0o770)],
+    ['a repository folder that is gone', () => rmSync(join(scratch.places.repos, 'db'), { recursive: true })],
+    ['a leftover of an interrupted write', () => writeFileSync(join(scratch.places.extrausers, '.passwd.new'), 'half')],
+  ];
+
+  it.each(drifting)('is repaired by the next pass: %s', async (_what, damage) => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1, 'from="10.0.0.1" '));
+    scratch.declare('repos-appendonly/db', line(2));
+    scratch.declare('admins/root2', line(3));
+    const pass = createPass(scratch.world());
+    await pass(AT_ONCE, signal);
+    const sound = scratch.owned();
+    for (const path of [keysFile('web01'), join(scratch.places.extrausers, 'passwd')]) old(path);
+    damage();
+    expect(await pass(AT_ONCE, signal)).toMatchObject({ failed: null, stopped: false });
+    const { '.passwd.new': _leftover, ...owned } = scratch.owned();
+    expect(owned).toEqual(sound);
+    expect((await pass(AT_ONCE, signal)).changes).toEqual([]);
+  });
+
+  it('in passwd never makes an admin of a tenant, not even while the folder of admins cannot be read', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1));
+    await scratch.pass();
+    const passwd = join(scratch.places.extrausers, 'passwd');
+    writeFileSync(passwd, readFileSync(passwd, 'utf8').replace(':770:', ':4711:'));
+    rmSync(join(scratch.places.sshkeys, 'admins'), { recursive: true });
+    await scratch.pass();
+    expect(scratch.running().get(web01)?.role).toBe('repo');
+  });
+});
+
+describe('the files of the machine', () => {
+  it.each([0o022, 0o077, 0o000])('are the same under umask %o', async (umask) => {
+    const before = process.umask(umask);
+    try {
+      scratch = scratchRoot();
+      scratch.declare('repos/web01', line(1));
+      await scratch.pass();
+      const mode = (path: string): string => (lstatSync(path).mode & 0o7777).toString(8);
+      expect(mode(join(scratch.places.run, 'authorized_keys'))).toBe('755');
+      expect(mode(scratch.places.extrausers)).toBe('755');
+      expect(mode(keysFile('web01'))).toBe('644');
+      expect(mode(join(scratch.places.extrausers, 'passwd'))).toBe('644');
+      expect(mode(join(scratch.places.extrausers, 'group'))).toBe('644');
+      expect(mode(join(scratch.places.extrausers, 'shadow'))).toBe('600');
+      expect(mode(join(scratch.places.repos, 'web01'))).toBe('2770');
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  it('are written for a name as long as a name can be', async () => {
+    scratch = scratchRoot();
+    const name = 'x'.repeat(253);
+    scratch.declare(`repos/${name}`, line(1));
+    expect(await scratch.pass()).toMatchObject({ failed: null, findings: [] });
+    expect([...scratch.running().keys()]).toEqual([name]);
+  });
+});
+
+describe('who may be connected', () => {
+  it('is told as soon as what is gone is gone, and never more than what is granted in the end', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1));
+    await scratch.pass();
+    scratch.undeclare('repos/web01');
+    const told: State[] = [];
+    await createPass(scratch.world((state) => told.push(state)))(AT_ONCE, signal);
+    expect(told[0]).toEqual(stateOf([]));
+    expect(intersect(scratch.running(), scratch.running()).size).toBe(0);
+  });
+
+  it('leaves out an account whose folder could not be prepared', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1));
+    scratch.declare('repos/db', line(2));
+    const told: string[][] = [];
+    const world = scratch.world((state) => told.push([...state.keys()]));
+    const finding = {
+      severity: 'error',
+      code: 'repository-failed',
+      file: '/repos/web01',
+      line: null,
+      message: '',
+      remedy: '',
+    } as const;
+    const report = await createPass({
+      ...world,
+      prepareRepositories: async (all, aborted) => [
+        finding,
+        ...(await world.prepareRepositories(
+          all.filter(({ name }) => name !== 'web01'),
+          aborted,
+        )),
+      ],
+    })(AT_ONCE, signal);
+    expect(report.accounts.map(({ name }) => name)).toEqual(['db']);
+    expect([...scratch.running().keys()]).toEqual(['db']);
+    expect(told.at(-1)).toEqual(['db']);
+  });
+});

@@ -1,0 +1,282 @@
+import { describe, expect, it } from 'vitest';
+import type { PassReport, PassRequest } from '../../src/daemon/pass.ts';
+import { type Clock, createScheduler } from '../../src/daemon/scheduler.ts';
+
+const REPORT: PassReport = { changes: [], findings: [], accounts: [], stopped: false, failed: null, recheckIn: null };
+const AT_ONCE: PassRequest = { losses: 'at-once', dryRun: false };
+const REHEARSAL: PassRequest = { losses: 'at-once', dryRun: true };
+
+/** A clock that stands still until it is told to go on. */
+const standingClock = () => {
+  let now = 0;
+  let timers: { readonly at: number; readonly action: () => void }[] = [];
+  const clock: Clock = {
+    after: (milliseconds, action) => {
+      const timer = { at: now + milliseconds, action };
+      timers.push(timer);
+      return {
+        cancel: () => {
+          timers = timers.filter((other) => other !== timer);
+        },
+      };
+    },
+  };
+  const advance = async (milliseconds: number): Promise<void> => {
+    now += milliseconds;
+    const due = timers.filter(({ at }) => at <= now);
+    timers = timers.filter(({ at }) => at > now);
+    for (const { action } of due) action();
+    await settle();
+  };
+  return { clock, advance, timers: () => timers.map(({ at }) => at - now).sort((a, b) => a - b) };
+};
+
+/** Lets everything run that needs no time. */
+const settle = async (): Promise<void> => {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+type Running = {
+  readonly request: PassRequest;
+  readonly signal: AbortSignal;
+  readonly end: (report?: Partial<PassReport>) => Promise<void>;
+  readonly fail: (error: Error) => Promise<void>;
+};
+
+const start = (resyncSeconds = 300) => {
+  const time = standingClock();
+  const passes: Running[] = [];
+  const reports: PassReport[] = [];
+  const failures: unknown[] = [];
+  const scheduler = createScheduler({
+    pass: (request, signal) =>
+      new Promise((resolve, reject) => {
+        passes.push({
+          request,
+          signal,
+          end: async (report = {}) => {
+            resolve({ ...REPORT, ...report });
+            await settle();
+          },
+          fail: async (error) => {
+            reject(error);
+            await settle();
+          },
+        });
+      }),
+    onReport: (report) => reports.push(report),
+    onFailure: (error) => failures.push(error),
+    resyncSeconds,
+    clock: time.clock,
+  });
+  const pass = (index: number): Running => {
+    const found = passes[index];
+    if (!found) throw new Error(`there was no pass ${index}`);
+    return found;
+  };
+  return { ...time, scheduler, passes, pass, reports, failures };
+};
+
+describe('the scheduler', () => {
+  it('makes one pass of however many events', async () => {
+    const { scheduler, passes, pass } = start();
+    for (let event = 0; event < 1000; event += 1) scheduler.changed();
+    await settle();
+    expect(passes).toHaveLength(1);
+    expect(pass(0).request).toEqual({ losses: 'when-still', dryRun: false });
+    await pass(0).end();
+    expect(passes).toHaveLength(1);
+  });
+
+  it('looks again after an event that came while a pass ran, once, and never runs two at a time', async () => {
+    const { scheduler, passes, pass } = start();
+    scheduler.changed();
+    await settle();
+    for (let event = 0; event < 10; event += 1) scheduler.changed();
+    await settle();
+    expect(passes).toHaveLength(1);
+    await pass(0).end();
+    expect(passes).toHaveLength(2);
+    await pass(1).end();
+    expect(passes).toHaveLength(2);
+  });
+
+  it('gives whoever asks a pass that began after the asking, shared with all who asked meanwhile', async () => {
+    const { scheduler, passes, pass } = start();
+    scheduler.changed();
+    await settle();
+    const answers: string[] = [];
+    for (const who of ['a', 'b', 'c']) void scheduler.now(AT_ONCE).then(() => answers.push(who));
+    await pass(0).end();
+    expect(answers).toEqual([]);
+    expect(passes).toHaveLength(2);
+    expect(pass(1).request).toEqual(AT_ONCE);
+    await pass(1).end();
+    expect(answers).toEqual(['a', 'b', 'c']);
+  });
+
+  it('lets a pass that was asked for do for the events before it', async () => {
+    const { scheduler, passes, pass } = start();
+    scheduler.changed();
+    void scheduler.now(AT_ONCE);
+    await settle();
+    await pass(0).end();
+    expect(passes).toHaveLength(1);
+    expect(pass(0).request).toEqual(AT_ONCE);
+  });
+
+  it('does not let a dry run do for an event, whichever comes first', async () => {
+    for (const eventFirst of [true, false]) {
+      const { scheduler, passes, pass } = start();
+      if (eventFirst) scheduler.changed();
+      const rehearsal = scheduler.now(REHEARSAL);
+      if (!eventFirst) scheduler.changed();
+      await settle();
+      await pass(0).end();
+      await pass(1).end();
+      await rehearsal;
+      expect(passes.map(({ request }) => request.dryRun).sort()).toEqual([false, true]);
+    }
+  });
+
+  it('gives a dry run and a real one that are asked for together what each asked for', async () => {
+    const { scheduler, pass, reports } = start();
+    const [rehearsed, real] = [scheduler.now(REHEARSAL), scheduler.now(AT_ONCE)];
+    await settle();
+    for (const index of [0, 1]) await pass(index).end({ failed: pass(index).request.dryRun ? 'rehearsed' : null });
+    expect((await rehearsed).failed).toBe('rehearsed');
+    expect((await real).failed).toBeNull();
+    expect(reports).toHaveLength(1);
+  });
+
+  it('tells a pass that runs to hurry when something else has to be done, and goes on with what it left', async () => {
+    for (const interruption of [AT_ONCE, REHEARSAL]) {
+      const { scheduler, passes, pass } = start();
+      scheduler.changed();
+      await settle();
+      const asked = scheduler.now(interruption);
+      await settle();
+      const interrupted = pass(0).signal.aborted;
+      await pass(0).end();
+      await pass(1).end();
+      if (passes.length > 2) await pass(2).end();
+      await asked;
+      // What an interrupted pass left undone is done by a real one that comes after it.
+      if (interrupted) expect(passes.slice(1).some(({ request }) => !request.dryRun)).toBe(true);
+    }
+  });
+
+  it('comes back when a loss may count that had to wait', async () => {
+    const { scheduler, advance, passes, pass } = start();
+    scheduler.changed();
+    await settle();
+    await pass(0).end({ recheckIn: 200 });
+    await advance(199);
+    expect(passes).toHaveLength(1);
+    await advance(1);
+    expect(passes).toHaveLength(2);
+  });
+
+  it('comes back for a loss that waits although a dry run came between', async () => {
+    const { scheduler, advance, passes, pass } = start();
+    scheduler.changed();
+    await settle();
+    await pass(0).end({ recheckIn: 200 });
+    void scheduler.now(REHEARSAL);
+    await settle();
+    await pass(1).end();
+    await advance(200);
+    expect(passes).toHaveLength(3);
+    expect(pass(2).request.dryRun).toBe(false);
+  });
+
+  it('looks by itself every RESYNC_SECONDS', async () => {
+    const { advance, passes, pass } = start(10);
+    for (const count of [1, 2, 3]) {
+      await advance(10_000);
+      expect(passes).toHaveLength(count);
+      await pass(count - 1).end();
+    }
+  });
+
+  it('tries again soon after a pass that threw or failed, ever more slowly, until one succeeds', async () => {
+    const { scheduler, advance, passes, pass, failures } = start();
+    scheduler.changed();
+    await settle();
+    await pass(0).fail(new Error('EIO'));
+    expect(failures).toHaveLength(1);
+    await advance(1000);
+    await pass(1).end({ failed: 'ENOSPC' });
+    await advance(1000);
+    expect(passes).toHaveLength(2);
+    await advance(1000);
+    await pass(2).end();
+    await advance(60_000);
+    expect(passes).toHaveLength(3);
+  });
+
+  it('never waits longer for another try than for the periodic pass', async () => {
+    const { scheduler, timers, advance, pass } = start(5);
+    scheduler.changed();
+    await settle();
+    for (let failed = 0; failed < 8; failed += 1) {
+      await pass(failed).fail(new Error('EIO'));
+      expect(Math.min(...timers())).toBeLessThanOrEqual(5000);
+      await advance(Math.min(...timers()));
+    }
+  });
+
+  it('rejects what was asked for when the pass throws, and goes on', async () => {
+    const { scheduler, passes, pass } = start();
+    const asked = expect(scheduler.now(AT_ONCE)).rejects.toThrow('EIO');
+    await settle();
+    await pass(0).fail(new Error('EIO'));
+    await asked;
+    scheduler.changed();
+    await settle();
+    expect(passes).toHaveLength(2);
+  });
+
+  it('reports every real pass, and no dry run', async () => {
+    const { scheduler, pass, reports } = start();
+    void scheduler.now(REHEARSAL);
+    await settle();
+    await pass(0).end();
+    void scheduler.now(AT_ONCE);
+    await settle();
+    await pass(1).end();
+    expect(reports).toHaveLength(1);
+  });
+
+  it('once closed waits for the pass that runs, ends its timers, and begins no other', async () => {
+    const { scheduler, passes, pass, timers, advance } = start();
+    scheduler.changed();
+    await settle();
+    scheduler.changed();
+    let closed = false;
+    const closing = scheduler.close().then(() => {
+      closed = true;
+    });
+    await settle();
+    expect(closed).toBe(false);
+    expect(pass(0).signal.aborted).toBe(true);
+    await pass(0).end({ recheckIn: 200 });
+    await closing;
+    expect(timers()).toEqual([]);
+    scheduler.changed();
+    await expect(scheduler.now(AT_ONCE)).rejects.toThrow();
+    await advance(1_000_000);
+    expect(passes).toHaveLength(1);
+  });
+
+  it('once closed turns away who was still waiting for a pass', async () => {
+    const { scheduler, passes, pass } = start();
+    scheduler.changed();
+    await settle();
+    const waiting = expect(scheduler.now(AT_ONCE)).rejects.toThrow();
+    const closing = scheduler.close();
+    await pass(0).end();
+    await Promise.all([waiting, closing]);
+    expect(passes).toHaveLength(1);
+  });
+});

@@ -1,0 +1,134 @@
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type TreeWatch, watchTree } from '../../src/keys/watch.ts';
+
+let root: string;
+let watch: TreeWatch;
+let events = 0;
+let faults: Error[] = [];
+
+const start = async (polling: boolean): Promise<void> => {
+  watch = watchTree(root, { polling, onEvent: () => (events += 1), onFault: (error) => faults.push(error) });
+  await expect.poll(() => events, { timeout: 10_000 }).toBeGreaterThan(0);
+};
+
+/** Does something to the tree and waits for the watch to tell of it. */
+const told = async (change: () => void): Promise<void> => {
+  events = 0;
+  change();
+  await expect.poll(() => events, { timeout: 10_000, interval: 10 }).toBeGreaterThan(0);
+};
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'watch-'));
+  for (const folder of ['repos', 'repos-appendonly', 'admins', 'host']) mkdirSync(join(root, folder));
+  events = 0;
+  faults = [];
+});
+afterEach(async () => {
+  await watch.close();
+  rmSync(root, { recursive: true, force: true });
+  expect(faults).toEqual([]);
+});
+
+describe.each([
+  ['events', false],
+  ['polling', true],
+] as const)('a watch by %s', (_how, polling) => {
+  test('tells of a key file that comes, changes, moves and goes', { timeout: 60_000 }, async () => {
+    await start(polling);
+    await told(() => writeFileSync(join(root, 'repos/web01'), 'a'));
+    await told(() => writeFileSync(join(root, 'repos/web01'), 'bcd'));
+    await told(() => renameSync(join(root, 'repos/web01'), join(root, 'admins/web01')));
+    await told(() => rmSync(join(root, 'admins/web01')));
+  });
+});
+
+describe('a watch', () => {
+  test('goes on in a folder that was removed and made again at once', { timeout: 60_000 }, async () => {
+    await start(false);
+    for (let turn = 0; turn < 3; turn += 1) {
+      await told(() => {
+        rmSync(join(root, 'repos'), { recursive: true });
+        mkdirSync(join(root, 'repos'));
+      });
+      // Only the inode tells that it is another folder; what comes then must be told of.
+      await expect
+        .poll(
+          async () => {
+            events = 0;
+            writeFileSync(join(root, 'repos/web01'), String(turn));
+            await new Promise((resolve) => setImmediate(resolve));
+            await expect.poll(() => events, { timeout: 300, interval: 10 }).toBeGreaterThan(0);
+            return true;
+          },
+          { timeout: 10_000 },
+        )
+        .toBe(true);
+    }
+  });
+
+  test('tells of the swap of a ..data link', async () => {
+    mkdirSync(join(root, 'repos/..1'));
+    mkdirSync(join(root, 'repos/..2'));
+    symlinkSync('..1', join(root, 'repos/..data'));
+    symlinkSync('..2', join(root, 'repos/..tmp'));
+    await start(false);
+    await told(() => renameSync(join(root, 'repos/..tmp'), join(root, 'repos/..data')));
+  });
+
+  test('tells of a tree that comes only later', { timeout: 60_000 }, async () => {
+    rmSync(root, { recursive: true });
+    await start(false);
+    await told(() => mkdirSync(join(root, 'repos'), { recursive: true }));
+    await told(() => writeFileSync(join(root, 'repos/web01'), 'a'));
+  });
+
+  test('is silent about host keys', async () => {
+    await start(false);
+    events = 0;
+    writeFileSync(join(root, 'host/ssh_host_ed25519_key'), 'x');
+    writeFileSync(join(root, 'repos/web01'), 'x');
+    await expect.poll(() => events).toBeGreaterThan(0);
+    expect(events).toBe(1);
+  });
+
+  test('is over once it is closed', async () => {
+    await start(false);
+    await watch.close();
+    events = 0;
+    writeFileSync(join(root, 'repos/web01'), 'x');
+    const other = watchTree(root, { polling: false, onEvent: () => {}, onFault: () => {} });
+    await other.close();
+    expect(events).toBe(0);
+  });
+});
+
+describe('a fault in a watch', () => {
+  afterEach(() => process.seteuid?.(0));
+
+  test('is told once, ends nothing, and is over when a fresh watcher works', { timeout: 60_000 }, async () => {
+    for (const [path, mode] of [
+      ['', 0o755],
+      ['repos', 0o700],
+    ] as const)
+      chmodSync(join(root, path), mode);
+    process.seteuid?.(65_534);
+    const told: Error[] = [];
+    watch = watchTree(root, { polling: false, onEvent: () => (events += 1), onFault: (error) => told.push(error) });
+    await expect.poll(() => told.length, { timeout: 10_000 }).toBeGreaterThan(0);
+    process.seteuid?.(0);
+    chmodSync(join(root, 'repos'), 0o755);
+    process.seteuid?.(65_534);
+    const before = told.length;
+    events = 0;
+    await expect.poll(() => events, { timeout: 20_000 }).toBeGreaterThan(0);
+    process.seteuid?.(0);
+    events = 0;
+    writeFileSync(join(root, 'repos/web01'), 'x');
+    await expect.poll(() => events, { timeout: 10_000 }).toBeGreaterThan(0);
+    expect(told.length - before).toBeLessThanOrEqual(1);
+  });
+});

@@ -1,0 +1,211 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { readSettings } from '../../src/settings.ts';
+import { renderSshdConfig, type SshdConfigInput } from '../../src/sshd/config.ts';
+import { probeSshd, type SshdProbe } from '../../src/sshd/probe.ts';
+import { testConfig } from '../../src/sshd/server.ts';
+
+// Real programs on a machine that may be busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let folder: string;
+let probe: SshdProbe;
+let input: SshdConfigInput;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'borgserver-test-'));
+  probe = await probeSshd();
+  const hostKey = join(folder, 'ssh_host_ed25519_key');
+  await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', hostKey]);
+  input = {
+    places: { run: '/run/borgserver', repos: '/repos' },
+    settings: readSettings({}),
+    hostKeys: [hostKey],
+    hostId: 'borgserver@4711',
+    python: '/usr/bin/python3',
+    launcher: '/run/borgserver/borg-serve',
+    serveArguments: { repo: ['--storage-quota=20G'], 'append-only': ['--progress'], admin: [] },
+    supported: probe.supported,
+  };
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const written = (changes: Partial<SshdConfigInput> = {}): string => {
+  const path = join(folder, 'sshd_config');
+  writeFileSync(path, renderSshdConfig({ ...input, ...changes }));
+  return path;
+};
+
+/** What sshd makes of it, in its own words. */
+const effective = async (changes: Partial<SshdConfigInput> = {}): Promise<ReadonlyMap<string, string>> => {
+  const { stdout } = await execa(probe.path, ['-T', '-C', 'user=root,host=h,addr=10.0.0.1', '-f', written(changes)]);
+  return new Map(stdout.split('\n').map((line) => [line.split(' ')[0] ?? '', line.slice(line.indexOf(' ') + 1)]));
+};
+
+test('the installed sshd takes the configuration, and answers equal input with equal bytes', async () => {
+  await testConfig(probe.path, written());
+  expect(renderSshdConfig(input)).toBe(renderSshdConfig({ ...input }));
+});
+
+test('everything but a public key and borg is off', async () => {
+  const options = await effective();
+  for (const name of [
+    'passwordauthentication',
+    'kbdinteractiveauthentication',
+    'hostbasedauthentication',
+    'gssapiauthentication',
+    'usepam',
+    'permitrootlogin',
+    'allowtcpforwarding',
+    'allowstreamlocalforwarding',
+    'allowagentforwarding',
+    'x11forwarding',
+    'gatewayports',
+    'permittunnel',
+    'permittty',
+    'permituserrc',
+    'permituserenvironment',
+    'usedns',
+    'printmotd',
+  ]) {
+    expect([name, options.get(name) ?? 'no']).toEqual([name, 'no']);
+  }
+  expect(options.get('disableforwarding')).toBe('yes');
+  expect(options.get('authenticationmethods')).toBe('publickey');
+  expect(options.get('strictmodes')).toBe('yes');
+  expect(options.has('acceptenv')).toBe(false);
+  expect(options.has('subsystem')).toBe(false);
+  expect(options.get('authorizedkeysfile')).toBe('/run/borgserver/authorized_keys/%u');
+  expect(options.get('forcecommand')).toBe("echo 'This account has no role on this server.' >&2; exit 1");
+});
+
+test('every role has its block, the narrowest first', () => {
+  const blocks = renderSshdConfig(input).split('\nMatch Group ').slice(1);
+  expect(blocks.map((block) => block.trim().split('\n    '))).toEqual([
+    [
+      'borg-appendonly',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --append-only --progress',
+    ],
+    [
+      'borg-repo',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --storage-quota=20G',
+    ],
+    [
+      'borg-admin',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-path /repos',
+    ],
+  ]);
+});
+
+test('sshd hands a quoted word on as it stands', async () => {
+  const options = await effective({ serveArguments: { ...input.serveArguments, admin: ["--debug-topic=it's #1"] } });
+  expect(options.get('allowgroups')).toBeDefined();
+  await testConfig(
+    probe.path,
+    written({ serveArguments: { ...input.serveArguments, admin: ["--debug-topic=it's #1"] } }),
+  );
+});
+
+test('all of the environment is in the one SetEnv that counts', async () => {
+  const config = renderSshdConfig({ ...input, timeZone: 'Europe/Berlin' });
+  expect(config.match(/^SetEnv .*/gm)).toEqual([
+    'SetEnv BORG_BASE_DIR=/repos BORG_HOST_ID=borgserver@4711 BORG_SELFTEST=disabled TZ=Europe/Berlin',
+  ]);
+  for (const timeZone of [
+    '',
+    ':/etc/localtime',
+    '/etc/passwd',
+    '../x',
+    'UTC\nPermitRootLogin yes',
+    'UTC"',
+    undefined,
+  ]) {
+    expect(renderSshdConfig({ ...input, timeZone })).toBe(renderSshdConfig(input));
+  }
+});
+
+describe('settings', () => {
+  test('reach sshd', async () => {
+    const settings = readSettings({
+      SSH_PORT: '2222',
+      CLIENT_ALIVE_INTERVAL: '7',
+      CLIENT_ALIVE_COUNT_MAX: '3',
+      LOGIN_GRACE_TIME: '11',
+      MAX_STARTUPS: '99',
+    });
+    const options = await effective({ settings });
+    expect(options.get('port')).toBe('2222');
+    expect(options.get('clientaliveinterval')).toBe('7');
+    expect(options.get('clientalivecountmax')).toBe('3');
+    expect(options.get('logingracetime')).toBe('11');
+    expect(options.get('maxstartups')).toMatch(/^99/);
+    expect((await effective({ settings, ports: [22, 2022] })).get('port')).toBe('2022');
+  });
+
+  test.each([
+    ['QUIET', 'VERBOSE'],
+    ['INFO', 'VERBOSE'],
+    ['VERBOSE', 'VERBOSE'],
+    ['DEBUG3', 'DEBUG3'],
+  ])('never make the log less than sessions need: %s', (SSH_LOG_LEVEL, level) => {
+    expect(renderSshdConfig({ ...input, settings: readSettings({ SSH_LOG_LEVEL }) })).toContain(
+      `\nLogLevel ${level}\n`,
+    );
+  });
+
+  test('say who is punished, where sshd can', () => {
+    const supported = new Set(['PerSourcePenalties'] as const);
+    const line = (PER_SOURCE_PENALTIES?: string) =>
+      renderSshdConfig({ ...input, supported, settings: readSettings({ PER_SOURCE_PENALTIES }) }).match(
+        /^PerSource.*/m,
+      )?.[0];
+    expect(line()).toBe('PerSourcePenalties authfail:0');
+    expect(line('none')).toBe('PerSourcePenalties no');
+    expect(line('default')).toBeUndefined();
+    expect(renderSshdConfig({ ...input, supported: new Set() })).not.toMatch(
+      /PerSource|GSSAPI|Kerberos|DebianBanner|Unused/,
+    );
+  });
+});
+
+test.each([
+  ['a path', { launcher: '/run/a b' }],
+  ['a token', { places: { run: '/run/%h', repos: '/repos' } }],
+  ['a host id', { hostId: 'x\nPermitRootLogin yes' }],
+  ['a shell', { python: '/usr/bin/python3;id' }],
+  ['a repository root', { places: { run: '/run', repos: '/$(id)' } }],
+  ['an address', { listenAddresses: ['::1 x'] }],
+  ['a port', { ports: [Number.NaN] }],
+  ['a word', { serveArguments: { repo: ['a\nForceCommand sh'], 'append-only': [], admin: [] } }],
+] as const)('%s that could be read as something else is refused', (_, changes) => {
+  expect(() => renderSshdConfig({ ...input, ...changes })).toThrow();
+});
+
+test('a configuration that sshd refuses is refused with its words', async () => {
+  const path = written();
+  writeFileSync(path, 'NoSuchOption yes\n');
+  await expect(testConfig(probe.path, path)).rejects.toThrow(
+    expect.objectContaining({
+      cause: expect.objectContaining({ code: 'bad-sshd-config', found: expect.stringContaining('NoSuchOption') }),
+    }),
+  );
+});
+
+describe('the probe', () => {
+  test('names the version, and only options that this sshd takes', async () => {
+    expect(probe.version).toMatch(/^OpenSSH_\d+\.\d+/);
+    const version = Number(/\d+\.\d+/.exec(probe.version)?.[0]);
+    expect(probe.supported.has('PerSourcePenalties')).toBe(version >= 9.8);
+    expect(probe.supported.has('RequiredRSASize')).toBe(version >= 9.1);
+  });
+
+  test('says so where there is no sshd to be used', async () => {
+    writeFileSync(join(folder, 'sshd'), '#!/bin/sh\necho dropbear >&2\n', { mode: 0o755 });
+    await expect(probeSshd(folder)).rejects.toThrow(
+      expect.objectContaining({ cause: expect.objectContaining({ code: 'no-sshd' }) }),
+    );
+  });
+});
