@@ -16,7 +16,7 @@ export const renderLine = (key: GrantedKey): string =>
   `${renderOptions(key.options)} ${key.type} ${key.blob}${key.comment === '' ? '' : ` ${key.comment}`}`;
 
 const LINE =
-  /^restrict(?:,from="([^"\\]+)")?(?:,expiry-time="([0-9]+Z?)")?(,verify-required)? ([a-z0-9@.-]+) ([A-Za-z0-9+/]+=*)(?: (.+))?$/u;
+  /^restrict(?:,from="([^"\\]+)")?(?:,expiry-time="([0-9]+Z?)")?(,verify-required)? ([a-z0-9@.-]+) ([A-Za-z0-9+/]+=*)(?: ([\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,200}))?$/u;
 
 /**
  * Reads back a line that renderLine wrote, or null if it is not one of ours to the byte: then somebody else changed it.

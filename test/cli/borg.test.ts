@@ -39,9 +39,10 @@ const start = (words: readonly string[], extra: Record<string, string> = {}) =>
 const borg = (line: string, extra: Record<string, string> = {}) => start(line.split(' '), extra);
 
 /** Until borg has started the program: a signal in between would leave that alone in the world. */
-const saysReady = async (running: ReturnType<typeof start>): Promise<void> => {
-  for await (const line of running) if (line === 'ready') return;
-};
+const saysReady = (running: ReturnType<typeof start>): Promise<void> =>
+  new Promise((resolve) => {
+    running.stdout.on('data', (chunk) => String(chunk).includes('ready') && resolve());
+  });
 
 const folder = (name: string, uid: number): string => {
   const path = join(places.repos, name);

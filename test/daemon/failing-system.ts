@@ -68,3 +68,6 @@ export const interceptSystem = (before: (call: Call) => void): (() => void) => {
 
 export const systemError = (code: string, { name, path }: Call): Error =>
   Object.assign(new Error(`${code}: made to fail, ${name} '${path}'`), { code });
+
+/** The calls that change something on disk, or may. */
+export const CHANGING = /^(openSync|writeSync|renameSync|rmSync|mkdirSync|f?chmodSync|f?chownSync|fsyncSync|spawn)$/;

@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chownSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type State, stateOf } from '../../src/accounts/account.ts';
 import { keyNumber } from '../accounts/any.ts';
 import { grantsBeyond } from '../accounts/grants.ts';
-import { type Call, interceptSystem, systemError } from './failing-system.ts';
+import { type Call, CHANGING, interceptSystem, systemError } from './failing-system.ts';
 import { type ScratchRoot, scratchRoot } from './scratch-root.ts';
 
 const line = (number: number, comment = `key${number}`): string =>
@@ -126,8 +126,6 @@ const passWith = async (see: (call: Call, number: number) => void): Promise<numb
 const sayingWhoMayLogIn = (call: Call | null): boolean =>
   /\/sshkeys|\/etc\/|extrausers|authorized_keys$/.test(call?.path ?? '') || call?.name === 'readSync';
 
-const CHANGING = /^(openSync|writeSync|renameSync|rmSync|mkdirSync|f?chmodSync|f?chownSync|fsyncSync|spawn)$/;
-
 describe('a pass that ends', () => {
   it('before any of its calls leaves nothing wider than before or wanted, and the next one reaches the tree’s state', async () => {
     reset();
@@ -147,6 +145,24 @@ describe('a pass that ends', () => {
       await expectHealed();
     }
   }, 60_000);
+});
+
+describe('a process that is killed in a pass', () => {
+  it.each([5, 20, 40, 60, 80])(
+    'before its call %i leaves nothing wider than before or wanted, and the next pass reaches the tree’s state',
+    async (last) => {
+      reset();
+      const script = join(import.meta.dirname, 'killed-pass.ts');
+      const { signal, stderr } = spawnSync(process.execPath, [script, scratch.root, String(last)], {
+        encoding: 'utf8',
+      });
+      expect(signal, stderr).toBe('SIGKILL');
+      expect(neither(scratch.running())).toEqual([]);
+      expectSoundFiles();
+      expectDataKept();
+      await expectHealed();
+    },
+  );
 });
 
 describe('a pass in which one call fails', () => {

@@ -63,6 +63,13 @@ export const scratchRoot = (env: Readonly<Record<string, string>> = {}, system: 
   };
 };
 
+/** One pass below a scratch root that somebody else made. */
+export const passBelow = (root: string): Promise<PassReport> => {
+  const log = createLog({ LOG_FORMAT: 'json', LOG_LEVEL: 'error' });
+  const world = openWorld(readSettings({}), placesBelow(root), log, () => {});
+  return createPass(world)({ losses: 'at-once', dryRun: false }, new AbortController().signal);
+};
+
 export type ScratchRoot = ReturnType<typeof scratchRoot>;
 
 const line = (path: string): string => {
