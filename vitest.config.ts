@@ -1,5 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
+/** Installs what a bare Debian lacks, and builds the program once. */
+const globalSetup = ['test/e2e/harness/prepare-machine.ts'];
+/** Real servers and real borg on a busy machine: a test that hangs fails late, one that works never fails for being slow. */
+const patience = { testTimeout: 180_000, hookTimeout: 300_000 };
+
 export default defineConfig({
   test: {
     projects: [
@@ -8,18 +13,12 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**', 'test/scenarios/**'],
+          globalSetup,
+          ...patience,
         },
       },
-      { test: { name: 'scenarios', include: ['test/scenarios/**/*.test.ts'] } },
-      {
-        test: {
-          name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 300_000,
-        },
-      },
+      { test: { name: 'scenarios', include: ['test/scenarios/**/*.test.ts'], globalSetup, ...patience } },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], globalSetup, fileParallelism: false, ...patience } },
     ],
   },
 });

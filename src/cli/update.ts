@@ -3,6 +3,7 @@ import type { Finding } from '../accounts/finding.ts';
 import { askServer } from '../daemon/control-client.ts';
 import type { PassReport } from '../daemon/pass.ts';
 import { passAlone } from '../daemon/pass-alone.ts';
+import type { UpdateReply } from '../daemon/protocol.ts';
 import type { Places } from '../places.ts';
 import { readSettings } from '../settings.ts';
 import { renderFailure } from './failure.ts';
@@ -25,8 +26,15 @@ export const updateJson = (report: PassReport): string =>
   });
 
 /** What was done and why, then what was refused and how to cure it, for a person. */
-export const updateText = (report: PassReport, dryRun: boolean): string => {
+export const updateText = (report: UpdateReply, dryRun: boolean): string => {
   const lines: string[] = [];
+  if (report.recent.length > 0) {
+    lines.push(
+      'Done already, by itself:',
+      ...report.recent.map((change) => `  ${describeChange(change)} (${change.secondsAgo} s ago)`),
+      '',
+    );
+  }
   if (report.changes.length > 0) {
     lines.push(
       dryRun ? 'Would change:' : 'Changed:',
@@ -96,5 +104,8 @@ export const runUpdate = async (
   return updateExitCode(report);
 };
 
-const obtainReport = async (places: Places, dryRun: boolean): Promise<PassReport> =>
-  (await askServer(places.run, { command: 'update', dryRun })) ?? passAlone(readSettings(process.env), places, dryRun);
+const obtainReport = async (places: Places, dryRun: boolean): Promise<UpdateReply> =>
+  (await askServer(places.run, { command: 'update', dryRun })) ?? {
+    ...(await passAlone(readSettings(process.env), places, dryRun)),
+    recent: [],
+  };

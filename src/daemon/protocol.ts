@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { PassReport } from './pass.ts';
+import type { RecentChange } from './recent-changes.ts';
 
 /** What may be asked over the control socket: one JSON object on one line. */
 export const requestFormat = z.discriminatedUnion('command', [
@@ -16,5 +17,8 @@ export type Health = {
   readonly port: number;
 };
 
+/** What the pass did, and what passes before it had done already. */
+export type UpdateReply = PassReport & { readonly recent: readonly RecentChange[] };
+
 /** What comes back, by command: one JSON object on one line, or `{ "error": … }`. */
-export type ControlReplies = { readonly ping: Health; readonly update: PassReport };
+export type ControlReplies = { readonly ping: Health; readonly update: UpdateReply };

@@ -15,6 +15,7 @@ import type { Logger } from './log.ts';
 import { type LoginPlan, prepareLogin, serveArguments } from './login-server.ts';
 import { createPass, type PassReport } from './pass.ts';
 import type { ControlRequest } from './protocol.ts';
+import { createRecentChanges } from './recent-changes.ts';
 import { createReportLog } from './report-log.ts';
 import { createScheduler, realClock } from './scheduler.ts';
 import { endSessions } from './shutdown.ts';
@@ -67,8 +68,10 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
 
   let lastPassFailed: string | null = null;
   let state: 'serving' | 'stopping' = 'serving';
+  const recent = createRecentChanges(() => performance.now());
   const onReport = (report: PassReport): void => {
     lastPassFailed = report.failed;
+    recent.add(report.changes);
     tell(report);
   };
   const onFailure = (error: unknown): void => {
@@ -86,8 +89,10 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     switch (request.command) {
       case 'ping':
         return { state, lastPassFailed, port: settings.SSH_PORT };
-      case 'update':
-        return scheduler.now({ losses: 'at-once', dryRun: request.dryRun });
+      case 'update': {
+        const before = recent.list();
+        return { ...(await scheduler.now({ losses: 'at-once', dryRun: request.dryRun })), recent: before };
+      }
     }
   };
   const control = await startControlServer(controlSocket(places.run), answer);

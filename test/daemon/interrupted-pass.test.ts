@@ -195,3 +195,25 @@ describe('a pass in which one call fails', () => {
     120_000,
   );
 });
+
+describe('a disk that stays full', () => {
+  it.each([
+    ['everywhere', ''],
+    ['where the account database is', 'extrausers'],
+    ['where the authorized keys are', 'authorized_keys'],
+  ])(
+    '%s delays no revocation: what cannot be narrowed is closed, and all heals once there is space',
+    async (_where, part) => {
+      reset();
+      await passWith((call) => {
+        const writes = call.name === 'openSync' && call.path.endsWith('.new');
+        if (writes && call.path.includes(part)) throw systemError('ENOSPC', call);
+      });
+      expect(grantsBeyond(scratch.running(), wanted)).toEqual([]);
+      expect(neither(scratch.running())).toEqual([]);
+      expectSoundFiles();
+      expectDataKept();
+      await expectHealed();
+    },
+  );
+});
