@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+
+/** Every file below the folder: its path from there, and the SHA-256 of its content. */
+export const contents = async (folder: string): Promise<ReadonlyMap<string, string>> => {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const digests = files.map(
+    async (file): Promise<[string, string]> => [
+      relative(folder, file),
+      createHash('sha256')
+        .update(await readFile(file))
+        .digest('hex'),
+    ],
+  );
+  return new Map(await Promise.all(digests));
+};
+
+export type Ownership = {
+  readonly path: string;
+  readonly kind: 'folder' | 'file' | 'other';
+  /** The permission bits, as chmod(1) writes them: `2770`. */
+  readonly mode: string;
+  readonly uid: number;
+  readonly gid: number;
+};
+
+/** The folder itself (as `.`) and everything below it. */
+export const ownerships = async (folder: string): Promise<readonly Ownership[]> => {
+  const paths = await readdir(folder, { recursive: true });
+  return Promise.all(
+    ['.', ...paths].map(async (path): Promise<Ownership> => {
+      const found = await lstat(join(folder, path));
+      return {
+        path,
+        kind: found.isDirectory() ? 'folder' : found.isFile() ? 'file' : 'other',
+        mode: (found.mode & 0o7777).toString(8),
+        uid: found.uid,
+        gid: found.gid,
+      };
+    }),
+  );
+};

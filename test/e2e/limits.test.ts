@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Client, createClient } from './harness/client.ts';
+import { holdLock } from './harness/held-lock.ts';
+import { grant } from './harness/key-files.ts';
+import { until } from './harness/machine.ts';
+import { type Server, startServer } from './harness/server.ts';
+
+let server: Server;
+let client: Client;
+let other: Client;
+
+beforeAll(async () => {
+  server = await startServer({
+    env: {
+      REPO_SERVE_EXTRA_ARGS: '--storage-quota 20M',
+      CLIENT_ALIVE_INTERVAL: '1',
+      CLIENT_ALIVE_COUNT_MAX: '2',
+    },
+  });
+  client = await createClient(server);
+  other = await createClient(server);
+});
+
+afterAll(async () => {
+  await other?.cleanup();
+  await client?.cleanup();
+  await server?.cleanup();
+});
+
+test('above the quota of its role a client reads so in borg’s own words, and keeps what it had', async () => {
+  await grant(server, 'repos/full', client.key);
+  const full = client.url('full');
+  const letter = randomBytes(100_000);
+  await mkdir(join(client.home, 'documents'));
+  await writeFile(join(client.home, 'documents/letter'), letter);
+  await client.borg(['init', '--encryption', 'repokey-blake2', full]);
+  await client.borg(['create', `${full}::first`, 'documents'], { cwd: client.home });
+
+  await writeFile(join(client.home, 'documents/film'), randomBytes(30_000_000));
+  const refused = await client.borg(['create', `${full}::second`, 'documents'], { cwd: client.home, reject: false });
+  expect(refused.exitCode).toBe(2);
+  expect(refused.stderr).toMatch(/The storage quota \(20\.00 MB\) has been exceeded/);
+  expect(refused.stderr).not.toContain('Traceback');
+
+  expect((await client.borg(['list', '--short', '--consider-checkpoints', full])).stdout).toMatch(/^first$/m);
+  await mkdir(join(client.home, 'restored'));
+  await client.borg(['extract', `${full}::first`], { cwd: join(client.home, 'restored') });
+  expect(await readFile(join(client.home, 'restored/documents/letter'))).toEqual(letter);
+});
+
+/** The first process below `pid` with this name. */
+const descendant = async (pid: number, name: string): Promise<number | undefined> => {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim();
+  for (const child of children.split(' ').filter(Boolean).map(Number)) {
+    const called = (await readFile(`/proc/${child}/comm`, 'utf8')).trim();
+    if (called === name) return child;
+    const deeper = await descendant(child, name);
+    if (deeper !== undefined) return deeper;
+  }
+  return undefined;
+};
+
+test('a client that vanished from the network loses its lock, and another one gets in', async () => {
+  await grant(server, 'repos/laptop', client.key, other.key);
+  const laptop = client.url('laptop');
+  await client.borg(['init', '--encryption', 'repokey-blake2', laptop]);
+  const held = await holdLock(server, client, 'laptop', laptop);
+  const ssh = await until('the ssh of the client', () => descendant(held.borg.pid ?? 0, 'ssh'));
+
+  // Stopped, it answers nothing any more, not even the end of the connection.
+  process.kill(ssh, 'SIGSTOP');
+  try {
+    await writeFile(join(other.home, 'note'), 'from another host');
+    await other.borg(['--lock-wait', '30', 'create', `${laptop}::after`, 'note'], { cwd: other.home });
+  } finally {
+    process.kill(ssh, 'SIGKILL');
+    held.borg.kill('SIGKILL');
+  }
+  expect((await other.borg(['list', '--short', laptop])).stdout).toBe('after\n');
+  expect(await readdir(join(server.repos, 'laptop'))).not.toContain('lock.exclusive');
+});
