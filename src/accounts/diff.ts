@@ -61,7 +61,7 @@ const removed = (account: Account): Change => ({
   kind: 'account-removed',
   account: account.name,
   role: account.role,
-  reason: `no valid key of it is left in ${folderOf(account)}${account.role === 'admin' ? '' : '; its repository stays'}`,
+  reason: `nothing grants it any more in ${folderOf(account)}${account.role === 'admin' ? '' : '; its repository stays'}`,
 });
 
 const changed = (had: Account, wants: Account): Change[] => {

@@ -119,12 +119,16 @@ export const createPass = (world: PassWorld) => {
     if (closed.size > 0) world.onAccess(granted);
     return {
       ...report,
+      changes: changes.filter((change) => !closed.has(`/repos/${change.account}`) || isLoss(change)),
       findings: [...desired.findings, ...unprepared].sort(compareFindings),
       accounts: summary(granted),
       failed: failures.length > 0 ? failures.map(describeError).join('; ') : null,
     };
   };
 };
+
+/** What was done although the account's folder could not be prepared: what is announced and not done would be told in every pass. */
+const isLoss = ({ kind }: Change): boolean => kind === 'account-removed' || kind === 'key-removed';
 
 const readCircumstances = (world: PassWorld): Pick<Circumstances, 'folders' | 'registry' | 'takenIds'> => ({
   folders: world.scanRepositories(),

@@ -1,6 +1,5 @@
 import { ENVIRONMENT } from '../accounts/declaration.ts';
 import { type KeyFile, parseKeyLines } from './key-file.ts';
-import { isKeyType } from './wire-format.ts';
 
 /**
  * Reads the keys of BORG_SSHKEYS: separated by commas or line breaks, empty ones left out, so that a list may end with a
@@ -26,7 +25,7 @@ const endOfEntry = (value: string, start: number): number => {
   const first = /^[ \t]*([^ \t,\r\n]*)/.exec(value.slice(start, start + 256))?.[1] ?? '';
   // A comment hides everything up to the end of its line: a key after a comma in it was commented out too.
   if (first.startsWith('#')) return next(value, start, /[\r\n]/g);
-  if (first === '' || isKeyType(first)) return next(value, start, /[,\r\n]/g);
+  if (first === '') return next(value, start, /[,\r\n]/g);
   let quoted = false;
   let last = '';
   let at = start + value.slice(start).search(/[^ \t]/);

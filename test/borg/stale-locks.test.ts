@@ -66,7 +66,7 @@ describe('clearing stale locks', () => {
 
   test('leaves the locks of other hosts, also of one whose id begins alike', async () => {
     const path = repository('web01');
-    const others = [`${THEIRS}.7-0`, `${OURS}.more.7-0`, `${OURS}0.7-0`, 'junk', `${OURS}.x-0`];
+    const others = [`${THEIRS}.7-0`, `${OURS}.more.7-0`, `${OURS}0.7-0`, `${OURS}07-0`, 'junk', `${OURS}.x-0`];
     exclusive(path, ...others, `${OURS}.8-0`);
     roster(path, {
       shared: [
@@ -118,8 +118,12 @@ describe('clearing stale locks', () => {
     linkSync(join(elsewhere, 'lock.roster'), join(repository('web02'), 'lock.roster'));
     mkdirSync(join(places.state, 'borg'));
     symlinkSync(elsewhere, join(places.state, 'borg/1'));
+    mkdirSync(join(places.state, 'borg/2'));
+    exclusive(join(elsewhere, 'borg/00ff'), `${OURS}.2-0`);
+    symlinkSync(elsewhere, join(places.state, 'borg/2/.cache'));
     expect(await clearStaleLocks(places, OURS)).toEqual([]);
     expect(existsSync(join(elsewhere, `lock.exclusive/${OURS}.1-0`))).toBe(true);
+    expect(existsSync(join(elsewhere, `borg/00ff/lock.exclusive/${OURS}.2-0`))).toBe(true);
     expect(JSON.parse(readFileSync(join(elsewhere, 'lock.roster'), 'utf8'))).toEqual({ shared: [[OURS, 1, 0]] });
   });
 

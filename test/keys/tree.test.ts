@@ -227,10 +227,12 @@ describe('a second reading', () => {
     expect(accounts()).toEqual([]);
   });
 
-  test('does not read a file again that has come to rest, and tells versions apart', async () => {
+  test('reads a file that just changed, but not again once it has come to rest, and tells versions apart', async () => {
     put('repos/web01');
     const version = read().accounts[0]?.version;
     const readTwice = () => [read(), read()].map(({ accounts: [account] }) => account?.keys);
+    const [once, again] = readTwice();
+    expect(once).not.toBe(again);
     await expect
       .poll(
         () => {

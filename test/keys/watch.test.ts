@@ -95,6 +95,20 @@ describe('a watch', () => {
     expect(events).toBe(1);
   });
 
+  test('does not follow a link out of the tree', async () => {
+    const outside = mkdtempSync(join(tmpdir(), 'outside-'));
+    symlinkSync(outside, join(root, 'link'));
+    await start(false);
+    events = 0;
+    writeFileSync(join(outside, 'file'), 'x');
+    await told(() => {
+      writeFileSync(join(outside, 'other'), 'x');
+      writeFileSync(join(root, 'repos/web01'), 'x');
+    });
+    expect(events).toBe(1);
+    rmSync(outside, { recursive: true });
+  });
+
   test('is over once it is closed', async () => {
     await start(false);
     await watch.close();
