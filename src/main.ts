@@ -1,9 +1,8 @@
 import { Command } from 'commander';
 import { runBorgCommand } from './cli/borg.ts';
-import { runEntrypoint } from './cli/entrypoint.ts';
+import { runEntrypoint, runServerWith } from './cli/entrypoint.ts';
 import { renderFailure } from './cli/failure.ts';
 import { runHealthcheck } from './cli/healthcheck.ts';
-import { runServer } from './cli/sshd.ts';
 import { runUpdate } from './cli/update.ts';
 import { PLACES } from './places.ts';
 import { VERSION } from './version.ts';
@@ -20,11 +19,10 @@ const program = new Command('borgserver')
 program
   .command('sshd')
   .description('start the server in the foreground (what the container does)')
-  .option('-D', 'ignored: the server never detaches')
-  .option('-e', 'ignored: the log always goes to the standard output')
-  .option('-p <port>', 'listen on this port instead of SSH_PORT')
-  .option('-o <option>', 'LogLevel=LEVEL, instead of SSH_LOG_LEVEL; no other option of sshd is taken')
-  .action((options) => finish(runServer(PLACES, options)));
+  .argument('[words...]', 'as sshd takes them: -D -e (always so), -p PORT, -o LogLevel=LEVEL; others are refused')
+  .allowUnknownOption()
+  .passThroughOptions()
+  .action((words: string[]) => finish(runServerWith(words, PLACES)));
 
 program
   .command('update')

@@ -19,9 +19,7 @@ export type Borg = {
  * 'no-borg-interpreter' (a program that is not a Python script) or 'borg-self-test' (it failed)
  */
 export const checkBorg = async (search = process.env.PATH ?? ''): Promise<Borg> => {
-  const path = findProgram('borg', search);
-  if (!path) throw broken('no-borg', 'there is no borg on the PATH', 'install borgbackup');
-  const python = interpreterOf(path, search);
+  const { path, python } = findBorg(search);
   const found = await run(python, ['-I', '-c', 'import borg, borg.archiver; print(borg.__version__)']);
   const version = found.exitCode === 0 ? found.stdout.trim() : '';
   if (!/^1\.(?!0|1\b)\d+\.\d/.test(version)) {
@@ -32,6 +30,17 @@ export const checkBorg = async (search = process.env.PATH ?? ''): Promise<Borg> 
     throw broken('borg-self-test', lastLine(selfTest.stderr), `install borg ${version} anew, or check the hardware`);
   }
   return { path, version, python };
+};
+
+/**
+ * Finds borg and its interpreter, and runs neither: for one command, where the server has checked both.
+ *
+ * @throws Error with cause `{ code, found, remedy }`: 'no-borg' or 'no-borg-interpreter'
+ */
+export const findBorg = (search = process.env.PATH ?? ''): Omit<Borg, 'version'> => {
+  const path = findProgram('borg', search);
+  if (!path) throw broken('no-borg', 'there is no borg on the PATH', 'install borgbackup');
+  return { path, python: interpreterOf(path, search) };
 };
 
 /** As a session runs it, without a repository: with its input at an end borg serve ends too, after the self-test. */

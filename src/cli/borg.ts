@@ -5,7 +5,7 @@ import { printable } from '../accounts/printable.ts';
 import { borgEnvironment } from '../borg/environment.ts';
 import { worseExitCode } from '../borg/exit-code.ts';
 import { readHostId } from '../borg/host-id.ts';
-import { checkBorg } from '../borg/interpreter.ts';
+import { findBorg } from '../borg/interpreter.ts';
 import { parsePassthrough, wordsFor } from '../borg/passthrough.ts';
 import { type BorgEnd, type BorgRun, prepareBaseFolder, runBorg } from '../borg/run.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
@@ -40,14 +40,14 @@ export const runBorgCommand = async (words: readonly string[], places: Places): 
     case 'no-repository': {
       const { PUID: uid, PGID: gid } = readSettings(process.env);
       const env = borgEnvironment(process.env, { base: HOMELESS, user: SINGLE_USER, hostId: null, repository: null });
-      const { command, extra } = await findLauncher(places);
+      const { command, extra } = findLauncher(places);
       return (await runBorg({ command, words, uid, gid, env: { ...env, ...extra } })).exitCode;
     }
     case 'repository': {
       requireRepositories(places);
       const { command, meant } = request;
       if (meant !== 'all') findTarget(places.repos, meant.path, command);
-      const launcher = await findLauncher(places);
+      const launcher = findLauncher(places);
       return withRepositories(places, async (hostId) => {
         const runOn = async (path: string): Promise<BorgEnd> => {
           const { uid, gid, ...target } = findTarget(places.repos, path, command);
@@ -139,8 +139,8 @@ type Launcher = {
  * borg through the launcher of the sessions, so that lock folders can be shared and deleting a repository keeps its folder
  * here, too. The launcher takes its words where the client asked for serve; here the server is the client.
  */
-const findLauncher = async (places: Places): Promise<Launcher> => {
-  const { path, python } = await checkBorg();
+const findLauncher = (places: Places): Launcher => {
+  const { path, python } = findBorg();
   const own = dirname(realpathSync(process.argv[1] ?? '/'));
   const candidates = [join(places.run, 'borg-serve'), join(own, 'borg-serve'), join(own, '../image/borg-serve')];
   const script = candidates.find((file) => existsSync(file));

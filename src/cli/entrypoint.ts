@@ -47,7 +47,13 @@ export const runEntrypoint = async (words: readonly string[], places: Places): P
   }
 };
 
-const runServerWith = async (words: readonly string[], places: Places): Promise<number> => {
+/**
+ * `borgserver sshd …`, and the entry point's `sshd …`: the server, with those of sshd's arguments that mean something.
+ *
+ * @returns the exit code
+ * @throws Error with cause `{ code: 'bad-sshd-arguments', problems }`
+ */
+export const runServerWith = async (words: readonly string[], places: Places): Promise<number> => {
   const read = readSshdWords(words);
   if ('problems' in read) {
     throw new Error('the server cannot be started with these arguments of sshd', {
