@@ -3,6 +3,8 @@ import { runBorgCommand } from './cli/borg.ts';
 import { runEntrypoint, runServerWith } from './cli/entrypoint.ts';
 import { renderFailure } from './cli/failure.ts';
 import { runHealthcheck } from './cli/healthcheck.ts';
+import { runMaintenance } from './cli/maintenance.ts';
+import { runEndSessions, runSessions } from './cli/sessions.ts';
 import { runUpdate } from './cli/update.ts';
 import { PLACES } from './places.ts';
 import { VERSION } from './version.ts';
@@ -35,6 +37,21 @@ program
   )
   .action((options: { json: boolean; dryRun: boolean }) => finish(runUpdate(PLACES, options)));
 
+const sessions = program
+  .command('sessions')
+  .description('who is connected: account, role, address, since when, bytes, what runs, by which key')
+  .option('--json', 'print a JSON array', false)
+  .option('--watch', 'print it again every second, until Ctrl-C', false)
+  .addHelpText('after', '\nExample: borgserver sessions --watch')
+  .action((options: { json: boolean; watch: boolean }) => finish(runSessions(PLACES, options)));
+
+sessions
+  .command('end')
+  .description('end sessions now; the key stays, so the client may come back')
+  .argument('<selector>', 'an account, a key fingerprint (SHA256:…), or ADDRESS:PORT')
+  .addHelpText('after', '\nExample: borgserver sessions end web01')
+  .action((selector: string) => finish(runEndSessions(PLACES, selector)));
+
 program
   .command('healthcheck')
   .description('exit 0 if the server answers, its last update did not fail and sshd greets')
@@ -43,12 +60,28 @@ program
 program
   .command('borg')
   .description('run a borg command on repositories of this server, as their owner')
-  .argument('<words...>', 'the command as borg takes it; NAME stands for /repos/NAME, all for every repository')
+  .argument('[words...]', 'the command as borg takes it; NAME stands for /repos/NAME, all for every repository')
   .allowUnknownOption()
   .passThroughOptions()
   .helpOption(false)
   .addHelpText('after', '\nExample: borgserver borg list web01')
   .action((words: string[]) => finish(runBorgCommand(words, PLACES)));
+
+program
+  .command('maintenance')
+  .description('make room in a repository that is over its quota, as its owner: prune, delete, compact')
+  .argument('<name>', 'the repository: NAME, or NAME/FOLDER where an account has several')
+  .argument('[words...]', 'behind --: the command as borg takes it, an archive as ::ARCHIVE')
+  .passThroughOptions()
+  .addHelpText(
+    'after',
+    `
+For this one run the repository has no quota, and it waits for whoever has its lock. What prune and delete
+remove is freed by compact. Exit code: borg's.
+Example: borgserver maintenance web01 -- prune --keep-daily 7
+         borgserver maintenance web01 -- compact`,
+  )
+  .action((name: string, words: string[]) => finish(runMaintenance(name, words, PLACES)));
 
 program
   .command('entrypoint', { hidden: true })

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ROLE_GROUPS } from './accounts/role.ts';
+import { LOGIN_GROUPS } from './accounts/role.ts';
 
 const seconds = (fallback: number, min: number, max: number) =>
   z
@@ -109,6 +109,6 @@ const crossChecks = (settings: z.infer<typeof idsAlone>): string[] => {
       (name) =>
         `${name}: ${settings[name]} lies in UID_RANGE (${first}-${last}), which belongs to the repositories' accounts; move one of them`,
     );
-  const role = Object.values(ROLE_GROUPS).find(({ gid }) => gid === settings.PGID);
+  const role = LOGIN_GROUPS.find(({ gid }) => gid === settings.PGID);
   return role ? [...inRange, `PGID: ${role.gid} is the group ${role.name}, which says what a login may do`] : inRange;
 };

@@ -73,7 +73,7 @@ describe('the settings', () => {
   it('say why a small id does not work', () =>
     expect(problemsOf({ PGID: '100' })[0]).toMatch(/^PGID: .*500.*extrausers/));
 
-  it.each(['770', '771', '772'])('refuse the gid of a role as PGID: %s', (value) =>
+  it.each(['770', '771', '772', '773', '774'])('refuse the gid of a role as PGID: %s', (value) =>
     expect(problemsOf({ PGID: value })[0]).toMatch(/^PGID: .*borg-/),
   );
 

@@ -1,4 +1,5 @@
 import type { AuthorizedKey } from './authorized-key.ts';
+import type { Directives } from './directives.ts';
 import { compareText } from './finding.ts';
 import type { AccountName } from './name.ts';
 import type { Role } from './role.ts';
@@ -7,7 +8,7 @@ import type { Role } from './role.ts';
 export type GrantedKey = Omit<AuthorizedKey, 'file' | 'line'> & Partial<Pick<AuthorizedKey, 'file' | 'line'>>;
 
 /** One login: what the account database and the authorized keys together say of it. */
-export type Account<Key extends GrantedKey = GrantedKey> = {
+export type Account<Key extends GrantedKey = GrantedKey> = Directives & {
   readonly name: AccountName;
   readonly role: Role;
   /** A repository account's own; PUID for every admin. */

@@ -1,12 +1,13 @@
 import type { State } from './account.ts';
 import type { AuthorizedKey } from './authorized-key.ts';
 import { type Declaration, type DeclaredAccount, ENVIRONMENT } from './declaration.ts';
+import { type Directives, directivesOf, narrowerDirectives } from './directives.ts';
 import { compareText, type Finding } from './finding.ts';
 import type { AccountName } from './name.ts';
 import { narrowerOptions, sameOptions } from './narrow.ts';
 import { narrowerRole, ROLE_FOLDERS, ROLES, type Role } from './role.ts';
 
-export type MergedAccount = {
+export type MergedAccount = Directives & {
   readonly name: AccountName;
   readonly role: Role;
   readonly keys: readonly AuthorizedKey[];
@@ -46,17 +47,29 @@ export const mergeDeclarations = (declaration: Declaration, running: State): Mer
     }
     const union = uniteKeys(files, conflict !== null);
     findings.push(...union.findings);
-    accounts.push({ name, role: files.map(({ role }) => role).reduce(narrowerRole), keys: union.keys });
+    const role = files.map((file) => file.role).reduce(narrowerRole);
+    accounts.push({ name, role, keys: union.keys, ...uniteDirectives(files) });
   }
   return { accounts, conflicting, findings };
 };
 
 const keepUnread = (account: DeclaredAccount, running: State): DeclaredAccount => {
   const runs = running.get(account.name);
-  return account.unreadable && runs?.role === account.role
-    ? { ...account, keys: runningKeys(runs.keys, account.file) }
-    : account;
+  if (runs?.role !== account.role) return account;
+  if (account.unreadable) return { ...account, ...directivesOf(runs), keys: runningKeys(runs.keys, account.file) };
+  // A slip of the pen in a quota must not lift it.
+  return account.doubtful && account.quota === undefined ? { ...account, ...quotaOf(runs) } : account;
 };
+
+const quotaOf = ({ quota }: Directives): Directives => (quota === undefined ? {} : { quota });
+
+/** Several files for one name: the narrowest of what they say. BORG_SSHKEYS and its file have no directives. */
+const uniteDirectives = (files: readonly DeclaredAccount[]): Directives =>
+  directivesOf(
+    files
+      .map((file): Directives & { readonly role: Role } => file)
+      .reduce((a, b) => ({ role: b.role, ...narrowerDirectives(a, b) })),
+  );
 
 const frozen = (declaration: Declaration, running: State): DeclaredAccount[] =>
   [...running.values()]
@@ -70,6 +83,7 @@ const frozen = (declaration: Declaration, running: State): DeclaredAccount[] =>
         keys: runningKeys(account.keys, file),
         unreadable: true,
         version: '',
+        ...directivesOf(account),
       };
     });
 

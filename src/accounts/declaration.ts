@@ -1,4 +1,5 @@
 import type { AuthorizedKey } from './authorized-key.ts';
+import type { Directives } from './directives.ts';
 import type { Finding } from './finding.ts';
 import type { AccountName } from './name.ts';
 import type { Role } from './role.ts';
@@ -7,7 +8,7 @@ import type { Role } from './role.ts';
 export const ENVIRONMENT = 'BORG_SSHKEYS';
 
 /** One key file (or BORG_SSHKEYS) that names an account. A file without a valid key is declared too, with no keys. */
-export type DeclaredAccount = {
+export type DeclaredAccount = Directives & {
   readonly name: AccountName;
   readonly role: Role;
   /** Path as an operator sees it: /sshkeys/repos/web01.pub. */
@@ -15,6 +16,8 @@ export type DeclaredAccount = {
   readonly keys: readonly AuthorizedKey[];
   /** The file is there but could not be read just now: what the account has, it keeps; it gains nothing. */
   readonly unreadable: boolean;
+  /** A directive of it was not right: a quota that it may have meant to set is kept as it runs. */
+  readonly doubtful?: true;
   /** Changes whenever the file does: inode, mtime, ctime and size. */
   readonly version: string;
 };

@@ -1,5 +1,6 @@
 import type { Account, GrantedKey, State } from './account.ts';
 import type { Preparation } from './desired.ts';
+import { directivesText, sameDirectives } from './directives.ts';
 import { compareText } from './finding.ts';
 import { sameOptions } from './narrow.ts';
 import { ROLE_FOLDERS } from './role.ts';
@@ -54,8 +55,13 @@ const added = (account: Account): Change => ({
   kind: 'account-added',
   account: account.name,
   role: account.role,
-  reason: `${count(account.keys.length)} in ${sourceOf(account)}`,
+  reason: `${count(account.keys.length)} in ${sourceOf(account)}${withDirectives(account)}`,
 });
+
+const withDirectives = (account: Account): string => {
+  const directives = directivesText(account);
+  return directives === '' ? '' : `, ${directives}`;
+};
 
 const removed = (account: Account): Change => ({
   kind: 'account-removed',
@@ -77,7 +83,14 @@ const changed = (had: Account, wants: Account): Change[] => {
         reason: `uid ${had.uid} becomes ${wants.uid}: ${wants.role === 'admin' ? 'PUID' : 'the owner of its repository'}`,
       },
     ];
-  return [];
+  return sameDirectives(had, wants)
+    ? []
+    : [
+        {
+          ...base,
+          reason: `${directivesText(had) || 'nothing'} becomes ${directivesText(wants) || 'nothing'} in its key file`,
+        },
+      ];
 };
 
 const diffKeys = (had: Account, wants: Account): Change[] => {

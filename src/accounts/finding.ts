@@ -11,6 +11,7 @@ export type FindingCode =
   | 'expired-key'
   | 'duplicate-key'
   | 'unknown-directive'
+  | 'bad-directive'
   // one file or its name
   | 'bad-name'
   | 'reserved-name'

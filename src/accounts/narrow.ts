@@ -1,12 +1,14 @@
 import { type Account, type GrantedKey, type State, stateOf } from './account.ts';
 import type { NarrowingOptions } from './authorized-key.ts';
+import { losesDirectives, narrowerDirectives } from './directives.ts';
+import { NO_ROLE_QUOTAS, type RoleQuotas } from './quota.ts';
 import { narrowerRole } from './role.ts';
 
 /**
  * What is granted by the running state *and* by the wanted one: accounts and keys in both, with the narrower role and the
- * narrower options. Applying it can only take away, so it is what a pass applies first, and all that a stopped pass applies.
+ * narrower options and directives. Applying it can only take away, so it is what a pass applies first, and all that a stopped pass applies.
  */
-export const intersect = (running: State, wanted: State): State => {
+export const intersect = (running: State, wanted: State, quotas: RoleQuotas = NO_ROLE_QUOTAS): State => {
   const kept: Account[] = [];
   for (const [name, had] of running) {
     const wants = wanted.get(name);
@@ -16,7 +18,7 @@ export const intersect = (running: State, wanted: State): State => {
     const role = narrowerRole(had.role, wants.role);
     // The uid that is wanted owns the folder, also where the role is the running one; but an admin's is no tenant's.
     const uid = wants.role === 'admin' && role !== 'admin' ? had.uid : wants.uid;
-    kept.push({ name, role, uid, keys });
+    kept.push({ name, role, uid, keys, ...narrowerDirectives(had, wants, quotas) });
   }
   return stateOf(kept);
 };
@@ -67,9 +69,10 @@ const earlierExpiry = (a: string | undefined, b: string | undefined): string | u
 };
 
 /**
- * The accounts that lose something from `running` to `wanted`: the account itself, a key, a role, or room in a key's options.
+ * The accounts that lose something from `running` to `wanted`: the account itself, a key, a role, a part of its quota, its
+ * sub-repositories, or room in a key's options.
  */
-export const losers = (running: State, wanted: State): ReadonlySet<string> => {
+export const losers = (running: State, wanted: State, quotas: RoleQuotas = NO_ROLE_QUOTAS): ReadonlySet<string> => {
   const lost = new Set<string>();
   for (const [name, had] of running) {
     const wants = wanted.get(name);
@@ -78,6 +81,7 @@ export const losers = (running: State, wanted: State): ReadonlySet<string> => {
       !wants ||
       wants.uid !== had.uid ||
       narrowerRole(had.role, wants.role) !== had.role ||
+      losesDirectives(had, wants, quotas) ||
       had.keys.some((key) => !covers(after?.get(key.blob)?.options, key.options));
     if (loses) lost.add(name);
   }

@@ -13,6 +13,22 @@ export const ROLE_GROUPS: Readonly<Record<Role, RoleGroup>> = {
   admin: { name: 'borg-admin', gid: 772 },
 };
 
+/** The groups of repository accounts that may have several repositories: sshd restricts them to a path instead of one repository. */
+export const SUB_REPOSITORY_GROUPS: Readonly<Record<Exclude<Role, 'admin'>, RoleGroup>> = {
+  repo: { name: 'borg-repo-sub', gid: 773 },
+  'append-only': { name: 'borg-appendonly-sub', gid: 774 },
+};
+
+/** Every group that has a Match block in sshd's configuration, and so must be in /etc/group. */
+export const LOGIN_GROUPS: readonly RoleGroup[] = [
+  ...Object.values(ROLE_GROUPS),
+  ...Object.values(SUB_REPOSITORY_GROUPS),
+];
+
+/** The group that says what a login may do: two accounts of different groups have different forced commands. */
+export const loginGroup = (account: { readonly role: Role; readonly subRepositories?: true }): RoleGroup =>
+  account.role !== 'admin' && account.subRepositories ? SUB_REPOSITORY_GROUPS[account.role] : ROLE_GROUPS[account.role];
+
 /** The folder below /sshkeys in which an operator declares the role. */
 export const ROLE_FOLDERS: Readonly<Record<Role, string>> = {
   repo: 'repos',

@@ -1,8 +1,10 @@
 import { type Account, type GrantedKey, type State, stateOf } from './account.ts';
 import type { AuthorizedKey } from './authorized-key.ts';
 import type { Declaration } from './declaration.ts';
+import { sameDirectives } from './directives.ts';
 import type { AccountName } from './name.ts';
 import { losers } from './narrow.ts';
+import { NO_ROLE_QUOTAS, type RoleQuotas } from './quota.ts';
 
 /** How long the files of an account must be unchanged before a loss counts: `cp`, editors and `>>` truncate before they write. */
 export const STILLNESS_MS = 200;
@@ -29,6 +31,7 @@ export const withholdLosses = (
   declaration: Declaration,
   before: Waiting,
   now: number,
+  quotas: RoleQuotas = NO_ROLE_QUOTAS,
 ): Withheld => {
   const versions = new Map<string, string>();
   for (const account of declaration.accounts) {
@@ -40,7 +43,7 @@ export const withholdLosses = (
     [...wanted.values()].filter(({ role }) => role !== 'admin').map(({ uid, name }) => [uid, name]),
   );
   let recheckIn: number | null = null;
-  for (const name of losers(running, wanted)) {
+  for (const name of losers(running, wanted, quotas)) {
     const had = running.get(name as AccountName);
     // A repository that was renamed takes its uid along: two accounts must not have it, not for a moment.
     if (!had || (owners.get(had.uid) ?? name) !== name) continue;
@@ -57,9 +60,9 @@ export const withholdLosses = (
   return { accounts: stateOf(accounts.values()), waiting, recheckIn };
 };
 
-/** The keys that are new; none where role or uid change too, since a new key must not get those that are about to go. */
+/** The keys that are new; none where role, uid or directives change too, since a new key must not get those that are about to go. */
 const gained = (had: Account, wants: Account | undefined): readonly GrantedKey[] => {
-  if (!wants || wants.role !== had.role || wants.uid !== had.uid) return [];
+  if (!wants || wants.role !== had.role || wants.uid !== had.uid || !sameDirectives(had, wants)) return [];
   const blobs = new Set(had.keys.map((key) => key.blob));
   return wants.keys.filter((key) => !blobs.has(key.blob));
 };

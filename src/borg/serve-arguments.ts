@@ -1,4 +1,5 @@
 import { printable } from '../accounts/printable.ts';
+import { readQuota } from '../accounts/quota.ts';
 
 export type ServeArguments = { readonly words: readonly string[] } | { readonly problems: readonly string[] };
 
@@ -11,14 +12,9 @@ type Option =
 const flag: Option = { kind: 'flag' };
 const refused = (reason: string): Option => ({ kind: 'refused', reason });
 
-const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15 };
-const SMALLEST_QUOTA = 10e6;
-
 const quota = (value: string): string | undefined => {
-  const match = /^(\d{1,15}(?:\.\d{1,15})?)([KMGTP]?)$/.exec(value);
-  if (!match) return 'needs a size as borg writes it, for example 20G or 1.5T';
-  const bytes = Number(match[1]) * (UNITS[match[2] ?? ''] ?? 1);
-  return bytes < SMALLEST_QUOTA ? 'must be at least 10M; leave it out for no quota' : undefined;
+  const read = readQuota(value);
+  return typeof read === 'string' ? read : undefined;
 };
 
 const seconds = (value: string): string | undefined =>

@@ -40,28 +40,60 @@ export const runBorgCommand = async (words: readonly string[], places: Places): 
     case 'no-repository': {
       const { PUID: uid, PGID: gid } = readSettings(process.env);
       const env = borgEnvironment(process.env, { base: HOMELESS, user: SINGLE_USER, hostId: null, repository: null });
-      const { command, extra } = findLauncher(places);
+      const { command, extra } = findLauncher(places, false);
       return (await runBorg({ command, words, uid, gid, env: { ...env, ...extra } })).exitCode;
     }
     case 'repository': {
-      requireRepositories(places);
       const { command, meant } = request;
-      if (meant !== 'all') findTarget(places.repos, meant.path, command);
-      const launcher = findLauncher(places);
-      return withRepositories(places, async (hostId) => {
-        const runOn = async (path: string): Promise<BorgEnd> => {
-          const { uid, gid, ...target } = findTarget(places.repos, path, command);
-          const base = prepareBaseFolder(places.state, uid, gid);
-          const repository = request.at === null ? target.path : null;
-          const user = path.split('/')[0] ?? SINGLE_USER;
-          const env = { ...borgEnvironment(process.env, { base, user, hostId, repository }), ...launcher.extra };
-          return runBorg({ command: launcher.command, words: wordsFor(words, request, target.path), uid, gid, env });
-        };
+      const wording: Wording = (folder) => ({
+        words: wordsFor(words, request, folder),
+        repository: request.at === null ? folder : null,
+      });
+      const job = { command, meant: meant === 'all' ? null : meant.path, wording, liftQuota: false };
+      return withBorg(places, job, async (runOn) => {
         if (meant === 'all') return runOnAll(findRepositories(places.repos), words, runOn);
         return (await runOn(meant.path)).exitCode;
       });
     }
   }
+};
+
+/** borg's words for a repository's folder, and BORG_REPO, where the words leave it to that. */
+export type Wording = (folder: string) => { readonly words: readonly string[]; readonly repository: string | null };
+
+export type BorgJob = {
+  readonly command: string;
+  /** The one repository that is meant, checked before anything else is done; null for several. */
+  readonly meant: string | null;
+  readonly wording: Wording;
+  /** borg then knows no quota while it runs. */
+  readonly liftQuota: boolean;
+};
+
+/**
+ * Lets `use` run borg on repositories of this server, by their paths below /repos: each time as the folder's owner, with the
+ * right to this server's host id meanwhile.
+ *
+ * @throws what runBorgCommand throws
+ */
+export const withBorg = async (
+  places: Places,
+  { command, meant, wording, liftQuota }: BorgJob,
+  use: (runOn: (path: string) => Promise<BorgEnd>) => Promise<number>,
+): Promise<number> => {
+  requireRepositories(places);
+  if (meant !== null) findTarget(places.repos, meant, command);
+  const launcher = findLauncher(places, liftQuota);
+  return withRepositories(places, (hostId) =>
+    use(async (path) => {
+      const { uid, gid, path: folder } = findTarget(places.repos, path, command);
+      const base = prepareBaseFolder(places.state, uid, gid);
+      const { words, repository } = wording(folder);
+      const user = path.split('/')[0] ?? SINGLE_USER;
+      const env = { ...borgEnvironment(process.env, { base, user, hostId, repository }), ...launcher.extra };
+      return runBorg({ command: launcher.command, words, uid, gid, env });
+    }),
+  );
 };
 
 const runOnAll = async (
@@ -139,11 +171,14 @@ type Launcher = {
  * borg through the launcher of the sessions, so that lock folders can be shared and deleting a repository keeps its folder
  * here, too. The launcher takes its words where the client asked for serve; here the server is the client.
  */
-const findLauncher = (places: Places): Launcher => {
+const findLauncher = (places: Places, liftQuota: boolean): Launcher => {
   const { path, python } = findBorg();
   const own = dirname(realpathSync(process.argv[1] ?? '/'));
   const candidates = [join(places.run, 'borg-serve'), join(own, 'borg-serve'), join(own, '../image/borg-serve')];
   const script = candidates.find((file) => existsSync(file));
+  if (!script && liftQuota)
+    throw new Error('the launcher borg-serve is not beside the program', { cause: { code: 'no-launcher', path: own } });
   if (!script) return { command: [path], extra: {} };
-  return { command: [python, '-I', script, '--'], extra: { SSH_ORIGINAL_COMMAND: 'borg serve' } };
+  const lift = liftQuota ? ['--lift-quota'] : [];
+  return { command: [python, '-I', script, ...lift, '--'], extra: { SSH_ORIGINAL_COMMAND: 'borg serve' } };
 };

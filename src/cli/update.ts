@@ -1,4 +1,5 @@
 import type { Change } from '../accounts/diff.ts';
+import { directivesText } from '../accounts/directives.ts';
 import type { Finding } from '../accounts/finding.ts';
 import { askServer } from '../daemon/control-client.ts';
 import type { PassReport } from '../daemon/pass.ts';
@@ -46,6 +47,9 @@ export const updateText = (report: UpdateReply, dryRun: boolean): string => {
   const warnings = report.findings.filter(({ severity }) => severity === 'warning');
   if (errors.length > 0) lines.push('Refused:', ...errors.flatMap(describeFinding), '');
   if (warnings.length > 0) lines.push('Warnings:', ...warnings.flatMap(describeFinding), '');
+  const directed = report.accounts.filter((account) => directivesText(account) !== '');
+  if (directed.length > 0)
+    lines.push('In force by key files:', ...directed.map((each) => `  ${each.name}: ${directivesText(each)}`), '');
   if (report.stopped)
     lines.push(
       'STOPPED: nothing is granted until the errors above are cured. What is gone from the keys has been revoked all the same.',

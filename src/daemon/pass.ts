@@ -3,9 +3,11 @@ import type { AuthorizedKey } from '../accounts/authorized-key.ts';
 import type { Declaration } from '../accounts/declaration.ts';
 import { type Circumstances, type Desired, desire, stillDeclared } from '../accounts/desired.ts';
 import { type Change, diffStates, preparationChange } from '../accounts/diff.ts';
+import { type Directives, directivesOf } from '../accounts/directives.ts';
 import { compareFindings, type Finding } from '../accounts/finding.ts';
 import type { Registry } from '../accounts/identity.ts';
 import { intersect } from '../accounts/narrow.ts';
+import type { RoleQuotas } from '../accounts/quota.ts';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 import type { Role } from '../accounts/role.ts';
 import { type Waiting, type Withheld, withholdLosses } from '../accounts/stillness.ts';
@@ -17,6 +19,8 @@ import { describeError } from './describe-error.ts';
 export type PassWorld = {
   readonly settings: Pick<Settings, 'PUID' | 'UID_RANGE' | 'STOP_ON'>;
   readonly machine: Machine;
+  /** The quotas of the roles, which count where a key file says nothing; none if left out. */
+  readonly roleQuotas?: RoleQuotas;
   readonly readDeclaration: () => Declaration;
   readonly scanRepositories: () => readonly RepositoryFolder[];
   readonly readRegistry: () => Registry;
@@ -39,12 +43,12 @@ export type PassRequest = {
 export type PassReport = {
   readonly changes: readonly Change[];
   readonly findings: readonly Finding[];
-  readonly accounts: readonly {
+  readonly accounts: readonly ({
     readonly name: string;
     readonly role: Role;
     readonly uid: number;
     readonly keys: number;
-  }[];
+  } & Directives)[];
   /** A conflict (see STOP_ON) forbade to give anything; what is gone was taken away nevertheless. */
   readonly stopped: boolean;
   /** Why the pass could not do all it wanted, or null. */
@@ -59,12 +63,14 @@ export const createPass = (world: PassWorld) => {
 
   /** One pass: read what is declared and what is, decide, take away, prepare, give. Everything is read anew. */
   return async (request: PassRequest, signal: AbortSignal): Promise<PassReport> => {
-    const { machine, settings } = world;
+    const { machine, settings, roleQuotas } = world;
     const declaration = world.readDeclaration();
     const observed = machine.observe();
     const running = runningState(observed, machine.settings);
     const stillness = (wanted: State<AuthorizedKey>): Withheld | null =>
-      request.losses === 'when-still' ? withholdLosses(running, wanted, declaration, waiting, world.now()) : null;
+      request.losses === 'when-still'
+        ? withholdLosses(running, wanted, declaration, waiting, world.now(), roleQuotas)
+        : null;
 
     let known: ReturnType<typeof readCircumstances>;
     try {
@@ -75,7 +81,7 @@ export const createPass = (world: PassWorld) => {
         const declared = stillDeclared(declaration, running);
         const still = stillness(declared);
         waiting = still?.waiting ?? new Map();
-        const target = intersect(running, still?.accounts ?? declared);
+        const target = intersect(running, still?.accounts ?? declared, roleQuotas);
         machine.write(target, 'revoke');
         world.onAccess(target);
       }
@@ -88,7 +94,7 @@ export const createPass = (world: PassWorld) => {
     });
     const still = stillness(desired.accounts);
     const wanted = still?.accounts ?? desired.accounts;
-    const target = desired.stopped ? intersect(running, wanted) : wanted;
+    const target = desired.stopped ? intersect(running, wanted, roleQuotas) : wanted;
     const preparations = desired.preparations.filter(({ name }) => target.has(name));
     const changes = [
       ...drift(observed, running, machine.settings),
@@ -107,7 +113,7 @@ export const createPass = (world: PassWorld) => {
         failures.push(error);
       }
     };
-    const kept = keepingTheirUid(intersect(running, target), running);
+    const kept = keepingTheirUid(intersect(running, target, roleQuotas), running);
     if (changes.length > 0) attempt(() => machine.write(kept, 'revoke'));
     world.onAccess(target);
 
@@ -143,6 +149,9 @@ const keepingTheirUid = (state: State, running: State): State =>
   new Map([...state].filter(([name, account]) => running.get(name)?.uid === account.uid));
 
 const summary = (state: State): PassReport['accounts'] =>
-  [...state.values()].map(({ name, role, uid, keys }) => ({ name, role, uid, keys: keys.length }));
+  [...state.values()].map((account) => {
+    const { name, role, uid, keys } = account;
+    return { name, role, uid, keys: keys.length, ...directivesOf(account) };
+  });
 
 const sameRegistry = (a: Registry, b: Registry): boolean => JSON.stringify(a) === JSON.stringify(b);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Session, SessionView } from '../sessions/session.ts';
 import type { PassReport } from './pass.ts';
 import type { RecentChange } from './recent-changes.ts';
 
@@ -6,6 +7,8 @@ import type { RecentChange } from './recent-changes.ts';
 export const requestFormat = z.discriminatedUnion('command', [
   z.object({ command: z.literal('ping') }),
   z.object({ command: z.literal('update'), dryRun: z.boolean() }),
+  z.object({ command: z.literal('sessions') }),
+  z.object({ command: z.literal('end-sessions'), selector: z.string().min(1).max(512) }),
 ]);
 
 export type ControlRequest = z.infer<typeof requestFormat>;
@@ -21,4 +24,10 @@ export type Health = {
 export type UpdateReply = PassReport & { readonly recent: readonly RecentChange[] };
 
 /** What comes back, by command: one JSON object on one line, or `{ "error": … }`. */
-export type ControlReplies = { readonly ping: Health; readonly update: UpdateReply };
+export type ControlReplies = {
+  readonly ping: Health;
+  readonly update: UpdateReply;
+  readonly sessions: readonly SessionView[];
+  /** The sessions that are being ended. */
+  readonly 'end-sessions': readonly Session[];
+};

@@ -4,6 +4,7 @@ import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { checkRoleGroups } from '../host/system-accounts.ts';
 import { watchTree } from '../keys/watch.ts';
 import type { Places } from '../places.ts';
+import { createTracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
 import { type SshdExit, startSshd } from '../sshd/server.ts';
 import { controlSocket } from './control-client.ts';
@@ -19,6 +20,7 @@ import { createRecentChanges } from './recent-changes.ts';
 import { createReportLog } from './report-log.ts';
 import { createScheduler, realClock } from './scheduler.ts';
 import { endSessions } from './shutdown.ts';
+import { sshdLog } from './sshd-log.ts';
 import { openWorld } from './world.ts';
 
 /**
@@ -60,7 +62,14 @@ const prepareRunFolder = (path: string): void => {
 };
 
 const run = async (settings: Settings, places: Places, log: Logger, plan: LoginPlan): Promise<number> => {
-  const pass = createPass(openWorld(settings, places, log, () => {}));
+  const tracker = createTracker({
+    log,
+    port: settings.SSH_PORT,
+    loginGraceSeconds: settings.LOGIN_GRACE_TIME,
+    hideStrangers: ['QUIET', 'FATAL', 'ERROR'].includes(settings.SSH_LOG_LEVEL),
+    onOpened: () => {},
+  });
+  const pass = createPass(openWorld(settings, places, log, tracker.access));
   const tell = createReportLog(log);
   const first = await pass({ losses: 'at-once', dryRun: false }, new AbortController().signal);
   tell(first);
@@ -93,6 +102,10 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
         const before = recent.list();
         return { ...(await scheduler.now({ losses: 'at-once', dryRun: request.dryRun })), recent: before };
       }
+      case 'sessions':
+        return tracker.list();
+      case 'end-sessions':
+        return tracker.end(request.selector);
     }
   };
   const control = await startControlServer(controlSocket(places.run), answer);
@@ -110,10 +123,13 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const sshd = await startSshd({
     sshd: plan.sshd,
     configPath: plan.config,
-    onLine: (line) => log.debug({ line }, 'sshd'),
+    onLine: sshdLog(settings.SSH_LOG_LEVEL, log, tracker),
     onExit: ending.resolve,
   });
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.resolve({ told: signal }));
+  const hurry = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => (state === 'stopping' ? hurry.abort() : ending.resolve({ told: signal })));
+  }
   process.on('SIGHUP', () => void scheduler.now({ losses: 'at-once', dryRun: false }).catch(() => {}));
   log.info({ port: settings.SSH_PORT, accounts: first.accounts.length, findings: first.findings.length }, 'serving');
 
@@ -123,7 +139,8 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   else log.error({ ...end }, 'sshd has ended, and without it nobody can log in');
   await watcher.close();
   await sshd.stop();
-  await endSessions('told' in end ? settings.STOP_GRACE_SECONDS : 0, log);
+  await endSessions('told' in end ? settings.STOP_GRACE_SECONDS : 0, log, hurry.signal);
+  tracker.close();
   await scheduler.close();
   control.close();
   return 'told' in end ? 0 : 1;

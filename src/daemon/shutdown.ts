@@ -10,8 +10,9 @@ const TERM_PATIENCE_MS = 5000;
  * Waits for running sessions, then ends them: TERM lets borg release its lock, KILL is for what does not listen.
  *
  * @param graceSeconds how long to wait before TERM
+ * @param hurry ends the waiting: somebody asked a second time
  */
-export const endSessions = async (graceSeconds: number, log: Logger): Promise<void> => {
+export const endSessions = async (graceSeconds: number, log: Logger, hurry: AbortSignal): Promise<void> => {
   const running = listConnections();
   if (running.length === 0) return;
   log.info(
@@ -22,7 +23,7 @@ export const endSessions = async (graceSeconds: number, log: Logger): Promise<vo
     },
     'stopping: waiting for running sessions',
   );
-  if (await allEnded(graceSeconds * 1000)) return;
+  if (await allEnded(graceSeconds * 1000, hurry)) return;
   const left = signalAll('SIGTERM');
   log.warn({ sessions: left }, 'stopping: ending the sessions that are left');
   if (await allEnded(TERM_PATIENCE_MS)) return;
@@ -32,10 +33,10 @@ export const endSessions = async (graceSeconds: number, log: Logger): Promise<vo
   );
 };
 
-const allEnded = async (milliseconds: number): Promise<boolean> => {
+const allEnded = async (milliseconds: number, hurry?: AbortSignal): Promise<boolean> => {
   const end = performance.now() + milliseconds;
   while (listConnections().length > 0) {
-    if (performance.now() >= end) return false;
+    if (performance.now() >= end || hurry?.aborted) return false;
     await pause(POLL_MS);
   }
   return true;

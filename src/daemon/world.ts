@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { roleQuotas } from '../accounts/quota.ts';
 import { openMachine } from '../host/machine.ts';
 import { readRegistry, writeRegistry } from '../host/registry.ts';
 import { readSystemAccounts } from '../host/system-accounts.ts';
@@ -7,6 +8,7 @@ import type { Places } from '../places.ts';
 import { scanRepositories } from '../repositories/scan.ts';
 import type { Settings } from '../settings.ts';
 import type { Logger } from './log.ts';
+import { serveArguments } from './login-server.ts';
 import type { PassWorld } from './pass.ts';
 import { prepareRepositories } from './prepare.ts';
 
@@ -20,6 +22,7 @@ export const openWorld = (
   const readTree = createTreeReader(places.sshkeys, '/sshkeys');
   return {
     settings,
+    roleQuotas: roleQuotas(serveArguments(settings)),
     machine: openMachine(places, { pgid: settings.PGID, repos: places.repos }),
     readDeclaration: () =>
       readTree({

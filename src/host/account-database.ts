@@ -1,6 +1,7 @@
 import type { Account, State } from '../accounts/account.ts';
+import type { Directives } from '../accounts/directives.ts';
 import type { AccountName } from '../accounts/name.ts';
-import { ROLE_GROUPS, ROLES } from '../accounts/role.ts';
+import { loginGroup, ROLE_GROUPS, type Role, SUB_REPOSITORY_GROUPS } from '../accounts/role.ts';
 
 /** The three files of libnss-extrausers, as text: passwd(5), group(5), shadow(5). */
 export type DatabaseFiles = { readonly passwd: string; readonly group: string; readonly shadow: string };
@@ -13,7 +14,7 @@ export type DatabaseSettings = {
 };
 
 /** What passwd tells of an account: everything but its keys. */
-export type DatabaseEntry = Pick<Account, 'name' | 'role' | 'uid'>;
+export type DatabaseEntry = Pick<Account, 'name' | 'role' | 'uid' | keyof Directives>;
 
 /**
  * Writes a state as account database. A repository account's primary group is its role; its private group has the number of
@@ -38,10 +39,25 @@ export const renderDatabase = (state: State, { pgid, repos }: DatabaseSettings):
   };
 };
 
-const passwdLine = ({ name, role, uid }: DatabaseEntry, { pgid, repos }: DatabaseSettings): string =>
-  role === 'admin'
-    ? `${name}:x:${uid}:${pgid}:borgserver:${repos}:/bin/sh`
-    : `${name}:x:${uid}:${ROLE_GROUPS[role].gid}:borgserver:${repos}/${name}:/bin/sh`;
+/**
+ * The quota stands in the comment field (passwd(5), GECOS), where the launcher of `borg serve` finds it by its uid: written
+ * in one step with the account itself, and out of reach of the client.
+ */
+const passwdLine = (account: DatabaseEntry, { pgid, repos }: DatabaseSettings): string =>
+  account.role === 'admin'
+    ? `${account.name}:x:${account.uid}:${pgid}:borgserver:${repos}:/bin/sh`
+    : `${account.name}:x:${account.uid}:${loginGroup(account).gid}:${comment(account)}:${repos}/${account.name}:/bin/sh`;
+
+const comment = ({ quota }: DatabaseEntry): string =>
+  quota === undefined ? 'borgserver' : `borgserver quota=${quota}`;
+
+/** What the primary group says; any other is an admin's. */
+const grants: ReadonlyMap<number, { readonly role: Role } & Directives> = new Map([
+  [ROLE_GROUPS.repo.gid, { role: 'repo' }],
+  [ROLE_GROUPS['append-only'].gid, { role: 'append-only' }],
+  [SUB_REPOSITORY_GROUPS.repo.gid, { role: 'repo', subRepositories: true }],
+  [SUB_REPOSITORY_GROUPS['append-only'].gid, { role: 'append-only', subRepositories: true }],
+]);
 
 const lines = (texts: readonly string[]): string => texts.map((text) => `${text}\n`).join('');
 
@@ -51,10 +67,13 @@ const lines = (texts: readonly string[]): string => texts.map((text) => `${text}
  */
 export const parseDatabase = (passwd: string, settings: DatabaseSettings): readonly DatabaseEntry[] =>
   passwd.split('\n').flatMap((line) => {
-    const match = /^([A-Za-z0-9_][A-Za-z0-9_.-]*):x:(\d+):(\d+):/.exec(line);
+    const match = /^([A-Za-z0-9_][A-Za-z0-9_.-]*):x:(\d+):(\d+):borgserver(?: quota=(\d{8,16}))?:/.exec(line);
     if (!match) return [];
-    const [, name = '', uid, gid] = match;
-    const role = ROLES.find((each) => each !== 'admin' && ROLE_GROUPS[each].gid === Number(gid)) ?? 'admin';
-    const entry = { name: name as AccountName, role, uid: Number(uid) };
+    const [, name = '', uid, gid, quota] = match;
+    const grant = grants.get(Number(gid)) ?? { role: 'admin' };
+    const entry: DatabaseEntry = {
+      ...{ name: name as AccountName, uid: Number(uid), ...grant },
+      ...(quota !== undefined && { quota: Number(quota) }),
+    };
     return passwdLine(entry, settings) === line ? [entry] : [];
   });

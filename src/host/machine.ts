@@ -2,6 +2,7 @@ import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type State, stateOf } from '../accounts/account.ts';
 import type { Change } from '../accounts/diff.ts';
+import { sameDirectives } from '../accounts/directives.ts';
 import { compareText } from '../accounts/finding.ts';
 import { type DatabaseFiles, type DatabaseSettings, parseDatabase, renderDatabase } from './account-database.ts';
 import { type AuthorizedKeysFiles, authorizedKeysFolder, renderAuthorizedKeys } from './authorized-keys.ts';
@@ -83,9 +84,9 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     } catch (error) {
       // What the database grants too much must not be reachable by any key.
       const granted = new Map(parseDatabase(observed.database.passwd, settings).map((entry) => [entry.name, entry]));
-      const different = [...state.values()].filter(({ name, role, uid }) => {
-        const had = granted.get(name);
-        return had?.role !== role || had.uid !== uid;
+      const different = [...state.values()].filter((account) => {
+        const had = granted.get(account.name);
+        return had?.role !== account.role || had.uid !== account.uid || !sameDirectives(had, account);
       });
       failures.push(error, ...attemptAll(different, ({ name }) => keys.remove(name)));
       throw new AggregateError(failures, 'the account database could not be written');

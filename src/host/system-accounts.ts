@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROLE_GROUPS, ROLES } from '../accounts/role.ts';
+import { LOGIN_GROUPS } from '../accounts/role.ts';
 
 export type SystemAccounts = {
   /** Names of the machine's own accounts and groups: no key file may take one. */
@@ -29,8 +29,7 @@ const entriesOf = (path: string): { readonly name: string; readonly id: number }
  */
 export const checkRoleGroups = (etc: string): void => {
   const groups = entriesOf(join(etc, 'group'));
-  const problems = ROLES.flatMap((role) => {
-    const wanted = ROLE_GROUPS[role];
+  const problems = LOGIN_GROUPS.flatMap((wanted) => {
     const other = groups.find(({ name, id }) => (name === wanted.name) !== (id === wanted.gid));
     if (other)
       return [

@@ -1,11 +1,14 @@
 import type { AuthorizedKey } from '../accounts/authorized-key.ts';
+import { readExpiryTime } from '../accounts/expiry-time.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
-import { printable } from '../accounts/printable.ts';
-import { readExpiryTime } from './expiry-time.ts';
+import { collectDirectives, type ReadDirectives } from './directives.ts';
 import { hasHiddenRest, type KeyLine, type Place, parseKeyLine } from './key-line.ts';
 
 /** What one key file declares, and what is wrong with it. */
-export type KeyFile = { readonly keys: readonly AuthorizedKey[]; readonly findings: readonly Finding[] };
+export type KeyFile = ReadDirectives & {
+  readonly keys: readonly AuthorizedKey[];
+  readonly findings: readonly Finding[];
+};
 
 /** A file that is no key file at all must not bury the other findings. */
 const MOST_LINE_FINDINGS = 20;
@@ -32,6 +35,7 @@ export const parseKeyFile = (bytes: Uint8Array, file: string): KeyFile => {
 export const parseKeyLines = (lines: readonly string[], file: string): KeyFile => {
   const keys = new Map<string, AuthorizedKey>();
   const findings = collectFindings(file);
+  const directives = collectDirectives();
   for (const [index, raw] of lines.entries()) {
     const place = { file, line: index + 1 };
     const read =
@@ -43,11 +47,16 @@ export const parseKeyLines = (lines: readonly string[], file: string): KeyFile =
       else keys.set(read.key.blob, read.key);
     }
     if (read.kind === 'finding') findings.add(read.finding);
-    if (read.kind === 'directive') findings.add(unknownDirective(read.word, place));
+    if (read.kind === 'directive') {
+      const wrong = directives.take(read.word, read.value, place);
+      if (wrong) findings.add(wrong);
+    }
+    // A mark hides what this line says.
+    if (read.kind === 'finding' && index === 0 && raw.startsWith(BYTE_ORDER_MARK)) directives.doubt();
     if (hasHiddenRest(raw)) findings.add(hiddenRest(place));
   }
   if (keys.size === 0) return { keys: [], findings: [...findings.all(), noValidKey(file)] };
-  return { keys: [...keys.values()], findings: findings.all() };
+  return { keys: [...keys.values()], findings: findings.all(), ...directives.all() };
 };
 
 /** Keeps the first findings of a file and counts the rest. */
@@ -151,14 +160,6 @@ const duplicate = (first: AuthorizedKey, again: AuthorizedKey): Finding => ({
   message: `the key ${again.fingerprint} stands in line ${first.line} already; only that line counts, with its options`,
   remedy: 'remove one of the two lines',
 });
-
-const unknownDirective = (word: string, place: Place): Finding =>
-  error(
-    'unknown-directive',
-    place,
-    `the server knows no '# borgserver: ${printable(word, 40)}'`,
-    'correct or remove the line',
-  );
 
 const hiddenRest = (place: Place): Finding => ({
   severity: 'warning',

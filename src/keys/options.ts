@@ -1,5 +1,5 @@
 import type { NarrowingOptions } from '../accounts/authorized-key.ts';
-import { readExpiryTime } from './expiry-time.ts';
+import { readExpiryTime } from '../accounts/expiry-time.ts';
 import { faultOfFrom } from './from-patterns.ts';
 import { nameAndValue, splitOutsideQuotes, unquote } from './option-words.ts';
 

@@ -1,10 +1,12 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { type Declaration, type DeclaredAccount, ENVIRONMENT, type FolderState } from '../accounts/declaration.ts';
+import { directivesOf } from '../accounts/directives.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
 import { judgeName, type NameVerdict, SINGLE_USER } from '../accounts/name.ts';
 import { printable } from '../accounts/printable.ts';
 import { ROLE_FOLDERS, ROLES, type Role } from '../accounts/role.ts';
+import { directivesOfAdmin, type ReadDirectives } from './directives.ts';
 import { parseEnvironmentKeys } from './environment-keys.ts';
 import { type Bounds, createFileReader, errorCode } from './file-reader.ts';
 import { findExpiredKeys } from './key-file.ts';
@@ -54,7 +56,18 @@ export const createTreeReader = (root: string, shown: string): ((context: TreeCo
         accounts.push({ name, role, file, keys: [], unreadable: true, version: 'unreadable' });
       if (reading.kind !== 'read') continue;
       findings.push(...reading.findings);
-      accounts.push({ name, role, file, keys: reading.keys, unreadable: false, version: reading.version });
+      findings.push(...misplaced(reading, role, file));
+      const directives =
+        role === 'admin' ? {} : { ...directivesOf(reading), ...(reading.doubtful && { doubtful: true as const }) };
+      accounts.push({
+        name,
+        role,
+        file,
+        keys: reading.keys,
+        unreadable: false,
+        version: reading.version,
+        ...directives,
+      });
     }
     return { state: 'read', accounts, findings };
   };
@@ -121,17 +134,20 @@ const judgeFileName = (entry: string, role: Role, system: ReadonlySet<string>): 
 
 const readEnvironment = (value: string): Pick<Folder, 'accounts' | 'findings'> => {
   if (/^[\s,]*$/.test(value)) return { accounts: [], findings: [] };
-  const { keys, findings } = parseEnvironmentKeys(value);
+  const read = parseEnvironmentKeys(value);
   const account = {
     name: SINGLE_USER,
     role: 'admin',
     file: ENVIRONMENT,
-    keys,
+    keys: read.keys,
     unreadable: false,
     version: 'environment',
   } as const;
-  return { accounts: [account], findings };
+  return { accounts: [account], findings: [...read.findings, ...misplaced(read, 'admin', ENVIRONMENT)] };
 };
+
+const misplaced = ({ directivesAt }: ReadDirectives, role: Role, file: string): Finding[] =>
+  role === 'admin' && directivesAt !== undefined ? [directivesOfAdmin(file, directivesAt)] : [];
 
 /** A mistyped folder lets nobody in, and nobody would notice until a backup fails. */
 const findUnexpected = (root: string, shown: string): Finding[] => {

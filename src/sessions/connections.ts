@@ -1,28 +1,44 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { listProcesses, type Process, withDescendants } from './processes.ts';
 
-/** The root process of one connection, after authentication: ending it ends everything that runs over the connection. */
-export type Connection = { readonly pid: number; readonly account: string };
+/** The root process (sshd calls it the monitor) of one connection after the login: with it ends everything that runs over the connection. */
+export type Connection = {
+  readonly pid: number;
+  readonly start: number;
+  /** The account's name, as sshd writes it into the title. */
+  readonly account: string;
+  /** The client's address and port, where a command of the connection tells it; null while nothing runs. */
+  readonly peer: string | null;
+  /** The processes of borg that run over it. */
+  readonly borg: readonly number[];
+};
+
+/** `sshd: NAME [priv]` (9.2), `sshd-session: NAME [priv]` (9.8 and later). */
+const MONITOR = /^sshd(?:-session)?: ([A-Za-z0-9_][A-Za-z0-9_.-]*) \[priv\]\s*$/;
+/** The process that talks to a stranger before the login. */
+const STRANGER = /^sshd(?:-session|-auth)?: .* \[net\]\s*$/;
+
+/** How a connection is named: address and port, as in sshd's log. */
+export const peerName = (address: string, port: number): string => `${address}|${port}`;
 
 /**
- * Lists live, authenticated connections by the titles sshd gives its monitor processes: `sshd: NAME [priv]` (9.2) and
- * `sshd-session: NAME [priv]` (9.8 and later). Only root's processes count: a tenant cannot have a title of its own, but
- * nothing should depend on that.
+ * Lists the connections that are logged in. A monitor has its title already while its client authenticates; the client is in
+ * once the monitor has a child of the account's own user id.
  */
-export const listConnections = (proc = '/proc'): readonly Connection[] =>
-  readdirSync(proc)
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((entry) => {
-      const title = read(`${proc}/${entry}/cmdline`).replace(/\0[\s\S]*$/, '');
-      const account = /^sshd(?:-session)?: ([A-Za-z0-9_][A-Za-z0-9_.-]*) \[priv\]\s*$/.exec(title)?.[1];
-      if (account === undefined || !/^Uid:\t0\t/m.test(read(`${proc}/${entry}/status`))) return [];
-      return [{ pid: Number(entry), account }];
-    });
+export const listConnections = (processes: readonly Process[] = listProcesses()): readonly Connection[] =>
+  processes.flatMap(({ pid, uid, start, words }) => {
+    const account = MONITOR.exec(words[0] ?? '')?.[1];
+    if (account === undefined || uid !== 0) return [];
+    const children = processes.filter(({ parent }) => parent === pid);
+    if (!children.some((child) => child.uid !== 0 && !STRANGER.test(child.words[0] ?? ''))) return [];
+    const launchers = withDescendants(pid, processes).filter(({ words: each }) => sessionOf(each) !== null);
+    return [
+      { pid, start, account, peer: sessionOf(launchers[0]?.words ?? []), borg: launchers.map((each) => each.pid) },
+    ];
+  });
 
-/** '' for a process that has ended meanwhile. */
-const read = (path: string): string => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
+/** The forced command hands `$SSH_CONNECTION` (address, port, own address, own port) to the launcher behind --session. */
+const sessionOf = (words: readonly string[]): string | null => {
+  const connection = words[words.indexOf('--session') + 1]?.split(' ') ?? [];
+  const [address, port] = connection;
+  return words.includes('--session') && connection.length === 4 && address ? peerName(address, Number(port)) : null;
 };

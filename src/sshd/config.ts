@@ -1,4 +1,4 @@
-import { ROLE_GROUPS, type Role } from '../accounts/role.ts';
+import { LOGIN_GROUPS, ROLE_GROUPS, type Role, type RoleGroup, SUB_REPOSITORY_GROUPS } from '../accounts/role.ts';
 import { shellQuote } from '../borg/serve-arguments.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
@@ -67,9 +67,7 @@ const login = ({ places, settings, supported }: SshdConfigInput): string[] => [
   ...when(supported, 'KerberosAuthentication', 'no'),
   'UsePAM no',
   'PermitRootLogin no',
-  `AllowGroups ${Object.values(ROLE_GROUPS)
-    .map(({ name }) => name)
-    .join(' ')}`,
+  `AllowGroups ${LOGIN_GROUPS.map(({ name }) => name).join(' ')}`,
   // An agent offers all its keys before the right one. There is no password to guess.
   'MaxAuthTries 20',
   ...when(supported, 'RequiredRSASize', '2048'),
@@ -126,20 +124,28 @@ const sessions = ({ places, settings, hostId, timeZone, supported }: SshdConfigI
 
 /** The Match block that comes first wins: the narrowest first, so that an account in two groups gets less, not more. */
 const roles = (input: SshdConfigInput): string[] => [
-  ...role(input, 'append-only', ownRepository(input), ['--append-only']),
-  ...role(input, 'repo', ownRepository(input), []),
-  ...role(input, 'admin', `--restrict-to-path ${plain(input.places.repos)}`, []),
+  ...role(input, 'append-only', ROLE_GROUPS['append-only'], ownRepository(input)),
+  ...role(input, 'append-only', SUB_REPOSITORY_GROUPS['append-only'], ownFolder(input)),
+  ...role(input, 'repo', ROLE_GROUPS.repo, ownRepository(input)),
+  ...role(input, 'repo', SUB_REPOSITORY_GROUPS.repo, ownFolder(input)),
+  ...role(input, 'admin', ROLE_GROUPS.admin, `--restrict-to-path ${plain(input.places.repos)}`),
 ];
 
-const role = (input: SshdConfigInput, name: Role, restriction: string, own: readonly string[]): string[] => [
-  '',
-  `Match Group ${ROLE_GROUPS[name].name}`,
-  `    ForceCommand ${forcedCommand(input, restriction, [...own, ...input.serveArguments[name]])}`,
-];
+const role = (input: SshdConfigInput, role: Role, group: RoleGroup, restriction: string): string[] => {
+  const own = role === 'append-only' ? ['--append-only'] : [];
+  return [
+    '',
+    `Match Group ${group.name}`,
+    `    ForceCommand ${forcedCommand(input, restriction, [...own, ...input.serveArguments[role]])}`,
+  ];
+};
 
 /** ForceCommand knows no %u; the account's shell runs it with the USER that sshd took from the account database. */
 const ownRepository = ({ places }: SshdConfigInput): string =>
   `--restrict-to-repository "${plain(places.repos)}/$USER"`;
+
+/** The same folder, and whatever repositories the account makes below it. */
+const ownFolder = ({ places }: SshdConfigInput): string => `--restrict-to-path "${plain(places.repos)}/$USER"`;
 
 /**
  * sshd hands the rest of the line to /bin/sh -c, as the account. SSH_ORIGINAL_COMMAND is dropped by the launcher, not here:

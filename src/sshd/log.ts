@@ -37,6 +37,8 @@ export type SshdEvent =
       readonly keyType: string;
       readonly fingerprint: string;
     } & Peer)
+  /** Comes after 'accepted' and names no peer: the process that runs as the account. Its parent is the connection's monitor. */
+  | { readonly kind: 'user-child'; readonly pid: number }
   /** One connection may carry several sessions, each with an id of its own. `command` begins with forced-command. */
   | ({ readonly kind: 'session-started'; readonly user: string; readonly id: number; readonly command: string } & Peer)
   | ({ readonly kind: 'session-closed'; readonly user: string; readonly id: number } & Peer)
@@ -120,6 +122,7 @@ const RULES: readonly Rule[] = [
     fingerprint: groups.fingerprint ?? '',
     ...peer(groups),
   })),
+  rule('User child is on pid (?<pid>\\d+)', ({ pid }) => ({ kind: 'user-child', pid: Number(pid) })),
   rule(`Starting session: (?<command>.*) for ${USER} ${FROM} id (?<id>\\d+)`, (groups) => ({
     kind: 'session-started',
     user: groups.user ?? '',

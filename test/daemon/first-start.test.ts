@@ -122,7 +122,7 @@ describe('the machine’s own accounts', () => {
   it('are names and numbers that no repository may have', () => {
     const { names, ids } = readSystemAccounts(scratch.places.etc);
     expect([...names]).toEqual(expect.arrayContaining(['root', 'backup', 'borg-repo']));
-    expect([...ids]).toEqual(expect.arrayContaining([0, 34, 770, 771, 772]));
+    expect([...ids]).toEqual(expect.arrayContaining([0, 34, 770, 771, 772, 773, 774]));
   });
 
   it('stop the start where a role group has another number, or its number another name', () => {
@@ -130,7 +130,8 @@ describe('the machine’s own accounts', () => {
     for (const text of [
       '',
       'borg-repo:x:1:\n',
-      'other:x:770:\nborg-repo:x:770:\nborg-appendonly:x:771:\nborg-admin:x:772:\n',
+      'borg-repo:x:770:\nborg-appendonly:x:771:\nborg-admin:x:772:\n',
+      'other:x:770:\nborg-repo:x:770:\nborg-appendonly:x:771:\nborg-admin:x:772:\nborg-repo-sub:x:773:\nborg-appendonly-sub:x:774:\n',
     ]) {
       writeFileSync(group, text);
       chmodSync(group, 0o644);

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ROLE_GROUPS } from '../../src/accounts/role.ts';
+import { LOGIN_GROUPS } from '../../src/accounts/role.ts';
 import { SETTING_NAMES } from '../../src/settings.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
@@ -15,7 +15,7 @@ const shellList = (text: string, before: string): string[] => {
 };
 
 describe('the role groups', () => {
-  const wanted = Object.values(ROLE_GROUPS).map(({ name, gid }) => `${name} ${gid}`);
+  const wanted = LOGIN_GROUPS.map(({ name, gid }) => `${name} ${gid}`);
 
   test('are the same in the image', () => {
     const words = shellList(read('image/Dockerfile'), "printf '%s:x:%s:\\n'");

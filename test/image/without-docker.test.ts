@@ -96,8 +96,8 @@ test(
   async () => {
     server = await startNamespaceServer({});
     const inside = async (...words: string[]) => (await server?.exec(words, { reject: false }))?.stdout ?? '';
-    expect(await inside('getent', 'group', 'borg-repo', 'borg-appendonly', 'borg-admin')).toBe(
-      'borg-repo:x:770:\nborg-appendonly:x:771:\nborg-admin:x:772:\n',
+    expect(await inside('getent', 'group', '770', '771', '772', '773', '774')).toBe(
+      'borg-repo:x:770:\nborg-appendonly:x:771:\nborg-admin:x:772:\nborg-repo-sub:x:773:\nborg-appendonly-sub:x:774:\n',
     );
     expect(await inside('grep', '-wF', hostname(), '/etc/hosts')).toContain(hostname());
     if (existsSync('/etc/resolv.conf')) {

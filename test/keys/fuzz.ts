@@ -42,17 +42,22 @@ const askBatch = (file: string, lines: readonly string[]): Answer[] => {
   const printed = execFileSync('ssh-keygen', ['-l', '-f', file], { encoding: 'utf8', maxBuffer: 1 << 28 })
     .trimEnd()
     .split(/\n(?=\d+ SHA256:)/);
-  const answers: Answer[] = [];
-  let at = 1;
-  for (const { fingerprint } of markers.slice(1)) {
-    const found = printed[at]?.includes(fingerprint) ? null : readAnswer(printed[at++]);
-    if (!printed[at++]?.includes(fingerprint)) throw new Error('the answers of ssh-keygen cannot be told apart');
-    answers.push(found);
+  // It can also be so long that ssh-keygen cuts its line, line feed and all: then fewer lines at once tell more.
+  if (printed.some((entry) => entry.split(' SHA256:').length > 2)) {
+    if (lines.length === 1) throw new Error('the answers of ssh-keygen cannot be told apart');
+    const half = lines.length >> 1;
+    return [...askBatch(file, lines.slice(0, half)), ...askBatch(file, lines.slice(half))];
   }
-  return answers;
+  const answers = printed.map(readAnswer);
+  let at = 1;
+  return markers.slice(1).map(({ fingerprint }) => {
+    const found = answers[at]?.fingerprint === fingerprint ? null : (answers[at++] ?? null);
+    if (answers[at++]?.fingerprint !== fingerprint) throw new Error('ssh-keygen left out a sound key');
+    return found;
+  });
 };
 
-const readAnswer = (printed = ''): Answer => {
+const readAnswer = (printed: string): Answer => {
   const match = /^(\d+) (SHA256:\S+) .*\(([A-Z0-9-]+)\)$/s.exec(printed);
   if (!match) throw new Error(`ssh-keygen printed ${JSON.stringify(printed)}`);
   return { bits: Number(match[1]), fingerprint: match[2] ?? '', type: match[3] ?? '' };

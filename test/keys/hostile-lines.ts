@@ -99,7 +99,7 @@ const COMMENTS = [
   '\u202eevil',
   '\u{1f511}',
   'ssh-rsa AAAA',
-  'x'.repeat(9000),
+  'x'.repeat(3000),
   '-----BEGIN OPENSSH PRIVATE KEY-----',
   'a,b',
   '\u2028second',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { renderOptions } from '../../src/accounts/authorized-key-line.ts';
-import { readExpiryTime } from '../../src/keys/expiry-time.ts';
+import { readExpiryTime } from '../../src/accounts/expiry-time.ts';
 import { parseOptions } from '../../src/keys/options.ts';
 
 const code = (text: string): string => {

@@ -90,8 +90,16 @@ test('every role has its block, the narrowest first', () => {
       'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --append-only --progress',
     ],
     [
+      'borg-appendonly-sub',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-path "/repos/$USER" --append-only --progress',
+    ],
+    [
       'borg-repo',
       'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --storage-quota=20G',
+    ],
+    [
+      'borg-repo-sub',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-path "/repos/$USER" --storage-quota=20G',
     ],
     [
       'borg-admin',

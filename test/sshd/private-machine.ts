@@ -12,7 +12,7 @@ import {
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
-import { ROLE_GROUPS, type Role } from '../../src/accounts/role.ts';
+import { LOGIN_GROUPS, ROLE_GROUPS, type Role } from '../../src/accounts/role.ts';
 import { checkBorg } from '../../src/borg/interpreter.ts';
 import type { Places } from '../../src/places.ts';
 import { readSettings } from '../../src/settings.ts';
@@ -104,7 +104,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
   chmodSync(places.repos, 0o1771);
   chownSync(places.repos, 0, 20_900);
   const database = { passwd: readFileSync('/etc/passwd', 'utf8'), group: readFileSync('/etc/group', 'utf8') };
-  for (const role of Object.values(ROLE_GROUPS)) {
+  for (const role of LOGIN_GROUPS) {
     database.group += `${role.name}:x:${role.gid}:${role.name === 'borg-admin' ? 'boss' : ''}\n`;
   }
   for (const { name, uid, role } of ACCOUNTS) {

@@ -1,0 +1,49 @@
+import { NO_ROLE_QUOTAS, quotaText, type RoleQuotas } from './quota.ts';
+import type { Role } from './role.ts';
+
+/** What an operator may set for one repository account, in lines `# borgserver: word=value` of its key file. */
+export type Directives = {
+  /** Bytes that borg lets each of its repositories use, over the argument of its role. From 10 million to 2^53 - 1. */
+  readonly quota?: number;
+  /** Its folder may hold any number of repositories instead of being one. */
+  readonly subRepositories?: true;
+};
+
+/** Only the directives of whatever has some. */
+export const directivesOf = ({ quota, subRepositories }: Directives): Directives => ({
+  ...(quota !== undefined && { quota }),
+  ...(subRepositories && { subRepositories }),
+});
+
+export const sameDirectives = (a: Directives, b: Directives): boolean =>
+  a.quota === b.quota && a.subRepositories === b.subRepositories;
+
+type Limited = Directives & { readonly role: Role };
+
+/** Bytes that borg lets an account use, whoever says so. */
+const quotaInForce = ({ quota, role }: Limited, quotas: RoleQuotas): number => quota ?? quotas[role];
+
+/**
+ * What both allow: the smaller quota, sub-repositories only where both have them. Where only one names a quota, the other's
+ * is that of its role.
+ */
+export const narrowerDirectives = (a: Limited, b: Limited, quotas: RoleQuotas = NO_ROLE_QUOTAS): Directives => {
+  const quota = Math.min(quotaInForce(a, quotas), quotaInForce(b, quotas));
+  const named = a.quota !== undefined || b.quota !== undefined;
+  return {
+    ...(named && Number.isFinite(quota) && { quota }),
+    ...(a.subRepositories && b.subRepositories && { subRepositories: true as const }),
+  };
+};
+
+/** Whether `after` allows less than `before` did. */
+export const losesDirectives = (before: Limited, after: Limited, quotas: RoleQuotas = NO_ROLE_QUOTAS): boolean =>
+  quotaInForce(after, quotas) < quotaInForce(before, quotas) ||
+  (before.subRepositories === true && !after.subRepositories);
+
+/** The directives as they are written in a key file; '' where there are none. */
+export const directivesText = ({ quota, subRepositories }: Directives): string =>
+  [
+    ...(quota === undefined ? [] : [`quota=${quotaText(quota)}`]),
+    ...(subRepositories ? ['sub-repositories=yes'] : []),
+  ].join(', ');

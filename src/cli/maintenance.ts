@@ -1,0 +1,89 @@
+import { execa } from 'execa';
+import { printable } from '../accounts/printable.ts';
+import { quotaText } from '../accounts/quota.ts';
+import { type Passthrough, parsePassthrough, wordsFor } from '../borg/passthrough.ts';
+import type { Places } from '../places.ts';
+import { type Wording, withBorg } from './borg.ts';
+
+/** borg's own code for an error. */
+const ERROR = 2;
+/** A backup may run for hours; until it is done the repository is its. */
+const LOCK_WAIT_SECONDS = 86_400;
+
+/** What makes room. A client's own commands are not for here: they would fill what has no quota just now. */
+const COMMANDS: ReadonlySet<string> = new Set(['prune', 'compact', 'delete']);
+
+/**
+ * `borgserver maintenance NAME -- prune …|compact …|delete …`: runs borg on one repository as the folder's owner, never as
+ * root, with no quota for this one run, and says on standard error how much it freed. Above its quota borg refuses these
+ * commands to the client (borg issue 8948).
+ *
+ * @param name NAME, or NAME/FOLDER where an account has several repositories
+ * @returns borg's exit code; 2 where the command was refused
+ * @throws what the machine cannot do, with `cause`
+ */
+export const runMaintenance = async (name: string, words: readonly string[], places: Places): Promise<number> => {
+  const request = judge(name, words, places.repos);
+  if (typeof request === 'string') {
+    console.error(`borgserver: ${request}`);
+    return ERROR;
+  }
+  return withBorg(places, { ...request, liftQuota: true }, async (runOn) => {
+    const folder = `${places.repos}/${request.meant}`;
+    const before = await spaceOf(folder);
+    console.error(
+      `borgserver: ${words[0]} on ${folder} without its quota; waits up to ${LOCK_WAIT_SECONDS / 3600} h for whoever has its lock`,
+    );
+    const { exitCode } = await runOn(request.meant);
+    console.error(`borgserver: ${freed(before, await spaceOf(folder), request.command)}`);
+    return exitCode;
+  });
+};
+
+type Request = { readonly command: string; readonly meant: string; readonly wording: Wording };
+
+/** The request, or why it is refused. */
+const judge = (name: string, words: readonly string[], root: string): Request | string => {
+  const [command = ''] = words;
+  if (!COMMANDS.has(command)) {
+    const shown = command === '' ? 'no command' : `'${printable(command)}'`;
+    return `maintenance is for ${[...COMMANDS].join(', ')}, not for ${shown}; for example: borgserver maintenance web01 -- compact`;
+  }
+  // Read as for `borg list NAME`: the same checks of the name.
+  const named = parsePassthrough(['list', name], root, undefined);
+  if (named.kind === 'refused') return named.message;
+  const meant = meantBy(named);
+  if (named.kind !== 'repository' || meant === null || named.archive !== '')
+    return `'${printable(name)}' is not one repository: name it, and its archives behind --`;
+  const given = parsePassthrough(words, root, `${root}/${meant}`);
+  if (given.kind === 'refused') return given.message;
+  if (given.kind !== 'repository' || meantBy(given) !== meant)
+    return `the words behind -- name another repository; an archive of ${meant} is written ::ARCHIVE`;
+  const wording: Wording = (folder) => ({
+    // Before the operator's own words, so that a --lock-wait of his counts.
+    words: ['--lock-wait', String(LOCK_WAIT_SECONDS), ...wordsFor(words, given, folder)],
+    repository: given.at === null ? folder : null,
+  });
+  return { command, meant, wording };
+};
+
+const meantBy = (request: Passthrough): string | null =>
+  request.kind === 'repository' && request.meant !== 'all' ? request.meant.path : null;
+
+/** Bytes on the disk, or null where du cannot tell (a file went while it looked). It follows no link. */
+const spaceOf = async (folder: string): Promise<number | null> => {
+  const { exitCode, stdout } = await execa('du', ['--summarize', '--block-size=1', '--', folder], { reject: false });
+  const bytes = Number(/^\d+/.exec(stdout)?.[0] ?? Number.NaN);
+  return exitCode === 0 && Number.isSafeInteger(bytes) ? bytes : null;
+};
+
+const freed = (before: number | null, after: number | null, command: string): string => {
+  if (before === null || after === null) return 'how much it freed is unknown';
+  const uses = `the repository uses ${sizeText(after)} on the disk`;
+  if (after < before) return `freed ${sizeText(before - after)}; ${uses}`;
+  return `freed nothing; ${uses}${command === 'compact' ? '' : '. What was deleted is freed by: compact'}`;
+};
+
+const sizeText = (bytes: number): string => `${quotaText(roundedTo3(bytes))}B`;
+
+const roundedTo3 = (bytes: number): number => Number(bytes.toPrecision(3));

@@ -1,0 +1,68 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { askServer } from '../daemon/control-client.ts';
+import type { Places } from '../places.ts';
+import type { SessionView } from '../sessions/session.ts';
+import { renderBytes, renderDuration, renderTable } from './table.ts';
+
+const WATCH_MS = 1000;
+
+/**
+ * `borgserver sessions`: who is connected.
+ *
+ * @returns the exit code: 0, or 2 where no server runs
+ */
+export const runSessions = async (
+  places: Places,
+  options: { readonly json: boolean; readonly watch: boolean },
+): Promise<number> => {
+  for (;;) {
+    const sessions = await askServer(places.run, { command: 'sessions' });
+    if (!sessions) return noServer();
+    // Home, the new screen, and away with what is left of the old one.
+    if (options.watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[J');
+    console.log(options.json ? JSON.stringify(sessions) : sessionsText(sessions, Date.now(), process.stdout.columns));
+    if (!options.watch) return 0;
+    await pause(WATCH_MS);
+  }
+};
+
+/**
+ * `borgserver sessions end NAME|FINGERPRINT|ADDRESS:PORT`.
+ *
+ * @returns the exit code: 0 if it ended any, 1 if there was none, 2 where no server runs
+ */
+export const runEndSessions = async (places: Places, selector: string): Promise<number> => {
+  const ended = await askServer(places.run, { command: 'end-sessions', selector });
+  if (!ended) return noServer();
+  if (ended.length === 0) {
+    console.error('no session has this account, fingerprint or ADDRESS:PORT; `borgserver sessions` lists them');
+    return 1;
+  }
+  for (const session of ended)
+    console.log(`ended ${session.account} ${session.fingerprint} from ${session.address}:${session.port}`);
+  console.log('Its key still opens the account: remove the key to keep it out.');
+  return 0;
+};
+
+const noServer = (): number => {
+  console.error('no server runs here');
+  return 2;
+};
+
+/** The table; times as of `now`, milliseconds since the epoch. */
+export const sessionsText = (sessions: readonly SessionView[], now: number, width?: number): string => {
+  if (sessions.length === 0) return 'Nobody is connected.';
+  const rows = [...sessions]
+    .sort((a, b) => a.since - b.since)
+    .map((session) => [
+      session.account,
+      session.role ?? '?',
+      `${session.address}:${session.port}`,
+      renderDuration((now - session.since) / 1000),
+      renderBytes(session.received),
+      renderBytes(session.sent),
+      session.borg.length > 0 ? `borg ${session.borg.join(' ')}` : 'idle',
+      `${session.fingerprint.slice(0, 'SHA256:'.length + 8)}… ${session.comment}`,
+    ]);
+  return renderTable(['ACCOUNT', 'ROLE', 'FROM', 'SINCE', 'IN', 'OUT', 'RUNS', 'KEY'], rows, width);
+};

@@ -1,0 +1,100 @@
+import type { Directives } from '../accounts/directives.ts';
+import type { Finding, FindingCode } from '../accounts/finding.ts';
+import { printable } from '../accounts/printable.ts';
+import { quotaText, readQuota } from '../accounts/quota.ts';
+import type { Place } from './key-line.ts';
+
+/** What the directives of one file come to. */
+export type ReadDirectives = Directives & {
+  /** One of them was not right. */
+  readonly doubtful?: true;
+  /** The line of the first word that the server knows, if there is one. */
+  readonly directivesAt?: number;
+};
+
+/** 2^53 - 1 bytes: 9 PB, more than borg's repositories have. */
+const LARGEST = Number.MAX_SAFE_INTEGER;
+
+/**
+ * Takes directives (`# borgserver: word=value`) one after the other. A value that is not right counts for nothing; of two
+ * values the narrower counts.
+ */
+export const collectDirectives = () => {
+  const quotas = new Set<number>();
+  const answers = new Set<boolean>();
+  let doubtful = false;
+  let first: number | undefined;
+
+  const bad = (place: Place, message: string, remedy: string): Finding => {
+    doubtful = true;
+    return error('bad-directive', place, message, remedy);
+  };
+
+  const takeQuota = (value: string, place: Place): Finding | null => {
+    const read = readQuota(value);
+    const quota = typeof read === 'number' && read > LARGEST ? 'is more than 9P; leave it out for no quota' : read;
+    if (typeof quota === 'string')
+      return bad(place, `'quota=${printable(value, 40)}': it ${quota}`, 'write for example: # borgserver: quota=50G');
+    const others = [...quotas].filter((other) => other !== quota);
+    quotas.add(quota);
+    if (others.length === 0) return null;
+    const smallest = quotaText(Math.min(...quotas));
+    return bad(place, `a second quota, ${quotaText(quota)}; the smaller one counts (${smallest})`, 'keep one');
+  };
+
+  const takeSubRepositories = (value: string, place: Place): Finding | null => {
+    if (value !== 'yes' && value !== 'no')
+      return bad(place, `'sub-repositories=${printable(value, 40)}' is neither yes nor no`, 'write yes, or remove it');
+    answers.add(value === 'yes');
+    return answers.size > 1 ? bad(place, 'sub-repositories twice, yes and no; no counts', 'keep one') : null;
+  };
+
+  return {
+    /** @returns what is wrong with it, or null */
+    take: (word: string, value: string, place: Place): Finding | null => {
+      switch (word) {
+        case 'quota':
+          first ??= place.line;
+          return takeQuota(value, place);
+        case 'sub-repositories':
+          first ??= place.line;
+          return takeSubRepositories(value, place);
+        default:
+          doubtful = true;
+          return error(
+            'unknown-directive',
+            place,
+            `the server knows no '# borgserver: ${printable(word, 40)}'`,
+            'correct or remove the line; it knows quota=SIZE and sub-repositories=yes',
+          );
+      }
+    },
+    /** A line that may have been a directive cannot be read. */
+    doubt: (): void => {
+      doubtful = true;
+    },
+    all: (): ReadDirectives => ({
+      ...(quotas.size > 0 && { quota: Math.min(...quotas) }),
+      ...(answers.has(true) && !answers.has(false) && { subRepositories: true as const }),
+      ...(doubtful && { doubtful: true as const }),
+      ...(first !== undefined && { directivesAt: first }),
+    }),
+  };
+};
+
+/** An admin has no repository of its own for which they could mean anything. */
+export const directivesOfAdmin = (file: string, line: number): Finding =>
+  error(
+    'bad-directive',
+    { file, line },
+    'an admin has no quota and no sub-repositories; nothing of this counts',
+    'remove the line; for all admins there is ADMIN_SERVE_EXTRA_ARGS',
+  );
+
+const error = (code: FindingCode, place: Place, message: string, remedy: string): Finding => ({
+  severity: 'error',
+  code,
+  ...place,
+  message,
+  remedy,
+});

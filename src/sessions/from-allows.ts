@@ -1,0 +1,37 @@
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
+
+/**
+ * Whether from="…" allows an address, as sshd decides it with UseDNS no (match_host_and_ip): networks in CIDR notation and
+ * wildcard patterns on the address' text; one negated pattern that matches refuses, whatever else does.
+ *
+ * @param list a value that the key tree's reader has accepted
+ */
+export const fromAllows = (list: string, address: string): boolean => {
+  let allowed = false;
+  for (const each of list.split(',')) {
+    const negated = each.startsWith('!');
+    const pattern = negated ? each.slice(1) : each;
+    if (!(pattern.includes('/') ? inNetwork(pattern, address) : matches(pattern, address))) continue;
+    if (negated) return false;
+    allowed = true;
+  }
+  return allowed;
+};
+
+const inNetwork = (network: string, address: string): boolean => {
+  const [base = '', length = ''] = network.split('/');
+  const family = isIPv4(base) ? 'ipv4' : 'ipv6';
+  const plain = address.replace(/%.*$/, '');
+  if (!(family === 'ipv4' ? isIPv4(plain) : isIPv6(plain))) return false;
+  const list = new BlockList();
+  list.addSubnet(base, Number(length), family);
+  return list.check(plain, family);
+};
+
+/** match_pattern(): `*` is any text, `?` one character; the rest stands for itself, in any case. */
+const matches = (pattern: string, address: string): boolean => {
+  const source = pattern.replace(/[.*+?^${}()|[\]\\]/g, (char) =>
+    char === '*' ? '.*' : char === '?' ? '.' : `\\${char}`,
+  );
+  return new RegExp(`^${source}$`, 'is').test(address);
+};

@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** A process as root may see it without CAP_SYS_PTRACE: no environment, no file descriptors, no limits of another user's. */
+export type Process = {
+  readonly pid: number;
+  readonly parent: number;
+  /** Real user id. */
+  readonly uid: number;
+  /** Clock ticks (1/100 s) since boot at which it began (proc_pid_stat(5), field 22). With the pid it names one process for ever. */
+  readonly start: number;
+  /** Its command line; sshd writes its title here. */
+  readonly words: readonly string[];
+};
+
+/** All processes of this PID namespace. One that ends meanwhile is left out. */
+export const listProcesses = (proc = '/proc'): readonly Process[] =>
+  readdirSync(proc)
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => readProcess(Number(entry), proc) ?? []);
+
+/** One process, or null if there is none. */
+export const readProcess = (pid: number, proc = '/proc'): Process | null => {
+  try {
+    const status = readFileSync(`${proc}/${pid}/status`, 'utf8');
+    return {
+      pid,
+      parent: Number(/^PPid:\t(\d+)/m.exec(status)?.[1]),
+      uid: Number(/^Uid:\t(\d+)/m.exec(status)?.[1]),
+      start: startOf(readFileSync(`${proc}/${pid}/stat`, 'utf8')),
+      words: readFileSync(`${proc}/${pid}/cmdline`, 'utf8').split('\0').slice(0, 64),
+    };
+  } catch {
+    return null;
+  }
+};
+
+/** The second field, the program's name, may hold blanks and parentheses: count from its end. */
+const startOf = (stat: string): number => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+
+/** The process and everything below it. */
+export const withDescendants = (pid: number, processes: readonly Process[]): readonly Process[] => {
+  const found = processes.filter((process) => process.pid === pid);
+  for (const process of found) found.push(...processes.filter((each) => each.parent === process.pid));
+  return found;
+};
+
+/**
+ * Clock ticks since boot, now. From this process' own age, and from /proc/uptime, which stands still where a container
+ * shows its own: the later of the two, so that nothing which began before seems to have begun after.
+ */
+export const ticksNow = (proc = '/proc'): number => {
+  const own = (readProcess(process.pid, proc)?.start ?? 0) + performance.now() / 10;
+  const uptime = Number(/^[\d.]+/.exec(readFileSync(`${proc}/uptime`, 'utf8'))?.[0]) * 100;
+  return Math.max(own, Number.isFinite(uptime) ? uptime : 0);
+};

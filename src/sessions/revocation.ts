@@ -1,0 +1,76 @@
+import type { Account, State } from '../accounts/account.ts';
+import { readExpiryTime } from '../accounts/expiry-time.ts';
+import type { AccountName } from '../accounts/name.ts';
+import { narrowerRole } from '../accounts/role.ts';
+import { fromAllows } from './from-allows.ts';
+import type { Session } from './session.ts';
+
+type Admission = Pick<Session, 'account' | 'role' | 'uid' | 'fingerprint' | 'address'>;
+
+/**
+ * Why a session may not go on, or null if it may: what admitted it must still be in the state, and still admit it.
+ *
+ * @param now for expiry-time, which sshd judges in its own time zone, ours
+ */
+export const reasonToEnd = (session: Admission, state: State, now: Date): string | null => {
+  const account = state.get(session.account as AccountName);
+  if (!account) return 'its account is gone';
+  if (session.role === null || session.uid === null) return 'its account was not there when it logged in';
+  if (narrowerRole(session.role, account.role) !== session.role)
+    return `its role ${session.role} became ${account.role}`;
+  if (session.uid !== account.uid) return 'its account got another user id';
+  const key = account.keys.find(({ fingerprint }) => fingerprint === session.fingerprint);
+  if (!key) return 'its key is gone';
+  if (key.options.from !== undefined && !fromAllows(key.options.from, session.address))
+    return 'its address is no longer in from=';
+  const expiry = key.options.expiryTime === undefined ? null : readExpiryTime(key.options.expiryTime);
+  return expiry && now > expiry ? 'its key has expired' : null;
+};
+
+/** Milliseconds since the epoch at which the next key of the state expires, or null. */
+export const nextExpiry = (state: State, now: Date): number | null => {
+  let next: number | null = null;
+  for (const { options } of [...state.values()].flatMap(({ keys }) => keys)) {
+    const expiry = options.expiryTime === undefined ? null : readExpiryTime(options.expiryTime);
+    if (expiry && expiry > now) next = Math.min(next ?? Infinity, expiry.getTime());
+  }
+  return next;
+};
+
+/** When the privileges of each account last changed: in clock ticks since boot, and in milliseconds since the epoch. */
+export type PrivilegeChanges = ReadonlyMap<string, { readonly ticks: number; readonly at: number }>;
+
+/**
+ * Notes whose role or user id is another than before, or gone.
+ *
+ * @param keepMs how long a note is kept: LoginGraceTime and some more
+ */
+export const notePrivileges = (
+  before: State,
+  after: State,
+  notes: PrivilegeChanges,
+  now: { readonly ticks: number; readonly at: number },
+  keepMs: number,
+): PrivilegeChanges => {
+  const fresh = new Map([...notes].filter(([, { at }]) => now.at - at < keepMs));
+  for (const [name, had] of before) if (privilegesDiffer(had, after.get(name))) fresh.set(name, now);
+  return fresh;
+};
+
+const privilegesDiffer = (had: Account, has: Account | undefined): boolean =>
+  !has || had.role !== has.role || had.uid !== has.uid;
+
+/**
+ * Whether a session may have been let in with privileges of before a change, although sshd logged it after. sshd reads role and user
+ * id when authentication *begins*; a client that waits with its signature is let in with what was true then, up to
+ * LoginGraceTime later. The time at which the connection's process began shows it, the log line does not.
+ */
+export const mayHoldOldPrivileges = (session: Session, notes: PrivilegeChanges): boolean => {
+  const change = notes.get(session.account);
+  return (
+    change !== undefined &&
+    session.process !== null &&
+    session.since >= change.at &&
+    session.process.start <= change.ticks
+  );
+};

@@ -1,0 +1,58 @@
+import type { Connection } from './connections.ts';
+import type { ProcessName } from './end-connection.ts';
+import { readProcess } from './processes.ts';
+import type { Session } from './session.ts';
+
+const same = (a: ProcessName, b: ProcessName | null): boolean => b !== null && a.pid === b.pid && a.start === b.start;
+
+/**
+ * Which connection carries which session, as far as it is certain: a command that runs over the connection names its peer; and
+ * what is left is certain where an account has one session and one connection without a partner.
+ *
+ * @returns the root process by peer, for sessions whose process was unknown or another
+ */
+export const matchRoots = (
+  sessions: readonly Session[],
+  connections: readonly Connection[],
+): ReadonlyMap<string, ProcessName> => {
+  const matched = new Map<string, ProcessName>();
+  for (const { pid, start, peer } of connections) {
+    const session = sessions.find((each) => each.peer === peer);
+    if (session && !same({ pid, start }, session.process)) matched.set(session.peer, { pid, start });
+  }
+  const open = sessions.filter((each) => each.process === null && !matched.has(each.peer));
+  for (const session of open) {
+    const left = candidates(session, sessions, connections);
+    const [only] = left;
+    const rivals = open.filter((each) => each.account === session.account);
+    if (only && left.length === 1 && rivals.length === 1)
+      matched.set(session.peer, { pid: only.pid, start: only.start });
+  }
+  return matched;
+};
+
+/** The connections that may carry a session: its own, if that is known; else all of its account's that no other session has. */
+export const candidates = (
+  session: Session,
+  sessions: readonly Session[],
+  connections: readonly Connection[],
+): readonly ProcessName[] => {
+  if (session.process) return [session.process];
+  const exact = connections.filter(({ peer }) => peer === session.peer);
+  if (exact.length > 0) return exact;
+  return connections.filter(
+    (each) =>
+      each.account === session.account && each.peer === null && !sessions.some(({ process }) => same(each, process)),
+  );
+};
+
+/**
+ * The monitor of sshd's "User child is on pid N", and the account in its title; null if they have ended already. The line
+ * follows the login's own, but lines of other logins may stand between.
+ */
+export const monitorOf = (childPid: number): { readonly root: ProcessName; readonly account: string } | null => {
+  const child = readProcess(childPid);
+  const root = child && readProcess(child.parent);
+  const account = /: ([A-Za-z0-9_.-]+) \[priv\]/.exec(root?.words[0] ?? '')?.[1];
+  return root && account !== undefined ? { root: { pid: root.pid, start: root.start }, account } : null;
+};

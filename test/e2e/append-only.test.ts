@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Client, createClient } from './harness/client.ts';
+import { grant, writeKeyFile } from './harness/key-files.ts';
+import { open, requests } from './harness/raw-borg.ts';
+import { contents } from './harness/repository-files.ts';
+import { type Server, startServer } from './harness/server.ts';
+
+let server: Server;
+let host: Client;
+let operator: Client;
+let kept: ReadonlyMap<string, string>;
+let goodTransaction: number;
+const letter = randomBytes(500_000);
+
+beforeAll(async () => {
+  server = await startServer();
+  host = await createClient(server);
+  operator = await createClient(server);
+  await writeKeyFile(server, 'repos-appendonly/db01', host.key);
+  await grant(server, 'admins/ops', operator.key);
+  await mkdir(join(host.home, 'documents'));
+  await writeFile(join(host.home, 'documents/letter'), letter);
+});
+
+afterAll(async () => {
+  await operator?.cleanup();
+  await host?.cleanup();
+  await server?.cleanup();
+});
+
+const folder = () => join(server.repos, 'db01');
+const transactions = async (): Promise<readonly number[]> =>
+  [...(await readFile(join(folder(), 'transactions'), 'utf8')).matchAll(/^transaction (\d+),/gm)].map((match) =>
+    Number(match[1]),
+  );
+
+/** Holds that every segment that was there is there, with the same bytes. More may have come. */
+const expectKept = async (): Promise<void> => {
+  const now = await contents(join(folder(), 'data'));
+  expect([...kept].filter(([path, digest]) => now.get(path) !== digest)).toEqual([]);
+};
+
+test('an append-only account makes its repository and fills it', async () => {
+  const db01 = host.url('db01');
+  await host.borg(['init', '--encryption', 'repokey-blake2', db01]);
+  for (const archive of ['monday', 'tuesday']) {
+    await writeFile(join(host.home, 'documents/news'), randomBytes(300_000));
+    await host.borg(['create', `${db01}::${archive}`, 'documents'], { cwd: host.home });
+  }
+  kept = await contents(join(folder(), 'data'));
+  expect(kept.size).toBeGreaterThan(2);
+  goodTransaction = (await transactions()).at(-1) ?? 0;
+  expect(goodTransaction).toBeGreaterThan(0);
+});
+
+test('to whoever took over the host, deletions seem to succeed, and every byte is still there', async () => {
+  // What the operator has put aside, as README says: the key, which a client can overwrite.
+  await operator.borg(['key', 'export', operator.url('ops', 'db01'), join(operator.home, 'db01.key')]);
+  const db01 = host.url('db01');
+  const borg = (...words: string[]) => host.borg(words, { cwd: host.home });
+  await borg('delete', `${db01}::monday`);
+  await expectKept();
+  await borg('recreate', '--exclude', '*/letter', `${db01}::tuesday`);
+  await expectKept();
+  await borg('create', `${db01}::rubbish`, 'documents/news');
+  await borg('prune', '--keep-last', '1', db01);
+  await expectKept();
+  await borg('compact', '--threshold', '0', '--cleanup-commits', db01);
+  await expectKept();
+  expect((await borg('list', '--short', db01)).stdout).toBe('rubbish\n');
+});
+
+test('what cannot be undone is refused: the whole repository, a repair, and what only a raw client sends', async () => {
+  const db01 = host.url('db01');
+  const YES = { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES', BORG_CHECK_I_KNOW_WHAT_I_AM_DOING: 'YES' };
+  for (const words of [
+    ['delete', db01],
+    ['check', '--repair', db01],
+    ['--remote-path', 'borg serve --restrict-to-path /repos --', 'delete', db01],
+    ['--remote-path', 'borg --append-only=no', 'delete', db01],
+  ]) {
+    const refused = await host.borg(words, { env: YES, reject: false });
+    expect({ words, failed: refused.exitCode !== 0 }).toEqual({ words, failed: true });
+    await expectKept();
+  }
+  for (const stream of [
+    requests(open('/repos/db01', { exclusive: true }), ['destroy', {}]),
+    requests(open('/repos/db01', { exclusive: true, create: true }), ['destroy', {}]),
+    requests(open('/repos/db01', { exclusive: true, create: true }), open('/repos/db01', { exclusive: true }), [
+      'destroy',
+      {},
+    ]),
+    requests(open('/repos/db01', { exclusive: true }), ['commit', { compact: true, threshold: 0 }]),
+    requests(open('/repos/db01', { exclusive: true }), ['check', { repair: true, save_space: false }]),
+  ]) {
+    const { stdout } = await host.ssh('db01', ['borg', 'serve'], { input: stream, reject: false });
+    expect(stdout.length).toBeGreaterThan(0);
+    await expectKept();
+  }
+});
+
+test('the operator takes the repository back to before the deletions, without touching the original', async () => {
+  // Last, the intruder locks the operator out of the data.
+  await host.borg(['key', 'change-passphrase', host.url('db01')], { env: { BORG_NEW_PASSPHRASE: 'mine now' } });
+  await expectKept();
+
+  const undo = `
+    set -eu
+    cp -al /repos/db01 /repos/db01-undone
+    cd /repos/db01-undone
+    rm -rf index.* hints.* integrity.* lock.roster lock.exclusive
+    for segment in $(find data -type f); do
+      if [ "\${segment##*/}" -gt "$0" ]; then rm "$segment"; fi
+    done
+  `;
+  await server.exec(['sh', '-c', undo, String(goodTransaction)]);
+  const undone = operator.url('ops', 'db01-undone');
+  // A client that never saw the newer state, as the operator's machine after its cache and security folder were dropped.
+  const fresh = await createClient(server);
+  try {
+    const options = { cwd: fresh.home, key: operator.key };
+    await fresh.borg(['key', 'import', undone, join(operator.home, 'db01.key')], options);
+    await fresh.borg(['check', '--verify-data', undone], options);
+    expect((await fresh.borg(['list', '--short', undone], options)).stdout).toBe('monday\ntuesday\n');
+    await fresh.borg(['extract', `${undone}::monday`], options);
+    expect(await readFile(join(fresh.home, 'documents/letter'))).toEqual(letter);
+  } finally {
+    await fresh.cleanup();
+  }
+  await expectKept();
+  expect(await readdir(server.repos)).toContain('db01');
+});
