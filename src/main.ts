@@ -3,6 +3,7 @@ import { runBorgCommand } from './cli/borg.ts';
 import { runEntrypoint, runServerWith } from './cli/entrypoint.ts';
 import { renderFailure } from './cli/failure.ts';
 import { runHealthcheck } from './cli/healthcheck.ts';
+import { runKeys } from './cli/keys.ts';
 import { runMaintenance } from './cli/maintenance.ts';
 import { runEndSessions, runSessions } from './cli/sessions.ts';
 import { runUpdate } from './cli/update.ts';
@@ -36,6 +37,13 @@ program
     '\nExit code: 0 all is right, 1 applied but something was refused, 2 stopped by a conflict, 3 failed.\nExample: borgserver update --dry-run',
   )
   .action((options: { json: boolean; dryRun: boolean }) => finish(runUpdate(PLACES, options)));
+
+program
+  .command('keys')
+  .description('every key that opens an account: role, last login, fingerprint, options, other accounts it opens')
+  .option('--json', 'print a JSON array', false)
+  .addHelpText('after', '\nExample: borgserver keys')
+  .action((options: { json: boolean }) => finish(runKeys(PLACES, options)));
 
 const sessions = program
   .command('sessions')

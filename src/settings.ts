@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { LOGIN_GROUPS } from './accounts/role.ts';
 
 const seconds = (fallback: number, min: number, max: number) =>

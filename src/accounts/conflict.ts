@@ -68,7 +68,7 @@ const uniteDirectives = (files: readonly DeclaredAccount[]): Directives =>
   directivesOf(
     files
       .map((file): Directives & { readonly role: Role } => file)
-      .reduce((a, b) => ({ role: b.role, ...narrowerDirectives(a, b) })),
+      .reduce((a, b) => ({ role: narrowerRole(a.role, b.role), ...narrowerDirectives(a, b) })),
   );
 
 const frozen = (declaration: Declaration, running: State): DeclaredAccount[] =>

@@ -24,22 +24,26 @@ type Limited = Directives & { readonly role: Role };
 const quotaInForce = ({ quota, role }: Limited, quotas: RoleQuotas): number => quota ?? quotas[role];
 
 /**
- * What both allow: the smaller quota, sub-repositories only where both have them. Where only one names a quota, the other's
- * is that of its role.
+ * What both allow: the smaller quota, sub-repositories only where both have them, as an admin always does. Where only one
+ * names a quota, the other's is that of its role.
  */
 export const narrowerDirectives = (a: Limited, b: Limited, quotas: RoleQuotas = NO_ROLE_QUOTAS): Directives => {
   const quota = Math.min(quotaInForce(a, quotas), quotaInForce(b, quotas));
   const named = a.quota !== undefined || b.quota !== undefined;
   return {
     ...(named && Number.isFinite(quota) && { quota }),
-    ...(a.subRepositories && b.subRepositories && { subRepositories: true as const }),
+    ...(mayHaveSeveral(a) &&
+      mayHaveSeveral(b) &&
+      (a.subRepositories || b.subRepositories) && { subRepositories: true as const }),
   };
 };
+
+const mayHaveSeveral = ({ role, subRepositories }: Limited): boolean => role === 'admin' || subRepositories === true;
 
 /** Whether `after` allows less than `before` did. */
 export const losesDirectives = (before: Limited, after: Limited, quotas: RoleQuotas = NO_ROLE_QUOTAS): boolean =>
   quotaInForce(after, quotas) < quotaInForce(before, quotas) ||
-  (before.subRepositories === true && !after.subRepositories);
+  (before.subRepositories === true && !mayHaveSeveral(after));
 
 /** The directives as they are written in a key file; '' where there are none. */
 export const directivesText = ({ quota, subRepositories }: Directives): string =>

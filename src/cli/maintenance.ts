@@ -19,10 +19,12 @@ const COMMANDS: ReadonlySet<string> = new Set(['prune', 'compact', 'delete']);
  * commands to the client (borg issue 8948).
  *
  * @param name NAME, or NAME/FOLDER where an account has several repositories
+ * @param given borg's words, with or without `--` before them
  * @returns borg's exit code; 2 where the command was refused
  * @throws what the machine cannot do, with `cause`
  */
-export const runMaintenance = async (name: string, words: readonly string[], places: Places): Promise<number> => {
+export const runMaintenance = async (name: string, given: readonly string[], places: Places): Promise<number> => {
+  const words = given[0] === '--' ? given.slice(1) : given;
   const request = judge(name, words, places.repos);
   if (typeof request === 'string') {
     console.error(`borgserver: ${request}`);

@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import * as z from 'zod';
+import type { ListedKey } from '../accounts/key-list.ts';
 import type { Session, SessionView } from '../sessions/session.ts';
 import type { PassReport } from './pass.ts';
 import type { RecentChange } from './recent-changes.ts';
@@ -8,6 +9,7 @@ export const requestFormat = z.discriminatedUnion('command', [
   z.object({ command: z.literal('ping') }),
   z.object({ command: z.literal('update'), dryRun: z.boolean() }),
   z.object({ command: z.literal('sessions') }),
+  z.object({ command: z.literal('keys') }),
   z.object({ command: z.literal('end-sessions'), selector: z.string().min(1).max(512) }),
 ]);
 
@@ -28,6 +30,7 @@ export type ControlReplies = {
   readonly ping: Health;
   readonly update: UpdateReply;
   readonly sessions: readonly SessionView[];
+  readonly keys: readonly ListedKey[];
   /** The sessions that are being ended. */
   readonly 'end-sessions': readonly Session[];
 };

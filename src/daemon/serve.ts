@@ -1,4 +1,6 @@
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import type { State } from '../accounts/account.ts';
+import { listKeys } from '../accounts/key-list.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { checkRoleGroups } from '../host/system-accounts.ts';
@@ -11,6 +13,8 @@ import { controlSocket } from './control-client.ts';
 import { startControlServer } from './control-server.ts';
 import { describeError } from './describe-error.ts';
 import { prepareKeyTree, prepareRepositoriesFolder } from './first-start.ts';
+import { collectGarbage, createIdleCollection } from './idle-collection.ts';
+import { openLastSeenRecord } from './last-seen-record.ts';
 import { acquireLease } from './lease.ts';
 import type { Logger } from './log.ts';
 import { type LoginPlan, prepareLogin, serveArguments } from './login-server.ts';
@@ -62,14 +66,22 @@ const prepareRunFolder = (path: string): void => {
 };
 
 const run = async (settings: Settings, places: Places, log: Logger, plan: LoginPlan): Promise<number> => {
+  const lastSeen = openLastSeenRecord(places.state, log);
+  let granted: State = new Map();
   const tracker = createTracker({
     log,
     port: settings.SSH_PORT,
     loginGraceSeconds: settings.LOGIN_GRACE_TIME,
     hideStrangers: ['QUIET', 'FATAL', 'ERROR'].includes(settings.SSH_LOG_LEVEL),
-    onOpened: () => {},
+    onOpened: lastSeen.note,
   });
-  const pass = createPass(openWorld(settings, places, log, tracker.access));
+  const onAccess = (state: State): void => {
+    // First of all: nothing that fails may delay a revocation.
+    tracker.access(state);
+    granted = state;
+    lastSeen.granted(state);
+  };
+  const pass = createPass(openWorld(settings, places, log, onAccess));
   const tell = createReportLog(log);
   const first = await pass({ losses: 'at-once', dryRun: false }, new AbortController().signal);
   tell(first);
@@ -87,8 +99,9 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     lastPassFailed = describeError(error);
     log.error({ error: lastPassFailed }, 'the update failed; nothing was given by it, and it is tried again');
   };
+  const collection = createIdleCollection(realClock, collectGarbage);
   const scheduler = createScheduler({
-    pass,
+    pass: (...asked) => pass(...asked).finally(collection.passEnded),
     onReport,
     onFailure,
     resyncSeconds: settings.RESYNC_SECONDS,
@@ -104,6 +117,8 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
       }
       case 'sessions':
         return tracker.list();
+      case 'keys':
+        return listKeys(granted, lastSeen.list(), new Date());
       case 'end-sessions':
         return tracker.end(request.selector);
     }
@@ -132,16 +147,20 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   }
   process.on('SIGHUP', () => void scheduler.now({ losses: 'at-once', dryRun: false }).catch(() => {}));
   log.info({ port: settings.SSH_PORT, accounts: first.accounts.length, findings: first.findings.length }, 'serving');
+  collection.passEnded();
 
   const end = await ending.promise;
   state = 'stopping';
   if ('told' in end) log.info({ signal: end.told }, 'stopping: no new connection is accepted');
   else log.error({ ...end }, 'sshd has ended, and without it nobody can log in');
-  await watcher.close();
   await sshd.stop();
   await endSessions('told' in end ? settings.STOP_GRACE_SECONDS : 0, log, hurry.signal);
-  tracker.close();
+  // Until now a key that is removed still ends its sessions.
+  await watcher.close();
+  await tracker.close();
+  lastSeen.close();
   await scheduler.close();
+  collection.close();
   control.close();
   return 'told' in end ? 0 : 1;
 };

@@ -1,10 +1,13 @@
 import { printable } from '../accounts/printable.ts';
+import { createBucket } from '../sessions/bucket.ts';
 import type { Tracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
 import type { Logger } from './log.ts';
 
-/** Raw lines a second that are shown; strangers can make sshd write as many as they like. */
-const LINES_A_SECOND = 100;
+/** Raw lines that are shown at once and a second; strangers can make sshd write as many as they like. */
+const RAW_LINES = { burst: 200, perSecond: 100 };
+/** What an operator has to cure is said once in a while, not at every login. */
+const TROUBLE_LINES = { burst: 10, perSecond: 0.1 };
 
 /**
  * What becomes of each line of sshd's log: the tracker makes events of it; what an operator has to cure is always shown; the line
@@ -16,20 +19,19 @@ export const sshdLog = (
   tracker: Pick<Tracker, 'line'>,
 ): ((line: string) => void) => {
   const raw = level === 'VERBOSE' || level.startsWith('DEBUG');
-  let second = 0;
-  let shown = 0;
-  const mayShow = (): boolean => {
-    const now = Math.floor(performance.now() / 1000);
-    if (now !== second) {
-      if (shown > LINES_A_SECOND) log.warn({ lines: shown - LINES_A_SECOND }, 'lines of sshd not shown');
-      [second, shown] = [now, 0];
-    }
-    shown += 1;
-    return shown <= LINES_A_SECOND;
-  };
+  const now = (): number => performance.now();
+  const mayShow = createBucket(RAW_LINES.burst, RAW_LINES.perSecond, now);
+  const mayWarn = createBucket(TROUBLE_LINES.burst, TROUBLE_LINES.perSecond, now);
+  let hidden = 0;
   return (line) => {
     const event = tracker.line(line);
-    if (event.kind === 'trouble' && mayShow()) log.error({ sshd: printable(event.text, 1000) }, 'sshd reports trouble');
-    else if (raw && mayShow()) log.info({ sshd: printable(line, 1000) }, 'sshd');
+    if (event.kind === 'trouble' && mayWarn()) log.error({ sshd: printable(event.text, 1000) }, 'sshd reports trouble');
+    if (!raw) return;
+    if (!mayShow()) {
+      hidden += 1;
+      return;
+    }
+    log.info({ sshd: printable(line, 1000), ...(hidden > 0 && { linesNotShownBefore: hidden }) }, 'sshd');
+    hidden = 0;
   };
 };

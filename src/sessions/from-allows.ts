@@ -1,8 +1,8 @@
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 
 /**
- * Whether from="…" allows an address, as sshd decides it with UseDNS no (match_host_and_ip): networks in CIDR notation and
- * wildcard patterns on the address' text; one negated pattern that matches refuses, whatever else does.
+ * Whether from="…" allows an address, as sshd decides it with UseDNS no (match_host_and_ip): networks in CIDR notation,
+ * addresses however they are written, and wildcard patterns on the address' text; one negated pattern that matches refuses, whatever else does.
  *
  * @param list a value that the key tree's reader has accepted
  */
@@ -11,7 +11,7 @@ export const fromAllows = (list: string, address: string): boolean => {
   for (const each of list.split(',')) {
     const negated = each.startsWith('!');
     const pattern = negated ? each.slice(1) : each;
-    if (!(pattern.includes('/') ? inNetwork(pattern, address) : matches(pattern, address))) continue;
+    if (!(pattern.includes('/') || isIP(pattern) ? inNetwork(pattern, address) : matches(pattern, address))) continue;
     if (negated) return false;
     allowed = true;
   }
@@ -19,8 +19,9 @@ export const fromAllows = (list: string, address: string): boolean => {
 };
 
 const inNetwork = (network: string, address: string): boolean => {
-  const [base = '', length = ''] = network.split('/');
+  const [base = '', bits] = network.split('/');
   const family = isIPv4(base) ? 'ipv4' : 'ipv6';
+  const length = bits ?? (family === 'ipv4' ? 32 : 128);
   const plain = address.replace(/%.*$/, '');
   if (!(family === 'ipv4' ? isIPv4(plain) : isIPv6(plain))) return false;
   const list = new BlockList();

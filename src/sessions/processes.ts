@@ -12,6 +12,9 @@ export type Process = {
   readonly words: readonly string[];
 };
 
+/** Of what proc_pid_stat(5) counts in; the kernel's USER_HZ is 100 wherever this runs. */
+export const TICKS_PER_SECOND = 100;
+
 /** All processes of this PID namespace. One that ends meanwhile is left out. */
 export const listProcesses = (proc = '/proc'): readonly Process[] =>
   readdirSync(proc)
@@ -37,10 +40,11 @@ export const readProcess = (pid: number, proc = '/proc'): Process | null => {
 /** The second field, the program's name, may hold blanks and parentheses: count from its end. */
 const startOf = (stat: string): number => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 
-/** The process and everything below it. */
-export const withDescendants = (pid: number, processes: readonly Process[]): readonly Process[] => {
-  const found = processes.filter((process) => process.pid === pid);
-  for (const process of found) found.push(...processes.filter((each) => each.parent === process.pid));
+/** Everything below a process. */
+export const descendants = (pid: number, children: ReadonlyMap<number, readonly Process[]>): readonly Process[] => {
+  const found = [...(children.get(pid) ?? [])];
+  // It grows while it is walked through.
+  for (const process of found) found.push(...(children.get(process.pid) ?? []));
   return found;
 };
 
@@ -49,7 +53,7 @@ export const withDescendants = (pid: number, processes: readonly Process[]): rea
  * shows its own: the later of the two, so that nothing which began before seems to have begun after.
  */
 export const ticksNow = (proc = '/proc'): number => {
-  const own = (readProcess(process.pid, proc)?.start ?? 0) + performance.now() / 10;
-  const uptime = Number(/^[\d.]+/.exec(readFileSync(`${proc}/uptime`, 'utf8'))?.[0]) * 100;
+  const own = (readProcess(process.pid, proc)?.start ?? 0) + (performance.now() / 1000) * TICKS_PER_SECOND;
+  const uptime = Number(/^[\d.]+/.exec(readFileSync(`${proc}/uptime`, 'utf8'))?.[0]) * TICKS_PER_SECOND;
   return Math.max(own, Number.isFinite(uptime) ? uptime : 0);
 };

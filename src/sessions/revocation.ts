@@ -5,7 +5,7 @@ import { narrowerRole } from '../accounts/role.ts';
 import { fromAllows } from './from-allows.ts';
 import type { Session } from './session.ts';
 
-type Admission = Pick<Session, 'account' | 'role' | 'uid' | 'fingerprint' | 'address'>;
+type Admission = Pick<Session, 'account' | 'role' | 'uid' | 'subRepositories' | 'fingerprint' | 'address'>;
 
 /**
  * Why a session may not go on, or null if it may: what admitted it must still be in the state, and still admit it.
@@ -19,6 +19,7 @@ export const reasonToEnd = (session: Admission, state: State, now: Date): string
   if (narrowerRole(session.role, account.role) !== session.role)
     return `its role ${session.role} became ${account.role}`;
   if (session.uid !== account.uid) return 'its account got another user id';
+  if (session.subRepositories && !account.subRepositories) return 'its account may no longer have several repositories';
   const key = account.keys.find(({ fingerprint }) => fingerprint === session.fingerprint);
   if (!key) return 'its key is gone';
   if (key.options.from !== undefined && !fromAllows(key.options.from, session.address))
@@ -37,40 +38,36 @@ export const nextExpiry = (state: State, now: Date): number | null => {
   return next;
 };
 
-/** When the privileges of each account last changed: in clock ticks since boot, and in milliseconds since the epoch. */
-export type PrivilegeChanges = ReadonlyMap<string, { readonly ticks: number; readonly at: number }>;
+/** When each account last lost a privilege: in clock ticks since boot. */
+export type PrivilegeLosses = ReadonlyMap<string, number>;
 
 /**
- * Notes whose role or user id is another than before, or gone.
+ * Notes whose account is gone, has a narrower role, another user id or no longer several repositories.
  *
- * @param keepMs how long a note is kept: LoginGraceTime and some more
+ * @param keepTicks how long a note is kept: LoginGraceTime and some more
  */
-export const notePrivileges = (
+export const noteLosses = (
   before: State,
   after: State,
-  notes: PrivilegeChanges,
-  now: { readonly ticks: number; readonly at: number },
-  keepMs: number,
-): PrivilegeChanges => {
-  const fresh = new Map([...notes].filter(([, { at }]) => now.at - at < keepMs));
-  for (const [name, had] of before) if (privilegesDiffer(had, after.get(name))) fresh.set(name, now);
+  notes: PrivilegeLosses,
+  nowTicks: number,
+  keepTicks: number,
+): PrivilegeLosses => {
+  const fresh = new Map([...notes].filter(([, ticks]) => nowTicks - ticks < keepTicks));
+  for (const [name, had] of before) if (loses(had, after.get(name))) fresh.set(name, nowTicks);
   return fresh;
 };
 
-const privilegesDiffer = (had: Account, has: Account | undefined): boolean =>
-  !has || had.role !== has.role || had.uid !== has.uid;
+const loses = (had: Account, has: Account | undefined): boolean =>
+  !has ||
+  has.uid !== had.uid ||
+  narrowerRole(had.role, has.role) !== had.role ||
+  (had.subRepositories === true && !has.subRepositories);
 
 /**
- * Whether a session may have been let in with privileges of before a change, although sshd logged it after. sshd reads role and user
- * id when authentication *begins*; a client that waits with its signature is let in with what was true then, up to
- * LoginGraceTime later. The time at which the connection's process began shows it, the log line does not.
+ * Whether a connection may have been let in with privileges that its account has lost since, although sshd logged it after.
+ * sshd reads role and user id when authentication *begins*; a client that waits with its signature is let in with what was
+ * true then, up to LoginGraceTime later. The time at which the connection's process began shows it, the log line does not.
  */
-export const mayHoldOldPrivileges = (session: Session, notes: PrivilegeChanges): boolean => {
-  const change = notes.get(session.account);
-  return (
-    change !== undefined &&
-    session.process !== null &&
-    session.since >= change.at &&
-    session.process.start <= change.ticks
-  );
-};
+export const mayHoldLostPrivileges = (account: string, startTicks: number, notes: PrivilegeLosses): boolean =>
+  startTicks <= (notes.get(account) ?? -Infinity);

@@ -1,4 +1,6 @@
 import type { Role } from '../accounts/role.ts';
+import type { Connection } from './connections.ts';
+import type { Traffic } from './traffic.ts';
 
 /** One connection that is logged in, and by whose word. Every text in it is printable. */
 export type Session = {
@@ -10,6 +12,8 @@ export type Session = {
   /** The role it was let in with; null if the account was unknown to the server by then. */
   readonly role: Role | null;
   readonly uid: number | null;
+  /** It was let in to several repositories below its folder. */
+  readonly subRepositories: boolean;
   readonly fingerprint: string;
   /** Of the line that admitted it, and where the operator wrote that line; '' and null if it is not in the current state. */
   readonly comment: string;
@@ -22,10 +26,30 @@ export type Session = {
 };
 
 /** A session as an operator sees it. */
-export type SessionView = Omit<Session, 'process'> & {
+export type SessionView = Omit<Session, 'process' | 'subRepositories'> & {
   /** Bytes from the client and to it; null where the kernel does not tell. */
   readonly received: number | null;
   readonly sent: number | null;
   /** Processes of borg that run over it. */
   readonly borg: readonly number[];
+};
+
+/** What an operator may call a session by: its account, its key's fingerprint, or the client's address and port. */
+export const namesOf = ({ account, fingerprint, address, port }: Session): readonly string[] => [
+  account,
+  fingerprint,
+  `${address}:${port}`,
+  `[${address}]:${port}`,
+];
+
+/** A session with what is known of its traffic and its processes just now. */
+export const viewOf = (
+  { process, subRepositories: _, ...session }: Session,
+  connections: readonly Connection[],
+  traffic: Traffic | undefined,
+): SessionView => {
+  const carries = ({ peer, pid, start }: Connection): boolean =>
+    peer === session.peer || (pid === process?.pid && start === process.start);
+  const borg = connections.find(carries)?.borg ?? [];
+  return { ...session, received: traffic?.received ?? null, sent: traffic?.sent ?? null, borg };
 };

@@ -2,14 +2,15 @@ import type { State } from '../accounts/account.ts';
 import type { AccountName } from '../accounts/name.ts';
 import { parseLogLine } from '../sshd/log.ts';
 import { type Connection, listConnections } from './connections.ts';
-import { endConnection, isAlive, type ProcessName } from './end-connection.ts';
+import { isAlive, type ProcessName } from './end-connection.ts';
+import { createEnding, processId } from './ending.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
-import { ticksNow } from './processes.ts';
-import { mayHoldOldPrivileges, nextExpiry, notePrivileges, type PrivilegeChanges, reasonToEnd } from './revocation.ts';
+import { TICKS_PER_SECOND, ticksNow } from './processes.ts';
+import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, reasonToEnd } from './revocation.ts';
 import { candidates, matchRoots, monitorOf } from './roots.ts';
-import type { Session, SessionView } from './session.ts';
+import { namesOf, type Session, type SessionView, viewOf } from './session.ts';
 import { readTraffic, type Traffic } from './traffic.ts';
-import { createStrangerLog, howClosed, sessionFacts, type TrailLog } from './trail.ts';
+import { closedFacts, createStrangerLog, howClosed, openedFacts, sessionFacts, type TrailLog } from './trail.ts';
 
 export type TrackerOptions = {
   readonly log: TrailLog;
@@ -22,10 +23,15 @@ export type TrackerOptions = {
 };
 
 const SWEEP_MS = 1000;
+/** How often the kernel is asked for bytes, and how often connections are looked for of which no line tells. */
+const SWEEPS_TO_TRAFFIC = 5;
+const SWEEPS_TO_UNKNOWN = 10;
 /** A session without a process for so long has ended, and sshd did not say so. */
 const LOST_MS = 10_000;
 /** setTimeout takes no more; a later expiry is looked at again by then. */
 const LONGEST_TIMER_MS = 24 * 3600 * 1000;
+/** Beyond LoginGraceTime, for a busy machine. */
+const SPARE_SECONDS = 60;
 
 /**
  * Knows who is connected, and ends whoever may not be any more. Fed with sshd's lines and with every new state; what it
@@ -33,47 +39,36 @@ const LONGEST_TIMER_MS = 24 * 3600 * 1000;
  */
 export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onOpened }: TrackerOptions) => {
   let state: State = new Map();
-  let changes: PrivilegeChanges = new Map();
+  let losses: PrivilegeLosses = new Map();
   let expiry: NodeJS.Timeout | null = null;
-  const ledger = createLedger(() => state, Date.now);
+  let sweeps = 0;
+  let traffic: ReadonlyMap<string, Traffic> = new Map();
+  const ledger = createLedger(() => state, { date: Date.now, steady: () => performance.now() });
   const strangers = createStrangerLog(log, () => performance.now());
-  /** Root processes that are being ended. */
-  const ending = new Map<string, Promise<unknown>>();
+  const ending = createEnding(log, () => sweep());
   /** Why a session is being ended, for the line about its closing. */
   const reasons = new Map<string, string>();
-  let figures: ReadonlyMap<string, Traffic> = new Map();
-
-  const idOf = ({ pid, start }: ProcessName): string => `${pid} ${start}`;
-
-  const end = (root: ProcessName, facts: object, reason: string): void => {
-    if (ending.has(idOf(root))) return;
-    log.warn({ ...facts, reason }, 'session ended');
-    const done = endConnection(root).then((how) => {
-      ending.delete(idOf(root));
-      if (how === 'killed') log.warn({ ...facts, reason }, 'session killed: it did not end by itself');
-      sweep();
-    });
-    ending.set(idOf(root), done);
-  };
 
   /** Where the root process of a session is in doubt, all that it can be end: the others come back, and the one must not stay. */
   const endSession = (session: Session, reason: string): void => {
     reasons.set(session.peer, reason);
     for (const root of candidates(session, ledger.sessions(), session.process ? [] : listConnections())) {
-      end(root, sessionFacts(session), reason);
+      ending.end(root, sessionFacts(session), reason);
     }
   };
 
   const judge = (session: Session): void => {
+    const { account, process } = session;
     const reason = reasonToEnd(session, state, new Date());
     if (reason !== null) endSession(session, reason);
-    else if (mayHoldOldPrivileges(session, changes))
-      endSession(session, 'it began to log in before its privileges changed');
+    else if (process && mayHoldLostPrivileges(account, process.start, losses))
+      endSession(session, 'it began to log in before its account lost a privilege');
   };
 
   const bind = (peer: string, root: ProcessName): void => {
     ledger.bind(peer, root);
-    for (const session of ledger.sessions()) if (session.peer === peer) judge(session);
+    const session = ledger.get(peer);
+    if (session) judge(session);
   };
 
   const bindUserChild = (pid: number): void => {
@@ -88,32 +83,16 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
   };
 
   const closed = (session: Session, how: string): void => {
-    const traffic = figures.get(session.peer);
-    const bytes = traffic && { received: traffic.received, sent: traffic.sent };
-    const seconds = Math.round((Date.now() - session.since) / 1000);
     const reason = reasons.get(session.peer);
     reasons.delete(session.peer);
-    log.info(
-      {
-        ...sessionFacts(session),
-        seconds,
-        ...bytes,
-        how: reason === undefined ? how : `ended by the server: ${reason}`,
-      },
-      'session closed',
-    );
+    const told = reason === undefined ? how : `ended by the server: ${reason}`;
+    log.info(closedFacts(session, told, traffic.get(session.peer), Date.now()), 'session closed');
   };
 
   const follow = (event: LedgerEvent): void => {
     switch (event.kind) {
       case 'opened':
-        log.info(
-          {
-            ...sessionFacts(event.session),
-            ...(event.session.file && { key: `${event.session.file}:${event.session.line}` }),
-          },
-          'session opened',
-        );
+        log.info(openedFacts(event.session), 'session opened');
         onOpened(event.session);
         judge(event.session);
         return;
@@ -129,52 +108,55 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
     }
   };
 
+  /** A connection that no session tells of (its line was lost) is judged by its account alone. */
+  const endUnknown = (connections: readonly Connection[]): void => {
+    const known = new Set(ledger.sessions().flatMap((each) => (each.process ? [processId(each.process)] : [])));
+    for (const connection of connections.filter((each) => !known.has(processId(each)))) {
+      const { account, start } = connection;
+      const gone = !state.has(account as AccountName);
+      if (gone || mayHoldLostPrivileges(account, start, losses))
+        ending.end(connection, { account }, gone ? 'its account is gone' : 'its account lost a privilege');
+    }
+  };
+
   /** Notices what the log does not say: sessions that ended by a signal, connections whose process was in doubt. */
   const sweep = (): void => {
+    for (const event of ledger.overdue((loginGraceSeconds + SPARE_SECONDS) * 1000)) follow(event);
     strangers.tick();
-    const forget = (session: Session, how: string): void => {
-      if (ledger.forget(session.peer)) closed(session, how);
+    const forget = (session: Session): void => {
+      if (ledger.forget(session.peer)) closed(session, 'its process ended');
     };
     for (const session of ledger.sessions()) {
-      if (session.process && !isAlive(session.process)) forget(session, 'its process ended');
+      if (session.process && !isAlive(session.process)) forget(session);
     }
-    if (!ledger.sessions().some((each) => each.process === null)) return;
+    const doubtful = ledger.sessions().some((each) => each.process === null);
+    if (!doubtful && sweeps % SWEEPS_TO_UNKNOWN !== 0) return;
     const connections = listConnections();
     bindFromProcesses(connections);
     for (const session of ledger.sessions().filter((each) => each.process === null)) {
       judge(session);
-      const lost =
-        Date.now() - session.since > LOST_MS && candidates(session, ledger.sessions(), connections).length === 0;
-      if (lost) forget(session, 'its process ended');
+      const old = Date.now() - session.since > LOST_MS;
+      if (old && candidates(session, ledger.sessions(), connections).length === 0) forget(session);
     }
-  };
-  const timer = setInterval(sweep, SWEEP_MS);
-  const bytesTimer = setInterval(() => {
-    if (ledger.sessions().length > 0)
-      void readTraffic(port).then(
-        (read) => (figures = read),
-        () => {},
-      );
-  }, 5 * SWEEP_MS);
-
-  const armExpiry = (): void => {
-    if (expiry) clearTimeout(expiry);
-    const next = nextExpiry(state, new Date());
-    expiry = next === null ? null : setTimeout(judgeAll, Math.min(next - Date.now() + 1000, LONGEST_TIMER_MS));
+    endUnknown(connections);
   };
 
-  /** A connection that no session tells of (its line was lost) is judged by its account alone. */
-  const endUnknown = (): void => {
-    const known = new Set(ledger.sessions().flatMap((each) => (each.process ? [idOf(each.process)] : [])));
-    for (const connection of listConnections()) {
-      if (known.has(idOf(connection)) || state.has(connection.account as AccountName)) continue;
-      end(connection, { account: connection.account }, 'its account is gone');
-    }
+  const lookAtTraffic = async (): Promise<void> => {
+    traffic = await readTraffic(port).catch(() => new Map());
   };
+
+  const timer = setInterval(() => {
+    sweeps += 1;
+    sweep();
+    if (sweeps % SWEEPS_TO_TRAFFIC === 0 && ledger.sessions().length > 0) void lookAtTraffic();
+  }, SWEEP_MS);
 
   const judgeAll = (): void => {
     for (const session of ledger.sessions()) judge(session);
-    armExpiry();
+    if (expiry) clearTimeout(expiry);
+    const next = nextExpiry(state, new Date());
+    // sshd counts whole seconds, and the key is good in the second that is named.
+    expiry = next === null ? null : setTimeout(judgeAll, Math.min(next - Date.now() + 1000, LONGEST_TIMER_MS));
   };
 
   return {
@@ -187,26 +169,18 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
 
     /** Takes what is granted from now on, and ends every connection that it does not cover. */
     access: (granted: State): void => {
-      const before = state;
+      const now = ticksNow();
+      const keep = (loginGraceSeconds + SPARE_SECONDS) * TICKS_PER_SECOND;
+      losses = noteLosses(state, granted, losses, now, keep);
       state = granted;
-      changes = notePrivileges(
-        before,
-        state,
-        changes,
-        { ticks: ticksNow(), at: Date.now() },
-        (loginGraceSeconds + 60) * 1000,
-      );
       judgeAll();
-      if (before.size > 0) endUnknown();
+      if ([...losses.values()].includes(now)) endUnknown(listConnections());
     },
 
     /** Everybody who is connected, with what the kernel and /proc say just now. */
     list: async (): Promise<readonly SessionView[]> => {
-      const [traffic, connections] = [
-        await readTraffic(port).catch(() => new Map<string, Traffic>()),
-        listConnections(),
-      ];
-      figures = traffic;
+      await lookAtTraffic();
+      const connections = listConnections();
       bindFromProcesses(connections);
       return ledger.sessions().map((session) => viewOf(session, connections, traffic.get(session.peer)));
     },
@@ -222,15 +196,10 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
       return chosen;
     },
 
-    /** Resolves when all that is being ended has ended. */
-    settled: async (): Promise<void> => {
-      await Promise.all(ending.values());
-    },
-
-    close: (): void => {
+    close: async (): Promise<void> => {
       clearInterval(timer);
-      clearInterval(bytesTimer);
       if (expiry) clearTimeout(expiry);
+      await ending.settled();
       sweep();
       strangers.tick(true);
     },
@@ -238,21 +207,3 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
 };
 
 export type Tracker = ReturnType<typeof createTracker>;
-
-const namesOf = ({ account, fingerprint, address, port }: Session): string[] => [
-  account,
-  fingerprint,
-  `${address}:${port}`,
-  `[${address}]:${port}`,
-];
-
-const viewOf = (
-  { process, ...session }: Session,
-  connections: readonly Connection[],
-  traffic: Traffic | undefined,
-): SessionView => {
-  const carries = ({ peer, pid, start }: Connection): boolean =>
-    peer === session.peer || (pid === process?.pid && start === process.start);
-  const borg = connections.find(carries)?.borg ?? [];
-  return { ...session, received: traffic?.received ?? null, sent: traffic?.sent ?? null, borg };
-};

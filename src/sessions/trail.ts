@@ -1,5 +1,8 @@
-import type { LedgerEvent, Refusal } from './ledger.ts';
+import { createBucket } from './bucket.ts';
+import type { LedgerEvent } from './ledger.ts';
 import type { Session } from './session.ts';
+import type { Refusal } from './strangers.ts';
+import type { Traffic } from './traffic.ts';
 
 /** How many lines about strangers are written at once, how many a second after that, and how often the rest is summed up. */
 const BURST = 10;
@@ -18,31 +21,36 @@ export const sessionFacts = ({ account, role, fingerprint, comment, address, por
   ...{ account, ...(role && { role }), fingerprint, ...(comment && { comment }), from: address, port },
 });
 
+/** The fields of 'session opened'. */
+export const openedFacts = (session: Session) => ({
+  ...sessionFacts(session),
+  ...(session.file !== null && { key: `${session.file}:${session.line}` }),
+});
+
+/** The fields of 'session closed'. The bytes are those of the last look: the connection's last seconds are not in them. */
+export const closedFacts = (session: Session, how: string, traffic: Traffic | undefined, now: number) => ({
+  ...sessionFacts(session),
+  seconds: Math.max(0, Math.round((now - session.since) / 1000)),
+  ...(traffic && { inAtLeast: traffic.received, outAtLeast: traffic.sent }),
+  how,
+});
+
 /**
  * Keeps strangers from filling the log: a bucket of lines, and a sum of what did not fit. Call `tick` now and then.
  *
  * @param now milliseconds of a steady clock
  */
 export const createStrangerLog = (log: TrailLog, now: () => number) => {
-  let tokens = BURST;
-  let filledAt = now();
+  const mayWrite = createBucket(BURST, PER_SECOND, now);
   let hidden = 0;
   let since = now();
   const addresses = new Map<string, number>();
 
-  const take = (): boolean => {
-    tokens = Math.min(BURST, tokens + ((now() - filledAt) / 1000) * PER_SECOND);
-    filledAt = now();
-    if (tokens < 1) return false;
-    tokens -= 1;
-    return true;
-  };
-
   return {
     refused: ({ address, port, asked, fingerprints, reason }: Refusal): void => {
-      if (take()) {
+      if (mayWrite()) {
         const facts = {
-          reason,
+          reason: WHY_REFUSED[reason],
           ...(asked !== null && { asked }),
           ...(fingerprints.length > 0 && { offered: fingerprints.join(' ') }),
         };
@@ -70,14 +78,29 @@ export const createStrangerLog = (log: TrailLog, now: () => number) => {
   };
 };
 
+const WHY_REFUSED: Readonly<Record<Refusal['reason'], string>> = {
+  'unknown-user': 'there is no such account',
+  'not-allowed': 'it is no account of this server',
+  failed: 'no key was accepted',
+  'too-many-keys': 'too many keys were tried',
+  'nothing-in-common': 'no algorithm in common',
+  'not-ssh': 'it does not speak SSH',
+  'login-timeout': 'it took too long to log in',
+  dropped: 'too many are logging in at once',
+  penalty: 'its address is shut out for a while',
+  'gave-up': 'it went away before it had logged in',
+};
+
 /** How a session ended, in the words of the trail. */
-export const howClosed = (how: Extract<LedgerEvent, { kind: 'closed' }>['how']): string =>
-  ({
-    disconnected: 'the client disconnected',
-    closed: 'the client closed the connection',
-    reset: 'the client reset the connection',
-    'timed-out': 'the network timed out',
-    vanished: 'the client stopped answering',
-    unused: 'nothing was done over it',
-    broken: 'the connection broke',
-  })[how];
+export const howClosed = (how: Extract<LedgerEvent, { kind: 'closed' }>['how']): string => HOW_CLOSED[how];
+
+const HOW_CLOSED: Readonly<Record<Extract<LedgerEvent, { kind: 'closed' }>['how'], string>> = {
+  disconnected: 'the client disconnected',
+  closed: 'the client closed the connection',
+  reset: 'the client reset the connection',
+  'timed-out': 'the network timed out',
+  vanished: 'the client stopped answering',
+  unused: 'nothing was done over it',
+  broken: 'the connection broke',
+  replaced: 'it ended without a word',
+};

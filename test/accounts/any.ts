@@ -9,6 +9,7 @@ import {
   type FolderState,
 } from '../../src/accounts/declaration.ts';
 import type { Circumstances, StopOn } from '../../src/accounts/desired.ts';
+import type { Directives } from '../../src/accounts/directives.ts';
 import type { Registry } from '../../src/accounts/identity.ts';
 import type { AccountName } from '../../src/accounts/name.ts';
 import type { RepositoryFolder } from '../../src/accounts/repository-folder.ts';
@@ -30,7 +31,7 @@ export const RANGE = { first: 10000, last: 10005 };
 export const WIDE_RANGE = { first: 10000, last: 59999 };
 export const PUID = 1000;
 export const PGID = 1000;
-export const TAKEN: ReadonlySet<number> = new Set([0, 1, 770, 771, 772, 1000, 10003]);
+export const TAKEN: ReadonlySet<number> = new Set([0, 1, 770, 771, 772, 773, 774, 1000, 10003]);
 
 /** A sound ed25519 key whose 32 bytes follow from a number. */
 export const keyNumber = (number: number): Pick<AuthorizedKey, 'type' | 'blob' | 'fingerprint'> => {
@@ -75,6 +76,14 @@ export const anyGranted: fc.Arbitrary<GrantedKey> = fc
 const uniqueKeys = (max: number, min = 0) =>
   fc.uniqueArray(anyGranted, { minLength: min, maxLength: max, selector: (key) => key.blob });
 
+/** An admin has none. */
+export const anyDirectives: fc.Arbitrary<Directives> = fc
+  .record({ quota: fc.constantFrom(undefined, undefined, 20e6, 50e9), sub: fc.constantFrom(false, false, true) })
+  .map(({ quota, sub }) => ({
+    ...(quota !== undefined && { quota }),
+    ...(sub && { subRepositories: true as const }),
+  }));
+
 export const anyRole: fc.Arbitrary<Role> = fc.constantFrom(...ROLES);
 
 /** A state that the server could have written: a uid of its own for each tenant, PUID for admins. */
@@ -85,6 +94,7 @@ export const anyState: fc.Arbitrary<State> = fc
       role: anyRole,
       uid: fc.integer({ min: RANGE.first, max: RANGE.last + 3 }),
       keys: uniqueKeys(3, 1),
+      directives: anyDirectives,
     }),
     {
       maxLength: 6,
@@ -92,7 +102,12 @@ export const anyState: fc.Arbitrary<State> = fc
     },
   )
   .map((accounts) =>
-    stateOf(accounts.map((account): Account => (account.role === 'admin' ? { ...account, uid: PUID } : account))),
+    stateOf(
+      accounts.map(
+        ({ directives, ...account }): Account =>
+          account.role === 'admin' ? { ...account, uid: PUID } : { ...account, ...directives },
+      ),
+    ),
   );
 
 const anyDeclared = (role: fc.Arbitrary<Role>): fc.Arbitrary<DeclaredAccount> =>
@@ -104,11 +119,13 @@ const anyDeclared = (role: fc.Arbitrary<Role>): fc.Arbitrary<DeclaredAccount> =>
       unreadable: fc.constantFrom(false, false, false, true),
       keys: uniqueKeys(3),
       version: fc.constantFrom('1', '2'),
+      directives: anyDirectives,
     })
-    .map(({ pub, keys, unreadable, ...account }) => {
+    .map(({ pub, keys, unreadable, directives, ...account }) => {
       const file = `/sshkeys/${ROLE_FOLDERS[account.role]}/${account.name}${pub ? '.pub' : ''}`;
       return {
         ...account,
+        ...(account.role === 'admin' || unreadable ? {} : directives),
         file,
         unreadable,
         keys: unreadable ? [] : keys.map((key, index): AuthorizedKey => ({ ...key, file, line: index + 1 })),

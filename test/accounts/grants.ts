@@ -13,6 +13,9 @@ export const grantsBeyond = (state: State, limit: State): string[] =>
     const allowed = limit.get(name);
     if (!allowed) return [`account ${name}`];
     if (WIDTH[account.role] > WIDTH[allowed.role]) return [`role ${account.role} of ${name}`];
+    if ((account.quota ?? Infinity) > (allowed.quota ?? Infinity)) return [`quota ${account.quota} of ${name}`];
+    if (account.subRepositories && !allowed.subRepositories && allowed.role !== 'admin')
+      return [`sub-repositories of ${name}`];
     return account.keys.flatMap((key) => {
       const other = allowed.keys.find(({ blob }) => blob === key.blob);
       if (!other) return [`key ${key.fingerprint} of ${name}`];

@@ -271,6 +271,17 @@ describe('drift', () => {
           readFileSync(join(scratch.places.extrausers, 'passwd'), 'utf8').replace(':770:', ':1000:'),
         ),
     ],
+    [
+      'a quota lifted in passwd',
+      () =>
+        writeFileSync(
+          join(scratch.places.extrausers, 'passwd'),
+          readFileSync(join(scratch.places.extrausers, 'passwd'), 'utf8').replace(
+            ':borgserver:/',
+            ':borgserver quota=900000000000:/',
+          ),
+        ),
+    ],
     ['a changed group file', () => writeFileSync(join(scratch.places.extrausers, 'group'), 'borg-admin:x:772:web01\n')],
     ['a lost shadow file', () => rmSync(join(scratch.places.extrausers, 'shadow'))],
     ['another mode of shadow', () => chmodSync(join(scratch.places.extrausers, 'shadow'), 0o644)],

@@ -71,7 +71,7 @@ test('an account and an admin use one repository in turn, and every file stays o
   await host.borg(['init', '--encryption', 'repokey-blake2', own]);
   await everything(host, own, 'host');
   await everything(operator, asAdmin, 'admin');
-  await everything(host, own, 'again');
+  await host.borg(['create', `${own}::again-2`, 'documents'], { cwd: host.home });
 
   // What the other one made, each can take away.
   await host.borg(['delete', `${own}::admin-2`]);

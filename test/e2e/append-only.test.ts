@@ -86,6 +86,7 @@ test('what cannot be undone is refused: the whole repository, a repair, and what
     expect({ words, failed: refused.exitCode !== 0 }).toEqual({ words, failed: true });
     await expectKept();
   }
+  // Creating what exists is refused, and must not leave a session behind that may do more than append.
   for (const stream of [
     requests(open('/repos/db01', { exclusive: true }), ['destroy', {}]),
     requests(open('/repos/db01', { exclusive: true, create: true }), ['destroy', {}]),
@@ -94,6 +95,8 @@ test('what cannot be undone is refused: the whole repository, a repair, and what
       {},
     ]),
     requests(open('/repos/db01', { exclusive: true }), ['commit', { compact: true, threshold: 0 }]),
+    requests(open('/repos/db01', { create: true }), ['commit', { compact: true, threshold: 0 }]),
+    requests(open('/repos/db01', { create: true }), open('/repos/alice'), ['destroy', {}]),
     requests(open('/repos/db01', { exclusive: true }), ['check', { repair: true, save_space: false }]),
   ]) {
     const { stdout } = await host.ssh('db01', ['borg', 'serve'], { input: stream, reject: false });

@@ -125,14 +125,6 @@ test.for([
   ['that is empty', () => writeFile(host(ED25519), ''), /an empty file/],
   ['that is no key', () => writeFile(host(ED25519), 'rubbish\u001b[2J\n'), /not a private key that OpenSSH can read/],
   ['whose private half is gone', () => rm(host(ED25519)), /public host key without its private half/],
-  [
-    'that is a folder',
-    async () => {
-      await rm(host(ED25519));
-      await mkdir(host(ED25519));
-    },
-    /not a file/,
-  ],
 ] as const)('a host key %s stops the start with the reason, the file and the cure', async ([, spoil, reason]) => {
   await renew();
   await spoil();

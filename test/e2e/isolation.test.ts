@@ -243,7 +243,7 @@ describe('a tenant gets no', () => {
     const session = run(
       'ssh',
       [
-        ...['-v', '-o', `IdentityAgent=${socket}`, '-A', '-X', ...mallory.sshFlags(), '-p', String(server.port)],
+        ...['-v', '-o', `IdentityAgent=${socket}`, '-A', '-Y', ...mallory.sshFlags(), '-p', String(server.port)],
         ...['mallory@127.0.0.1', 'borg serve'],
       ],
       { ...BASE_ENVIRONMENT, SSH_AUTH_SOCK: socket, DISPLAY: ':99' },

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
-import { holdLock } from './harness/held-lock.ts';
+import { holdLock, waitingForLock } from './harness/held-lock.ts';
 import { type Server, startServer } from './harness/server.ts';
 
 let server: Server;
@@ -61,7 +61,9 @@ test('a quota that was changed counts for the next backup; a slip of the pen doe
   await declare('changed', 'quota=12M');
   await init('changed');
   expect((await create('changed', 'first', 15_000_000)).exitCode).toBe(2);
-  expect(await declare('changed', 'quota=50M')).toContain('account changed changed (repo): quota=12M becomes quota=50M');
+  expect(await declare('changed', 'quota=50M')).toContain(
+    'account changed changed (repo): quota=12M becomes quota=50M',
+  );
   expect((await create('changed', 'second', 25_000_000)).exitCode).toBe(0);
 
   const slip = await declare('changed', 'quota=5OM');
@@ -82,14 +84,18 @@ test('over its quota a client is refused even delete and compact, maintenance ma
 
   const url = client.url('full');
   const refused = 'The storage quota (30.00 MB) has been exceeded';
-  expect(await create('full', 'fourth', 1_000_000)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(refused) });
+  expect(await create('full', 'fourth', 1_000_000)).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining(refused),
+  });
   const deleted = await client.borg(['delete', `${url}::first`], { reject: false });
   expect(deleted).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(refused) });
   const alone = await server.exec(['delete', 'full::first'], { env: ENV, reject: false });
   expect(alone).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('The storage quota (12.00 MB)') });
 
   const config = await readFile(join(server.repos, 'full/config'), 'utf8');
-  const maintain = (...words: string[]) => server.exec(['borgserver', 'maintenance', 'full', '--', ...words], { env: ENV });
+  const maintain = (...words: string[]) =>
+    server.exec(['borgserver', 'maintenance', 'full', '--', ...words], { env: ENV });
   const pruned = await maintain('prune', '--keep-last', '1');
   expect(pruned.stderr).toContain('freed nothing');
   const compacted = await maintain('compact');
@@ -99,7 +105,10 @@ test('over its quota a client is refused even delete and compact, maintenance ma
   expect(await create('full', 'fourth', 5_000_000)).toMatchObject({ exitCode: 0 });
   expect((await client.borg(['list', '--short', url])).stdout).toBe('third\nfourth\n');
   expect((await client.borg(['check', url], { reject: false })).exitCode).toBe(0);
-  expect(await create('full', 'fifth', 20_000_000)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(refused) });
+  expect(await create('full', 'fifth', 20_000_000)).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining(refused),
+  });
 });
 
 test('maintenance waits for whoever has the lock', async () => {
@@ -107,7 +116,8 @@ test('maintenance waits for whoever has the lock', async () => {
   await init('locked');
   const held = await holdLock(server, client, 'locked', client.url('locked'));
   const maintained = server.exec(['borgserver', 'maintenance', 'locked', '--', 'compact']);
-  // As long as borg by itself would have waited, and longer.
+  await waitingForLock(server, 'locked');
+  // Longer than borg by itself would have waited.
   const other = await client.borg(['--lock-wait', '3', 'list', client.url('locked')], { reject: false });
   expect(other.exitCode).toBe(2);
   await held.release();

@@ -1,0 +1,46 @@
+import { closeSync, constants, openSync, readFileSync, renameSync } from 'node:fs';
+import type { z } from 'zod';
+import { writeFileAtomically } from './write.ts';
+
+/** What a state file held: nothing if it is not there; `damaged` if it was not what we write and was set aside. */
+export type StateFile<Value> = { readonly value: Value | null; readonly damaged: boolean };
+
+/**
+ * Reads a JSON file of the server's own. One that is damaged is renamed to FILE.damaged, for a person to look at.
+ *
+ * @throws the system's error where a file is there and cannot be read: then nothing may be decided
+ */
+export const readStateFile = <Value>(path: string, format: z.ZodType<Value>): StateFile<Value> => {
+  const text = readIfThere(path);
+  if (text === null) return { value: null, damaged: false };
+  const parsed = format.safeParse(parseJson(text));
+  if (parsed.success) return { value: parsed.data, damaged: false };
+  renameSync(path, `${path}.damaged`);
+  return { value: null, damaged: true };
+};
+
+/** Replaces it in one step, surviving a power cut. */
+export const writeStateFile = (path: string, value: unknown): void =>
+  writeFileAtomically(path, `${JSON.stringify(value)}\n`, { mode: 0o600, durable: true });
+
+const readIfThere = (path: string): string | null => {
+  try {
+    const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      return readFileSync(file, 'utf8');
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+};
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+};

@@ -1,0 +1,93 @@
+import { printable } from '../accounts/printable.ts';
+import type { RefusalReason, SshdEvent } from '../sshd/log.ts';
+import { peerName } from './connections.ts';
+
+/** A login that was tried and came to nothing. Texts are printable. */
+export type Refusal = {
+  readonly address: string;
+  readonly port: number | null;
+  /** The account asked for: hostile text, made printable and cut; null if none was named. */
+  readonly asked: string | null;
+  /** Of the keys that were offered, as far as they were logged and not too many. */
+  readonly fingerprints: readonly string[];
+  readonly reason: RefusalReason | 'dropped' | 'penalty' | 'gave-up';
+};
+
+/** Strangers who have not come to an end yet: beyond these the oldest are told early, so that they never fill memory. */
+const MOST_STRANGERS = 1000;
+const MOST_FINGERPRINTS = 5;
+const MOST_NAME = 64;
+
+type Stranger = Refusal & { readonly port: number; readonly at: number };
+
+/** After these sshd says no more of the connection that would be worth waiting for. */
+const LAST_WORDS: ReadonlySet<RefusalReason> = new Set(['nothing-in-common', 'not-ssh', 'login-timeout']);
+
+/**
+ * Gathers what sshd says of connections that are not logged in, until they end. One that says nothing at all, as a health
+ * check or a port scan, is no login and leaves no trace.
+ *
+ * @param now milliseconds of a steady clock
+ */
+export const createStrangers = (now: () => number) => {
+  const waiting = new Map<string, Stranger>();
+  /** sshd before 10 names these without their port. */
+  const notAllowed = new Set<string>();
+
+  const makeRoom = (): readonly Refusal[] => {
+    const oldest = waiting.size >= MOST_STRANGERS ? waiting.values().next().value : undefined;
+    return oldest ? told(oldest) : [];
+  };
+
+  const told = ({ at: _, ...refusal }: Stranger): readonly Refusal[] => {
+    waiting.delete(peerName(refusal.address, refusal.port));
+    return [refusal];
+  };
+
+  const refused = (event: Extract<SshdEvent, { kind: 'refused' }>): readonly Refusal[] => {
+    const { address, port, reason } = event;
+    const asked = event.user === null ? null : printable(event.user, MOST_NAME);
+    if (address === null) return [];
+    if (port === null) {
+      if (reason !== 'not-allowed') return [{ address, port, asked, fingerprints: [], reason }];
+      if (notAllowed.size < MOST_STRANGERS) notAllowed.add(`${address} ${asked}`);
+      return [];
+    }
+    const known = waiting.get(peerName(address, port));
+    const early = known ? [] : makeRoom();
+    const offered = /SHA256:[A-Za-z0-9+/]+/.exec(reason === 'failed' ? event.detail : '')?.[0];
+    const fingerprints = [...(known?.fingerprints ?? []), ...(offered ? [offered] : [])].slice(0, MOST_FINGERPRINTS);
+    const at = known?.at ?? now();
+    // That the account is unknown or closed says more than that each of its keys failed.
+    const telling = known && reason === 'failed' ? known.reason : reason;
+    const stranger = { address, port, asked: asked ?? known?.asked ?? null, fingerprints, reason: telling, at };
+    waiting.set(peerName(address, port), stranger);
+    return LAST_WORDS.has(reason) ? [...early, ...told(stranger)] : early;
+  };
+
+  const closed = ({ address, port, user }: Extract<SshdEvent, { kind: 'closed' }>): readonly Refusal[] => {
+    const known = waiting.get(peerName(address, port));
+    if (known) return told(known);
+    // Said twice of some connections, and the second time nothing is known of it any more.
+    if (user === null) return [];
+    const asked = printable(user, MOST_NAME);
+    const reason = notAllowed.delete(`${address} ${asked}`) ? 'not-allowed' : 'gave-up';
+    return [{ address, port, asked, fingerprints: [], reason }];
+  };
+
+  return {
+    refused,
+    closed,
+    dropped: ({ address, port, reason }: Extract<SshdEvent, { kind: 'dropped' }>): Refusal => ({
+      ...{ address, port, asked: null, fingerprints: [] },
+      reason: reason === 'penalty' ? 'penalty' : 'dropped',
+    }),
+    /** It has logged in with one of its later keys, or is gone without a word. */
+    forget: (peer: string): void => {
+      waiting.delete(peer);
+    },
+    /** Those who began so long ago that sshd must have ended them, and of whose end nothing was heard. */
+    overdue: (milliseconds: number): readonly Refusal[] =>
+      [...waiting.values()].filter(({ at }) => now() - at > milliseconds).flatMap(told),
+  };
+};

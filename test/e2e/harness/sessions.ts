@@ -1,0 +1,76 @@
+import type { SessionView } from '../../../src/sessions/session.ts';
+import type { Client, Key } from './client.ts';
+import { until } from './machine.ts';
+import type { Finished, Running } from './program.ts';
+import type { Server } from './server.ts';
+
+/** What `borgserver sessions --json` says now. */
+export const sessionsOf = async (server: Server): Promise<readonly SessionView[]> =>
+  JSON.parse((await server.exec(['borgserver', 'sessions', '--json'])).stdout);
+
+/** A client's connection that stays open until somebody ends it. */
+export type OpenConnection = {
+  readonly ssh: Running;
+  readonly key: Key;
+  /** Whether it has ended. */
+  over(): boolean;
+  /** Resolves with how it ended; fails if it does not. */
+  ended(): Promise<Finished>;
+};
+
+/** Opens a connection, `ssh -N` if nothing else is said, without waiting for the server to know it. */
+export const openConnection = (
+  client: Client,
+  account: string,
+  key: Key,
+  { flags = ['-N'], words = [] }: { readonly flags?: readonly string[]; readonly words?: readonly string[] } = {},
+): OpenConnection => {
+  const input = words.length > 0 ? ({ input: 'pipe' } as const) : {};
+  return watched(client.ssh(account, words, { key, flags, reject: false, ...input }), key);
+};
+
+/** A connection made by other means than openConnection. */
+export const watched = (ssh: Running, key: Key): OpenConnection => {
+  let end: Finished | undefined;
+  ssh.then(
+    (how) => {
+      end = how;
+    },
+    () => {},
+  );
+  return {
+    ssh,
+    key,
+    over: () => end !== undefined,
+    ended: () => until('the connection to end', () => end),
+  };
+};
+
+/** Resolves once the server knows as many sessions of the account with this key, with all of them. */
+export const known = (server: Server, account: string, key: Key, count = 1): Promise<readonly SessionView[]> =>
+  until(`${count} sessions of ${account}`, async () => {
+    const all = await sessionsOf(server);
+    const found = all.filter((each) => each.account === account && each.fingerprint === key.fingerprint);
+    return found.length === count ? found : undefined;
+  });
+
+/** Opens a connection and resolves once the server knows it. */
+export const connected = async (
+  server: Server,
+  client: Client,
+  account: string,
+  key: Key,
+  options: { readonly flags?: readonly string[]; readonly words?: readonly string[] } = {},
+): Promise<OpenConnection> => {
+  const before = (await sessionsOf(server)).filter(
+    (each) => each.account === account && each.fingerprint === key.fingerprint,
+  );
+  const connection = openConnection(client, account, key, options);
+  await Promise.race([
+    known(server, account, key, before.length + 1),
+    connection.ssh.then((how) => {
+      throw new Error(`the connection was not opened: ${how.stderr}`, { cause: how });
+    }),
+  ]);
+  return connection;
+};

@@ -1,0 +1,286 @@
+import { execFileSync } from 'node:child_process';
+import { open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type Client, createClient, type Key } from './harness/client.ts';
+import { grant, writeKeyFile } from './harness/key-files.ts';
+import { letsIn } from './harness/logging-in.ts';
+import { until } from './harness/machine.ts';
+import { contents } from './harness/repository-files.ts';
+import { startBackup } from './harness/running-backup.ts';
+import { type Server, startServer, TARGET } from './harness/server.ts';
+import { connected, known, type OpenConnection, openConnection, sessionsOf } from './harness/sessions.ts';
+import { stallLogin } from './harness/stalled-login.ts';
+
+let server: Server;
+let client: Client;
+/** What a test leaves open is ended after it, whatever happened. */
+let opened: OpenConnection[] = [];
+
+beforeAll(async () => {
+  // No periodic pass comes to anybody's help.
+  server = await startServer({ env: { RESYNC_SECONDS: '86400' } });
+  client = await createClient(server);
+});
+afterEach(() => {
+  for (const { ssh } of opened) ssh.kill();
+  opened = [];
+});
+afterAll(async () => {
+  await client?.cleanup();
+  await server?.cleanup();
+});
+
+const keyFile = (path: string) => join(server.sshkeys, path);
+const open_ = async (account: string, key: Key, options?: Parameters<typeof connected>[4]) => {
+  const connection = await connected(server, client, account, key, options);
+  opened.push(connection);
+  return connection;
+};
+/** `borg serve` without a word to it: a session that runs borg until somebody ends it. */
+const BORG = { flags: [], words: ['borg', 'serve'] };
+const withOptions = (options: string, key: Key): Key => ({ ...key, public: `${options} ${key.public}` });
+const update = () => server.exec(['update-borgusers'], { reject: false });
+const endedBecause = (account: string, reason: string) =>
+  until(`the log to say that a session of ${account} ended: ${reason}`, () =>
+    server
+      .log()
+      .split('\n')
+      .some((line) => line.includes('session ended') && line.includes(`"${account}"`) && line.includes(reason)),
+  );
+const locks = async (repository: string) => {
+  const names = (await readdir(join(server.repos, repository))).filter((name) => name.startsWith('lock'));
+  return names.filter((name) => name !== 'lock.roster');
+};
+
+test('a backup of several hundred MB ends with its key, leaves no lock and a sound repository, and hurts nobody else’s', async () => {
+  const [stays, goes, other] = [await client.newKey(), await client.newKey(), await client.newKey()];
+  await writeKeyFile(server, 'repos/laptop', stays, goes);
+  await grant(server, 'repos/beside', other);
+  const url = client.url('laptop');
+  await client.borg(['init', '--encryption', 'repokey', url], { key: stays });
+  await client.borg(['init', '--encryption', 'none', client.url('beside')], { key: other });
+  const file = join(client.home, 'large');
+  execFileSync('sh', ['-c', 'head -c 300000000 /dev/urandom >"$0"', file]);
+  const beside = await startBackup(server, client, 'beside', 'whole', { key: other });
+
+  const words = ['create', '--compression', 'none', '--upload-ratelimit', '10000', `${url}::cut`, file];
+  const cut = client.borg(words, { key: goes, reject: false });
+  let ended = false;
+  const end = cut.then((how) => {
+    ended = true;
+    return how;
+  });
+  await until('the backup to be under way', async () => (await contents(join(server.repos, 'laptop'))).size > 6);
+  const [session] = await known(server, 'laptop', goes);
+  expect(session?.borg).toHaveLength(1);
+  expect(ended).toBe(false);
+  const from = performance.now();
+  await writeKeyFile(server, 'repos/laptop', stays);
+  const how = await until('the client to end', () => ended && end);
+  console.log(`from the key's removal to the end of the client's borg: ${Math.round(performance.now() - from)} ms`);
+  expect(how.exitCode).not.toBe(0);
+
+  await until('the lock to be gone', async () => (await locks('laptop')).length === 0);
+  await endedBecause('laptop', 'its key is gone');
+  expect(server.log()).not.toContain('session killed');
+  expect(await letsIn(client, 'laptop', goes)).toBe(false);
+  await client.borg(['check', '--lock-wait', '0', url], { key: stays });
+  expect((await beside.finish()).exitCode).toBe(0);
+  expect(await beside.isWhole()).toBe(true);
+  await rm(file);
+});
+
+test('with one key of several end its idle, multiplexed and borg connections, and nobody else’s', async () => {
+  const [stays, goes] = [await client.newKey(), await client.newKey()];
+  await grant(server, 'repos/several', stays, goes);
+  const url = client.url('several');
+  await client.borg(['init', '--encryption', 'none', url], { key: stays });
+  const socket = join(client.home, 'master');
+  const over = { env: { BORG_RSH: ['ssh', ...client.sshFlags(goes), '-S', socket].join(' ') } };
+  const bystanders = [await open_('several', stays), await open_('several', stays, BORG)];
+  const revoked = [
+    await open_('several', goes),
+    await open_('several', goes, { flags: ['-N', '-M', '-S', socket] }),
+    await open_('several', goes, BORG),
+  ];
+  const create = (archive: string) =>
+    client.borg(['create', `${url}::${archive}`, '/etc/hostname'], { ...over, reject: false });
+  expect((await create('over-the-master')).exitCode).toBe(0);
+  expect((await sessionsOf(server)).filter(({ account }) => account === 'several')).toHaveLength(5);
+
+  const from = performance.now();
+  await writeKeyFile(server, 'repos/several', stays);
+  await Promise.all(revoked.map((each) => each.ended()));
+  console.log(`from the key's removal to the end of three ssh: ${Math.round(performance.now() - from)} ms`);
+  expect((await create('too-late')).exitCode).not.toBe(0);
+  expect((await known(server, 'several', stays, 2)).length).toBe(2);
+  await known(server, 'several', goes, 0);
+  expect(bystanders.map((each) => each.over())).toEqual([false, false]);
+});
+
+test('a key that several accounts share goes on with the others when one loses it', async () => {
+  const shared = await client.newKey();
+  await writeKeyFile(server, 'repos/shared1', shared);
+  await grant(server, 'repos/shared2', shared);
+  const [first, second] = [await open_('shared1', shared), await open_('shared2', shared)];
+  await rm(keyFile('repos/shared1'));
+  await first.ended();
+  await endedBecause('shared1', 'its account is gone');
+  expect(second.over()).toBe(false);
+  await known(server, 'shared2', shared);
+});
+
+test('of admins, who share a user id, only the one who is gone is ended', async () => {
+  const [one, extra, two] = [await client.newKey(), await client.newKey(), await client.newKey()];
+  await writeKeyFile(server, 'admins/boss1', one, extra);
+  await grant(server, 'admins/boss2', two);
+  const stays = [await open_('boss2', two), await open_('boss2', two, BORG)];
+  const key = [await open_('boss1', extra), await open_('boss1', extra, BORG)];
+  const account = [await open_('boss1', one), await open_('boss1', one, BORG)];
+  await writeKeyFile(server, 'admins/boss1', one);
+  await Promise.all(key.map((each) => each.ended()));
+  expect(account.map((each) => each.over())).toEqual([false, false]);
+  await rm(keyFile('admins/boss1'));
+  await Promise.all(account.map((each) => each.ended()));
+  await known(server, 'boss2', two, 2);
+  expect(stays.map((each) => each.over())).toEqual([false, false]);
+});
+
+test('who becomes append-only is ended and may come back; who is given more goes on', async () => {
+  const [down, up] = [await client.newKey(), await client.newKey()];
+  await writeKeyFile(server, 'repos/down', down);
+  await grant(server, 'repos-appendonly/up', up);
+  const ends = [await open_('down', down), await open_('down', down, BORG)];
+  const goesOn = await open_('up', up);
+  await rename(keyFile('repos/down'), keyFile('repos-appendonly/down'));
+  await Promise.all(ends.map((each) => each.ended()));
+  await endedBecause('down', 'its role repo became append-only');
+  await open_('down', down);
+  await rename(keyFile('repos-appendonly/up'), keyFile('repos/up'));
+  await until('the role to change', () => /account-changed.*"up".*append-only becomes repo/.test(server.log()));
+  expect(goesOn.over()).toBe(false);
+});
+
+test('an admin who becomes a tenant is ended', async () => {
+  const key = await client.newKey();
+  await grant(server, 'admins/demoted', key);
+  const session = await open_('demoted', key);
+  await rename(keyFile('admins/demoted'), keyFile('repos/demoted'));
+  await session.ended();
+  await endedBecause('demoted', 'its role admin became repo');
+});
+
+test('who may no longer have several repositories is ended: a connection that is open still could', async () => {
+  const key = await client.newKey();
+  const line = '# borgserver: sub-repositories=yes';
+  await writeFile(keyFile('repos/subs'), `${line}\n${key.public}\n`);
+  await update();
+  const session = await open_('subs', key);
+  await writeFile(keyFile('repos/subs'), `${key.public}\n`);
+  await session.ended();
+});
+
+test('from= that no longer allows the live address ends it, and one that does ends nobody', async () => {
+  const key = await client.newKey();
+  await grant(server, 'repos/narrowed', key);
+  const [first, second] = [await open_('narrowed', key), await open_('narrowed', key, BORG)];
+  const address = (await known(server, 'narrowed', key, 2))[0]?.address;
+  await grant(server, 'repos/narrowed', withOptions(`from="10.99.0.0/16,${address}"`, key));
+  await known(server, 'narrowed', key, 2);
+  expect([first.over(), second.over()]).toEqual([false, false]);
+  await writeKeyFile(server, 'repos/narrowed', withOptions('from="10.99.0.0/16"', key));
+  await Promise.all([first.ended(), second.ended()]);
+  await endedBecause('narrowed', 'its address is no longer in from=');
+});
+
+test.runIf(TARGET === 'namespace')('from= tells ::1 from 127.0.0.1, however it is written', async () => {
+  const key = await client.newKey();
+  await grant(server, 'repos/families', key);
+  const alias = `HostKeyAlias=[127.0.0.1]:${server.port}`;
+  const v4 = await open_('families', key);
+  const v6 = await open_('families', key, { flags: ['-N', '-o', 'HostName=::1', '-o', alias] });
+  expect(new Set((await known(server, 'families', key, 2)).map(({ address }) => address))).toEqual(
+    new Set(['127.0.0.1', '::1']),
+  );
+  await writeKeyFile(server, 'repos/families', withOptions('from="0:0:0:0:0:0:0:1"', key));
+  await v4.ended();
+  await known(server, 'families', key, 1);
+  expect(v6.over()).toBe(false);
+  // Not ended by the next pass either, and sshd admits it anew.
+  await open_('families', key, { flags: ['-N', '-o', 'HostName=::1', '-o', alias] });
+  await update();
+  expect(v6.over()).toBe(false);
+});
+
+test('an expiry-time that passes ends the session, without any pass', async () => {
+  const [expires, later] = [await client.newKey(), await client.newKey()];
+  const stamp = (milliseconds: number) =>
+    `${new Date(Date.now() + milliseconds).toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`;
+  await grant(
+    server,
+    'repos/expiring',
+    withOptions(`expiry-time="${stamp(6_000)}"`, expires),
+    withOptions(`expiry-time="${stamp(600_000)}"`, later),
+  );
+  const ends = [await open_('expiring', expires), await open_('expiring', expires, BORG)];
+  const stays = await open_('expiring', later);
+  await Promise.all(ends.map((each) => each.ended()));
+  await endedBecause('expiring', 'its key has expired');
+  expect(stays.over()).toBe(false);
+});
+
+test('logins that began before their role changed and end after it are ended, also two at once', async () => {
+  const key = await client.newKey();
+  await grant(server, 'repos/stalled', key);
+  const stalled = [
+    await stallLogin(server, client, 'stalled', key),
+    await stallLogin(server, client, 'stalled', key),
+    await stallLogin(server, client, 'stalled', key, BORG),
+  ];
+  opened.push(...stalled);
+  await rename(keyFile('repos/stalled'), keyFile('repos-appendonly/stalled'));
+  await update();
+  await Promise.all(stalled.map((each) => each.goOn()));
+  await Promise.all(stalled.map((each) => each.ended()));
+  expect(server.log()).toMatch(/session opened.*"stalled"/);
+  await endedBecause('stalled', 'it began to log in before its privileges changed');
+});
+
+test('a login that read the key before it was removed does not stay', async () => {
+  const [key, other] = [await client.newKey(), await client.newKey()];
+  await grant(server, 'repos/halfway', key, other);
+  const stalled = await stallLogin(server, client, 'halfway', key);
+  opened.push(stalled);
+  await grant(server, 'repos/halfway', other);
+  await stalled.goOn();
+  expect((await stalled.ended()).exitCode).not.toBe(0);
+});
+
+test('a key file that is rewritten in place, truncated first, ends nobody', async () => {
+  const [kept, added] = [await client.newKey(), await client.newKey()];
+  await grant(server, 'repos/rewritten', kept);
+  const [idle, busy] = [await open_('rewritten', kept), await open_('rewritten', kept, BORG)];
+  const file = await open(keyFile('repos/rewritten'), 'r+');
+  await file.truncate(0);
+  await setTimeout(120);
+  await file.write(`${added.public}\n${kept.public}\n`, 0);
+  await file.close();
+  await until('the new key to be let in', () => letsIn(client, 'rewritten', added));
+  expect([idle.over(), busy.over()]).toEqual([false, false]);
+  expect(server.log()).not.toMatch(/session ended.*"rewritten"/);
+});
+
+test('update-borgusers ends at once what is gone', async () => {
+  const key = await client.newKey();
+  await grant(server, 'repos/now', key);
+  const session = await open_('now', key);
+  const from = performance.now();
+  await rm(keyFile('repos/now'));
+  await update();
+  const after = performance.now();
+  await session.ended();
+  console.log(`update-borgusers: ${Math.round(after - from)} ms; ssh ended ${Math.round(performance.now() - from)} ms`);
+  expect(openConnection(client, 'now', key).ssh).resolves.toMatchObject({ exitCode: 255 });
+});

@@ -1,0 +1,110 @@
+import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Client, createClient } from './harness/client.ts';
+import { type Server, startServer } from './harness/server.ts';
+
+let server: Server;
+let client: Client;
+
+/** Writes a key file with these directives; returns what update-borgusers says. */
+const declare = async (path: string, ...directives: readonly string[]): Promise<string> => {
+  const lines = [...directives.map((directive) => `# borgserver: ${directive}`), client.key.public];
+  await writeFile(join(server.sshkeys, path), `${lines.join('\n')}\n`);
+  return (await server.exec(['update-borgusers'])).stdout;
+};
+
+const init = (account: string, repository: string) =>
+  client.borg(['init', '--encryption', 'repokey-blake2', client.url(account, repository)], { reject: false });
+
+const create = (account: string, repository: string, archive: string) =>
+  client.borg(['create', `${client.url(account, repository)}::${archive}`, 'documents'], { cwd: client.home });
+
+const NOT_ALLOWED = { exitCode: 2, stderr: expect.stringContaining('Repository path not allowed') };
+
+beforeAll(async () => {
+  server = await startServer();
+  client = await createClient(server);
+  await mkdir(join(client.home, 'documents'));
+  await writeFile(join(client.home, 'documents/letter'), 'Dear Sir or Madam');
+  await declare('repos/plain');
+  expect((await init('plain', 'plain')).exitCode).toBe(0);
+  expect(await declare('repos/fleet', 'sub-repositories=yes')).toContain('fleet: sub-repositories=yes');
+});
+
+afterAll(async () => {
+  await client?.cleanup();
+  await server?.cleanup();
+});
+
+test('an account that asked for it keeps several repositories in its folder, which belong to it', async () => {
+  for (const name of ['one', 'two']) {
+    expect((await init('fleet', `fleet/${name}`)).exitCode).toBe(0);
+    await create('fleet', `fleet/${name}`, name);
+    const listed = await client.borg(['list', '--short', client.url('fleet', `fleet/${name}`)]);
+    expect(listed.stdout).toBe(`${name}\n`);
+    const [folder, own] = [await stat(join(server.repos, 'fleet', name)), await stat(join(server.repos, 'fleet'))];
+    expect([folder.uid, folder.gid, folder.mode & 0o7777]).toEqual([own.uid, own.uid, 0o2770]);
+  }
+  await client.borg(['delete', client.url('fleet', 'fleet/two')], {
+    env: { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' },
+  });
+  expect(await readdir(join(server.repos, 'fleet'))).toEqual(['one']);
+  expect((await init('fleet', 'fleet/two')).exitCode).toBe(0);
+});
+
+test('it stays in its folder', async () => {
+  await declare('repos/fleet2', 'sub-repositories=yes');
+  await symlink('/repos/plain', join(server.repos, 'fleet/link'));
+  await symlink('..', join(server.repos, 'fleet/up'));
+  for (const path of [
+    'plain',
+    'plain/x',
+    'fleet2',
+    'fleet2/x',
+    'fleet/../plain',
+    'fleet/link',
+    'fleet/link/x',
+    'fleet/up/plain',
+    'new',
+  ]) {
+    expect(await init('fleet', path), path).toMatchObject(NOT_ALLOWED);
+    const listed = await client.borg(['list', client.url('fleet', path)], { reject: false });
+    expect(listed, path).toMatchObject(NOT_ALLOWED);
+  }
+  expect(await readdir(join(server.repos, 'fleet2'))).toEqual([]);
+});
+
+test('who did not ask for it has one repository', async () => {
+  expect(await init('plain', 'plain/below')).toMatchObject(NOT_ALLOWED);
+  await declare('repos/other', 'sub-repositories=no');
+  expect(await init('other', 'other/below')).toMatchObject(NOT_ALLOWED);
+  expect((await init('other', 'other')).exitCode).toBe(0);
+});
+
+test('append-only holds for each of them', async () => {
+  await declare('repos-appendonly/vault', 'sub-repositories=yes', 'quota=50M');
+  expect((await init('vault', 'vault/one')).exitCode).toBe(0);
+  await create('vault', 'vault/one', 'first');
+  const segments = () => readdir(join(server.repos, 'vault/one/data/0'));
+  const before = await segments();
+  await client.borg(['delete', `${client.url('vault', 'vault/one')}::first`]);
+  await client.borg(['compact', client.url('vault', 'vault/one')]);
+  expect(await segments()).toEqual(expect.arrayContaining(before));
+});
+
+test('borg on the server and maintenance know them by their path', async () => {
+  const env = { BORG_PASSPHRASE: 'borgserver' };
+  expect((await server.exec(['list', '--short', 'fleet/one'], { env })).stdout).toBe('one\n');
+  const compacted = await server.exec(['borgserver', 'maintenance', 'fleet/one', '--', 'compact']);
+  expect(compacted.stderr).toContain('compact on /repos/fleet/one without its quota');
+  await create('fleet', 'fleet/one', 'after');
+});
+
+test('taken back, they are out of reach and still there; given again, they go on', async () => {
+  expect(await declare('repos/fleet')).toContain('sub-repositories=yes becomes nothing in its key file');
+  const listed = await client.borg(['list', client.url('fleet', 'fleet/one')], { reject: false });
+  expect(listed).toMatchObject(NOT_ALLOWED);
+  await declare('repos/fleet', 'sub-repositories=yes');
+  expect((await client.borg(['list', '--short', client.url('fleet', 'fleet/one')])).stdout).toBe('one\nafter\n');
+});
