@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { readDuration } from './accounts/duration.ts';
 import { LOGIN_GROUPS } from './accounts/role.ts';
 
 const seconds = (fallback: number, min: number, max: number) =>
@@ -31,6 +32,18 @@ const id = (fallback: number) =>
     (value) => value >= MIN_ID,
     `must be ${MIN_ID} or more: libnss-extrausers, which holds the accounts, ignores smaller ids`,
   );
+
+/** Seconds; Infinity for `never`. */
+const duration = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text, context) => {
+      const read = readDuration(text);
+      if (typeof read === 'number') return read;
+      context.addIssue({ code: 'custom', message: read });
+      return z.NEVER;
+    });
 
 const range = z
   .string()
@@ -66,6 +79,7 @@ const environment = z.object({
   MAX_STARTUPS: whole(2000, 1, 100_000),
   PER_SOURCE_PENALTIES: oneOf(['unauthenticated', 'default', 'none'], 'unauthenticated'),
   STOP_GRACE_SECONDS: seconds(20, 0, 86_400),
+  STALE_AFTER: duration('26h'),
   LOG_FORMAT: oneOf(['text', 'json'], 'text'),
   LOG_LEVEL: oneOf(['debug', 'info', 'warn', 'error'], 'info'),
 });

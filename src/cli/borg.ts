@@ -49,7 +49,7 @@ export const runBorgCommand = async (words: readonly string[], places: Places): 
         words: wordsFor(words, request, folder),
         repository: request.at === null ? folder : null,
       });
-      const job = { command, meant: meant === 'all' ? null : meant.path, wording, liftQuota: false };
+      const job = { command, meant: meant === 'all' ? null : meant.path, wording, maintenance: false };
       return withBorg(places, job, async (runOn) => {
         if (meant === 'all') return runOnAll(findRepositories(places.repos), words, runOn);
         return (await runOn(meant.path)).exitCode;
@@ -66,8 +66,8 @@ export type BorgJob = {
   /** The one repository that is meant, checked before anything else is done; null for several. */
   readonly meant: string | null;
   readonly wording: Wording;
-  /** borg then knows no quota while it runs. */
-  readonly liftQuota: boolean;
+  /** borg then knows no quota while it runs, and looks often whether the lock is free. */
+  readonly maintenance: boolean;
 };
 
 /**
@@ -78,12 +78,12 @@ export type BorgJob = {
  */
 export const withBorg = async (
   places: Places,
-  { command, meant, wording, liftQuota }: BorgJob,
+  { command, meant, wording, maintenance }: BorgJob,
   use: (runOn: (path: string) => Promise<BorgEnd>) => Promise<number>,
 ): Promise<number> => {
   requireRepositories(places);
   if (meant !== null) findTarget(places.repos, meant, command);
-  const launcher = findLauncher(places, liftQuota);
+  const launcher = findLauncher(places, maintenance);
   return withRepositories(places, (hostId) =>
     use(async (path) => {
       const { uid, gid, path: folder } = findTarget(places.repos, path, command);
@@ -171,14 +171,14 @@ type Launcher = {
  * borg through the launcher of the sessions, so that lock folders can be shared and deleting a repository keeps its folder
  * here, too. The launcher takes its words where the client asked for serve; here the server is the client.
  */
-const findLauncher = (places: Places, liftQuota: boolean): Launcher => {
+const findLauncher = (places: Places, maintenance: boolean): Launcher => {
   const { path, python } = findBorg();
   const own = dirname(realpathSync(process.argv[1] ?? '/'));
   const candidates = [join(places.run, 'borg-serve'), join(own, 'borg-serve'), join(own, '../image/borg-serve')];
   const script = candidates.find((file) => existsSync(file));
-  if (!script && liftQuota)
+  if (!script && maintenance)
     throw new Error('the launcher borg-serve is not beside the program', { cause: { code: 'no-launcher', path: own } });
   if (!script) return { command: [path], extra: {} };
-  const lift = liftQuota ? ['--lift-quota'] : [];
-  return { command: [python, '-I', script, ...lift, '--'], extra: { SSH_ORIGINAL_COMMAND: 'borg serve' } };
+  const word = maintenance ? ['--maintenance'] : [];
+  return { command: [python, '-I', script, ...word, '--'], extra: { SSH_ORIGINAL_COMMAND: 'borg serve' } };
 };

@@ -50,17 +50,19 @@ export const runEntrypoint = async (words: readonly string[], places: Places): P
 /**
  * `borgserver sshd …`, and the entry point's `sshd …`: the server, with those of sshd's arguments that mean something.
  *
- * @returns the exit code
+ * Does not return: the process ends with the server's exit code.
+ *
  * @throws Error with cause `{ code: 'bad-sshd-arguments', problems }`
  */
-export const runServerWith = async (words: readonly string[], places: Places): Promise<number> => {
+export const runServerWith = async (words: readonly string[], places: Places): Promise<never> => {
   const read = readSshdWords(words);
   if ('problems' in read) {
     throw new Error('the server cannot be started with these arguments of sshd', {
       cause: { code: 'bad-sshd-arguments', problems: read.problems },
     });
   }
-  return runServer(places, read.overrides);
+  // Nothing that is still open, a timer or a socket, may keep a server alive that has ended or was refused.
+  process.exit(await runServer(places, read.overrides));
 };
 
 /** As execvp(3) looks it up, but never in the working directory. */

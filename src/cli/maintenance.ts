@@ -30,7 +30,7 @@ export const runMaintenance = async (name: string, given: readonly string[], pla
     console.error(`borgserver: ${request}`);
     return ERROR;
   }
-  return withBorg(places, { ...request, liftQuota: true }, async (runOn) => {
+  return withBorg(places, { ...request, maintenance: true }, async (runOn) => {
     const folder = `${places.repos}/${request.meant}`;
     const before = await spaceOf(folder);
     console.error(

@@ -14,7 +14,11 @@ import { VERSION } from '../version.ts';
 import type { Logger } from './log.ts';
 
 /** What is known before the first login: nothing listens yet. */
-export type LoginPlan = { readonly sshd: string; readonly config: string };
+export type LoginPlan = {
+  readonly sshd: string;
+  readonly config: string;
+  readonly versions: { readonly borg: string; readonly openssh: string };
+};
 
 /**
  * The extra arguments of every role, checked.
@@ -74,7 +78,7 @@ export const prepareLogin = async (
     { version: VERSION, borg: borg.version, sshd: sshd.version, hostKeys: hostKeyFingerprints(hostKeys) },
     'borgserver',
   );
-  return { sshd: sshd.path, config };
+  return { sshd: sshd.path, config, versions: { borg: borg.version, openssh: sshd.version } };
 };
 
 /** The program's own folder may be closed to tenants, below /root for example: what they run stands below the run folder. */

@@ -3,11 +3,13 @@ import type { ListedKey } from '../accounts/key-list.ts';
 import type { Session, SessionView } from '../sessions/session.ts';
 import type { PassReport } from './pass.ts';
 import type { RecentChange } from './recent-changes.ts';
+import type { ServerStatus } from './server-status.ts';
 
 /** What may be asked over the control socket: one JSON object on one line. */
 export const requestFormat = z.discriminatedUnion('command', [
   z.object({ command: z.literal('ping') }),
   z.object({ command: z.literal('update'), dryRun: z.boolean() }),
+  z.object({ command: z.literal('status') }),
   z.object({ command: z.literal('sessions') }),
   z.object({ command: z.literal('keys') }),
   z.object({ command: z.literal('end-sessions'), selector: z.string().min(1).max(512) }),
@@ -29,6 +31,7 @@ export type UpdateReply = PassReport & { readonly recent: readonly RecentChange[
 export type ControlReplies = {
   readonly ping: Health;
   readonly update: UpdateReply;
+  readonly status: ServerStatus;
   readonly sessions: readonly SessionView[];
   readonly keys: readonly ListedKey[];
   /** The sessions that are being ended. */

@@ -19,10 +19,12 @@ import { acquireLease } from './lease.ts';
 import type { Logger } from './log.ts';
 import { type LoginPlan, prepareLogin, serveArguments } from './login-server.ts';
 import { createPass, type PassReport } from './pass.ts';
+import { createPassRecord } from './pass-record.ts';
 import type { ControlRequest } from './protocol.ts';
 import { createRecentChanges } from './recent-changes.ts';
 import { createReportLog } from './report-log.ts';
 import { createScheduler, realClock } from './scheduler.ts';
+import { serverStatus } from './server-status.ts';
 import { endSessions } from './shutdown.ts';
 import { sshdLog } from './sshd-log.ts';
 import { openWorld } from './world.ts';
@@ -81,12 +83,14 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     granted = state;
     lastSeen.granted(state);
   };
-  const pass = createPass(openWorld(settings, places, log, onAccess));
+  const passes = createPassRecord(describeError, Date.now);
+  const pass = passes.heard(createPass(openWorld(settings, places, log, onAccess)));
   const tell = createReportLog(log);
   const first = await pass({ losses: 'at-once', dryRun: false }, new AbortController().signal);
   tell(first);
   refuseIfStopped(first);
 
+  const started = { ...plan.versions, since: Date.now() };
   let lastPassFailed: string | null = null;
   let state: 'serving' | 'stopping' = 'serving';
   const recent = createRecentChanges(() => performance.now());
@@ -115,6 +119,8 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
         const before = recent.list();
         return { ...(await scheduler.now({ losses: 'at-once', dryRun: request.dryRun })), recent: before };
       }
+      case 'status':
+        return serverStatus(settings, started, passes, tracker.list().length);
       case 'sessions':
         return tracker.list();
       case 'keys':

@@ -12,23 +12,19 @@ export type LedgerEvent =
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   | { readonly kind: 'user-child'; readonly pid: number };
 
-export type LedgerClock = {
-  /** Milliseconds since the epoch, for people. */
-  readonly date: () => number;
-  /** Milliseconds of a steady clock. */
-  readonly steady: () => number;
-};
-
 const asEvents = (refusals: readonly Refusal[]): readonly LedgerEvent[] =>
   refusals.map((refusal) => ({ kind: 'refused', refusal }));
 
 /**
  * Joins sshd's lines, which come interleaved, into sessions and refused logins, by address and port. Holds only what is not
  * over yet.
+ *
+ * @param now milliseconds since the epoch, for people
+ * @param steady milliseconds of a steady clock
  */
-export const createLedger = (state: () => State, clock: LedgerClock) => {
+export const createLedger = (state: () => State, now: () => number, steady: () => number = now) => {
   const sessions = new Map<string, Session>();
-  const strangers = createStrangers(clock.steady);
+  const strangers = createStrangers(steady);
 
   const opened = ({ address, port, user, fingerprint }: Extract<SshdEvent, { kind: 'accepted' }>): LedgerEvent[] => {
     const peer = peerName(address, port);
@@ -36,7 +32,7 @@ export const createLedger = (state: () => State, clock: LedgerClock) => {
     const account = state().get(user as AccountName);
     const key = account?.keys.find((each) => each.fingerprint === fingerprint);
     const session: Session = {
-      ...{ peer, address, port, account: user, fingerprint, since: clock.date(), process: null },
+      ...{ peer, address, port, account: user, fingerprint, since: now(), process: null },
       ...{ role: account?.role ?? null, uid: account?.uid ?? null },
       subRepositories: account?.subRepositories === true,
       ...{ comment: key?.comment ?? '', file: key?.file ?? null, line: key?.line ?? null },

@@ -43,7 +43,11 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
   let expiry: NodeJS.Timeout | null = null;
   let sweeps = 0;
   let traffic: ReadonlyMap<string, Traffic> = new Map();
-  const ledger = createLedger(() => state, { date: Date.now, steady: () => performance.now() });
+  const ledger = createLedger(
+    () => state,
+    Date.now,
+    () => performance.now(),
+  );
   const strangers = createStrangerLog(log, () => performance.now());
   const ending = createEnding(log, () => sweep());
   /** Why a session is being ended, for the line about its closing. */
@@ -62,7 +66,7 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
     const reason = reasonToEnd(session, state, new Date());
     if (reason !== null) endSession(session, reason);
     else if (process && mayHoldLostPrivileges(account, process.start, losses))
-      endSession(session, 'it began to log in before its account lost a privilege');
+      endSession(session, 'it began to log in before its privileges changed');
   };
 
   const bind = (peer: string, root: ProcessName): void => {

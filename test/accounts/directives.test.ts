@@ -5,7 +5,7 @@ import type { DeclaredAccount } from '../../src/accounts/declaration.ts';
 import { diffStates } from '../../src/accounts/diff.ts';
 import { type Directives, directivesText, losesDirectives, narrowerDirectives } from '../../src/accounts/directives.ts';
 import type { AccountName } from '../../src/accounts/name.ts';
-import { intersect } from '../../src/accounts/narrow.ts';
+import { intersect, losers } from '../../src/accounts/narrow.ts';
 import { quotaText, readQuota, roleQuotas } from '../../src/accounts/quota.ts';
 import { loginGroup, type Role } from '../../src/accounts/role.ts';
 import { keyNumber } from './any.ts';
@@ -72,6 +72,13 @@ describe('the narrower directives', () => {
     expect(losesDirectives(limited({ subRepositories: true }), limited())).toBe(true);
     expect(losesDirectives(limited(), limited({ subRepositories: true }))).toBe(false);
   });
+});
+
+it('who gets a smaller quota or loses sub-repositories is among the losers', () => {
+  const running = state({ quota: 50 * GIGA, subRepositories: true });
+  expect([...losers(running, state({ quota: 20 * GIGA, subRepositories: true }))]).toEqual([NAME]);
+  expect([...losers(running, state({ quota: 50 * GIGA }))]).toEqual([NAME]);
+  expect([...losers(running, state({ quota: 60 * GIGA, subRepositories: true }))]).toEqual([]);
 });
 
 it('a stopped update gives no larger quota than the one that runs, be it the role’s', () => {

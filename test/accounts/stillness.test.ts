@@ -75,6 +75,15 @@ describe('a loss seen by an event', () => {
     expect(accounts.get('web01' as AccountName)?.keys.map(({ blob }) => blob)).toEqual([key(1).blob]);
   });
 
+  it('does not lend a new key the quota or the sub-repositories that are about to go', () => {
+    for (const directives of [{ quota: 50e9 }, { subRepositories: true as const }]) {
+      const wide = stateOf([{ ...account('web01', 'repo', 10000, 1), ...directives }]);
+      const wanted = stateOf([{ ...account('web01', 'repo', 10000, 2), quota: 20e9 }]);
+      const { accounts } = withholdLosses(wide, wanted, EMPTY, new Map(), 0);
+      expect(accounts.get('web01' as AccountName)).toEqual(wide.get('web01' as AccountName));
+    }
+  });
+
   it('does not wait where the uid has moved on with the repository: a renamed one', () => {
     const wanted = stateOf([account('web02', 'repo', 10000, 1)]);
     expect([...withholdLosses(web01, wanted, EMPTY, new Map(), 0).accounts.keys()]).toEqual(['web02']);

@@ -256,10 +256,11 @@ describe('a tenant gets no', () => {
       expect((await server.exec(sockets, { reject: false })).stdout).toBe('');
     } finally {
       session.stdin?.end();
+      await session;
+      agent.kill();
+      await agent;
     }
     const { stderr } = await session;
-    agent.kill();
-    await agent;
     expect(stderr).toContain('X11 forwarding request failed');
   });
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
@@ -107,4 +107,20 @@ test('taken back, they are out of reach and still there; given again, they go on
   expect(listed).toMatchObject(NOT_ALLOWED);
   await declare('repos/fleet', 'sub-repositories=yes');
   expect((await client.borg(['list', '--short', client.url('fleet', 'fleet/one')])).stdout).toBe('one\nafter\n');
+});
+
+test('a repository that was there before moves into a sub-folder as README says, and goes on', async () => {
+  await create('plain', 'plain', 'before');
+  await rm(join(server.sshkeys, 'repos/plain'));
+  await server.exec(['update-borgusers']);
+  await mkdir(join(server.repos, 'plain.new'));
+  await rename(join(server.repos, 'plain'), join(server.repos, 'plain.new/main'));
+  await rename(join(server.repos, 'plain.new'), join(server.repos, 'plain'));
+  await declare('repos/plain', 'sub-repositories=yes');
+  const env = { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' };
+  const words = ['create', `${client.url('plain', 'plain/main')}::after`, 'documents'];
+  await client.borg(words, { cwd: client.home, env });
+  expect((await client.borg(['list', '--short', client.url('plain', 'plain/main')])).stdout).toBe('before\nafter\n');
+  const [main, own] = [await stat(join(server.repos, 'plain/main')), await stat(join(server.repos, 'plain'))];
+  expect([main.uid, main.gid, own.mode & 0o7777]).toEqual([own.uid, own.uid, 0o2770]);
 });

@@ -18,7 +18,7 @@ const start = async (polling: boolean): Promise<void> => {
 const told = async (change: () => void): Promise<void> => {
   events = 0;
   change();
-  await expect.poll(() => events, { timeout: 10_000, interval: 10 }).toBeGreaterThan(0);
+  await expect.poll(() => events, { timeout: 50_000, interval: 10 }).toBeGreaterThan(0);
 };
 
 beforeEach(() => {

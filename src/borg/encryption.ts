@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import { openBounded } from './bounded-file.ts';
+import { type FolderHandle, inFolder } from './folder-handle.ts';
+
+/** borg's own words (`borg init --encryption`). The authenticated ones and 'none' leave everything readable on the server. */
+export type Encryption =
+  | 'none'
+  | 'authenticated'
+  | 'authenticated-blake2'
+  | 'keyfile'
+  | 'keyfile-blake2'
+  | 'repokey'
+  | 'repokey-blake2'
+  | 'passphrase';
+
+/** The first byte of every object (borg/crypto/key.py, TYPE). */
+const TYPES: readonly Encryption[] = [
+  'keyfile',
+  'passphrase',
+  'none',
+  'repokey',
+  'keyfile-blake2',
+  'repokey-blake2',
+  'authenticated-blake2',
+  'authenticated',
+];
+
+/** Whether whoever has the disk can read the backups. */
+export const isReadable = (encryption: Encryption): boolean =>
+  encryption === 'none' || encryption.startsWith('authenticated');
+
+/**
+ * Finds out how a repository is encrypted, from the first object of one of these segments. `config` does not tell it: a
+ * repository without encryption looks there like one whose key is in the client's file.
+ *
+ * @returns null where none of them has an object at its beginning
+ */
+export const readEncryption = (
+  folder: FolderHandle,
+  segments: readonly number[],
+  segmentsPerDir: number,
+): Encryption | null => {
+  for (const segment of segments) {
+    const found = inFolder(join(folder.path, 'data'), (data) =>
+      inFolder(join(data.path, String(Math.floor(segment / segmentsPerDir))), (part) =>
+        firstObject(join(part.path, String(segment))),
+      ),
+    );
+    if (found) return found;
+  }
+  return null;
+};
+
+const MAGIC = 'BORG_SEG';
+/** crc32, size of the whole entry, tag, and the object's id of 32 bytes (borg/repository.py, LoggedIO). */
+const HEADER = 9;
+const ID = 32;
+const PUT = 0;
+/** A prune's segment begins with the objects it deletes; there may be very many. */
+const MOST_ENTRIES = 32;
+
+const firstObject = (path: string): Encryption | null =>
+  openBounded(path, (read) => {
+    if (read(0, MAGIC.length).toString('latin1') !== MAGIC) return null;
+    let at = MAGIC.length;
+    for (let entry = 0; entry < MOST_ENTRIES; entry += 1) {
+      const bytes = read(at, HEADER + ID + 1);
+      if (bytes.length < HEADER) return null;
+      if (bytes[8] === PUT) return TYPES[bytes[HEADER + ID] ?? TYPES.length] ?? null;
+      const size = bytes.readUInt32LE(4);
+      if (size < HEADER) return null;
+      at += size;
+    }
+    return null;
+  });

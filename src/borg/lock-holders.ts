@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { openBounded } from './bounded-file.ts';
+import { type FolderHandle, inFolder } from './folder-handle.ts';
+import { MAX_ROSTER_BYTES } from './lock-roster.ts';
+
+/** Who holds a repository's lock. The host is hostile text. */
+export type LockHolder = {
+  readonly kind: 'exclusive' | 'shared';
+  /** BORG_HOST_ID of the process. */
+  readonly host: string;
+  readonly pid: number;
+  /** Milliseconds since the epoch; of a shared lock, of the last change among the shared ones. */
+  readonly since: number;
+};
+
+const MOST = 100;
+
+/**
+ * Reads who holds the lock: the files HOSTID.PID-THREAD in lock.exclusive, and the shared entries of lock.roster
+ * (borg/locking.py). A process that takes the lock exclusively is in both, and is told once.
+ *
+ * @param names of the entries of the folder
+ */
+export const readLockHolders = (folder: FolderHandle, names: ReadonlySet<string>): readonly LockHolder[] => [
+  ...(names.has('lock.exclusive') ? exclusiveHolders(folder) : []),
+  ...(names.has('lock.roster') ? sharedHolders(folder) : []),
+];
+
+const exclusiveHolders = (folder: FolderHandle): readonly LockHolder[] =>
+  inFolder(join(folder.path, 'lock.exclusive'), (locks) =>
+    locks
+      .entries()
+      .slice(0, MOST)
+      .flatMap(({ name }) => {
+        const match = /^(.+)\.(\d{1,10})-[0-9a-f]+$/s.exec(name);
+        const since = openBounded(join(locks.path, name), (_read, { modified }) => modified);
+        if (!match || since === null) return [];
+        return [{ kind: 'exclusive' as const, host: match[1] ?? '', pid: Number(match[2]), since }];
+      }),
+  ) ?? [];
+
+const sharedHolders = (folder: FolderHandle): readonly LockHolder[] =>
+  openBounded(join(folder.path, 'lock.roster'), (read, { size, modified }) =>
+    size > MAX_ROSTER_BYTES ? [] : sharedOf(read(0, size).toString('utf8'), modified),
+  ) ?? [];
+
+const sharedOf = (text: string, since: number): readonly LockHolder[] => {
+  const shared = parseShared(text);
+  return shared.slice(0, MOST).flatMap((entry: unknown) => {
+    if (!Array.isArray(entry)) return [];
+    const [host, pid]: unknown[] = entry;
+    if (typeof host !== 'string' || typeof pid !== 'number' || !Number.isSafeInteger(pid)) return [];
+    return [{ kind: 'shared' as const, host, pid, since }];
+  });
+};
+
+const parseShared = (text: string): readonly unknown[] => {
+  try {
+    const roster: unknown = JSON.parse(text);
+    return typeof roster === 'object' && roster !== null && 'shared' in roster && Array.isArray(roster.shared)
+      ? roster.shared
+      : [];
+  } catch {
+    // An interrupted writing: borg, too, takes it for empty.
+    return [];
+  }
+};

@@ -1,0 +1,42 @@
+/** The most of a repository's config that is read, in bytes; a key in it has about a kilobyte. */
+export const MAX_CONFIG_BYTES = 1 << 16;
+
+/** What a repository's config says. A client with full access may have written anything there. */
+export type RepositoryConfig = {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  readonly segmentsPerDir: number;
+  readonly appendOnly: boolean;
+  /** Bytes; null: none. Counts only where `borg serve` is told no other. */
+  readonly quota: number | null;
+  /** Whether the client's key, locked with its passphrase, is kept here. */
+  readonly hasKey: boolean;
+};
+
+/**
+ * Reads `config` of a borg 1.x repository: an ini file as Python's configparser writes it, with a section `repository`
+ * (borg/repository.py, create and open).
+ *
+ * @returns null where it is of another form, so not a repository of borg 1.x
+ */
+export const readRepositoryConfig = (text: string): RepositoryConfig | null => {
+  const lines = text.split('\n');
+  if (lines.find((line) => line.trim() !== '') !== '[repository]') return null;
+  const values = new Map(
+    lines.flatMap((line) => {
+      const match = /^([a-z_]+) = (.*)$/.exec(line);
+      return match ? [[match[1] ?? '', match[2] ?? ''] as const] : [];
+    }),
+  );
+  const id = values.get('id') ?? '';
+  const segmentsPerDir = whole(values.get('segments_per_dir'));
+  if (values.get('version') !== '1' || !/^[0-9a-f]{64}$/.test(id) || !segmentsPerDir) return null;
+  return {
+    ...{ id, segmentsPerDir, appendOnly: values.get('append_only') === '1' },
+    quota: whole(values.get('storage_quota')) || null,
+    // Its lines are indented, and the first may be empty.
+    hasKey: values.has('key') || lines.includes('key ='),
+  };
+};
+
+const whole = (text: string | undefined): number => (text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : 0);

@@ -1,0 +1,118 @@
+import { type Dirent, opendirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openBounded } from './bounded-file.ts';
+import { type Encryption, readEncryption } from './encryption.ts';
+import { type FolderHandle, inFolder } from './folder-handle.ts';
+import { type Hints, MAX_HINTS_BYTES, readHints, USUAL_HINTS_BYTES } from './hints.ts';
+import { INDEX_HEADER_BYTES, readObjectCount } from './index-header.ts';
+import { type LockHolder, readLockHolders } from './lock-holders.ts';
+import { MAX_CONFIG_BYTES, type RepositoryConfig, readRepositoryConfig } from './repository-config.ts';
+
+/** What a folder is to borg, without the key and without walking the data. Whoever writes the repository may lie in it. */
+export type RepositoryState =
+  | { readonly kind: 'empty' }
+  /** Something else is in it; `borg init` refuses it. `nested` names the folders in it that are repositories. */
+  | { readonly kind: 'foreign'; readonly nested: readonly string[] }
+  | {
+      readonly kind: 'repository';
+      readonly config: RepositoryConfig;
+      /** Null: cannot be told (hints of another version, cut off, or none after an interrupted first commit). */
+      readonly encryption: Encryption | null;
+      /** Bytes as borg's quota counts them; null: cannot be told until the next commit. */
+      readonly bytes: number | null;
+      /** Objects, the manifest among them; null: cannot be told. */
+      readonly objects: number | null;
+      /** Milliseconds since the epoch: the last commit by whomever, the server's own compaction too. */
+      readonly committed: number | null;
+      /** Milliseconds since the epoch: when a client that encrypts last began to write; null where none does. */
+      readonly written: number | null;
+      readonly locks: readonly LockHolder[];
+      readonly nested: readonly string[];
+    };
+
+/** borg keeps about ten entries there. */
+const MOST_ENTRIES = 4096;
+const MOST_NESTED = 1000;
+
+/**
+ * Looks at one folder.
+ *
+ * @returns null where no folder is there
+ * @throws the system's error where it cannot be read
+ */
+export const readRepositoryState = (path: string): RepositoryState | null =>
+  inFolder(path, (folder) => {
+    const entries = someEntries(folder);
+    if (entries.length === 0) return { kind: 'empty' };
+    const names = new Set(entries.map(({ name }) => name));
+    const nested = nestedIn(folder, entries);
+    const config = names.has('data') ? readConfig(folder) : null;
+    if (!config) return { kind: 'foreign', nested };
+    const transaction = lastTransaction(names);
+    const hints = transaction === null ? null : readHintsOf(join(folder.path, `hints.${transaction}`));
+    const index = transaction === null ? null : readIndexOf(join(folder.path, `index.${transaction}`));
+    return {
+      ...{ kind: 'repository', config, nested },
+      encryption: readEncryption(folder, hints?.segments ?? [0], config.segmentsPerDir),
+      bytes: hints?.storageUse ?? null,
+      objects: index?.objects ?? null,
+      committed: index?.modified ?? null,
+      written: openBounded(join(folder.path, 'nonce'), (_read, { modified }) => modified),
+      locks: readLockHolders(folder, names),
+    };
+  });
+
+/**
+ * When the last backup began, as nearly as it can be told: milliseconds since the epoch, or null where there is no archive.
+ *
+ * A client that encrypts changes `nonce` as it begins to write, and the commit at its end makes a new index. An index newer
+ * than that may be of a compaction, by the server or by the client; an index older than that is of the last one that came
+ * to its end, since the one that began later was interrupted or still runs. So the earlier of both. Without encryption only
+ * the commit is known. A prune writes as a backup does.
+ */
+export const lastBackup = (
+  state: Pick<Extract<RepositoryState, { kind: 'repository' }>, 'objects' | 'committed' | 'written'>,
+): number | null => {
+  if (state.committed === null || (state.objects !== null && state.objects <= 1)) return null;
+  return Math.min(state.committed, state.written ?? state.committed);
+};
+
+const someEntries = ({ path }: FolderHandle): readonly Dirent[] => {
+  const folder = opendirSync(path);
+  const entries: Dirent[] = [];
+  try {
+    for (let entry = folder.readSync(); entry && entries.length < MOST_ENTRIES; entry = folder.readSync())
+      entries.push(entry);
+  } finally {
+    folder.closeSync();
+  }
+  return entries;
+};
+
+const readConfig = (folder: FolderHandle): RepositoryConfig | null =>
+  openBounded(join(folder.path, 'config'), (read) =>
+    readRepositoryConfig(read(0, MAX_CONFIG_BYTES).toString('latin1')),
+  );
+
+const nestedIn = (folder: FolderHandle, entries: readonly Dirent[]): readonly string[] =>
+  entries
+    .filter((entry) => entry.isDirectory() && entry.name !== 'data' && !entry.name.startsWith('lock.'))
+    .slice(0, MOST_NESTED)
+    .filter((entry) => inFolder(join(folder.path, entry.name), readConfig) !== null)
+    .map(({ name }) => name)
+    .sort();
+
+/** Between two commits there may be the files of both; the older ones are removed last. */
+const lastTransaction = (names: ReadonlySet<string>): number | null => {
+  const found = [...names].flatMap((name) => /^index\.(\d{1,15})$/.exec(name)?.[1] ?? []).map(Number);
+  return found.length > 0 ? Math.max(...found) : null;
+};
+
+const readHintsOf = (path: string): Hints | null =>
+  openBounded(path, (read, { size }) => {
+    const usual = readHints(read(0, Math.min(size, USUAL_HINTS_BYTES)));
+    return usual ?? (size > USUAL_HINTS_BYTES ? readHints(read(0, Math.min(size, MAX_HINTS_BYTES))) : null);
+  });
+
+const readIndexOf = (path: string): { readonly objects: number | null; readonly modified: number } | null =>
+  openBounded(path, (read, { modified }) => ({ objects: readObjectCount(read(0, INDEX_HEADER_BYTES)), modified }));

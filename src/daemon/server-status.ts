@@ -1,0 +1,60 @@
+import type { Directives } from '../accounts/directives.ts';
+import type { Finding } from '../accounts/finding.ts';
+import { roleQuotas } from '../accounts/quota.ts';
+import type { Role } from '../accounts/role.ts';
+import type { Settings } from '../settings.ts';
+import { VERSION } from '../version.ts';
+import { serveArguments } from './login-server.ts';
+import type { LastPass, PassRecord } from './pass-record.ts';
+
+/** An account with the quota that borg is told for it; null: none. An admin's is that of every repository it opens. */
+export type AccountStatus = Pick<Directives, 'subRepositories'> & {
+  readonly name: string;
+  readonly role: Role;
+  readonly uid: number;
+  readonly keys: number;
+  /** Bytes. */
+  readonly quota: number | null;
+};
+
+/** What only the running server knows, for `borgserver status` and `borgserver doctor`. */
+export type ServerStatus = {
+  readonly version: string;
+  readonly borg: string;
+  readonly openssh: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  /** The admins' uid and gid. */
+  readonly puid: number;
+  readonly pgid: number;
+  readonly port: number;
+  /** Seconds without a backup after which a repository is stale; null: never. */
+  readonly staleAfter: number | null;
+  readonly lastPass: LastPass | null;
+  readonly sessions: number;
+  readonly findings: readonly Finding[];
+  readonly accounts: readonly AccountStatus[];
+};
+
+/** What the server tells of itself now. */
+export const serverStatus = (
+  settings: Settings,
+  facts: Pick<ServerStatus, 'borg' | 'openssh' | 'since'>,
+  passes: PassRecord,
+  sessions: number,
+): ServerStatus => {
+  const quotas = roleQuotas(serveArguments(settings));
+  return {
+    ...{ version: VERSION, borg: facts.borg, openssh: facts.openssh, since: facts.since },
+    ...{ puid: settings.PUID, pgid: settings.PGID, port: settings.SSH_PORT },
+    staleAfter: finite(settings.STALE_AFTER),
+    ...{ lastPass: passes.last(), sessions, findings: passes.findings() },
+    accounts: passes.accounts().map(({ name, role, uid, keys, quota, subRepositories }) => ({
+      ...{ name, role, uid, keys, quota: finite(quota ?? quotas[role]) },
+      ...(subRepositories && { subRepositories }),
+    })),
+  };
+};
+
+/** JSON knows no Infinity. */
+const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);

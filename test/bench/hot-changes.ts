@@ -1,0 +1,61 @@
+import { existsSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Client } from '../e2e/harness/client.ts';
+import { until } from '../e2e/harness/machine.ts';
+import type { Server } from '../e2e/harness/server.ts';
+import { anyKey } from './key-tree.ts';
+import { median, type Row } from './measure.ts';
+import { firstAnswer, wayTo } from './session.ts';
+
+/**
+ * (d) From a new key file to its first login, and from a line that is gone to the refusal. A login that comes too early fails
+ * and costs a whole attempt, so the attempt begins when the server has written the account's keys, seen through /proc.
+ */
+export const benchHotChanges = async (
+  client: Client,
+  server: Server,
+  daemon: number,
+  count: number,
+  rounds: number,
+): Promise<Row[]> => {
+  const plain: number[] = [];
+  const gained: number[] = [];
+  const lost: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    plain.push((await firstAnswer(wayTo(client, server, 'tenant'))) ?? Number.NaN);
+    const name = `new${round}.example.org`;
+    const file = join(server.sshkeys, 'repos', name);
+    const granted = `/proc/${daemon}/root/run/borgserver/authorized_keys/${name}`;
+
+    const dropped = performance.now();
+    await writeFile(file, `${client.key.public}\n`);
+    await until('the account to be made', () => existsSync(granted));
+    if ((await firstAnswer(wayTo(client, server, name))) === null) throw new Error('the new key was refused');
+    gained.push(performance.now() - dropped);
+
+    const other = join(server.sshkeys, '.other');
+    await writeFile(other, `${anyKey()}\n`);
+    const removed = performance.now();
+    await rename(other, file);
+    for (;;) {
+      const attempt = performance.now();
+      if ((await firstAnswer(wayTo(client, server, name))) === null) {
+        lost.push(attempt - removed);
+        break;
+      }
+    }
+  }
+  const login = { what: 'the login itself', figure: median(plain) };
+  const worst = (figures: readonly number[]): string => `worst ${Math.round(Math.max(...figures))} ms of ${rounds}`;
+  return [
+    {
+      ...{ part: 'd', what: `key file dropped to borg’s answer, at ${count}`, unit: 'ms', ours: median(gained) },
+      ...{ beside: login, goal: { of: 'difference', limit: 300 }, note: worst(gained) },
+    },
+    {
+      ...{ part: 'd', what: `key removed to the first refused login, at ${count}`, unit: 'ms', ours: median(lost) },
+      ...{ beside: login, goal: { of: 'difference', limit: 300 }, note: worst(lost) },
+    },
+  ];
+};

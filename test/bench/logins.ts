@@ -1,0 +1,72 @@
+import type { Client } from '../e2e/harness/client.ts';
+import type { Server } from '../e2e/harness/server.ts';
+import { median, type Row } from './measure.ts';
+import type { PlainServer } from './plain-server.ts';
+import { firstAnswer, memoryOf, processes, SERVE, type Way, wayTo, wayToPlain } from './session.ts';
+
+const ROUNDS = 11;
+
+/** (b) From ssh to borg's first answer, and what a session needs, beside the plain server; both in turn. */
+export const benchLogins = async (client: Client, server: Server, plain: PlainServer): Promise<Row[]> => {
+  const [ours, theirs] = await inTurn(wayTo(client, server, 'tenant'), wayToPlain(client, plain));
+  const memory = async (way: Way): Promise<number> => {
+    const before = processes(SERVE);
+    let found = Number.NaN;
+    await firstAnswer(way, () => {
+      const [pid] = processes(SERVE).filter((each) => !before.includes(each));
+      if (pid) found = memoryOf(pid, 'VmHWM');
+    });
+    return found;
+  };
+  const memories = { ours: [] as number[], theirs: [] as number[] };
+  for (let round = 0; round < 5; round += 1) {
+    memories.ours.push(await memory(wayTo(client, server, 'tenant')));
+    memories.theirs.push(await memory(wayToPlain(client, plain)));
+  }
+  return [
+    {
+      ...{ part: 'b', what: 'ssh to borg’s first answer', unit: 'ms', ours },
+      ...{ beside: { what: 'plain borg serve', figure: theirs }, goal: { of: 'ratio', limit: 0.65 } },
+    },
+    {
+      ...{ part: 'b', what: 'peak memory of a session', unit: 'MB', ours: median(memories.ours) },
+      ...{ beside: { what: 'plain borg serve', figure: median(memories.theirs) }, goal: { of: 'ratio', limit: 0.5 } },
+    },
+  ];
+};
+
+/** (b) An admin, who is in every private group, beside a tenant, on a server with many accounts. */
+export const benchAdmin = async (client: Client, server: Server, count: number): Promise<Row[]> => {
+  const [admin, tenant] = await inTurn(wayTo(client, server, 'chief'), wayTo(client, server, 'tenant'));
+  return [
+    {
+      ...{ part: 'b', what: `an admin’s login at ${count}`, unit: 'ms', ours: admin },
+      ...{ beside: { what: 'a tenant’s', figure: tenant }, goal: { of: 'ratio', limit: 2 } },
+    },
+  ];
+};
+
+const inTurn = async (one: Way, other: Way): Promise<[number, number]> => {
+  const found: [number[], number[]] = [[], []];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    found[0].push((await firstAnswer(one)) ?? Number.NaN);
+    found[1].push((await firstAnswer(other)) ?? Number.NaN);
+  }
+  return [median(found[0]), median(found[1])];
+};
+
+/** (e) Clients that begin in the same instant: how many hear borg. */
+export const benchCrowd = async (client: Client, server: Server, plain: PlainServer, full: boolean): Promise<Row[]> => {
+  const rows: Row[] = [];
+  for (const size of [50, 200, ...(full ? [500] : [])]) {
+    const served = async (way: Way): Promise<number> =>
+      (await Promise.all(Array.from({ length: size }, () => firstAnswer(way)))).filter((each) => each !== null).length;
+    const ours = await served(wayTo(client, server, 'tenant'));
+    rows.push({
+      ...{ part: 'e', what: `served of ${size} clients in one instant`, unit: '', ours },
+      ...(size <= 200 && { beside: { what: 'sshd’s defaults', figure: await served(wayToPlain(client, plain)) } }),
+      ...{ goal: { of: 'ours', limit: size, least: true }, note: 'LoginGraceTime 30 s, sshd’s default 120 s' },
+    });
+  }
+  return rows;
+};

@@ -1,0 +1,104 @@
+/**
+ * npm run bench [-- FILE] [--only a,d] [--full] [--megabytes 256]: prints one table and writes it as JSON (dist/bench.json).
+ * Needs root, borg and sshd; every row stands beside what an operator would run instead, measured in the same run.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Client, createClient } from '../e2e/harness/client.ts';
+import { PROJECT } from '../e2e/harness/machine.ts';
+import { startNamespaceServer } from '../e2e/harness/namespace-server.ts';
+import type { Server } from '../e2e/harness/server.ts';
+import { benchHotChanges } from './hot-changes.ts';
+import { benchIdle } from './idle.ts';
+import { benchImage } from './image-size.ts';
+import { names, writeKeys } from './key-tree.ts';
+import { benchAdmin, benchCrowd, benchLogins } from './logins.ts';
+import { judge, type Row, renderTable } from './measure.ts';
+import { benchPasses } from './passes.ts';
+import { startPlainServer } from './plain-server.ts';
+import { DAEMON, daemonAmong, processes } from './session.ts';
+import { benchThroughput } from './throughput.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    only: { type: 'string', default: 'a,b,c,d,e,f,g' },
+    full: { type: 'boolean', default: false },
+    megabytes: { type: 'string' },
+  },
+});
+const wanted = new Set(values.only.split(','));
+const { full } = values;
+const size = { megabytes: Number(values.megabytes ?? (full ? 1000 : 200)), files: full ? 20_000 : 2000 };
+
+/** A server with that many accounts that nobody uses, and two that the client may use: tenant, and chief, an admin. */
+const withServer = async (
+  count: number,
+  use: (server: Server, client: Client, daemon: number) => Promise<Row[]>,
+): Promise<Row[]> => {
+  const before = processes(DAEMON);
+  const server = await startNamespaceServer({
+    prepare: ({ sshkeys }) => writeKeys(join(sshkeys, 'repos'), names(count)),
+  });
+  try {
+    const client = await createClient(server);
+    try {
+      writeFileSync(join(server.sshkeys, 'repos/tenant'), `${client.key.public}\n`);
+      writeFileSync(join(server.sshkeys, 'admins/chief'), `${client.key.public}\n`);
+      await server.exec(['update-borgusers']);
+      return await use(server, client, daemonAmong(before));
+    } finally {
+      await client.cleanup();
+    }
+  } finally {
+    await server.cleanup();
+  }
+};
+
+const any = (...parts: readonly string[]): boolean => parts.some((part) => wanted.has(part));
+
+const measure = async (): Promise<Row[]> => {
+  const rows: Row[] = [];
+  const add = (title: string, found: readonly Row[]): void => {
+    console.error(`measured: ${title}`);
+    rows.push(...found);
+  };
+  if (any('a')) add('passes', await benchPasses(full));
+  if (any('b', 'c', 'e')) {
+    const beside = await withServer(10, async (server, client) => {
+      const plain = await startPlainServer(client);
+      try {
+        return [
+          ...(any('b') ? await benchLogins(client, server, plain) : []),
+          ...(any('c') ? await benchThroughput(client, plain, size) : []),
+          ...(any('e') ? await benchCrowd(client, server, plain, full) : []),
+        ];
+      } finally {
+        await plain.stop();
+      }
+    });
+    add('beside a plain server', beside);
+  }
+  for (const count of [1000, 10_000]) {
+    if (!any('b', 'd', 'f')) break;
+    const found = await withServer(count, async (server, client, daemon) => [
+      ...(any('f') ? await benchIdle(server, daemon, count) : []),
+      ...(any('d') && (full || count === 1000)
+        ? await benchHotChanges(client, server, daemon, count, full ? 100 : 15)
+        : []),
+      ...(any('b') && count === 10_000 ? await benchAdmin(client, server, count) : []),
+    ]);
+    add(`${count} accounts`, found);
+  }
+  if (any('g')) add('the image', await benchImage());
+  return rows;
+};
+
+const rows = (await measure()).map(judge);
+const file = positionals[0] ?? join(PROJECT, 'dist/bench.json');
+mkdirSync(dirname(file), { recursive: true });
+writeFileSync(file, `${JSON.stringify({ cores: availableParallelism(), rows }, null, 2)}\n`);
+console.log(renderTable(rows.toSorted((a, b) => a.part.localeCompare(b.part))));
+if (rows.some(({ met }) => met === false)) console.log('\nA goal is missed.');

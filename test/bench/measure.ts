@@ -1,0 +1,79 @@
+/** One line of the table: a figure, the one it stands beside (if any), both in `unit`, and what is to be reached. */
+export type Row = {
+  readonly part: string;
+  readonly what: string;
+  readonly unit: 'ms' | 'MB' | '' | 's/h' | 'MB/s';
+  readonly ours: number;
+  readonly beside?: { readonly what: string; readonly figure: number };
+  /** How the goal is met: `ours`, or ours divided by beside, at most or at least so much. */
+  readonly goal?: { readonly of: 'ours' | 'ratio' | 'difference'; readonly limit: number; readonly least?: true };
+  readonly note?: string;
+};
+
+export const median = (numbers: readonly number[]): number => {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const [low = Number.NaN, high = low] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  return (low + high) / 2;
+};
+
+/** Milliseconds that the action takes. */
+export const timed = async (action: () => unknown): Promise<number> => {
+  const start = performance.now();
+  await action();
+  return performance.now() - start;
+};
+
+/** The same several times, one after the other; `prepare` is not measured. */
+export const times = async (
+  count: number,
+  action: (round: number) => unknown,
+  prepare?: (round: number) => unknown,
+): Promise<number[]> => {
+  const found: number[] = [];
+  for (let round = 0; round < count; round += 1) {
+    await prepare?.(round);
+    found.push(await timed(() => action(round)));
+  }
+  return found;
+};
+
+export type Judged = Row & { readonly ratio: number | null; readonly met: boolean | null };
+
+/** A row with the ratio worked out and its goal judged. */
+export const judge = (row: Row): Judged => {
+  const ratio = row.beside ? row.ours / row.beside.figure : null;
+  if (!row.goal) return { ...row, ratio, met: null };
+  const figure = { ours: row.ours, ratio: ratio ?? Number.NaN, difference: row.ours - (row.beside?.figure ?? 0) }[
+    row.goal.of
+  ];
+  return { ...row, ratio, met: row.goal.least ? figure >= row.goal.limit : figure <= row.goal.limit };
+};
+
+const shown = (figure: number): string =>
+  figure >= 100 ? figure.toFixed(0) : figure >= 10 ? figure.toFixed(1) : figure.toFixed(2);
+
+/** The table as text for a person. */
+export const renderTable = (rows: readonly Judged[]): string => {
+  const cells = rows.map((row) => [
+    row.part,
+    row.what,
+    `${shown(row.ours)} ${row.unit}`.trim(),
+    row.beside ? `${row.beside.what}: ${shown(row.beside.figure)} ${row.unit}`.trim() : '',
+    row.ratio === null ? '' : `${shown(row.ratio)} ×`,
+    row.goal ? `${goalText(row.goal)} ${row.met ? 'met' : 'MISSED'}` : '',
+    row.note ?? '',
+  ]);
+  const table = [['', 'what', 'this server', 'beside', 'ratio', 'goal', 'note'], ...cells];
+  const widths = table[0]?.map((_, column) => Math.max(...table.map((line) => line[column]?.length ?? 0))) ?? [];
+  return table
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+};
+
+const goalText = ({ of, limit, least }: NonNullable<Row['goal']>): string =>
+  `${of === 'ours' ? '' : `${of} `}${least ? '≥' : '≤'} ${limit}`;

@@ -1,0 +1,118 @@
+import { execFile } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { createPass } from '../../src/daemon/pass.ts';
+import { scratchRoot } from '../daemon/scratch-root.ts';
+import { anyKey, names, writeKeys } from './key-tree.ts';
+import { median, type Row, timed, times } from './measure.ts';
+
+const ROUNDS = 5;
+/** What is really made with useradd where the whole would take minutes. */
+const SAMPLE = 50;
+
+/** (a) The passes beside the same accounts made by useradd in a shell loop. */
+export const benchPasses = async (full: boolean): Promise<Row[]> => {
+  const rows: Row[] = [];
+  for (const count of [100, 1000, 10_000, ...(full ? [40_000] : [])]) rows.push(...(await benchAt(count)));
+  const [small, large] = [rows.find(coldAt(1000)), rows.find(coldAt(10_000))];
+  if (small && large)
+    rows.push({
+      ...{ part: 'a', what: 'cold pass of 10,000 per account, beside 1,000', unit: 'ms' },
+      ...{ ours: large.ours / 10_000, beside: { what: 'at 1,000', figure: small.ours / 1000 } },
+      goal: { of: 'ratio', limit: 1.2 },
+    });
+  return rows;
+};
+
+const coldAt = (count: number) => (row: Row) => row.what === `cold pass, ${count} accounts`;
+
+const benchAt = async (count: number): Promise<Row[]> => {
+  const { cold, unchanged, oneKey } = await ourPasses(count);
+  const loop = await useraddLoop(count);
+  const beside = { what: `useradd loop${loop.sampled ? ' (sampled)' : ''}`, figure: loop.add };
+  const removal = { what: 'userdel + useradd of one', figure: loop.change };
+  return [
+    {
+      ...{ part: 'a', what: `cold pass, ${count} accounts`, unit: 'ms', ours: median(cold), beside },
+      ...(count === 1000 && { goal: { of: 'ratio', limit: 1 / 100 } }),
+    },
+    ...(count === 10_000
+      ? [
+          {
+            part: 'a',
+            what: 'cold pass, 10,000',
+            unit: 'ms',
+            ours: median(cold),
+            goal: { of: 'ours', limit: 3000 },
+          } as const,
+        ]
+      : []),
+    {
+      ...{ part: 'a', what: `unchanged pass, ${count}`, unit: 'ms', ours: median(unchanged) },
+      ...(count === 10_000 && { goal: { of: 'ours', limit: 500 } }),
+    },
+    { part: 'a', what: `one key changed, ${count}`, unit: 'ms', ours: median(oneKey), beside: removal },
+  ];
+};
+
+/** On a scratch root in memory: files, owners and modes are real, and a disk's own time is not measured. */
+const ourPasses = async (count: number) => {
+  const cold: number[] = [];
+  let unchanged: number[] = [];
+  let oneKey: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const machine = scratchRoot();
+    try {
+      const folder = join(machine.places.sshkeys, 'repos');
+      writeKeys(folder, names(count));
+      const pass = createPass(machine.world());
+      const once = () => pass({ losses: 'at-once', dryRun: false }, new AbortController().signal);
+      cold.push(await timed(once));
+      if (round > 0) continue;
+      // Once more when all has come to rest for 2 s: from then on nothing unchanged is read again.
+      await new Promise((resolve) => setTimeout(resolve, 2100));
+      await once();
+      unchanged = await times(ROUNDS, once);
+      oneKey = await times(ROUNDS, once, () => writeFileSync(join(folder, 'host7.example.org'), `${anyKey()}\n`));
+    } finally {
+      rmSync(machine.root, { recursive: true, force: true });
+    }
+  }
+  return { cold, unchanged, oneKey };
+};
+
+/**
+ * The loop of a shell script, with a copy of /etc in a private mount namespace. The first `count` minus the sample are
+ * written into passwd, group and shadow directly, so the sample sees files of the size it would see: half on average.
+ */
+const useraddLoop = async (count: number) => {
+  const sampled = count > SAMPLE * 2;
+  const made = sampled ? SAMPLE : count;
+  const { stdout } = await promisify(execFile)('unshare', [
+    ...['--mount', '--propagation', 'private', 'bash', '-euc', SCRIPT, 'bench'],
+    ...[String(sampled ? count >> 1 : 0), String(made)],
+  ]);
+  const [add = Number.NaN, change = Number.NaN] = stdout.trim().split(/\s+/).map(Number);
+  return { add: (add / made) * count, change: change / ROUNDS, sampled };
+};
+
+const SCRIPT = `
+  scratch=$(mktemp -d); mount -t tmpfs none "$scratch"; cp -a /etc/. "$scratch" 2>/dev/null || true
+  mount --bind "$scratch" /etc; umount -l "$scratch"; rmdir "$scratch"
+  for i in $(seq "$1"); do
+    echo "early$i:x:$((10000 + i)):$((10000 + i))::/nowhere:/bin/sh" >&3
+    echo "early$i:x:$((10000 + i)):" >&4
+    echo "early$i:*:19000:0:99999:7:::" >&5
+  done 3>>/etc/passwd 4>>/etc/group 5>>/etc/shadow
+  now() { date +%s%N; }
+  start=$(now)
+  for i in $(seq "$2"); do useradd -K UID_MAX=200000 -K GID_MAX=200000 -M -d /nowhere -s /bin/sh "late$i" 2>/dev/null; done
+  middle=$(now)
+  for i in $(seq ${ROUNDS}); do
+    userdel "late$i"
+    useradd -K UID_MAX=200000 -K GID_MAX=200000 -M -d /nowhere -s /bin/sh "late$i" 2>/dev/null
+  done
+  end=$(now)
+  echo "$(((middle - start) / 1000000)) $(((end - middle) / 1000000))"
+`;

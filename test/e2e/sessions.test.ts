@@ -1,0 +1,160 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type Client, createClient, type Key } from './harness/client.ts';
+import { grant, writeKeyFile } from './harness/key-files.ts';
+import { until } from './harness/machine.ts';
+import { type Server, startServer } from './harness/server.ts';
+import { connected, known, type OpenConnection, openConnection, sessionsOf } from './harness/sessions.ts';
+
+let server: Server;
+let client: Client;
+let opened: OpenConnection[] = [];
+
+beforeAll(async () => {
+  server = await startServer({ env: { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json' } });
+  client = await createClient(server);
+});
+afterEach(() => {
+  for (const { ssh } of opened) ssh.kill();
+  opened = [];
+});
+afterAll(async () => {
+  await client?.cleanup();
+  await server?.cleanup();
+});
+
+const BORG = { flags: [], words: ['borg', 'serve'] };
+const open_ = async (account: string, key: Key, options?: Parameters<typeof connected>[4]) => {
+  const connection = await connected(server, client, account, key, options);
+  opened.push(connection);
+  return connection;
+};
+/** The trail's lines with this message. */
+const trail = (message: string): readonly Record<string, unknown>[] =>
+  server
+    .log()
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+    .filter(({ msg }) => msg === message);
+const end = (selector: string) => server.exec(['borgserver', 'sessions', 'end', selector], { reject: false });
+
+const ACCOUNTS = 10;
+const KEYS = 5;
+
+test('fifty sessions at once, each with a key of its own, are attributed rightly, and again when they come back', async () => {
+  const names = Array.from({ length: ACCOUNTS }, (_, index) => `many${index}`);
+  const owners: { account: string; key: Key; comment: string }[] = [];
+  for (const account of names) {
+    const keys = await Promise.all(Array.from({ length: KEYS }, () => client.newKey()));
+    await writeKeyFile(server, `repos/${account}`, ...keys);
+    owners.push(...keys.map((key) => ({ account, key, comment: key.public.split(' ')[2] ?? '' })));
+  }
+  await server.exec(['update-borgusers']);
+  const place = ({ account, key }: { account: string; key: Key }) =>
+    owners.filter((each) => each.account === account).findIndex((each) => each.key === key) + 1;
+
+  const everybody = () =>
+    until(
+      'everybody to be known',
+      async () => {
+        const all = (await sessionsOf(server)).filter(({ account }) => account.startsWith('many'));
+        return all.length === owners.length && all.every(({ borg }, _, { length }) => length > 0 && borg)
+          ? all
+          : undefined;
+      },
+      90_000,
+    );
+  const rightly = (all: Awaited<ReturnType<typeof everybody>>) => {
+    for (const owner of owners) {
+      const found = all.filter(({ fingerprint }) => fingerprint === owner.key.fingerprint);
+      expect(found).toMatchObject([
+        {
+          account: owner.account,
+          role: 'repo',
+          comment: owner.comment,
+          file: `/sshkeys/repos/${owner.account}`,
+          line: place(owner),
+        },
+      ]);
+    }
+  };
+  // Every other one runs borg; the rest are idle, so that nothing but sshd's lines tells whose they are.
+  const open = (each: { account: string; key: Key }, index: number) =>
+    openConnection(client, each.account, each.key, index % 2 === 0 ? BORG : {});
+  const first = owners.map(open);
+  opened.push(...first);
+  rightly(await everybody());
+  await until('every other one to run borg', async () => {
+    const running = (await sessionsOf(server)).filter(({ borg }) => borg.length > 0).map((each) => each.fingerprint);
+    const wanted = owners.filter((_, index) => index % 2 === 0).map(({ key }) => key.fingerprint);
+    return wanted.every((each) => running.includes(each)) && running.length === wanted.length;
+  });
+
+  const again = first.filter((_, index) => index % 3 === 0);
+  for (const { ssh } of again) ssh.kill();
+  await Promise.all(again.map((each) => each.ended()));
+  opened.push(...owners.flatMap((each, index) => (index % 3 === 0 ? [open(each, index)] : [])));
+  const later = await everybody();
+  rightly(later);
+  expect(new Set(later.map(({ address, port }) => `${address} ${port}`)).size).toBe(owners.length);
+
+  // Every line of the trail says the same of the same connection.
+  for (const line of [...trail('session opened'), ...trail('session closed')]) {
+    const owner = owners.find(({ key }) => key.fingerprint === line.fingerprint);
+    expect(line).toMatchObject({ account: owner?.account, role: 'repo', comment: owner?.comment });
+  }
+  await until('the log to name every opening', () => trail('session opened').length === owners.length + again.length);
+
+  // A key that is removed ends its own connection, and none of the others.
+  const [gone] = owners;
+  await writeKeyFile(
+    server,
+    'repos/many0',
+    ...owners.filter((each) => each.account === 'many0' && each !== gone).map(({ key }) => key),
+  );
+  await until('the connections of the key to end', async () => {
+    const all = (await sessionsOf(server)).filter(({ account }) => account.startsWith('many'));
+    return all.length === owners.length - 1 && all.every((each) => each.fingerprint !== gone?.key.fingerprint);
+  });
+  expect(trail('session ended')).toHaveLength(1);
+});
+
+test('the table tells a person what runs, the bytes, and since when', async () => {
+  const key = await client.newKey();
+  await grant(server, 'repos-appendonly/table', key);
+  await open_('table', key, BORG);
+  const view = await until('borg to run', async () =>
+    (await known(server, 'table', key)).find(({ borg }) => borg.length === 1),
+  );
+  expect(view.received === null || view.received > 1000).toBe(true);
+  expect(Math.abs(Date.now() - view.since)).toBeLessThan(120_000);
+  const { stdout } = await server.exec(['borgserver', 'sessions']);
+  expect(stdout).toMatch(/^ACCOUNT +ROLE +FROM +SINCE +IN +OUT +RUNS +KEY/);
+  expect(stdout).toMatch(new RegExp(`table +append-only +\\S+:${view.port} .* borg ${view.borg[0]} `));
+  expect(stdout).toContain(key.fingerprint.slice(0, 15));
+});
+
+test('an operator ends sessions by account, by fingerprint, and by address and port', async () => {
+  const [one, two] = [await client.newKey(), await client.newKey()];
+  await grant(server, 'repos/ended', one, two);
+  const byPort = await open_('ended', one);
+  const port = (await known(server, 'ended', one))[0];
+  const byKey = await open_('ended', one, BORG);
+  const byName = await open_('ended', two);
+  const [{ address }] = (await known(server, 'ended', two)) as [{ address: string }];
+
+  expect((await end(`${address}:${port?.port}`)).exitCode).toBe(0);
+  await byPort.ended();
+  expect([byKey.over(), byName.over()]).toEqual([false, false]);
+  expect((await end(one.fingerprint)).stdout).toContain(`ended ended ${one.fingerprint} from ${address}:`);
+  await byKey.ended();
+  expect(byName.over()).toBe(false);
+  expect((await end('ended')).exitCode).toBe(0);
+  await byName.ended();
+  await until('the trail to say so', () => {
+    const lines = trail('session ended').filter(({ account }) => account === 'ended');
+    return lines.length === 3 && lines.every(({ reason }) => reason === 'an operator ended it');
+  });
+  await open_('ended', one);
+  expect((await end('nobody')).exitCode).toBe(1);
+});

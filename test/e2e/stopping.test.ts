@@ -1,0 +1,71 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Client, createClient } from './harness/client.ts';
+import { grant } from './harness/key-files.ts';
+import { greets, until } from './harness/machine.ts';
+import { startBackup } from './harness/running-backup.ts';
+import { type Server, startServer } from './harness/server.ts';
+import { connected } from './harness/sessions.ts';
+
+let server: Server;
+let client: Client;
+
+beforeAll(async () => {
+  server = await startServer({ env: { STOP_GRACE_SECONDS: '60', STOP_GRACE_PERIOD: '80s' } });
+  client = await createClient(server);
+  await grant(server, 'repos/web01', client.key);
+  await client.borg(['init', '--encryption', 'none', client.url('web01')]);
+});
+afterAll(async () => {
+  await client?.cleanup();
+  await server?.cleanup();
+});
+
+test('told to stop, it takes nobody new, says whom it waits for, and ends with 0 after the last of them', async () => {
+  const backup = await startBackup(server, client, 'web01', 'in-time');
+  const stopped = server.stop();
+  await until('the log to say whom it waits for', () =>
+    /stopping: waiting for running sessions.*"sessions":1,"accounts":"web01","seconds":60/.test(server.log()),
+  );
+  expect(await greets(server.port)).toBe(false);
+  expect((await client.ssh('web01', ['borg', '--version'], { reject: false })).exitCode).toBe(255);
+  const health = await server.exec(['borgserver', 'healthcheck'], { reject: false });
+  expect({ exitCode: health.exitCode, stdout: health.stdout }).toEqual({
+    exitCode: 1,
+    stdout: 'the server is stopping\n',
+  });
+  expect((await backup.finish()).exitCode).toBe(0);
+  expect(await stopped).toBe(0);
+  expect(server.log()).toMatch(/session closed.*"web01".*"how":"the client (disconnected|closed the connection)"/);
+  await server.start({});
+  expect(await backup.isWhole()).toBe(true);
+});
+
+test('a key that is removed while the server stops ends its session all the same', async () => {
+  await server.start({ STOP_GRACE_SECONDS: '60', STOP_GRACE_PERIOD: '80s' });
+  const seen = server.log().length;
+  const key = await client.newKey();
+  await grant(server, 'repos/late', key);
+  const session = await connected(server, client, 'late', key);
+  const stopped = server.stop();
+  await until('the server to wait', () => server.log().slice(seen).includes('waiting for running sessions'));
+  await server.exec(['rm', '/sshkeys/repos/late'], { reject: false });
+  await session.ended();
+  expect(await stopped).toBe(0);
+});
+
+test('whom the grace does not suffice is ended, idle ones too, and no lock is left', async () => {
+  await server.start({ STOP_GRACE_SECONDS: '1' });
+  const seen = server.log().length;
+  const idle = await connected(server, client, 'web01', client.key);
+  const backup = await startBackup(server, client, 'web01', 'too-slow');
+  expect(await server.stop()).toBe(0);
+  expect((await backup.finish()).exitCode).not.toBe(0);
+  await idle.ended();
+  expect(await readdir(join(server.repos, 'web01'))).not.toContain('lock.exclusive');
+  const log = server.log().slice(seen);
+  expect(log).toMatch(/stopping: ending the sessions that are left.*"sessions":2/);
+  expect(log).not.toContain('killed');
+  expect(log.match(/session closed/g)).toHaveLength(2);
+});
