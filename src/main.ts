@@ -1,11 +1,13 @@
 import { Command } from 'commander';
 import { runBorgCommand } from './cli/borg.ts';
+import { type DoctorOptions, runDoctor } from './cli/doctor.ts';
 import { runEntrypoint, runServerWith } from './cli/entrypoint.ts';
 import { renderFailure } from './cli/failure.ts';
 import { runHealthcheck } from './cli/healthcheck.ts';
 import { runKeys } from './cli/keys.ts';
 import { runMaintenance } from './cli/maintenance.ts';
 import { runEndSessions, runSessions } from './cli/sessions.ts';
+import { runStatus, type StatusOptions } from './cli/status.ts';
 import { runUpdate } from './cli/update.ts';
 import { PLACES } from './places.ts';
 import { VERSION } from './version.ts';
@@ -45,6 +47,17 @@ program
   .addHelpText('after', '\nExample: borgserver keys')
   .action((options: { json: boolean }) => finish(runKeys(PLACES, options)));
 
+program
+  .command('status')
+  .description('the server, and every repository: size, quota, last backup, lock, and what is wrong with it')
+  .option('--json', 'print one JSON object', false)
+  .option('--stale-after <duration>', 'how long without a backup is too long: 26h, 3d, never (default: STALE_AFTER)')
+  .addHelpText(
+    'after',
+    '\nExit code: 0, or 1 if a repository had no backup for longer.\nExample: borgserver status --stale-after 3d',
+  )
+  .action((options: StatusOptions) => finish(runStatus(PLACES, options)));
+
 const sessions = program
   .command('sessions')
   .description('who is connected: account, role, address, since when, bytes, what runs, by which key')
@@ -64,6 +77,14 @@ program
   .command('healthcheck')
   .description('exit 0 if the server answers, its last update did not fail and sshd greets')
   .action(() => finish(runHealthcheck(PLACES)));
+
+program
+  .command('doctor')
+  .description('look at everything that is known to go wrong, each with its cure')
+  .option('--fix', 'repair the owners and modes of repositories first', false)
+  .option('--json', 'print a JSON array', false)
+  .addHelpText('after', '\nExit code by the worst line: 0 ok, 1 warning, 2 error.\nExample: borgserver doctor --fix')
+  .action((options: DoctorOptions) => finish(runDoctor(PLACES, options)));
 
 program
   .command('borg')

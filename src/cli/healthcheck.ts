@@ -1,9 +1,12 @@
 import { connect } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { askServer } from '../daemon/control-client.ts';
 import type { Places } from '../places.ts';
 import { renderFailure } from './failure.ts';
 
-const PATIENCE_MS = 5000;
+/** Less than Docker gives the check. */
+const PATIENCE_MS = 10_000;
+const GREETING_MS = 5000;
 
 /**
  * `borgserver healthcheck`: whether the daemon answers, its last pass did not fail, and sshd really greets on its port. A bad
@@ -12,7 +15,12 @@ const PATIENCE_MS = 5000;
  * @returns the exit code: 0 healthy, 1 not
  */
 export const runHealthcheck = async (places: Places): Promise<number> => {
-  const problem = await findProblem(places).catch(renderFailure);
+  const hung = new AbortController();
+  const problem = await Promise.race([
+    findProblem(places).catch(renderFailure),
+    setTimeout(PATIENCE_MS, 'the server does not answer', { signal: hung.signal }).catch(() => null),
+  ]);
+  hung.abort();
   console.log(problem ?? 'healthy');
   return problem === null ? 0 : 1;
 };
@@ -32,7 +40,8 @@ const greets = (port: number): Promise<string | null> =>
       socket.destroy();
       resolve(problem);
     };
-    socket.setTimeout(PATIENCE_MS, () => end(`sshd does not answer on port ${port}`));
+    socket.setTimeout(GREETING_MS, () => end(`sshd does not answer on port ${port}`));
+    socket.once('close', () => end(`sshd hangs up on port ${port}`));
     socket.once('error', (error) => end(`sshd does not answer on port ${port}: ${error.message}`));
     socket.once('data', (bytes) =>
       end(bytes.toString('latin1').startsWith('SSH-2.0-') ? null : `what answers on port ${port} is not sshd`),

@@ -9,18 +9,21 @@ import type { TrailLog } from './trail.ts';
 export const createEnding = (log: TrailLog, onEnded: () => void) => {
   const underWay = new Map<string, Promise<void>>();
 
-  const run = async (root: ProcessName, facts: object, reason: string): Promise<void> => {
+  const run = async (root: ProcessName, facts: object, reason: string, told: boolean): Promise<void> => {
     const how = await endConnection(root);
-    if (how === 'killed') log.warn({ ...facts, reason }, 'session killed: it did not end by itself');
+    if (how === 'killed' && !told) log.warn({ ...facts, reason }, 'session killed: it did not end by itself');
   };
 
   return {
-    /** @param facts what identifies the session */
-    end: (root: ProcessName, facts: object, reason: string): void => {
+    /**
+     * @param facts what identifies the session
+     * @param told it was tried before, and said
+     */
+    end: (root: ProcessName, facts: object, reason: string, told = false): void => {
       const name = processId(root);
       if (underWay.has(name)) return;
-      log.warn({ ...facts, reason }, 'session ended');
-      const done = run(root, facts, reason).finally(() => {
+      if (!told) log.warn({ ...facts, reason }, 'session ended');
+      const done = run(root, facts, reason, told).finally(() => {
         underWay.delete(name);
         onEnded();
       });

@@ -21,7 +21,11 @@ export const listProcesses = (proc = '/proc'): readonly Process[] =>
     .filter((entry) => /^\d+$/.test(entry))
     .flatMap((entry) => readProcess(Number(entry), proc) ?? []);
 
-/** One process, or null if there is none. */
+/**
+ * One process, or null if there is none (any more).
+ *
+ * @throws the system's error where it cannot be told, for example with a full table of files
+ */
 export const readProcess = (pid: number, proc = '/proc'): Process | null => {
   try {
     const status = readFileSync(`${proc}/${pid}/status`, 'utf8');
@@ -32,10 +36,14 @@ export const readProcess = (pid: number, proc = '/proc'): Process | null => {
       start: startOf(readFileSync(`${proc}/${pid}/stat`, 'utf8')),
       words: readFileSync(`${proc}/${pid}/cmdline`, 'utf8').split('\0').slice(0, 64),
     };
-  } catch {
-    return null;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && GONE.has(error.code)) return null;
+    throw error;
   }
 };
+
+/** Of a process that ends between two readings. */
+const GONE: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH']);
 
 /** The second field, the program's name, may hold blanks and parentheses: count from its end. */
 const startOf = (stat: string): number => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
@@ -49,11 +57,24 @@ export const descendants = (pid: number, children: ReadonlyMap<number, readonly 
 };
 
 /**
- * Clock ticks since boot, now. From this process' own age, and from /proc/uptime, which stands still where a container
- * shows its own: the later of the two, so that nothing which began before seems to have begun after.
+ * A clock of ticks since boot, like those of a process' beginning. From this process' own age, and from /proc/uptime, which stands
+ * still where a container shows its own: the later of the two, so that nothing which began before seems to have begun after.
+ *
+ * @throws the system's error; the clock itself never does
  */
-export const ticksNow = (proc = '/proc'): number => {
-  const own = (readProcess(process.pid, proc)?.start ?? 0) + (performance.now() / 1000) * TICKS_PER_SECOND;
-  const uptime = Number(/^[\d.]+/.exec(readFileSync(`${proc}/uptime`, 'utf8'))?.[0]) * TICKS_PER_SECOND;
-  return Math.max(own, Number.isFinite(uptime) ? uptime : 0);
+export const createTicks = (proc = '/proc'): (() => number) => {
+  const began = readProcess(process.pid, proc)?.start ?? 0;
+  return () => {
+    const own = began + (performance.now() / 1000) * TICKS_PER_SECOND;
+    return Math.max(own, uptime(proc) ?? own);
+  };
+};
+
+const uptime = (proc: string): number | null => {
+  try {
+    const seconds = Number(/^[\d.]+/.exec(readFileSync(`${proc}/uptime`, 'utf8'))?.[0]);
+    return Number.isFinite(seconds) ? seconds * TICKS_PER_SECOND : null;
+  } catch {
+    return null;
+  }
 };

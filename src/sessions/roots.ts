@@ -46,11 +46,23 @@ export const candidates = (
   );
 };
 
+export type Monitor = { readonly root: ProcessName; readonly account: string };
+
+/**
+ * The session of a monitor that sshd has just told of, if only one of its account waits for its process. A command may have told whose the
+ * monitor is before this line was read; then the one that waits is another's.
+ */
+export const sessionOfMonitor = ({ root, account }: Monitor, sessions: readonly Session[]): Session | null => {
+  if (sessions.some(({ process }) => same(root, process))) return null;
+  const [only, ...rivals] = sessions.filter((each) => each.process === null && each.account === account);
+  return only && rivals.length === 0 ? only : null;
+};
+
 /**
  * The monitor of sshd's "User child is on pid N", and the account in its title; null if they have ended already. The line
  * follows the login's own, but lines of other logins may stand between.
  */
-export const monitorOf = (childPid: number): { readonly root: ProcessName; readonly account: string } | null => {
+export const monitorOf = (childPid: number): Monitor | null => {
   const child = readProcess(childPid);
   const root = child && readProcess(child.parent);
   const account = /: ([A-Za-z0-9_.-]+) \[priv\]/.exec(root?.words[0] ?? '')?.[1];

@@ -31,8 +31,8 @@ const LAST_WORDS: ReadonlySet<RefusalReason> = new Set(['nothing-in-common', 'no
  */
 export const createStrangers = (now: () => number) => {
   const waiting = new Map<string, Stranger>();
-  /** sshd before 10 names these without their port. */
-  const notAllowed = new Set<string>();
+  /** How many were told not to be allowed, by address and name: sshd names these without their port. */
+  const notAllowed = new Map<string, number>();
 
   const makeRoom = (): readonly Refusal[] => {
     const oldest = waiting.size >= MOST_STRANGERS ? waiting.values().next().value : undefined;
@@ -44,13 +44,21 @@ export const createStrangers = (now: () => number) => {
     return [refusal];
   };
 
+  const wasNotAllowed = (who: string): boolean => {
+    const left = (notAllowed.get(who) ?? 0) - 1;
+    if (left > 0) notAllowed.set(who, left);
+    else notAllowed.delete(who);
+    return left >= 0;
+  };
+
   const refused = (event: Extract<SshdEvent, { kind: 'refused' }>): readonly Refusal[] => {
     const { address, port, reason } = event;
     const asked = event.user === null ? null : printable(event.user, MOST_NAME);
     if (address === null) return [];
     if (port === null) {
       if (reason !== 'not-allowed') return [{ address, port, asked, fingerprints: [], reason }];
-      if (notAllowed.size < MOST_STRANGERS) notAllowed.add(`${address} ${asked}`);
+      const who = `${address} ${asked}`;
+      if (notAllowed.has(who) || notAllowed.size < MOST_STRANGERS) notAllowed.set(who, (notAllowed.get(who) ?? 0) + 1);
       return [];
     }
     const known = waiting.get(peerName(address, port));
@@ -71,7 +79,7 @@ export const createStrangers = (now: () => number) => {
     // Said twice of some connections, and the second time nothing is known of it any more.
     if (user === null) return [];
     const asked = printable(user, MOST_NAME);
-    const reason = notAllowed.delete(`${address} ${asked}`) ? 'not-allowed' : 'gave-up';
+    const reason = wasNotAllowed(`${address} ${asked}`) ? 'not-allowed' : 'gave-up';
     return [{ address, port, asked, fingerprints: [], reason }];
   };
 

@@ -1,13 +1,14 @@
 import type { State } from '../accounts/account.ts';
 import type { AccountName } from '../accounts/name.ts';
 import { parseLogLine } from '../sshd/log.ts';
+import { createBucket } from './bucket.ts';
 import { type Connection, listConnections } from './connections.ts';
 import { isAlive, type ProcessName } from './end-connection.ts';
 import { createEnding, processId } from './ending.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
-import { TICKS_PER_SECOND, ticksNow } from './processes.ts';
+import { createTicks, TICKS_PER_SECOND } from './processes.ts';
 import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, reasonToEnd } from './revocation.ts';
-import { candidates, matchRoots, monitorOf } from './roots.ts';
+import { candidates, matchRoots, monitorOf, sessionOfMonitor } from './roots.ts';
 import { namesOf, type Session, type SessionView, viewOf } from './session.ts';
 import { readTraffic, type Traffic } from './traffic.ts';
 import { closedFacts, createStrangerLog, howClosed, openedFacts, sessionFacts, type TrailLog } from './trail.ts';
@@ -23,6 +24,7 @@ export type TrackerOptions = {
 };
 
 const SWEEP_MS = 1000;
+const COMPLAINTS = { burst: 3, perSecond: 1 / 60 };
 /** How often the kernel is asked for bytes, and how often connections are looked for of which no line tells. */
 const SWEEPS_TO_TRAFFIC = 5;
 const SWEEPS_TO_UNKNOWN = 10;
@@ -40,6 +42,7 @@ const SPARE_SECONDS = 60;
 export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onOpened }: TrackerOptions) => {
   let state: State = new Map();
   let losses: PrivilegeLosses = new Map();
+  const ticks = createTicks();
   let expiry: NodeJS.Timeout | null = null;
   let sweeps = 0;
   let traffic: ReadonlyMap<string, Traffic> = new Map();
@@ -50,14 +53,16 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
   );
   const strangers = createStrangerLog(log, () => performance.now());
   const ending = createEnding(log, () => sweep());
+  const mayComplain = createBucket(COMPLAINTS.burst, COMPLAINTS.perSecond, () => performance.now());
   /** Why a session is being ended, for the line about its closing. */
   const reasons = new Map<string, string>();
 
   /** Where the root process of a session is in doubt, all that it can be end: the others come back, and the one must not stay. */
   const endSession = (session: Session, reason: string): void => {
+    const told = reasons.get(session.peer) === reason;
     reasons.set(session.peer, reason);
     for (const root of candidates(session, ledger.sessions(), session.process ? [] : listConnections())) {
-      ending.end(root, sessionFacts(session), reason);
+      ending.end(root, sessionFacts(session), reason, told);
     }
   };
 
@@ -77,9 +82,8 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
 
   const bindUserChild = (pid: number): void => {
     const monitor = monitorOf(pid);
-    const waiting = ledger.sessions().filter((each) => each.process === null && each.account === monitor?.account);
-    const [only] = waiting;
-    if (monitor && only && waiting.length === 1) bind(only.peer, monitor.root);
+    const session = monitor && sessionOfMonitor(monitor, ledger.sessions());
+    if (session) bind(session.peer, monitor.root);
   };
 
   const bindFromProcesses = (connections: readonly Connection[]): void => {
@@ -123,8 +127,20 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
     }
   };
 
-  /** Notices what the log does not say: sessions that ended by a signal, connections whose process was in doubt. */
-  const sweep = (): void => {
+  /** A full table of files, for example: it must not end the server and all backups with it. The next sweep tries again. */
+  const survive = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      if (mayComplain()) log.warn({ error: String(error) }, 'the sessions could not be looked at; it is tried again');
+    }
+  };
+
+  /**
+   * Notices what the log does not say: sessions that ended by a signal, connections whose process was in doubt. And judges
+   * everybody again: whatever has failed the first time must not keep anybody in.
+   */
+  const look = (): void => {
     for (const event of ledger.overdue((loginGraceSeconds + SPARE_SECONDS) * 1000)) follow(event);
     strangers.tick();
     const forget = (session: Session): void => {
@@ -132,18 +148,19 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
     };
     for (const session of ledger.sessions()) {
       if (session.process && !isAlive(session.process)) forget(session);
+      else judge(session);
     }
     const doubtful = ledger.sessions().some((each) => each.process === null);
     if (!doubtful && sweeps % SWEEPS_TO_UNKNOWN !== 0) return;
     const connections = listConnections();
     bindFromProcesses(connections);
     for (const session of ledger.sessions().filter((each) => each.process === null)) {
-      judge(session);
       const old = Date.now() - session.since > LOST_MS;
       if (old && candidates(session, ledger.sessions(), connections).length === 0) forget(session);
     }
     endUnknown(connections);
   };
+  const sweep = (): void => survive(look);
 
   const lookAtTraffic = async (): Promise<void> => {
     traffic = await readTraffic(port).catch(() => new Map());
@@ -160,25 +177,26 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
     if (expiry) clearTimeout(expiry);
     const next = nextExpiry(state, new Date());
     // sshd counts whole seconds, and the key is good in the second that is named.
-    expiry = next === null ? null : setTimeout(judgeAll, Math.min(next - Date.now() + 1000, LONGEST_TIMER_MS));
+    expiry =
+      next === null ? null : setTimeout(() => survive(judgeAll), Math.min(next - Date.now() + 1000, LONGEST_TIMER_MS));
   };
 
   return {
     /** Takes one line of sshd's log. */
     line: (text: string): ReturnType<typeof parseLogLine> => {
       const event = parseLogLine(text);
-      for (const each of ledger.take(event)) follow(each);
+      for (const each of ledger.take(event)) survive(() => follow(each));
       return event;
     },
 
     /** Takes what is granted from now on, and ends every connection that it does not cover. */
     access: (granted: State): void => {
-      const now = ticksNow();
+      const now = ticks();
       const keep = (loginGraceSeconds + SPARE_SECONDS) * TICKS_PER_SECOND;
       losses = noteLosses(state, granted, losses, now, keep);
       state = granted;
-      judgeAll();
-      if ([...losses.values()].includes(now)) endUnknown(listConnections());
+      survive(judgeAll);
+      survive(() => [...losses.values()].includes(now) && endUnknown(listConnections()));
     },
 
     /** Everybody who is connected, with what the kernel and /proc say just now. */

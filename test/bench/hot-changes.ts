@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '../e2e/harness/client.ts';
@@ -9,7 +9,7 @@ import { median, type Row } from './measure.ts';
 import { firstAnswer, wayTo } from './session.ts';
 
 /**
- * (d) From a new key file to its first login, and from a line that is gone to the refusal. A login that comes too early fails
+ * (d) From a new key file to its first login, and from a line that is gone to the refusal (the 200 ms of stillness are in it). A login that comes too early fails
  * and costs a whole attempt, so the attempt begins when the server has written the account's keys, seen through /proc.
  */
 export const benchHotChanges = async (
@@ -19,6 +19,7 @@ export const benchHotChanges = async (
   count: number,
   rounds: number,
 ): Promise<Row[]> => {
+  const blob = client.key.public.split(' ')[1] ?? '';
   const plain: number[] = [];
   const gained: number[] = [];
   const lost: number[] = [];
@@ -38,13 +39,9 @@ export const benchHotChanges = async (
     await writeFile(other, `${anyKey()}\n`);
     const removed = performance.now();
     await rename(other, file);
-    for (;;) {
-      const attempt = performance.now();
-      if ((await firstAnswer(wayTo(client, server, name))) === null) {
-        lost.push(attempt - removed);
-        break;
-      }
-    }
+    await until('the key to be gone', () => !readFileSync(granted, 'utf8').includes(blob));
+    lost.push(performance.now() - removed);
+    if ((await firstAnswer(wayTo(client, server, name))) !== null) throw new Error('the removed key was let in');
   }
   const login = { what: 'the login itself', figure: median(plain) };
   const worst = (figures: readonly number[]): string => `worst ${Math.round(Math.max(...figures))} ms of ${rounds}`;
@@ -54,8 +51,8 @@ export const benchHotChanges = async (
       ...{ beside: login, goal: { of: 'difference', limit: 300 }, note: worst(gained) },
     },
     {
-      ...{ part: 'd', what: `key removed to the first refused login, at ${count}`, unit: 'ms', ours: median(lost) },
-      ...{ beside: login, goal: { of: 'difference', limit: 300 }, note: worst(lost) },
+      ...{ part: 'd', what: `key removed to refused, at ${count}`, unit: 'ms', ours: median(lost) },
+      ...{ goal: { of: 'ours', limit: 300 }, note: worst(lost) },
     },
   ];
 };

@@ -11,7 +11,7 @@ const PASSES = 12;
 
 /** (f) What the daemon needs with nothing to do: memory after some passes, and CPU, the periodic pass included. */
 export const benchIdle = async (server: Server, daemon: number, count: number): Promise<Row[]> => {
-  await setTimeout(REST_MS);
+  await setTimeout(3 * REST_MS);
   const start = cpuOf(daemon);
   await setTimeout(IDLE_MS);
   const idle = cpuOf(daemon) - start;

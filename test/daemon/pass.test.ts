@@ -195,7 +195,8 @@ describe('a pass', () => {
         const { accounts, stopped } = await createPass(world)(AT_ONCE, signal);
         for (const { name, role, uid } of accounts) {
           if (role === 'admin') continue;
-          expect(owners.get(name) ?? uid).toBe(uid);
+          // A stopped pass may keep a tenant that is wanted as admin, and hands no folder over to it.
+          if (!stopped) expect(owners.get(name) ?? uid).toBe(uid);
           const owned = folders().filter((folder) => folder.kind === 'folder' && folder.uid === uid);
           if (owned.length > 0 || !stopped) expect(owned.map((folder) => folder.name)).toContain(name);
         }

@@ -20,7 +20,8 @@ import { readSettings, type Settings } from '../../src/settings.ts';
 
 const SYSTEM = {
   passwd: 'root:x:0:0:root:/root:/bin/sh\nbackup:x:34:34::/:/bin/false\n',
-  group: 'root:x:0:\nborg-repo:x:770:\nborg-appendonly:x:771:\nborg-admin:x:772:\nborg-repo-sub:x:773:\nborg-appendonly-sub:x:774:\n',
+  group:
+    'root:x:0:\nborg-repo:x:770:\nborg-appendonly:x:771:\nborg-admin:x:772:\nborg-repo-sub:x:773:\nborg-appendonly-sub:x:774:\n',
 };
 
 /** A machine of one's own below a folder in /tmp: real files, real owners, nothing of the host. */

@@ -58,9 +58,7 @@ test('fifty sessions at once, each with a key of its own, are attributed rightly
       'everybody to be known',
       async () => {
         const all = (await sessionsOf(server)).filter(({ account }) => account.startsWith('many'));
-        return all.length === owners.length && all.every(({ borg }, _, { length }) => length > 0 && borg)
-          ? all
-          : undefined;
+        return all.length === owners.length ? all : undefined;
       },
       90_000,
     );
@@ -141,7 +139,7 @@ test('an operator ends sessions by account, by fingerprint, and by address and p
   const port = (await known(server, 'ended', one))[0];
   const byKey = await open_('ended', one, BORG);
   const byName = await open_('ended', two);
-  const [{ address }] = (await known(server, 'ended', two)) as [{ address: string }];
+  const address = (await known(server, 'ended', two))[0]?.address;
 
   expect((await end(`${address}:${port?.port}`)).exitCode).toBe(0);
   await byPort.ended();

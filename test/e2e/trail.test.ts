@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -39,19 +38,30 @@ const logged = (from: number, wanted: Line): Promise<Line> =>
   until(`the trail to say ${JSON.stringify(wanted)}`, () =>
     lines(from).find((line) => Object.entries(wanted).every(([name, value]) => line[name] === value)),
   );
-const knock = (user: string) =>
-  run('ssh', [...client.sshFlags(), '-p', String(server.port), '-l', user, '127.0.0.1', 'true'], BASE_ENVIRONMENT, {
-    reject: false,
-  });
+/** Tries to log in by this name. By a file, since ssh lets no such name in on its command line. */
+const knock = async (user: string) => {
+  const config = join(client.home, 'knock');
+  await writeFile(config, `User "${user.replace(/["\\]/g, '\\$&')}"\n`);
+  const flags = client.sshFlags().map((flag) => (flag === 'none' ? config : flag));
+  return run('ssh', [...flags, '-p', String(server.port), '127.0.0.1', 'true'], BASE_ENVIRONMENT, { reject: false });
+};
 /** What a stranger sends who does not speak SSH. */
 const send = async (bytes: string | Uint8Array): Promise<void> => {
   const socket = connect({ port: server.port, host: '127.0.0.1' });
-  const closed = once(socket, 'close');
+  const closed = new Promise((resolve) => socket.once('close', resolve));
   socket.on('error', () => {});
   socket.on('data', () => {});
   socket.write(bytes);
   await closed;
 };
+
+/** The fields of a line for a person. pino-pretty halves the backslashes in them; whatever stands before a quote keeps one of its own. */
+const jsonOf = (line: string): string =>
+  line
+    .slice(line.indexOf('{'))
+    .replace(/(\\+)("?)/g, (_, slashes: string, quote: string) =>
+      quote === '' ? slashes.repeat(2) : `${slashes.slice(1).repeat(2)}\\"`,
+    );
 
 const ESCAPES = '\u001b[2J\u001b]0;title\u0007\u202e"}\\';
 
@@ -102,8 +112,8 @@ test('a refused login tells why, which account was asked for, and which key was 
 test('names that a stranger chooses forge no line, no field and no escape', async () => {
   const names = [
     'web01 from 10.0.0.1 port 22 ssh2: ED25519 SHA256:AAAA',
-    'a\nAccepted publickey for web01 from 10.0.0.1 port 22 ssh2: ED25519 SHA256:AAAA',
-    'a\r\n{"level":"info","msg":"session opened","account":"web01"}',
+    'a\tAccepted publickey for web01 from 10.0.0.1 port 22 ssh2: ED25519 SHA256:AAAA',
+    'a\r{"level":"info","msg":"session opened","account":"web01"}',
     ESCAPES,
     '","msg":"session opened","x":"',
   ];
@@ -133,6 +143,7 @@ test('a comment forges no line, no field and no escape, in JSON and in text', as
   const key = await client.newKey();
   const [type, blob] = key.public.split(' ');
   const comments = [
+    String.raw`x\","role":"admin\\","account":"root`,
     `${ESCAPES}","role":"admin"`,
     `x\rINFO: session opened {"account":"root"}\u2028\u0085`,
     'c'.repeat(10_000),
@@ -144,14 +155,14 @@ test('a comment forges no line, no field and no escape, in JSON and in text', as
       await server.exec(['update-borgusers'], { reject: false });
       const from = server.log().length;
       expect(await letsIn(client, 'commented', key)).toBe(true);
-      await until('the trail to say both', () => /session opened[^]*session closed/.test(server.log().slice(from)));
+      await until('the trail to say both', () => /session opened.*\n.*session closed/.test(server.log().slice(from)));
       const said = server.log().slice(from).trimEnd().split('\n');
       expect(said).toHaveLength(2);
       for (const line of said) {
         // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there
         expect(line).not.toMatch(/[\x00-\x1f\x7f\u0085\u2028\u202e]/);
         expect(line.length).toBeLessThan(1500);
-        const facts = JSON.parse(format === 'json' ? line : line.slice(line.indexOf('{')));
+        const facts = JSON.parse(format === 'json' ? line : jsonOf(line));
         expect(facts).toMatchObject({ account: 'commented', role: 'repo', fingerprint: key.fingerprint });
         expect(format === 'json' ? facts.msg : line).toMatch(/session (opened|closed)/);
       }
@@ -193,7 +204,7 @@ test('with SSH_LOG_LEVEL=ERROR strangers are left out, and sessions are not', as
 test('with SSH_LOG_LEVEL=VERBOSE the lines of sshd are shown, escaped and not without end', async () => {
   await server.start({ ...SETTINGS, LOG_FORMAT: 'json', SSH_LOG_LEVEL: 'VERBOSE' });
   const from = server.log().length;
-  await knock(`a\n${ESCAPES}`);
+  await knock(`a\t${ESCAPES}`);
   await until('the name to be refused', () => refusals(from).length === 1);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there
   expect(server.log().slice(from)).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f\u202e]/);

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+
+/** A process of this server that may hold a lock. */
+export type LockOwner = {
+  /** Its real uid: the account's, or the admins'. */
+  readonly uid: number;
+  /** The client's address, where the process is a session of sshd's; null for borg on the server itself. */
+  readonly address: string | null;
+};
+
+/**
+ * Who a process of this server is (proc(5): status, cmdline; both can be read without further rights).
+ *
+ * @returns null where it is gone; a zombie counts as alive, for borg as well
+ */
+export const findLockOwner = (pid: number): LockOwner | null => {
+  const uid = /^Uid:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1];
+  if (uid === undefined) return null;
+  const words = read(`/proc/${pid}/cmdline`).split('\0');
+  // The forced command gives SSH_CONNECTION behind --session: address and port of the client, then of the server.
+  const address = words[words.indexOf('--session') + 1]?.split(' ')[0] ?? '';
+  return {
+    uid: Number(uid),
+    address: words.includes('--session') && /^[0-9a-fA-F.:%a-z]+$/.test(address) ? address : null,
+  };
+};
+
+const read = (path: string): string => {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+};

@@ -1,0 +1,107 @@
+import { judgeName } from '../accounts/name.ts';
+import { askServer } from '../daemon/control-client.ts';
+import { describeError } from '../daemon/describe-error.ts';
+import { diagnoseLogin } from '../daemon/diagnose-login.ts';
+import { diagnoseMachine } from '../daemon/diagnose-machine.ts';
+import { type Broken, diagnoseRepositories, findBroken } from '../daemon/diagnose-repositories.ts';
+import { type Diagnosis, error } from '../daemon/diagnosis.ts';
+import { surveyRepositories } from '../daemon/repository-survey.ts';
+import type { ServerStatus } from '../daemon/server-status.ts';
+import type { Places } from '../places.ts';
+import { prepareRepository } from '../repositories/ownership.ts';
+import { colouring, type Paint } from './colours.ts';
+import { createProgress } from './progress.ts';
+
+export type DoctorOptions = { readonly fix: boolean; readonly json: boolean };
+
+/**
+ * `borgserver doctor`: looks at everything that is known to go wrong; with `fix`, repairs owners and modes first.
+ *
+ * @returns the exit code by the worst line: 0 all is right, 1 a warning, 2 an error
+ */
+export const runDoctor = async (places: Places, options: DoctorOptions): Promise<0 | 1 | 2> => {
+  const now = Date.now();
+  const server = await askServer(places.run, { command: 'status' });
+  if (options.fix && server) await fix(places, server);
+  const surveyed = surveyRepositories(places.repos);
+  const owned = server ? await look(places, server) : { lines: [] };
+  const lines: readonly Diagnosis[] = [
+    ...(await diagnoseMachine(places, surveyed.length, now)),
+    ...(await diagnoseLogin(places, server, now)),
+    ...owned.lines,
+    ...diagnoseRepositories(places, server, surveyed, now),
+    ...(options.fix && !server
+      ? [
+          error(
+            'fix',
+            'nothing was repaired: only a running server knows the owners',
+            'start it, and run this beside it',
+          ),
+        ]
+      : []),
+  ];
+  console.log(options.json ? JSON.stringify(lines) : doctorText(lines, colouring(process.stdout, process.env)));
+  return exitCodeOf(lines);
+};
+
+/** 0: all is right; 1: a warning; 2: an error. */
+export const exitCodeOf = (lines: readonly Diagnosis[]): 0 | 1 | 2 => {
+  if (lines.some(({ level }) => level === 'error')) return 2;
+  return lines.some(({ level }) => level === 'warning') ? 1 : 0;
+};
+
+const WORDS = { ok: 'ok', warning: 'WARNING', error: 'ERROR' } as const;
+const COLOURS = { ok: 'green', warning: 'yellow', error: 'red' } as const;
+
+/** A line each, and its cure below it. */
+export const doctorText = (lines: readonly Diagnosis[], paint: Paint): string => {
+  const width = Math.max(...lines.map(({ topic }) => topic.length));
+  const count = (level: Diagnosis['level']): number => lines.filter((line) => line.level === level).length;
+  return [
+    ...lines.flatMap(({ level, topic, message, cure }) => [
+      `${paint(WORDS[level].padEnd(7), COLOURS[level])}  ${topic.padEnd(width)}  ${message}`,
+      ...(cure === null ? [] : [`${' '.repeat(width + 11)}cure: ${cure}`]),
+    ]),
+    '',
+    `${count('ok')} ok, ${count('warning')} warnings, ${count('error')} errors`,
+  ].join('\n');
+};
+
+const look = async (places: Places, server: ServerStatus) => {
+  const surveyed = surveyRepositories(places.repos);
+  const progress = createProgress('looking through repositories', surveyed.length, process.stderr);
+  let done = 0;
+  try {
+    return await findBroken(places, server, surveyed, (name) => progress.at(done++, name));
+  } finally {
+    progress.end();
+  }
+};
+
+/** Each folder as a whole, by what makes it right in an update, too; one that fails is told, and the others go on. */
+const fix = async (places: Places, server: ServerStatus): Promise<void> => {
+  const { broken } = await look(places, server);
+  const progress = createProgress('repairing', broken.length, process.stderr);
+  const interrupted = new AbortController();
+  process.once('SIGINT', () => interrupted.abort());
+  for (const [done, each] of broken.entries()) {
+    if (interrupted.signal.aborted) break;
+    progress.at(done, each.account.name);
+    try {
+      const onEntries = (name: string, entries: number) => progress.at(done, `${name}: ${entries} files and folders`);
+      await prepareRepository(places.repos, preparationOf(each), onEntries, interrupted.signal);
+      progress.end();
+      console.error(`repaired ${each.account.name}: ${each.why}`);
+    } catch (failure) {
+      progress.end();
+      console.error(`could not repair ${each.account.name}: ${describeError(failure)}`);
+    }
+  }
+};
+
+/** The server has checked the name; what is a path here is checked again. */
+const preparationOf = ({ account, why }: Broken) => {
+  const verdict = judgeName(account.name, new Set());
+  if (!verdict.ok) throw new Error(verdict.found, { cause: { code: verdict.code } });
+  return { name: verdict.name, uid: account.uid, action: 'adopt' as const, reason: why };
+};

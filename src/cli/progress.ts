@@ -1,0 +1,42 @@
+import type { WriteStream } from 'node:tty';
+
+/** Where progress is shown: standard error, so that standard output stays what was asked for. */
+export type ProgressStream = Pick<WriteStream, 'isTTY' | 'write'> & { readonly columns?: number };
+
+const BAR = 24;
+/** Between two sober lines. */
+const QUIET_MS = 10_000;
+/** Between two drawings. */
+const FRAME_MS = 100;
+
+/**
+ * Tells how far a long work is: a bar on a terminal, elsewhere a line now and then, and none for a short one.
+ *
+ * @param now milliseconds of a steady clock
+ */
+export const createProgress = (title: string, total: number, stream: ProgressStream, now = () => performance.now()) => {
+  let told = now();
+  let drawn = false;
+
+  /** @param what is being done; printable */
+  const at = (done: number, what: string): void => {
+    const share = total === 0 ? 1 : Math.min(1, done / total);
+    const quiet = now() - told < (stream.isTTY ? FRAME_MS : QUIET_MS);
+    if (quiet && (!stream.isTTY || drawn)) return;
+    told = now();
+    if (stream.isTTY) {
+      const filled = Math.round(share * BAR);
+      const line = `${title} [${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}] ${done}/${total} ${what}`;
+      stream.write(`\r\x1b[K${[...line].slice(0, (stream.columns ?? 80) - 1).join('')}`);
+      drawn = true;
+    } else stream.write(`${title}: ${done} of ${total}, ${what}\n`);
+  };
+
+  /** Takes the bar away. */
+  const end = (): void => {
+    if (drawn) stream.write('\r\x1b[K');
+    drawn = false;
+  };
+
+  return { at, end };
+};

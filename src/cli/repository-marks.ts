@@ -1,0 +1,114 @@
+import { printable } from '../accounts/printable.ts';
+import { quotaText } from '../accounts/quota.ts';
+import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+import { isReadable } from '../borg/encryption.ts';
+import { lastBackup } from '../borg/repository-state.ts';
+import type { Surveyed } from '../daemon/repository-survey.ts';
+import type { AccountStatus } from '../daemon/server-status.ts';
+import { renderDuration } from './table.ts';
+
+export type MarkCode =
+  | 'not-a-folder'
+  | 'unreadable'
+  | 'wrong-owner'
+  | 'no-key'
+  | 'never-initialised'
+  | 'foreign-files'
+  | 'no-archive'
+  | 'stale'
+  | 'near-quota'
+  | 'over-quota'
+  | 'not-encrypted'
+  | 'nested';
+
+/** Something that is wrong with a repository; the text is printable. */
+export type Mark = { readonly code: MarkCode; readonly level: 'warning' | 'error'; readonly text: string };
+
+export type Circumstances = {
+  /** The account of this name; null: there is none; undefined: no server runs that could tell. */
+  readonly account: AccountStatus | null | undefined;
+  readonly puid: number | undefined;
+  /** Bytes. */
+  readonly quota: number | null;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** Seconds. */
+  readonly staleAfter: number;
+};
+
+const NEAR = 0.9;
+
+const warning = (code: MarkCode, text: string): Mark => ({ code, level: 'warning', text });
+const error = (code: MarkCode, text: string): Mark => ({ code, level: 'error', text });
+
+/** Everything that is wrong with one repository, the worst first. */
+export const marksOf = (found: Surveyed, given: Circumstances): readonly Mark[] => {
+  if (found.state === null) return [error('not-a-folder', 'a link or a file, not a folder')];
+  const marks = [...ownerMarks(found, given), ...contentMarks(found), ...quotaMarks(found, given)];
+  const all = [...staleMarks(found, given), ...marks];
+  return [...all.filter(({ level }) => level === 'error'), ...all.filter(({ level }) => level === 'warning')];
+};
+
+/** A folder that nobody has a key for, and that no admin made: nothing can come any more. */
+const isOrphan = ({ folder }: Surveyed, { account, puid }: Circumstances): boolean =>
+  account === null && folder.uid !== puid;
+
+const ownerMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
+  const { folder, nested } = found;
+  const { account } = given;
+  if (account === undefined) return [];
+  if (nested) {
+    return account && !account.subRepositories ? [warning('nested', `nested in the folder of ${account.name}`)] : [];
+  }
+  const orphan = isOrphan(found, given);
+  if (!account) {
+    return [
+      ...(folder.uid === 0 ? [error('wrong-owner', 'belongs to root')] : []),
+      ...(orphan ? [warning('no-key', 'no key opens it')] : []),
+    ];
+  }
+  if (folder.uid !== account.uid || folder.gid !== account.uid)
+    return [error('wrong-owner', `belongs to ${folder.uid}:${folder.gid}, not to ${account.uid}:${account.uid}`)];
+  return folder.mode === REPOSITORY_MODE
+    ? []
+    : [error('wrong-owner', `has mode ${octal(folder.mode)}, not ${octal(REPOSITORY_MODE)}`)];
+};
+
+const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
+
+const contentMarks = ({ state }: Surveyed): readonly Mark[] => {
+  switch (state?.kind) {
+    case undefined:
+      return [];
+    case 'unreadable':
+      return [error('unreadable', `cannot be read: ${printable(state.why)}`)];
+    case 'empty':
+      return [warning('never-initialised', 'never initialised')];
+    case 'foreign':
+      return state.nested.length > 0
+        ? []
+        : [warning('foreign-files', 'never initialised, and holds other files: borg init would refuse')];
+    case 'repository':
+      return [
+        ...(lastBackup(state) === null ? [warning('no-archive', 'no archive')] : []),
+        ...(state.encryption && isReadable(state.encryption)
+          ? [warning('not-encrypted', `not encrypted (${state.encryption})`)]
+          : []),
+      ];
+  }
+};
+
+/** Without any backup, the time since its folder was made counts. */
+const staleMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
+  const { state, born } = found;
+  if (!state || state.kind === 'unreadable' || isOrphan(found, given)) return [];
+  if (state.kind === 'foreign' && state.nested.length > 0) return [];
+  const age = (given.now - ((state.kind === 'repository' ? lastBackup(state) : null) ?? born)) / 1000;
+  return age > given.staleAfter ? [error('stale', `STALE: no backup for ${renderDuration(age)}`)] : [];
+};
+
+const quotaMarks = ({ state }: Surveyed, { quota }: Circumstances): readonly Mark[] => {
+  if (state?.kind !== 'repository' || state.bytes === null || quota === null) return [];
+  if (state.bytes > quota) return [error('over-quota', `over its quota of ${quotaText(quota)}`)];
+  return state.bytes >= NEAR * quota ? [warning('near-quota', `near its quota of ${quotaText(quota)}`)] : [];
+};

@@ -1,0 +1,83 @@
+import { printable } from '../accounts/printable.ts';
+import type { Role } from '../accounts/role.ts';
+import type { Encryption } from '../borg/encryption.ts';
+import { lastBackup } from '../borg/repository-state.ts';
+import type { Surveyed } from '../daemon/repository-survey.ts';
+import type { AccountStatus, ServerStatus } from '../daemon/server-status.ts';
+import { type Mark, marksOf } from './repository-marks.ts';
+
+/** A lock as a person or a program reads it; printable. */
+export type RowLock = {
+  readonly kind: 'exclusive' | 'shared';
+  /** An account, an address, or the host id of somebody else's. */
+  readonly by: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+};
+
+/** One line of `borgserver status`, and one object of its JSON: the fields are promised to programs. Every text is printable. */
+export type RepositoryRow = {
+  /** The path below /repos. */
+  readonly name: string;
+  /** Null: no account has this name, or no server runs that could tell. */
+  readonly role: Role | null;
+  readonly keys: number | null;
+  /** Bytes, as borg counts them for a quota; null: unknown. */
+  readonly bytes: number | null;
+  /** Bytes that borg lets it use; null: no end. */
+  readonly quota: number | null;
+  /** Objects that borg stores, the manifest among them; null: unknown. */
+  readonly objects: number | null;
+  readonly encryption: Encryption | null;
+  /** Milliseconds since the epoch; null: there is none. */
+  readonly lastBackup: number | null;
+  readonly locks: readonly RowLock[];
+  readonly marks: readonly Mark[];
+};
+
+export type Viewpoint = {
+  /** Null: no server runs. */
+  readonly server: ServerStatus | null;
+  readonly now: number;
+  /** Seconds. */
+  readonly staleAfter: number;
+  /** Who holds a lock, in words. */
+  readonly nameHolder: (host: string, pid: number) => string;
+};
+
+/** Sorted by name. A folder that only holds repositories of its own is left out: they have their lines. */
+export const repositoryRows = (surveyed: readonly Surveyed[], viewpoint: Viewpoint): readonly RepositoryRow[] => {
+  const { server } = viewpoint;
+  const accounts = new Map(server?.accounts.filter(({ role }) => role !== 'admin').map((each) => [each.name, each]));
+  const accountOf = (found: Surveyed) => (server ? (accounts.get(found.folder.name) ?? null) : undefined);
+  return surveyed
+    .filter((found) => !holdsOthers(found, accountOf(found)))
+    .map((found) => rowOf(found, accountOf(found), viewpoint));
+};
+
+const holdsOthers = ({ state }: Surveyed, account: AccountStatus | null | undefined): boolean =>
+  state?.kind === 'foreign' && state.nested.length > 0 && (!account || account.subRepositories === true);
+
+const rowOf = (
+  found: Surveyed,
+  account: AccountStatus | null | undefined,
+  { server, now, staleAfter, nameHolder }: Viewpoint,
+): RepositoryRow => {
+  const repository = found.state?.kind === 'repository' ? found.state : null;
+  // Whatever is told to borg serve comes before what the repository's config says.
+  const quota = account?.quota ?? repository?.config.quota ?? null;
+  return {
+    name: printable(found.path),
+    role: account?.role ?? null,
+    keys: account?.keys ?? null,
+    bytes: repository?.bytes ?? null,
+    quota,
+    objects: repository?.objects ?? null,
+    encryption: repository?.encryption ?? null,
+    lastBackup: repository && lastBackup(repository),
+    locks: (repository?.locks ?? []).map(({ kind, host, pid, since }) => ({
+      ...{ kind, since, by: printable(nameHolder(host, pid), 60) },
+    })),
+    marks: marksOf(found, { account, puid: server?.puid, quota, now, staleAfter }),
+  };
+};

@@ -1,0 +1,140 @@
+import { quotaText } from '../accounts/quota.ts';
+import type { ServerStatus } from '../daemon/server-status.ts';
+import type { Colour, Paint } from './colours.ts';
+import type { Mark } from './repository-marks.ts';
+import type { RepositoryRow } from './repository-rows.ts';
+import { renderBytes, renderDuration, renderTable } from './table.ts';
+
+export type Space = { readonly free: number; readonly total: number };
+
+export type Status = {
+  readonly server: ServerStatus | null;
+  readonly space: Space;
+  readonly repositories: readonly RepositoryRow[];
+};
+
+/** One screen: the server, then a line for each repository, then what is stale. Times as of `now`, milliseconds. */
+export const statusText = (status: Status, now: number, paint: Paint, width?: number): string =>
+  [
+    ...serverLines(status, now, paint),
+    '',
+    ...tableLines(status.repositories, now, paint, width),
+    '',
+    tally(status),
+  ].join('\n');
+
+const ago = (then: number, now: number): string => `${renderDuration(Math.max(0, now - then) / 1000)} ago`;
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+const serverLines = ({ server, space }: Status, now: number, paint: Paint): readonly string[] => {
+  const free = `${renderBytes(space.free)} of ${renderBytes(space.total)} free`;
+  if (!server) return [paint('no server runs here: accounts and keys are unknown', 'yellow'), `repositories: ${free}`];
+  const { version, borg, openssh, since, port, lastPass, sessions, findings, accounts } = server;
+  const errors = findings.filter(({ severity }) => severity === 'error').length;
+  const admins = accounts.filter(({ role }) => role === 'admin');
+  return [
+    `borgserver ${version}, borg ${borg}, ${openssh}; on port ${port}, started ${ago(since, now)}`,
+    ...(lastPass ? [passLine(lastPass, now, paint)] : []),
+    `repositories: ${free}; ${plural(sessions, 'session')} now`,
+    ...(admins.length > 0
+      ? [`admins: ${admins.map(({ name, keys }) => `${name} (${plural(keys, 'key')})`).join(', ')}`]
+      : []),
+    ...(findings.length > 0
+      ? [
+          paint(
+            `${plural(findings.length, 'finding')} open, ${plural(errors, 'error')} among them: update-borgusers tells them`,
+            errors > 0 ? 'red' : 'yellow',
+          ),
+        ]
+      : []),
+  ];
+};
+
+const passLine = (
+  { at, took, changes, changed, stopped, failed }: NonNullable<ServerStatus['lastPass']>,
+  now: number,
+  paint: Paint,
+): string => {
+  const line = `last update ${ago(at, now)}, took ${Math.round(took)} ms, ${plural(changes, 'change')}`;
+  if (failed !== null) return paint(`${line}; it FAILED: ${failed}`, 'red');
+  if (stopped) return paint(`${line}; STOPPED by a conflict`, 'red');
+  return changes === 0 && changed !== null ? `${line} (the last one ${ago(changed, now)})` : line;
+};
+
+type Column = { readonly title: string; readonly cell: (row: RepositoryRow, now: number) => string };
+
+const worst = (marks: readonly Mark[]): Mark['level'] | null => marks[0]?.level ?? null;
+const SIGNS = { error: '!', warning: '*' } as const;
+
+const COLUMNS: readonly Column[] = [
+  { title: ' ', cell: ({ marks }) => SIGNS[worst(marks) ?? 'error'].repeat(marks.length > 0 ? 1 : 0) },
+  { title: 'REPOSITORY', cell: ({ name }) => name },
+  { title: 'ROLE', cell: ({ role }) => role ?? '-' },
+  { title: 'KEYS', cell: ({ keys }) => (keys === null ? '-' : String(keys)) },
+  { title: 'SIZE', cell: ({ bytes, objects }) => (bytes === null && objects === null ? '-' : renderBytes(bytes)) },
+  { title: 'QUOTA', cell: (row) => quotaCell(row) },
+  { title: 'LAST BACKUP', cell: ({ lastBackup }, now) => (lastBackup === null ? 'never' : ago(lastBackup, now)) },
+  { title: 'LOCKED', cell: ({ locks }, now) => lockCell(locks, now) },
+  { title: 'STATE', cell: ({ marks }) => marks.map(({ text }) => text).join('; ') || 'ok' },
+];
+
+const quotaCell = ({ quota, bytes }: RepositoryRow): string => {
+  if (quota === null) return '-';
+  return bytes === null ? quotaText(quota) : `${Math.floor((100 * bytes) / quota)}% of ${quotaText(quota)}`;
+};
+
+const lockCell = (locks: RepositoryRow['locks'], now: number): string => {
+  const [first] = locks;
+  if (!first) return '-';
+  const others = locks.length > 1 ? ` and ${locks.length - 1} more` : '';
+  return `by ${first.by}, ${renderDuration(Math.max(0, now - first.since) / 1000)}${others}`;
+};
+
+/** What goes first where the terminal is narrow, until what is left fits. */
+const DISPENSABLE = ['KEYS', 'ROLE', 'LOCKED', 'QUOTA', 'SIZE'];
+
+const tableLines = (
+  rows: readonly RepositoryRow[],
+  now: number,
+  paint: Paint,
+  width: number | undefined,
+): readonly string[] => {
+  if (rows.length === 0) return ['There is no repository.'];
+  const unused = (title: string): boolean => title === 'LOCKED' && rows.every(({ locks }) => locks.length === 0);
+  let columns = COLUMNS.filter(({ title }) => !unused(title));
+  const render = (limit?: number): readonly string[] =>
+    renderTable(
+      columns.map(({ title }) => title),
+      rows.map((row) => columns.map(({ cell }) => cell(row, now))),
+      limit,
+    ).split('\n');
+  for (const title of DISPENSABLE) {
+    if (width === undefined || Math.max(...render().map((line) => [...line].length)) <= width) break;
+    columns = columns.filter((column) => column.title !== title);
+  }
+  const [head = '', ...lines] = render(width);
+  return [head, ...lines.map((line, index) => paint(line, colourOf(rows[index]?.marks ?? [])))];
+};
+
+const colourOf = (marks: readonly Mark[]): Colour => {
+  switch (worst(marks)) {
+    case 'error':
+      return 'red';
+    case 'warning':
+      return 'yellow';
+    case null:
+      return 'plain';
+  }
+};
+
+const tally = ({ repositories }: Status): string => {
+  const stale = staleNames(repositories);
+  const right = repositories.filter(({ marks }) => marks.length === 0).length;
+  const count = repositories.length === 1 ? '1 repository' : `${repositories.length} repositories`;
+  return `${count}, ${right} all right; ${stale.length === 0 ? 'none stale' : `${stale.length} STALE: ${stale.join(', ')}`}`;
+};
+
+/** The repositories without a backup for longer than the limit. */
+export const staleNames = (rows: readonly RepositoryRow[]): readonly string[] =>
+  rows.filter(({ marks }) => marks.some(({ code }) => code === 'stale')).map(({ name }) => name);

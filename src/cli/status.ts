@@ -1,0 +1,72 @@
+import { existsSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { readDuration } from '../accounts/duration.ts';
+import { readHostId } from '../borg/host-id.ts';
+import { findLockOwner } from '../borg/lock-owner.ts';
+import { askServer } from '../daemon/control-client.ts';
+import { surveyRepositories } from '../daemon/repository-survey.ts';
+import type { ServerStatus } from '../daemon/server-status.ts';
+import type { Places } from '../places.ts';
+import { readSettings } from '../settings.ts';
+import { colouring } from './colours.ts';
+import { renderFailure } from './failure.ts';
+import { repositoryRows } from './repository-rows.ts';
+import { type Status, staleNames, statusText } from './status-text.ts';
+
+export type StatusOptions = { readonly json: boolean; readonly staleAfter?: string };
+
+/**
+ * `borgserver status`: the server, and every repository with what is wrong with it. Works without a server, too; then
+ * nothing is known of accounts and keys.
+ *
+ * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit; 2 where nothing can be told
+ */
+export const runStatus = async (places: Places, options: StatusOptions): Promise<number> => {
+  const given = options.staleAfter === undefined ? null : readDuration(options.staleAfter);
+  if (typeof given === 'string') {
+    console.error(`borgserver: --stale-after ${given}`);
+    return 2;
+  }
+  // A server that does not answer is no reason not to look at the repositories.
+  const server = await askServer(places.run, { command: 'status' }).catch((error: unknown) => {
+    console.error(`borgserver: ${renderFailure(error)}`);
+    return null;
+  });
+  const now = Date.now();
+  const status: Status = {
+    server,
+    space: spaceOf(places.repos),
+    repositories: repositoryRows(surveyRepositories(places.repos), {
+      ...{ server, now, staleAfter: given ?? defaultLimit(server) },
+      nameHolder: holderNames(places, server),
+    }),
+  };
+  const text = colouring(process.stdout, process.env);
+  console.log(options.json ? statusJson(status) : statusText(status, now, text, process.stdout.columns));
+  return staleNames(status.repositories).length > 0 ? 1 : 0;
+};
+
+/** One JSON object; its fields are promised to programs. */
+export const statusJson = (status: Status): string =>
+  JSON.stringify({ ...status, stale: staleNames(status.repositories) });
+
+const defaultLimit = (server: ServerStatus | null): number =>
+  server ? (server.staleAfter ?? Infinity) : readSettings(process.env).STALE_AFTER;
+
+const spaceOf = (path: string): Status['space'] => {
+  const { bavail, blocks, bsize } = statfsSync(path);
+  return { free: bavail * bsize, total: blocks * bsize };
+};
+
+/** A lock of this server's names its process, and so the account and where it logged in from. */
+const holderNames = (places: Places, server: ServerStatus | null) => {
+  const own = existsSync(join(places.state, 'host-id')) ? readHostId(places) : null;
+  return (host: string, pid: number): string => {
+    if (host !== own) return host;
+    const owner = findLockOwner(pid);
+    if (!owner) return 'a process that is gone';
+    const account = server?.accounts.find(({ uid }) => uid === owner.uid);
+    const name = account?.role === 'admin' ? 'an admin' : (account?.name ?? `uid ${owner.uid}`);
+    return owner.address === null ? name : `${name} from ${owner.address}`;
+  };
+};

@@ -1,0 +1,138 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { printable } from '../accounts/printable.ts';
+import { loginGroup } from '../accounts/role.ts';
+import type { Places } from '../places.ts';
+import { probeSshd } from '../sshd/probe.ts';
+import { describeError } from './describe-error.ts';
+import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
+import type { AccountStatus, ServerStatus } from './server-status.ts';
+
+/** Whether the server serves, and lets everybody do what their role says and nothing more. */
+export const diagnoseLogin = async (
+  places: Places,
+  server: ServerStatus | null,
+  now: number,
+): Promise<readonly Diagnosis[]> => [
+  ...diagnoseServer(server),
+  ...(await diagnoseHostKeys(join(places.sshkeys, 'host'), now)),
+  ...(server ? await diagnoseRoles(places, server.accounts) : []),
+];
+
+const diagnoseServer = (server: ServerStatus | null): readonly Diagnosis[] => {
+  if (!server) {
+    return [
+      warning(
+        'server',
+        'no server runs here: accounts, keys and owners cannot be looked at',
+        'start it, and run doctor beside it (docker exec)',
+      ),
+    ];
+  }
+  const { lastPass, findings, version, borg, openssh, accounts } = server;
+  const failed = lastPass?.failed ?? null;
+  return [
+    failed === null
+      ? ok('server', `borgserver ${version}, borg ${borg}, ${openssh}; ${accounts.length} accounts`)
+      : error('server', `the last update failed: ${printable(failed)}`, 'cure that; it is tried again by itself'),
+    ...(lastPass?.stopped
+      ? [error('server', 'the last update was stopped by a conflict', 'see the errors in keys')]
+      : []),
+    ...(findings.length === 0 ? [ok('keys', 'every key file is right')] : []),
+    ...findings.map(({ severity, file, line, message, remedy }) =>
+      (severity === 'error' ? error : warning)('keys', `${file}${line === null ? '' : `:${line}`}: ${message}`, remedy),
+    ),
+  ];
+};
+
+const diagnoseHostKeys = async (folder: string, now: number): Promise<readonly Diagnosis[]> => {
+  const missing = (why: string): Diagnosis[] => [
+    error('host keys', why, `let the server write to ${folder} once, or put the old host keys back`),
+  ];
+  try {
+    const names = readdirSync(folder).filter((name) => /^ssh_host_[a-z0-9]+_key\.pub$/.test(name));
+    if (names.length === 0) return missing(`there is none in ${folder}`);
+    return await Promise.all(
+      names.map(async (name) => {
+        const { stdout } = await execa('ssh-keygen', ['-lf', join(folder, name)], { stdin: 'ignore' });
+        const [bits = '', fingerprint = ''] = stdout.split(' ');
+        const days = Math.floor((now - lstatSync(join(folder, name)).mtimeMs) / 86_400_000);
+        const shown = `${name.slice('ssh_host_'.length, -'_key.pub'.length)} ${fingerprint}, ${days} days old`;
+        return name.includes('_rsa_') && Number(bits) < 3072
+          ? warning('host keys', `${shown}, only ${bits} bits`, 'replace it when it suits the clients; ed25519 goes on')
+          : ok('host keys', shown);
+      }),
+    );
+  } catch (failure) {
+    return missing(printable(describeError(failure)));
+  }
+};
+
+/** sshd's own answer (sshd(8), -T and -C) for one account of each kind. */
+const diagnoseRoles = async (places: Places, accounts: readonly AccountStatus[]): Promise<readonly Diagnosis[]> => {
+  const kinds = new Map(accounts.map((account) => [loginGroup(account).name, account]));
+  try {
+    const { path } = await probeSshd();
+    return await Promise.all(
+      [...kinds].map(async ([group, account]) => {
+        const { stdout } = await execa(
+          path,
+          ['-T', '-f', join(places.run, 'sshd_config'), '-C', `user=${account.name},host=localhost,addr=127.0.0.1`],
+          { stdin: 'ignore' },
+        );
+        const wrong = wrongSettings(stdout, account, places);
+        return wrong.length === 0
+          ? ok('sshd', `${group} is restricted as it should be (asked for ${account.name})`)
+          : error(
+              'sshd',
+              `${group} is not restricted as it should be: ${printable(wrong.join('; '))}`,
+              'restart the server: it writes its configuration anew',
+            );
+      }),
+    );
+  } catch (failure) {
+    return [error('sshd', `sshd does not answer: ${printable(describeError(failure))}`, 'restart the server')];
+  }
+};
+
+const CLOSED: readonly (readonly [string, string])[] = [
+  ['disableforwarding', 'yes'],
+  ['allowtcpforwarding', 'no'],
+  ['allowagentforwarding', 'no'],
+  ['permittty', 'no'],
+  ['permituserrc', 'no'],
+  ['permituserenvironment', 'no'],
+  ['passwordauthentication', 'no'],
+  ['kbdinteractiveauthentication', 'no'],
+  ['usepam', 'no'],
+];
+
+/** @param effective what `sshd -T` printed: `keyword value` on each line */
+export const wrongSettings = (
+  effective: string,
+  account: Pick<AccountStatus, 'role' | 'subRepositories'>,
+  places: Pick<Places, 'repos' | 'run'>,
+): readonly string[] => {
+  const settings = new Map(
+    effective.split('\n').map((line) => {
+      const end = line.indexOf(' ');
+      return [line.slice(0, end), line.slice(end + 1)] as const;
+    }),
+  );
+  const closed = CLOSED.filter(([name, value]) => settings.get(name) !== value);
+  const command = settings.get('forcecommand') ?? '';
+  const restriction =
+    account.role === 'admin'
+      ? `--restrict-to-path ${places.repos}`
+      : `--restrict-to-${account.subRepositories ? 'path' : 'repository'} "${places.repos}/$USER"`;
+  const appendOnly = / --append-only( |$)/.test(command);
+  return [
+    ...closed.map(([name]) => `${name} ${settings.get(name) ?? 'unset'}`),
+    ...(command.split(restriction).length === 2 && command.split('--restrict-to').length === 2
+      ? []
+      : [`forcecommand ${command}`]),
+    ...(account.role === 'append-only' && !appendOnly ? ['no --append-only'] : []),
+    ...(settings.get('authorizedkeysfile') === `${places.run}/authorized_keys/%u` ? [] : ['authorizedkeysfile']),
+  ];
+};

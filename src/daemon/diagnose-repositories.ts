@@ -1,0 +1,185 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { printable } from '../accounts/printable.ts';
+import { quotaText } from '../accounts/quota.ts';
+import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+import { readHostId } from '../borg/host-id.ts';
+import { findLockOwner } from '../borg/lock-owner.ts';
+import type { Places } from '../places.ts';
+import { type ForeignEntries, findForeignEntries, findForeignOwners } from '../repositories/foreign-entries.ts';
+import { describeError } from './describe-error.ts';
+import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
+import type { Surveyed } from './repository-survey.ts';
+import type { AccountStatus, ServerStatus } from './server-status.ts';
+
+const DAY_MS = 86_400_000;
+const MOST_NAMES = 10;
+
+/** A repository account whose folder is not, as a whole, as it needs it. */
+export type Broken = { readonly account: AccountStatus; readonly why: string };
+
+const FIX = 'borgserver doctor --fix';
+
+/**
+ * Looks through the files of every repository.
+ *
+ * @param looked called before each folder
+ */
+export const findBroken = async (
+  places: Places,
+  { accounts, puid, pgid }: Pick<ServerStatus, 'accounts' | 'puid' | 'pgid'>,
+  surveyed: readonly Surveyed[],
+  looked: (name: string) => void,
+): Promise<{ readonly broken: readonly Broken[]; readonly lines: readonly Diagnosis[] }> => {
+  const byName = new Map(accounts.filter(({ role }) => role !== 'admin').map((each) => [each.name, each]));
+  const broken: Broken[] = [];
+  const lines: Diagnosis[] = [];
+  for (const { folder, path } of surveyed.filter(({ nested, state }) => !nested && state !== null)) {
+    looked(printable(path));
+    const account = byName.get(folder.name);
+    const place = join(places.repos, folder.name);
+    if (account) {
+      const why = await whatIsBroken(place, folder, account, puid);
+      if (why !== null) broken.push({ account, why });
+    } else if (folder.uid === puid || folder.uid === 0) {
+      const foreign = await findForeignOwners(place, puid);
+      if (foreign.count > 0)
+        lines.push(
+          error(
+            'owners',
+            `${printable(path)}: ${foreignText(foreign)}`,
+            `chown -hR ${puid}:${pgid} '${printable(place)}'`,
+          ),
+        );
+    }
+  }
+  const right = byName.size - broken.length;
+  return {
+    broken,
+    lines: [
+      ...(right > 0 ? [ok('owners', `${right} repositories belong to their accounts, down to every file`)] : []),
+      ...broken.map(({ account, why }) => error('owners', `${account.name}: ${why}`, FIX)),
+      ...lines,
+    ],
+  };
+};
+
+const whatIsBroken = async (
+  place: string,
+  { uid, gid, mode }: Surveyed['folder'],
+  account: AccountStatus,
+  puid: number,
+): Promise<string | null> => {
+  if (uid !== account.uid || gid !== account.uid) return `the folder belongs to ${uid}:${gid}, not to ${account.uid}`;
+  if (mode !== REPOSITORY_MODE) return `the folder has mode ${mode.toString(8)}, not ${REPOSITORY_MODE.toString(8)}`;
+  const foreign = await findForeignEntries(place, account.uid, puid);
+  return foreign.count === 0 ? null : foreignText(foreign);
+};
+
+const foreignText = ({ count, roots, examples }: ForeignEntries): string =>
+  `${count} files and folders are not its own or closed to it${roots > 0 ? `, ${roots} of them root's` : ''}: ${examples.join(', ')}${count > examples.length ? ', …' : ''}`;
+
+/** What else can be wrong with repositories; `server` null: accounts are unknown. */
+export const diagnoseRepositories = (
+  places: Places,
+  server: ServerStatus | null,
+  surveyed: readonly Surveyed[],
+  now: number,
+): readonly Diagnosis[] => [
+  ...diagnoseLocks(places, surveyed, now),
+  ...diagnoseTimes(surveyed, now),
+  ...surveyed.flatMap(({ path, state }) =>
+    state?.kind === 'unreadable'
+      ? [error('repositories', `${printable(path)} cannot be read: ${printable(state.why)}`, 'check the disk')]
+      : [],
+  ),
+  ...(server ? [...diagnoseQuotas(server.accounts, surveyed), ...diagnoseOrphans(server, surveyed)] : []),
+];
+
+const diagnoseLocks = (places: Places, surveyed: readonly Surveyed[], now: number): readonly Diagnosis[] => {
+  let own: string | null;
+  try {
+    own = existsSync(join(places.state, 'host-id')) ? readHostId(places) : null;
+  } catch (failure) {
+    return [error('locks', printable(describeError(failure)), 'put the old host id back, or remove the file')];
+  }
+  const stale = surveyed.flatMap(({ path, state }) =>
+    (state?.kind === 'repository' ? state.locks : []).flatMap(({ host, pid, since }) => {
+      const shown = printable(path);
+      const cure = `see that nobody uses it, then: borgserver borg break-lock '${shown}'`;
+      if (host === own)
+        return findLockOwner(pid) ? [] : [warning('locks', `${shown} is locked by a process that is gone`, cure)];
+      const hours = Math.floor((now - since) / 3_600_000);
+      return now - since > DAY_MS
+        ? [
+            warning(
+              'locks',
+              `${shown} is locked for ${hours} h by ${printable(host, 60)}, which is not this server`,
+              cure,
+            ),
+          ]
+        : [];
+    }),
+  );
+  return stale.length > 0 ? stale : [ok('locks', 'no lock is left behind')];
+};
+
+/** What comes from the future was written under a wrong clock, or this one is wrong. */
+const diagnoseTimes = (surveyed: readonly Surveyed[], now: number): readonly Diagnosis[] => {
+  const late = surveyed.filter(({ state }) => state?.kind === 'repository' && (state.committed ?? 0) > now + 600_000);
+  return late.length === 0
+    ? []
+    : [
+        warning(
+          'clock',
+          `backups from the future: ${namesOf(late)}`,
+          'set the clock; until that time has come these count as fresh',
+        ),
+      ];
+};
+
+/** The quota in config counts only for borg that is run on the server, which then refuses to prune what should have room. */
+const diagnoseQuotas = (accounts: readonly AccountStatus[], surveyed: readonly Surveyed[]): readonly Diagnosis[] => {
+  const quotas = new Map(accounts.filter(({ role }) => role !== 'admin').map(({ name, quota }) => [name, quota]));
+  return surveyed.flatMap(({ path, folder, state }) => {
+    const inForce = quotas.get(folder.name);
+    if (inForce === undefined || state?.kind !== 'repository') return [];
+    const inConfig = state.config.quota;
+    if (inConfig === null || inConfig === inForce) return [];
+    const wanted = inForce === null ? '0' : quotaText(inForce);
+    return [
+      warning(
+        'quota',
+        `${printable(path)}: its config says ${quotaText(inConfig)}, in force is ${inForce === null ? 'none' : wanted}`,
+        `borgserver borg config '${printable(path)}' storage_quota ${wanted}`,
+      ),
+    ];
+  });
+};
+
+const diagnoseOrphans = ({ accounts, puid }: ServerStatus, surveyed: readonly Surveyed[]): readonly Diagnosis[] => {
+  const known = new Set(accounts.map(({ name }) => name));
+  const tops = surveyed.filter(({ nested }) => !nested);
+  const orphans = tops.filter(({ folder }) => !known.has(folder.name) && folder.uid !== puid);
+  const folders = new Set(tops.map(({ folder }) => folder.name));
+  const without = accounts.filter(({ role, name }) => role !== 'admin' && !folders.has(name));
+  return [
+    ...(orphans.length > 0
+      ? [
+          warning(
+            'accounts',
+            `${orphans.length} repositories without an account: ${namesOf(orphans)}`,
+            'put the key file back; or keep them for later; or remove the folders',
+          ),
+        ]
+      : []),
+    ...without.map(({ name }) => error('accounts', `${name} has no folder`, 'update-borgusers makes it anew')),
+    ...(orphans.length + without.length === 0 ? [ok('accounts', 'every repository has its account')] : []),
+  ];
+};
+
+const namesOf = (found: readonly Surveyed[]): string =>
+  found
+    .slice(0, MOST_NAMES)
+    .map(({ path }) => printable(path, 60))
+    .join(', ') + (found.length > MOST_NAMES ? ', …' : '');

@@ -1,0 +1,44 @@
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RepositoryFolder } from '../accounts/repository-folder.ts';
+import { type RepositoryState, readRepositoryState } from '../borg/repository-state.ts';
+import { scanRepositories } from '../repositories/scan.ts';
+import { describeError } from './describe-error.ts';
+
+/** One folder of /repos, or one that is a repository one folder deeper. */
+export type Surveyed = {
+  /** The path below /repos: hostile text where no account has this name. */
+  readonly path: string;
+  /** The entry of /repos that this is, or that it lies in. */
+  readonly folder: RepositoryFolder;
+  readonly nested: boolean;
+  /** Milliseconds since the epoch: when the folder was made (where the file system knows it, else last changed). */
+  readonly born: number;
+  /** Null: it is not a folder. */
+  readonly state: RepositoryState | { readonly kind: 'unreadable'; readonly why: string } | null;
+};
+
+/**
+ * Looks at every entry of /repos, and at the repositories directly inside those, in the order of their paths.
+ *
+ * @throws the system's error where /repos cannot be read
+ */
+export const surveyRepositories = (repos: string): readonly Surveyed[] =>
+  [...scanRepositories(repos)]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((folder) => {
+      if (folder.kind === 'other') return [{ path: folder.name, folder, nested: false, born: 0, state: null }];
+      const top = surveyOne(repos, folder.name, folder, false);
+      const nested = top.state && 'nested' in top.state ? top.state.nested : [];
+      return [top, ...nested.map((name) => surveyOne(repos, join(folder.name, name), folder, true))];
+    });
+
+const surveyOne = (repos: string, path: string, folder: RepositoryFolder, nested: boolean): Surveyed => {
+  const place = join(repos, path);
+  try {
+    const { birthtimeMs, mtimeMs } = lstatSync(place);
+    return { path, folder, nested, born: birthtimeMs || mtimeMs, state: readRepositoryState(place) };
+  } catch (error) {
+    return { path, folder, nested, born: 0, state: { kind: 'unreadable', why: describeError(error) } };
+  }
+};

@@ -1,0 +1,59 @@
+import { execa } from 'execa';
+import { printable } from '../accounts/printable.ts';
+
+/** What in a repository folder is not as its account needs it. */
+export type ForeignEntries = {
+  readonly count: number;
+  /** How many of them belong to root: what borg leaves when it runs as root, and the account can no longer use. */
+  readonly roots: number;
+  /** The first few, in words fit for a terminal: path below the folder, owner and mode. */
+  readonly examples: readonly string[];
+};
+
+const EXAMPLES = 3;
+
+/**
+ * Looks through a whole folder (two files for each GB) with find(1), which follows no link. Right is what belongs to the
+ * account or the admins and to the account's group, and what both may read and write; folders hand their group on.
+ *
+ * A lock is left out of the modes: borg makes its folder 0700, and the launcher opens it a moment later.
+ *
+ * @throws execa's error where find cannot be run; what vanishes meanwhile is no error
+ */
+export const findForeignEntries = async (path: string, uid: number, puid: number): Promise<ForeignEntries> => {
+  const owner = ['(', '!', '-uid', String(uid), '!', '-uid', String(puid), ')', '-o', '!', '-gid', String(uid)];
+  const mode = ['-type', 'd', '!', '-perm', '-2770', '-o', '-type', 'f', '!', '-perm', '-0660'];
+  return collect(path, [...owner, '-o', '(', '!', '-name', 'lock.*', '(', ...mode, ')', ')']);
+};
+
+/** The same for a repository that an admin made: everything belongs to the admins' uid. */
+export const findForeignOwners = async (path: string, puid: number): Promise<ForeignEntries> =>
+  collect(path, ['!', '-uid', String(puid)]);
+
+const collect = async (path: string, condition: readonly string[]): Promise<ForeignEntries> => {
+  const find = execa('find', ['-P', path, '-xdev', '(', ...condition, ')', '-printf', '%U:%G %m %P\\0'], {
+    reject: false,
+    stdin: 'ignore',
+    stderr: 'ignore',
+    buffer: false,
+    encoding: 'buffer',
+  });
+  let [count, roots, rest] = [0, 0, ''];
+  const examples: string[] = [];
+  for await (const chunk of find.iterable({ binary: true, preserveNewlines: true })) {
+    const records = `${rest}${Buffer.from(chunk).toString('utf8')}`.split('\0');
+    rest = records.pop() ?? '';
+    for (const record of records) {
+      count += 1;
+      if (record.startsWith('0:')) roots += 1;
+      if (examples.length < EXAMPLES) examples.push(inWords(record));
+    }
+  }
+  await find;
+  return { count, roots, examples };
+};
+
+const inWords = (record: string): string => {
+  const [owner = '', mode = '', ...path] = record.split(' ');
+  return `${printable(path.join(' ') || '.')} (${owner}, ${mode})`;
+};

@@ -1,0 +1,135 @@
+import { chmod, chown, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Client, createClient } from './harness/client.ts';
+import { ownerships } from './harness/repository-files.ts';
+import { type Server, startServer } from './harness/server.ts';
+
+let server: Server;
+let client: Client;
+
+beforeAll(async () => {
+  server = await startServer();
+  client = await createClient(server);
+  await writeFile(join(client.home, 'letter'), 'Dear Sir or Madam');
+  for (const path of ['repos/web01', 'repos/db01', 'repos-appendonly/mail01', 'admins/alice'])
+    await writeFile(join(server.sshkeys, path), `${client.key.public}\n`);
+  await server.exec(['update-borgusers']);
+  for (const name of ['web01', 'db01']) {
+    await client.borg(['init', '-e', 'repokey', client.url(name)]);
+    await client.borg(['create', `${client.url(name)}::first`, 'letter'], { cwd: client.home });
+  }
+});
+afterAll(async () => {
+  await client?.cleanup();
+  await server?.cleanup();
+});
+
+type Line = { level: string; topic: string; message: string; cure: string | null };
+
+const doctor = async (...words: string[]) => {
+  const { stdout, exitCode, stderr } = await server.exec(['borgserver', 'doctor', '--json', ...words], {
+    reject: false,
+  });
+  const lines: Line[] = JSON.parse(stdout);
+  return { lines, exitCode, stderr, wrong: lines.filter(({ level }) => level !== 'ok') };
+};
+const about = (lines: readonly Line[], topic: string) => lines.filter((line) => line.topic === topic);
+
+test('a server that is well has only good lines, each topic one', async () => {
+  const { lines, wrong } = await doctor();
+  // alice's key opens an append-only account, too; and the machine that runs the tests may be short of space.
+  expect(wrong.filter(({ topic }) => !['keys', 'space', 'inotify', 'own name', 'inodes'].includes(topic))).toEqual([]);
+  const topics = new Set(lines.map(({ topic }) => topic));
+  for (const topic of ['owners', 'clock', 'own name', 'server', 'host keys', 'sshd', 'locks', 'accounts'])
+    expect(topics).toContain(topic);
+  expect(about(lines, 'sshd')).toHaveLength(3);
+  expect(about(lines, 'mounts')).toHaveLength(server.target === 'container' ? 2 : 0);
+  expect(lines.filter(({ level, cure }) => (level === 'ok') !== (cure === null))).toEqual([]);
+});
+
+test('files of root’s in a repository are found, and repaired without following a link', async () => {
+  const outside = join(server.repos, '../outside');
+  await writeFile(outside, 'not to be touched');
+  await chown(outside, 0, 0);
+  await chmod(outside, 0o600);
+  const path = join(server.repos, 'web01');
+  const [index = ''] = (await readdir(path)).filter((name) => name.startsWith('index.'));
+  await chown(join(path, index), 0, 0);
+  await chmod(join(path, 'config'), 0o600);
+  await chmod(join(path, 'data/0'), 0o700);
+  await symlink('../../outside', join(path, 'link'));
+
+  const { wrong, exitCode } = await doctor();
+  expect(exitCode).toBe(2);
+  const [line] = about(wrong, 'owners');
+  expect(line).toMatchObject({ level: 'error', cure: 'borgserver doctor --fix' });
+  expect(line?.message).toMatch(/^web01: 4 files and folders are not its own or closed to it, 2 of them root's: /);
+
+  const fixed = await doctor('--fix');
+  expect(fixed.stderr).toContain('repaired web01: 4 files and folders');
+  expect(about(fixed.wrong, 'owners')).toEqual([]);
+  const uid = (await ownerships(join(server.repos, 'web01'))).map((entry) => entry.uid);
+  expect(new Set(uid).size).toBe(1);
+  expect((await ownerships(join(server.repos, '..'))).find((entry) => entry.path === 'outside')).toMatchObject({
+    uid: 0,
+    mode: '600',
+  });
+  await rm(join(path, 'link'));
+  await rm(outside);
+  await client.borg(['create', `${client.url('web01')}::second`, 'letter'], { cwd: client.home });
+});
+
+test('what an admin wrote into a shared repository is no fault', async () => {
+  await client.borg(['create', `${client.url('alice', 'db01')}::by-alice`, 'letter'], {
+    cwd: client.home,
+    env: { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' },
+  });
+  const { lines } = await doctor();
+  expect(about(lines, 'owners').filter(({ level }) => level !== 'ok')).toEqual([]);
+});
+
+test('locks left behind, a quota in config, and repositories without an account are warnings', async () => {
+  const { stdout } = await server.exec(['cat', '/repos/.borgserver/host-id']);
+  const lock = join(server.repos, 'web01/lock.exclusive');
+  await mkdir(lock);
+  await writeFile(join(lock, `${stdout.trim()}.4194303-0`), '');
+  await mkdir(join(server.repos, 'forgotten'));
+  await chown(join(server.repos, 'forgotten'), 54_321, 54_321);
+  await server.exec(['config', 'db01', 'storage_quota', '50M']);
+
+  const { wrong } = await doctor();
+  expect(about(wrong, 'locks')[0]?.message).toBe('web01 is locked by a process that is gone');
+  expect(about(wrong, 'accounts')[0]?.message).toBe('1 repositories without an account: forgotten');
+  expect(about(wrong, 'quota')[0]).toMatchObject({
+    message: 'db01: its config says 50M, in force is none',
+    cure: "borgserver borg config 'db01' storage_quota 0",
+  });
+
+  // The cures cure.
+  await server.exec(['break-lock', 'web01']);
+  await server.exec(['config', 'db01', 'storage_quota', '0']);
+  await rm(join(server.repos, 'forgotten'), { recursive: true });
+  const after = await doctor();
+  for (const topic of ['locks', 'accounts', 'quota']) expect(about(after.wrong, topic)).toEqual([]);
+});
+
+test('a bad key file is told with its cure, for a person too', async () => {
+  await writeFile(join(server.sshkeys, 'repos/bad'), 'ssh-ed25519 AAAA\n');
+  await server.exec(['update-borgusers'], { reject: false });
+  const { stdout, exitCode } = await server.exec(['borgserver', 'doctor'], { reject: false });
+  expect(exitCode).toBe(2);
+  expect(stdout).toMatch(/^ERROR {4}keys +\/sshkeys\/repos\/bad:1: .+\n +cure: .+$/m);
+  expect(stdout).toMatch(/\d+ ok, \d+ warnings, \d+ errors\n$/);
+});
+
+test('sshd that lets somebody do more than his role is an error', async () => {
+  const config = '/run/borgserver/sshd_config';
+  await server.exec(['sh', '-c', `cp ${config} ${config}.right && sed -i 's/ --append-only//' ${config}`]);
+  const { wrong, exitCode } = await doctor();
+  await server.exec(['sh', '-c', `mv ${config}.right ${config}`]);
+  expect(exitCode).toBe(2);
+  expect(about(wrong, 'sshd').map(({ message }) => message)).toEqual([
+    'borg-appendonly is not restricted as it should be: no --append-only',
+  ]);
+});

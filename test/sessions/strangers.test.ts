@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { createLedger } from '../../src/sessions/ledger.ts';
+import { parseLogLine } from '../../src/sshd/log.ts';
+import { account, keyOf, state } from './states.ts';
+
+/** A ledger that is fed with lines and gives back the refusals that follow from them. */
+const listen = () => {
+  let time = 0;
+  const ledger = createLedger(
+    () => state(account('web01', [keyOf(1)])),
+    () => 0,
+    () => time,
+  );
+  const refusals = (events: ReturnType<typeof ledger.take>) =>
+    events.flatMap((event) => (event.kind === 'refused' ? [event.refusal] : []));
+  return {
+    hear: (...lines: readonly string[]) => lines.flatMap((line) => refusals(ledger.take(parseLogLine(line)))),
+    overdue: (milliseconds: number) => refusals(ledger.overdue(milliseconds)),
+    wait: (milliseconds: number) => {
+      time += milliseconds;
+    },
+  };
+};
+const from = (port: number) => `127.0.0.1 port ${port}`;
+const failed = (port: number, fingerprint: string) =>
+  `Failed publickey for web01 from ${from(port)} ssh2: ED25519 SHA256:${fingerprint}`;
+
+describe('a login that comes to nothing is told once, when it is over', () => {
+  it('with the keys that were offered', () => {
+    const { hear } = listen();
+    expect(hear(failed(1, 'aa'), failed(2, 'zz'), failed(1, 'bb'))).toEqual([]);
+    expect(hear(`Connection closed by authenticating user web01 ${from(1)} [preauth]`)).toEqual([
+      {
+        ...{ address: '127.0.0.1', port: 1, asked: 'web01', reason: 'failed' },
+        fingerprints: ['SHA256:aa', 'SHA256:bb'],
+      },
+    ]);
+  });
+
+  it('not at all if one of the later keys opens', () => {
+    const { hear } = listen();
+    expect(
+      hear(
+        failed(1, 'aa'),
+        `Accepted publickey for web01 from ${from(1)} ssh2: ED25519 SHA256:a`,
+        `Disconnected from user web01 ${from(1)}`,
+        `Closing connection to ${from(1)}`,
+      ),
+    ).toEqual([]);
+  });
+
+  it('as unknown, even if its keys failed, too', () => {
+    const { hear } = listen();
+    const refused = hear(
+      `Invalid user eve from ${from(1)}`,
+      `Failed publickey for invalid user eve from ${from(1)} ssh2: ED25519 SHA256:aa`,
+      `Connection closed by invalid user eve ${from(1)} [preauth]`,
+    );
+    expect(refused).toMatchObject([{ asked: 'eve', reason: 'unknown-user', fingerprints: ['SHA256:aa'] }]);
+  });
+
+  it('as not allowed, which sshd says without a port, also of several at once', () => {
+    const { hear } = listen();
+    const why = "User root from 127.0.0.1 not allowed because none of user's groups are listed in AllowGroups";
+    const closing = [1, 2, 3].map((port) => `Connection closed by invalid user root ${from(port)} [preauth]`);
+    expect(hear(why, why, ...closing).map(({ reason }) => reason)).toEqual(['not-allowed', 'not-allowed', 'gave-up']);
+  });
+
+  it('at once where sshd says no more', () => {
+    const { hear } = listen();
+    const refused = hear(
+      `banner exchange: Connection from ${from(1)}: invalid format`,
+      `Unable to negotiate with ${from(2)}: no matching cipher found. Their offer: aes128-cbc [preauth]`,
+      'drop connection #1 from [127.0.0.1]:3 on [127.0.0.1]:22 past MaxStartups',
+      'Timeout before authentication for connection from 127.0.0.1 to 127.0.0.1, pid = 237',
+    );
+    expect(refused.map(({ reason }) => reason)).toEqual(['not-ssh', 'nothing-in-common', 'dropped', 'login-timeout']);
+  });
+
+  it('not at all of a health check, which says nothing', () => {
+    const { hear } = listen();
+    expect(
+      hear(
+        `Connection from ${from(1)} on 127.0.0.1 port 22 rdomain ""`,
+        'kex_exchange_identification: Connection closed by remote host',
+        `Connection closed by ${from(1)}`,
+        `Connection reset by ${from(2)}`,
+      ),
+    ).toEqual([]);
+  });
+});
+
+it('a name that was asked for is cut and cannot leave its line', () => {
+  const { hear } = listen();
+  const [refusal] = hear(`Connection closed by invalid user ${'x\u001b\u202e'.repeat(9999)} ${from(1)} [preauth]`);
+  expect(refusal?.asked?.length).toBeLessThan(64 * 8);
+  expect(refusal?.asked).toMatch(/^[\x20-\x7e…]*$/);
+});
+
+it('strangers who never come to an end are told early, the oldest first, and fill no memory', () => {
+  const { hear, overdue, wait } = listen();
+  const told = Array.from({ length: 5000 }, (_, port) => hear(failed(port, 'aa'))).flat();
+  expect(told.map(({ port }) => port)).toEqual(Array.from({ length: 4000 }, (_, port) => port));
+  wait(90_000);
+  hear(failed(5000, 'aa'));
+  expect(overdue(60_000)).toHaveLength(999);
+  expect(overdue(60_000)).toEqual([]);
+});
+
+it('one stranger who tries a thousand keys is one refusal with a few of them', () => {
+  const { hear } = listen();
+  for (let key = 0; key < 1000; key += 1) hear(failed(1, `k${key}`));
+  const [refusal] = hear(`Connection closed by authenticating user web01 ${from(1)} [preauth]`);
+  expect(refusal?.fingerprints).toHaveLength(5);
+});
