@@ -32,11 +32,17 @@ export const readRepositoryConfig = (text: string): RepositoryConfig | null => {
   const segmentsPerDir = whole(values.get('segments_per_dir'));
   if (values.get('version') !== '1' || !/^[0-9a-f]{64}$/.test(id) || !segmentsPerDir) return null;
   return {
-    ...{ id, segmentsPerDir, appendOnly: values.get('append_only') === '1' },
-    quota: whole(values.get('storage_quota')) || null,
+    ...{ id, segmentsPerDir, appendOnly: /^(1|yes|true|on)$/i.test(values.get('append_only') ?? '') },
+    quota: size(values.get('storage_quota')) || null,
     // Its lines are indented, and the first may be empty.
     hasKey: values.has('key') || lines.includes('key ='),
   };
 };
 
 const whole = (text: string | undefined): number => (text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : 0);
+
+/** As `borg config NAME storage_quota 50G` leaves it, too (borg/helpers/parseformat.py, parse_file_size). */
+const size = (text: string | undefined): number => {
+  const match = /^(\d{1,15}(?:\.\d{1,15})?)([KMGTP]?)$/i.exec(text ?? '');
+  return match ? Math.round(Number(match[1]) * 1000 ** ' KMGTP'.indexOf(match[2]?.toUpperCase() || ' ')) : 0;
+};

@@ -13,6 +13,9 @@ import { renderFailure } from './failure.ts';
 import { repositoryRows } from './repository-rows.ts';
 import { type Status, staleNames, statusText } from './status-text.ts';
 
+/** A server that hangs is no reason to hang, too. */
+const PATIENCE_MS = 10_000;
+
 export type StatusOptions = { readonly json: boolean; readonly staleAfter?: string };
 
 /**
@@ -28,7 +31,7 @@ export const runStatus = async (places: Places, options: StatusOptions): Promise
     return 2;
   }
   // A server that does not answer is no reason not to look at the repositories.
-  const server = await askServer(places.run, { command: 'status' }).catch((error: unknown) => {
+  const server = await askServer(places.run, { command: 'status' }, PATIENCE_MS).catch((error: unknown) => {
     console.error(`borgserver: ${renderFailure(error)}`);
     return null;
   });

@@ -101,8 +101,8 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
     switch (event.kind) {
       case 'opened':
         log.info(openedFacts(event.session), 'session opened');
-        onOpened(event.session);
         judge(event.session);
+        onOpened(event.session);
         return;
       case 'closed':
         closed(event.session, howClosed(event.how));

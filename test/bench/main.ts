@@ -18,7 +18,7 @@ import { benchAdmin, benchCrowd, benchLogins } from './logins.ts';
 import { judge, type Row, renderTable } from './measure.ts';
 import { benchPasses } from './passes.ts';
 import { startPlainServer } from './plain-server.ts';
-import { DAEMON, daemonAmong, processes } from './session.ts';
+import { daemonOf } from './session.ts';
 import { benchThroughput } from './throughput.ts';
 
 const { values, positionals } = parseArgs({
@@ -38,7 +38,6 @@ const withServer = async (
   count: number,
   use: (server: Server, client: Client, daemon: number) => Promise<Row[]>,
 ): Promise<Row[]> => {
-  const before = processes(DAEMON);
   const server = await startNamespaceServer({
     prepare: ({ sshkeys }) => writeKeys(join(sshkeys, 'repos'), names(count)),
   });
@@ -48,7 +47,7 @@ const withServer = async (
       writeFileSync(join(server.sshkeys, 'repos/tenant'), `${client.key.public}\n`);
       writeFileSync(join(server.sshkeys, 'admins/chief'), `${client.key.public}\n`);
       await server.exec(['update-borgusers']);
-      return await use(server, client, daemonAmong(before));
+      return await use(server, client, daemonOf(server));
     } finally {
       await client.cleanup();
     }

@@ -65,14 +65,16 @@ const commandOf = (pid: number): string => {
   }
 };
 
-/** The daemon of the server that has this log of processes: the one that was not there before. */
-export const daemonAmong = (before: readonly number[]): number => {
-  const [pid] = processes(DAEMON).filter((each) => !before.includes(each));
+/** The daemon of this server: others may run at the same time, and each has its port in its environment. */
+export const daemonOf = ({ port }: Pick<Server, 'port'>): number => {
+  const pid = processes(DAEMON).find((each) =>
+    readFileSync(`/proc/${each}/environ`, 'latin1').split('\0').includes(`SSH_PORT=${port}`),
+  );
   if (!pid) throw new Error('the daemon is not among the processes');
   return pid;
 };
 
-export const DAEMON = /^\S*node .*borgserver\.js entrypoint sshd/;
+const DAEMON = /^\S*node .*borgserver\.js entrypoint sshd/;
 
 /** Sessions of borg on the server's side; neither the shell that began it nor a client. */
 export const SERVE = /^\S*python\S* .*serve .*--restrict-to|^\S*python\S* .*borg-serve/;

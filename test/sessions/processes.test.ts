@@ -1,0 +1,47 @@
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { createTicks, descendants, type Process, readProcess } from '../../src/sessions/processes.ts';
+
+let proc = '';
+afterEach(() => rmSync(proc, { recursive: true, force: true }));
+
+/** A /proc that knows this process only, with its own figures or others. */
+const scratchProc = (files: Readonly<Record<string, string>> = {}): string => {
+  proc = mkdtempSync(join(tmpdir(), 'borgserver-proc-'));
+  mkdirSync(join(proc, String(process.pid)));
+  for (const name of ['status', 'stat', 'cmdline'])
+    copyFileSync(`/proc/self/${name}`, join(proc, String(process.pid), name));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(proc, name), text);
+  return proc;
+};
+
+it('a program whose name looks like the fields behind it is read rightly', () => {
+  const stat = `${process.pid} (x) R 1 2) S ${Array.from({ length: 30 }, (_, index) => index + 4).join(' ')}`;
+  expect(readProcess(process.pid, scratchProc({ [`${process.pid}/stat`]: stat }))?.start).toBe(22);
+});
+
+it('a process that has ended is none; one of which nothing can be told is a fault, never taken for ended', () => {
+  expect(readProcess(4_194_305)).toBe(null);
+  expect(() => readProcess(1, '/proc/self/cmdline')).toThrow(/ENOTDIR/);
+});
+
+it('what is below a process is its children and theirs, and nobody else', () => {
+  const parents: Readonly<Record<number, number>> = { 2: 1, 3: 1, 4: 3, 5: 4, 6: 2 };
+  const processes = Object.entries(parents).map(
+    ([pid, parent]): Process => ({ pid: Number(pid), parent, uid: 0, start: 0, words: [] }),
+  );
+  const children = Map.groupBy(processes, ({ parent }) => parent);
+  expect(descendants(3, children).map(({ pid }) => pid)).toEqual([4, 5]);
+  expect(descendants(9, children)).toEqual([]);
+});
+
+it('the clock goes on where /proc/uptime is missing, and is never behind this process where it stands still', () => {
+  const { start = 0 } = readProcess(process.pid) ?? {};
+  expect(createTicks(scratchProc())()).toBeGreaterThanOrEqual(start);
+  rmSync(proc, { recursive: true });
+  expect(createTicks(scratchProc({ uptime: '1.00 1.00\n' }))()).toBeGreaterThanOrEqual(start);
+  rmSync(proc, { recursive: true });
+  expect(createTicks(scratchProc({ uptime: '99999999.50 1.00\n' }))()).toBe(9_999_999_950);
+});
