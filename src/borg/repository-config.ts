@@ -43,6 +43,6 @@ const whole = (text: string | undefined): number => (text !== undefined && /^\d{
 
 /** As `borg config NAME storage_quota 50G` leaves it, too (borg/helpers/parseformat.py, parse_file_size). */
 const size = (text: string | undefined): number => {
-  const match = /^(\d{1,15}(?:\.\d{1,15})?)([KMGTP]?)$/i.exec(text ?? '');
-  return match ? Math.round(Number(match[1]) * 1000 ** ' KMGTP'.indexOf(match[2]?.toUpperCase() || ' ')) : 0;
+  const match = /^(\d{1,15}(?:\.\d{1,15})?)([KMGTP]?)$/.exec(text ?? '');
+  return match ? Math.round(Number(match[1]) * 1000 ** ' KMGTP'.indexOf(match[2] || ' ')) : 0;
 };

@@ -139,6 +139,12 @@ test('a client that tries keys that fail before the one that lets it in was not 
   const [first = '', failed = ''] = stranger(4000, 'web01');
   const events = feed([first, failed, ...opened(4000, 1).slice(1), ...closed(4000)]);
   expect(kinds(events)).toEqual(['opened', 'user-child', 'closed']);
+  const ledger = createLedger(
+    () => state(),
+    () => 0,
+  );
+  for (const line of [first, failed, ...opened(4000, 1)]) ledger.take(parseLogLine(line));
+  expect(ledger.overdue(-1)).toEqual([]);
 });
 
 test('an address and port that is used again closes the session of which nothing more was heard', () => {

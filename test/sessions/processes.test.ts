@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ const scratchProc = (files: Readonly<Record<string, string>> = {}): string => {
   proc = mkdtempSync(join(tmpdir(), 'borgserver-proc-'));
   mkdirSync(join(proc, String(process.pid)));
   for (const name of ['status', 'stat', 'cmdline'])
-    copyFileSync(`/proc/self/${name}`, join(proc, String(process.pid), name));
+    writeFileSync(join(proc, String(process.pid), name), readFileSync(`/proc/self/${name}`));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(proc, name), text);
   return proc;
 };

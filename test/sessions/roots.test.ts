@@ -49,6 +49,7 @@ test('a command names the session; what is left over is certain only if there is
     ['192.0.2.7|1', { pid: 10, start: 100 }],
   ]);
   expect([...matchRoots(sessions, [connection(10, 'web01'), connection(11, 'web01')])]).toEqual([]);
+  expect([...matchRoots(sessions, [connection(10, 'web01')])]).toEqual([]);
   expect([...matchRoots(sessions, [connection(10, 'web02')])]).toEqual([]);
 });
 

@@ -62,3 +62,10 @@ test('the sum names who knocked most, and waits for its minute, or for the end o
   log.tick(true);
   expect(sums().map(({ facts }) => facts)).toEqual([{ logins: 6, seconds: 60, from: '::1 (5), 192.0.2.7 (1)' }]);
 });
+
+test('strangers of ever new addresses are counted together', () => {
+  const { log, sums } = start();
+  for (let n = 0; n < 200; n += 1) log.refused(refusal({ address: `10.0.0.${n}` }));
+  log.tick(true);
+  expect(sums()[0]?.facts).toMatchObject({ logins: 190, from: expect.stringMatching(/^others \(90\), /) });
+});

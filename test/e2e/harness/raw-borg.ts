@@ -3,15 +3,24 @@
  * tidies up paths before they leave, and asks only for what makes sense.
  */
 
-export type Value = null | boolean | number | string | readonly Value[] | { readonly [name: string]: Value };
+export type Value =
+  | null
+  | boolean
+  | number
+  | string
+  | Uint8Array
+  | readonly Value[]
+  | { readonly [name: string]: Value };
 
 /** One stream of requests, to be sent to a session's standard input: the greeting, then each call. */
 export const requests = (...calls: readonly (readonly [method: string, args: Value])[]): Uint8Array =>
-  Buffer.concat(
-    [['negotiate', { client_data: { client_version: [1, 2, 4] } }] as const, ...calls].map(([method, args], index) =>
-      encode({ i: index + 1, m: method, a: args }),
-    ),
-  );
+  Buffer.concat([GREETING, ...calls].map((call, index) => request(index + 1, call)));
+
+export const GREETING = ['negotiate', { client_data: { client_version: [1, 2, 4] } }] as const;
+
+/** One request. borg's answer has its number. */
+export const request = (number: number, [method, args]: readonly [method: string, args: Value]): Buffer =>
+  encode({ i: number, m: method, a: args });
 
 /** The call by which a client opens a repository on the server. */
 export const open = (path: string, more: { readonly [name: string]: Value } = {}): readonly [string, Value] => [
@@ -36,6 +45,11 @@ const encode = (value: Value): Buffer => {
   if (typeof value === 'string') {
     const bytes = Buffer.from(value);
     return Buffer.concat([Buffer.of(0xd9, bytes.length), bytes]);
+  }
+  if (value instanceof Uint8Array) {
+    const head = Buffer.of(0xc6, 0, 0, 0, 0);
+    head.writeUInt32BE(value.length, 1);
+    return Buffer.concat([head, value]);
   }
   if (Array.isArray(value)) return Buffer.concat([Buffer.of(0x90 | value.length), ...value.map(encode)]);
   const entries = Object.entries(value);

@@ -1,0 +1,86 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { runHealthcheck } from '../../src/cli/healthcheck.ts';
+import { askServer, controlSocket } from '../../src/daemon/control-client.ts';
+import { startControlServer } from '../../src/daemon/control-server.ts';
+import { placesBelow } from '../../src/places.ts';
+
+let root: string;
+let said: string[];
+const ends: (() => void)[] = [];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'healthcheck-'));
+  mkdirSync(placesBelow(root).run, { recursive: true });
+  said = [];
+  vi.spyOn(console, 'log').mockImplementation((text: string) => void said.push(text));
+});
+afterEach(() => {
+  for (const end of ends.splice(0)) end();
+  vi.restoreAllMocks();
+  rmSync(root, { recursive: true });
+});
+
+/** Something that listens on a port of its own. */
+const listen = (onConnection: (socket: Socket) => void): Promise<number> =>
+  new Promise((resolve) => {
+    const server: Server = createServer(onConnection);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(address && typeof address === 'object' ? address.port : 0);
+    });
+    ends.push(() => server.close());
+  });
+
+const daemon = async (port: number, lastPassFailed: string | null = null, state = 'serving'): Promise<void> => {
+  const control = await startControlServer(controlSocket(placesBelow(root).run), async () => ({
+    ...{ state, lastPassFailed, port },
+  }));
+  ends.push(control.close);
+};
+
+const check = async (): Promise<string> => `${await runHealthcheck(placesBelow(root))} ${said.join()}`;
+
+test('healthy is who answers, whose last update did not fail, and whose sshd greets', async () => {
+  await daemon(await listen((socket) => socket.end('SSH-2.0-OpenSSH_10.0\r\n')));
+  expect(await check()).toBe('0 healthy');
+});
+
+test('no daemon, one that stops, and one whose last update failed are not', async () => {
+  expect(await check()).toBe('1 the server does not run');
+  said = [];
+  await daemon(1, null, 'stopping');
+  expect(await check()).toBe('1 the server is stopping');
+  ends.pop()?.();
+  said = [];
+  await daemon(1, 'the disk is full');
+  expect(await check()).toBe('1 the last update failed: the disk is full');
+});
+
+test('neither is a port on which nobody listens, somebody else does, or sshd hangs up', async () => {
+  const port = await listen((socket) => socket.end('220 smtp\r\n'));
+  await daemon(port);
+  expect(await check()).toBe(`1 what answers on port ${port} is not sshd`);
+  ends.pop()?.();
+  said = [];
+  const hangsUp = await listen((socket) => socket.destroy());
+  await daemon(hangsUp);
+  expect(await check()).toContain(`port ${hangsUp}`);
+  ends.pop()?.();
+  said = [];
+  const silent = await listen((socket) => socket.end());
+  await daemon(silent);
+  expect(await check()).toContain(`1 sshd hangs up on port ${silent}`);
+  ends.pop()?.();
+  ends.pop()?.();
+});
+
+test('a daemon that hangs does not make the asking hang', async () => {
+  const server = createServer(() => {});
+  await new Promise<void>((resolve) => server.listen(controlSocket(placesBelow(root).run), resolve));
+  ends.push(() => server.close());
+  await expect(askServer(placesBelow(root).run, { command: 'ping' }, 50)).rejects.toThrow('the server does not answer');
+});

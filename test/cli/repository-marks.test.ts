@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { type Circumstances, marksOf } from '../../src/cli/repository-marks.ts';
+import type { Surveyed } from '../../src/daemon/repository-survey.ts';
+
+const NOW = Date.parse('2026-06-01T12:00:00Z');
+const HOUR = 3_600_000;
+
+const ACCOUNT = { name: 'web01', role: 'repo', uid: 10_000, keys: 1, quota: null } as const;
+const FOLDER = { name: 'web01', kind: 'folder', uid: 10_000, gid: 10_000, mode: 0o2770 } as const;
+const REPOSITORY = {
+  kind: 'repository',
+  config: { id: '0'.repeat(64), segmentsPerDir: 1000, appendOnly: false, quota: null, hasKey: true },
+  encryption: 'repokey-blake2',
+  bytes: 50_000_000,
+  objects: 100,
+  committed: NOW - HOUR,
+  written: NOW - 2 * HOUR,
+  locks: [],
+  nested: [],
+} as const;
+
+const GOOD: Surveyed = { path: 'web01', folder: FOLDER, nested: false, born: NOW - 1000 * HOUR, state: REPOSITORY };
+const GIVEN: Circumstances = { account: ACCOUNT, puid: 1000, quota: null, now: NOW, staleAfter: 26 * 3600 };
+
+const codes = (found: Partial<Surveyed>, given: Partial<Circumstances> = {}): string[] =>
+  marksOf({ ...GOOD, ...found }, { ...GIVEN, ...given }).map(({ code }) => code);
+const repository = (state: Partial<Extract<Surveyed['state'], { kind: 'repository' }>>) => ({
+  state: { ...REPOSITORY, ...state },
+});
+
+describe('the marks of a repository', () => {
+  test('are none where all is right', () => {
+    expect(codes({})).toEqual([]);
+  });
+
+  test('call it stale by the last backup, and where there is none by the age of its folder', () => {
+    const old = { committed: NOW - 27 * HOUR, written: NOW - 28 * HOUR };
+    expect(codes(repository(old))).toEqual(['stale']);
+    expect(codes(repository(old), { staleAfter: 30 * 3600 })).toEqual([]);
+    expect(codes(repository(old), { staleAfter: Infinity })).toEqual([]);
+    expect(codes({ state: { kind: 'empty' } })).toEqual(['stale', 'never-initialised']);
+    expect(codes({ state: { kind: 'empty' }, born: NOW - HOUR })).toEqual(['never-initialised']);
+    expect(codes({ ...repository({ objects: 1 }), born: NOW - HOUR })).toEqual(['no-archive']);
+  });
+
+  test('do not take a compaction after the last backup, or an interrupted one, for a backup', () => {
+    expect(codes(repository({ committed: NOW - HOUR, written: NOW - 28 * HOUR }))).toEqual(['stale']);
+    expect(codes(repository({ committed: NOW - 28 * HOUR, written: NOW - HOUR }))).toEqual(['stale']);
+  });
+
+  test('do not call what nobody can back up to stale, but say that no key opens it', () => {
+    const old = repository({ committed: NOW - 99 * HOUR, written: NOW - 99 * HOUR });
+    expect(codes(old, { account: null })).toEqual(['no-key']);
+    expect(codes({ ...old, folder: { ...FOLDER, uid: 1000 } }, { account: null })).toEqual(['stale']);
+    expect(codes(old, { account: undefined, puid: undefined })).toEqual(['stale']);
+  });
+
+  test('tell owner and mode of the folder', () => {
+    expect(codes({ folder: { ...FOLDER, uid: 10_001 } })).toEqual(['wrong-owner']);
+    expect(codes({ folder: { ...FOLDER, gid: 10_001 } })).toEqual(['wrong-owner']);
+    expect(codes({ folder: { ...FOLDER, mode: 0o770 } })).toEqual(['wrong-owner']);
+    expect(codes({ folder: { ...FOLDER, uid: 0 } }, { account: null })).toEqual(['wrong-owner', 'no-key']);
+  });
+
+  test('tell a quota from nine tenths on, and when it is exceeded', () => {
+    expect(codes({}, { quota: 56_000_000 })).toEqual([]);
+    expect(codes({}, { quota: 55_000_000 })).toEqual(['near-quota']);
+    expect(codes({}, { quota: 50_000_000 })).toEqual(['near-quota']);
+    expect(codes({}, { quota: 49_999_999 })).toEqual(['over-quota']);
+    expect(codes(repository({ bytes: null }), { quota: 10_000_000 })).toEqual([]);
+  });
+
+  test('have the errors first, and no hostile text', () => {
+    const found = { state: { kind: 'unreadable', why: 'EIO \x1b[2J' } } as const;
+    expect(marksOf({ ...GOOD, ...found }, GIVEN)[0]?.text).toBe('cannot be read: EIO \\u{1b}[2J');
+    const both = { ...repository({ encryption: 'none', bytes: 3 }), folder: { ...FOLDER, mode: 0 } };
+    expect(codes(both)).toEqual(['wrong-owner', 'not-encrypted']);
+  });
+});

@@ -1,0 +1,158 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { GREETING, open, request, type Value } from '../e2e/harness/raw-borg.ts';
+
+// What borg's own client never asks for, sent to the launcher with the installed borg.
+
+const LAUNCHER = join(import.meta.dirname, '../../image/borg-serve');
+const { python } = findBorg();
+
+let repos: string;
+let repository: string;
+let running: ChildProcessWithoutNullStreams[];
+
+beforeEach(async () => {
+  repos = mkdtempSync(join(tmpdir(), 'borg-serve-'));
+  repository = join(repos, 'web01');
+  running = [];
+  mkdirSync(repository);
+  const first = await session();
+  await first.call(...open(repository, { create: true }));
+  await first.end();
+});
+
+afterEach(() => {
+  for (const each of running) each.kill('SIGKILL');
+  rmSync(repos, { recursive: true });
+});
+
+/** A session of web01; every call is answered before the next. An answer is msgpack; what it says can be searched in it. */
+const session = async (...more: readonly string[]) => {
+  const serve = ['serve', '--umask', '0007', '--restrict-to-repository', repository, ...more];
+  const borg = spawn(python, ['-I', LAUNCHER, '--session', '', '--', ...serve], {
+    cwd: '/',
+    env: {
+      SSH_ORIGINAL_COMMAND: 'borg serve',
+      ...{ USER: 'web01', HOME: repository, LC_ALL: 'C.UTF-8', PATH: '/usr/bin:/bin' },
+      ...{ BORG_BASE_DIR: repos, BORG_HOST_ID: 'borgserver-of-this-test' },
+    },
+  });
+  running.push(borg);
+  borg.stderr.resume();
+  let received = Buffer.alloc(0);
+  borg.stdout.on('data', (chunk: Buffer) => {
+    received = Buffer.concat([received, chunk]);
+  });
+  let number = 0;
+  const call = async (method: string, args: Value = {}): Promise<string> => {
+    number += 1;
+    received = Buffer.alloc(0);
+    borg.stdin.write(request(number, [method, args]));
+    const mark = Buffer.of(0xa1, 0x69, number);
+    while (!received.includes(mark)) await once(borg.stdout, 'data', { signal: AbortSignal.timeout(30_000) });
+    return received.toString('latin1');
+  };
+  await call(...GREETING);
+  return {
+    call,
+    pid: borg.pid,
+    end: async () => {
+      borg.stdin.end();
+      await once(borg, 'exit');
+    },
+    kill: async () => {
+      borg.kill('SIGKILL');
+      await once(borg, 'exit');
+    },
+  };
+};
+
+const object = (name: string, data: Uint8Array) => ['put', { id: name.padEnd(32, '.'), data }] as const;
+const get = (name: string) => ['get', { id: name.padEnd(32, '.') }] as const;
+const commit = ['commit', { save_space: false, compact: false, threshold: 0 }] as const;
+const EXCLUSIVE = { exclusive: true };
+
+test('nobody writes without the lock: it would remove what another session is writing', async () => {
+  const writer = await session('--append-only');
+  await writer.call(...open(repository, EXCLUSIVE));
+  await writer.call(...object('backup', Buffer.from('precious')));
+
+  for (const role of [['--append-only'], []]) {
+    const intruder = await session(...role);
+    expect(await intruder.call(...open(repository, { lock: false }))).not.toContain('exception');
+    expect(await intruder.call(...object('rubbish', Buffer.from('rubbish')))).toContain('only with its lock');
+    await intruder.end();
+  }
+
+  expect(await writer.call(...commit)).not.toContain('exception');
+  await writer.end();
+  const reader = await session();
+  await reader.call(...open(repository, { lock: false }));
+  expect(await reader.call(...get('backup'))).toContain('precious');
+});
+
+test('an append-only session does not break the lock of a process that is alive', async () => {
+  const holder = await session();
+  await holder.call(...open(repository, EXCLUSIVE));
+  const intruder = await session('--append-only');
+  await intruder.call(...open(repository, { lock: false }));
+  expect(await intruder.call('break_lock')).toContain('a process that is alive');
+  expect(await intruder.call(...open(repository, EXCLUSIVE))).toContain('LockTimeout');
+  expect(readdirSync(join(repository, 'lock.exclusive'))).toHaveLength(1);
+
+  await holder.kill();
+  const next = await session('--append-only');
+  await next.call(...open(repository, { lock: false }));
+  expect(await next.call('break_lock')).not.toContain('exception');
+  expect(readdirSync(repository).filter((name) => name.startsWith('lock.'))).toEqual([]);
+});
+
+test('a session of another role breaks it, as borg does', async () => {
+  const holder = await session();
+  await holder.call(...open(repository, EXCLUSIVE));
+  const other = await session();
+  await other.call(...open(repository, { lock: false }));
+  expect(await other.call('break_lock')).not.toContain('exception');
+  expect(readdirSync(repository).filter((name) => name.startsWith('lock.'))).toEqual([]);
+});
+
+test('above its quota nothing more is written, however often a client asks', async () => {
+  const client = await session('--storage-quota=10M');
+  await client.call(...open(repository, EXCLUSIVE));
+  const data = Buffer.alloc(1_000_000, 1);
+  for (let index = 0; index < 30; index += 1) {
+    const answer = await client.call(...object(`chunk ${index}`, data));
+    expect(answer.includes('StorageQuotaExceeded')).toBe(index >= 9);
+  }
+  const segments = join(repository, 'data/0');
+  const bytes = readdirSync(segments).reduce((sum, name) => sum + statSync(join(segments, name)).size, 0);
+  expect(bytes).toBeLessThan(12_000_000);
+});
+
+test('a key that would damage the config of the repository is refused', async () => {
+  const config = readFileSync(join(repository, 'config'), 'utf8');
+  const client = await session('--append-only');
+  await client.call(...open(repository, EXCLUSIVE));
+  for (const key of ['AAAA\rid = 1', '\0', 'ä', 'A'.repeat(20_000)]) {
+    expect(await client.call('save_key', { keydata: Buffer.from(key) })).toContain('not a key of borg');
+  }
+  expect(readFileSync(join(repository, 'config'), 'utf8')).toBe(config);
+  expect(await client.call('save_key', { keydata: 'QUFB\nQUJD\n' })).not.toContain('exception');
+  expect(await client.call('load_key')).toContain('QUFB');
+});
+
+test('the refusal of a path does not tell which accounts there are', async () => {
+  const client = await session();
+  const answers = ['root', 'nobody', 'no-such-account'].map(async (name) =>
+    (await client.call(...open(`/~${name}/x`))).replaceAll(name, 'NAME').replace(/.*exception_class/s, ''),
+  );
+  const [root, nobody, unknown] = await Promise.all(answers);
+  expect(root).toContain('/~NAME/x');
+  expect(nobody).toBe(unknown);
+  expect(root).toBe(unknown);
+});

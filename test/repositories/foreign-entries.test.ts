@@ -1,0 +1,65 @@
+import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findForeignEntries, findForeignOwners } from '../../src/repositories/foreign-entries.ts';
+
+const [UID, PUID] = [10_007, 1000];
+let folder: string;
+
+const make = (path: string, uid = UID, gid = UID, mode = 0o660): string => {
+  const place = join(folder, path);
+  if (path.endsWith('/')) mkdirSync(place);
+  else writeFileSync(place, '');
+  chownSync(place, uid, gid);
+  chmodSync(place, mode);
+  return place;
+};
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'foreign-entries-'));
+  chownSync(folder, UID, UID);
+  chmodSync(folder, 0o2770);
+  make('data/', UID, UID, 0o2770);
+  make('data/0/', PUID, UID, 0o2770);
+  make('config');
+  make('data/0/1', PUID);
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('the files of the account and of the admins are right', async () => {
+  expect(await findForeignEntries(folder, UID, PUID)).toEqual({ count: 0, roots: 0, examples: [] });
+});
+
+test('files of root’s, of another account or group, and closed ones are told, each once', async () => {
+  make('index.1', 0, 0, 0o600);
+  make('hints.1', 10_008);
+  make('nonce', UID, 10_008);
+  make('README', UID, UID, 0o640);
+  make('data/1/', UID, UID, 0o770);
+  const found = await findForeignEntries(folder, UID, PUID);
+  expect(found).toMatchObject({ count: 5, roots: 1 });
+  expect(found.examples).toHaveLength(3);
+});
+
+test('a lock that is being made is no fault', async () => {
+  make('lock.exclusive.abc.tmp/', UID, UID, 0o2700);
+  expect((await findForeignEntries(folder, UID, PUID)).count).toBe(0);
+});
+
+test('no link is followed, and a name cannot forge a line', async () => {
+  const outside = mkdtempSync(join(tmpdir(), 'outside-'));
+  writeFileSync(join(outside, 'roots'), '');
+  symlinkSync(outside, join(folder, 'link'));
+  make('x\n0:0 600 forged\x1b[2J', 10_009);
+  const { count, roots, examples } = await findForeignEntries(folder, UID, PUID);
+  rmSync(outside, { recursive: true });
+  // The link itself is root's.
+  expect({ count, roots }).toEqual({ count: 2, roots: 1 });
+  expect(examples.join(' ')).toContain('x\\u{a}0:0 600 forged\\u{1b}[2J (10009:10007, 660)');
+});
+
+test('in a repository of the admins only the owner counts', async () => {
+  expect(await findForeignOwners(folder, UID)).toMatchObject({ count: 2, roots: 0 });
+  expect(lstatSync(folder).uid).toBe(UID);
+});
