@@ -18,7 +18,16 @@ export default defineConfig({
         },
       },
       { test: { name: 'scenarios', include: ['test/scenarios/**/*.test.ts'], globalSetup, ...patience } },
-      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], globalSetup, fileParallelism: false, ...patience } },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          exclude: process.env.E2E_TARGET === 'container' ? ['test/e2e/without-docker.test.ts'] : [],
+          globalSetup,
+          fileParallelism: false,
+          ...patience,
+        },
+      },
     ],
   },
 });

@@ -76,6 +76,7 @@ sessions
 program
   .command('healthcheck')
   .description('exit 0 if the server answers, its last update did not fail and sshd greets')
+  .addHelpText('after', '\nExample: borgserver healthcheck')
   .action(() => finish(runHealthcheck(PLACES)));
 
 program

@@ -41,6 +41,17 @@ const NEAR = 0.9;
 const warning = (code: MarkCode, text: string): Mark => ({ code, level: 'warning', text });
 const error = (code: MarkCode, text: string): Mark => ({ code, level: 'error', text });
 
+/**
+ * When a client of the account last began a backup, milliseconds since the epoch; null: there is none. Whoever prunes, an
+ * admin every night for example, writes as a backup does; but what was written after the account's last login was written
+ * by others, and must not hide that its backups have stopped.
+ */
+export const lastOwnBackup = ({ state }: Surveyed, account: AccountStatus | null | undefined): number | null => {
+  const last = state?.kind === 'repository' ? lastBackup(state) : null;
+  if (last === null || !account || account.lastLogin === null || account.connected) return last;
+  return Math.min(last, account.lastLogin);
+};
+
 /** Everything that is wrong with one repository, the worst first. */
 export const marksOf = (found: Surveyed, given: Circumstances): readonly Mark[] => {
   if (found.state === null) return [error('not-a-folder', 'a link or a file, not a folder')];
@@ -103,7 +114,7 @@ const staleMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
   const { state, born } = found;
   if (!state || state.kind === 'unreadable' || isOrphan(found, given)) return [];
   if (state.kind === 'foreign' && state.nested.length > 0) return [];
-  const age = (given.now - ((state.kind === 'repository' ? lastBackup(state) : null) ?? born)) / 1000;
+  const age = (given.now - (lastOwnBackup(found, given.account) ?? born)) / 1000;
   return age > given.staleAfter ? [error('stale', `STALE: no backup for ${renderDuration(age)}`)] : [];
 };
 

@@ -1,10 +1,9 @@
 import { printable } from '../accounts/printable.ts';
 import type { Role } from '../accounts/role.ts';
 import type { Encryption } from '../borg/encryption.ts';
-import { lastBackup } from '../borg/repository-state.ts';
 import type { Surveyed } from '../daemon/repository-survey.ts';
 import type { AccountStatus, ServerStatus } from '../daemon/server-status.ts';
-import { type Mark, marksOf } from './repository-marks.ts';
+import { lastOwnBackup, type Mark, marksOf } from './repository-marks.ts';
 
 /** A lock as a person or a program reads it; printable. */
 export type RowLock = {
@@ -74,7 +73,7 @@ const rowOf = (
     quota,
     objects: repository?.objects ?? null,
     encryption: repository?.encryption ?? null,
-    lastBackup: repository && lastBackup(repository),
+    lastBackup: lastOwnBackup(found, account),
     locks: (repository?.locks ?? []).map(({ kind, host, pid, since }) => ({
       ...{ kind, since, by: printable(nameHolder(host, pid), 60) },
     })),

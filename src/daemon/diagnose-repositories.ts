@@ -138,22 +138,33 @@ const diagnoseTimes = (surveyed: readonly Surveyed[], now: number): readonly Dia
       ];
 };
 
-/** The quota in config counts only for borg that is run on the server, which then refuses to prune what should have room. */
+/**
+ * What borg serve is told comes before the quota in config. That one counts for borg that is run on the server, which then
+ * refuses to prune what should have room; and where borg serve is told none.
+ */
 const diagnoseQuotas = (accounts: readonly AccountStatus[], surveyed: readonly Surveyed[]): readonly Diagnosis[] => {
   const quotas = new Map(accounts.filter(({ role }) => role !== 'admin').map(({ name, quota }) => [name, quota]));
   return surveyed.flatMap(({ path, folder, state }) => {
-    const inForce = quotas.get(folder.name);
-    if (inForce === undefined || state?.kind !== 'repository') return [];
-    const inConfig = state.config.quota;
-    if (inConfig === null || inConfig === inForce) return [];
-    const wanted = inForce === null ? '0' : quotaText(inForce);
-    return [
-      warning(
-        'quota',
-        `${printable(path)}: its config says ${quotaText(inConfig)}, in force is ${inForce === null ? 'none' : wanted}`,
-        `borgserver borg config '${printable(path)}' storage_quota ${wanted}`,
-      ),
-    ];
+    const told = quotas.get(folder.name);
+    const inConfig = state?.kind === 'repository' ? state.config.quota : null;
+    if (told === undefined || inConfig === null || inConfig === told) return [];
+    const shown = printable(path);
+    const found = `${shown}: its config says ${quotaText(inConfig)}, `;
+    return told === null
+      ? [
+          warning(
+            'quota',
+            `${found}which counts, since neither the role nor a key file says anything`,
+            `borgserver borg config --delete '${shown}' storage_quota`,
+          ),
+        ]
+      : [
+          warning(
+            'quota',
+            `${found}but ${quotaText(told)} is in force for clients`,
+            `borgserver borg config '${shown}' storage_quota ${quotaText(told)}`,
+          ),
+        ];
   });
 };
 

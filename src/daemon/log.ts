@@ -18,6 +18,8 @@ export const createLog = (settings: Pick<Settings, 'LOG_FORMAT' | 'LOG_LEVEL'>):
     pretty({
       colorize: process.stdout.isTTY === true && !process.env.NO_COLOR,
       singleLine: true,
+      // A field named error is a text like any other, on the same line.
+      errorLikeObjectKeys: [],
       translateTime: 'SYS:yyyy-mm-dd HH:MM:ss',
       destination: 1,
       sync: true,

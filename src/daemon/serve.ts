@@ -120,7 +120,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
         return { ...(await scheduler.now({ losses: 'at-once', dryRun: request.dryRun })), recent: before };
       }
       case 'status':
-        return serverStatus(settings, started, passes, (await tracker.list()).length);
+        return serverStatus(settings, started, passes, await tracker.list(), lastSeen.list());
       case 'sessions':
         return tracker.list();
       case 'keys':

@@ -1,7 +1,9 @@
 import type { Directives } from '../accounts/directives.ts';
 import type { Finding } from '../accounts/finding.ts';
+import type { LastSeen } from '../accounts/last-seen.ts';
 import { roleQuotas } from '../accounts/quota.ts';
 import type { Role } from '../accounts/role.ts';
+import type { Session } from '../sessions/session.ts';
 import type { Settings } from '../settings.ts';
 import { VERSION } from '../version.ts';
 import { serveArguments } from './login-server.ts';
@@ -15,6 +17,9 @@ export type AccountStatus = Pick<Directives, 'subRepositories'> & {
   readonly keys: number;
   /** Bytes. */
   readonly quota: number | null;
+  /** Milliseconds since the epoch: when any key last opened it; null: not as far as the server remembers. */
+  readonly lastLogin: number | null;
+  readonly connected: boolean;
 };
 
 /** What only the running server knows, for `borgserver status` and `borgserver doctor`. */
@@ -41,16 +46,21 @@ export const serverStatus = (
   settings: Settings,
   facts: Pick<ServerStatus, 'borg' | 'openssh' | 'since'>,
   passes: PassRecord,
-  sessions: number,
+  sessions: readonly Pick<Session, 'account'>[],
+  seen: readonly LastSeen[],
 ): ServerStatus => {
+  const logins = new Map<string, number>();
+  for (const { account, at } of seen) logins.set(account, Math.max(logins.get(account) ?? 0, Date.parse(at)));
+  const connected = new Set(sessions.map(({ account }) => account));
   const quotas = roleQuotas(serveArguments(settings));
   return {
     ...{ version: VERSION, borg: facts.borg, openssh: facts.openssh, since: facts.since },
     ...{ puid: settings.PUID, pgid: settings.PGID, port: settings.SSH_PORT },
     staleAfter: finite(settings.STALE_AFTER),
-    ...{ lastPass: passes.last(), sessions, findings: passes.findings() },
+    ...{ lastPass: passes.last(), sessions: sessions.length, findings: passes.findings() },
     accounts: passes.accounts().map(({ name, role, uid, keys, quota, subRepositories }) => ({
       ...{ name, role, uid, keys, quota: finite(quota ?? quotas[role]) },
+      ...{ lastLogin: logins.get(name) ?? null, connected: connected.has(name) },
       ...(subRepositories && { subRepositories }),
     })),
   };

@@ -5,7 +5,15 @@ import type { Surveyed } from '../../src/daemon/repository-survey.ts';
 const NOW = Date.parse('2026-06-01T12:00:00Z');
 const HOUR = 3_600_000;
 
-const ACCOUNT = { name: 'web01', role: 'repo', uid: 10_000, keys: 1, quota: null } as const;
+const ACCOUNT = {
+  name: 'web01',
+  role: 'repo',
+  uid: 10_000,
+  keys: 1,
+  quota: null,
+  lastLogin: null,
+  connected: false,
+} as const;
 const FOLDER = { name: 'web01', kind: 'folder', uid: 10_000, gid: 10_000, mode: 0o2770 } as const;
 const REPOSITORY = {
   kind: 'repository',
@@ -46,6 +54,13 @@ describe('the marks of a repository', () => {
   test('do not take a compaction after the last backup, or an interrupted one, for a backup', () => {
     expect(codes(repository({ committed: NOW - HOUR, written: NOW - 28 * HOUR }))).toEqual(['stale']);
     expect(codes(repository({ committed: NOW - 28 * HOUR, written: NOW - HOUR }))).toEqual(['stale']);
+  });
+
+  test('do not take for a backup what others wrote after the last login of the account, an admin who prunes for example', () => {
+    const account = { ...ACCOUNT, lastLogin: NOW - 50 * HOUR };
+    expect(codes({}, { account })).toEqual(['stale']);
+    expect(codes({}, { account: { ...account, connected: true } })).toEqual([]);
+    expect(codes({}, { account: { ...account, lastLogin: NOW - 3 * HOUR } })).toEqual([]);
   });
 
   test('do not call what nobody can back up to stale, but say that no key opens it', () => {

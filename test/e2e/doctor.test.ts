@@ -2,6 +2,7 @@ import { chmod, chown, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
+import { holdLock } from './harness/held-lock.ts';
 import { ownerships } from './harness/repository-files.ts';
 import { type Server, startServer } from './harness/server.ts';
 
@@ -90,10 +91,9 @@ test('what an admin wrote into a shared repository is no fault', async () => {
 });
 
 test('locks left behind, a quota in config, and repositories without an account are warnings', async () => {
-  const { stdout } = await server.exec(['cat', '/repos/.borgserver/host-id']);
-  const lock = join(server.repos, 'web01/lock.exclusive');
-  await mkdir(lock);
-  await writeFile(join(lock, `${stdout.trim()}.4194303-0`), '');
+  const held = await holdLock(server, client, 'web01', client.url('web01'));
+  await server.exec(['kill', '-9', String(held.pid)]);
+  await held.release();
   await mkdir(join(server.repos, 'forgotten'));
   await chown(join(server.repos, 'forgotten'), 54_321, 54_321);
   await server.exec(['config', 'db01', 'storage_quota', '50M']);
@@ -102,13 +102,24 @@ test('locks left behind, a quota in config, and repositories without an account 
   expect(about(wrong, 'locks')[0]?.message).toBe('web01 is locked by a process that is gone');
   expect(about(wrong, 'accounts')[0]?.message).toBe('1 repositories without an account: forgotten');
   expect(about(wrong, 'quota')[0]).toMatchObject({
-    message: 'db01: its config says 50M, in force is none',
-    cure: "borgserver borg config 'db01' storage_quota 0",
+    message: 'db01: its config says 50M, which counts, since neither the role nor a key file says anything',
+    cure: "borgserver borg config --delete 'db01' storage_quota",
   });
+
+  await writeFile(join(server.sshkeys, 'repos/db01'), `# borgserver: quota=70M\n${client.key.public}\n`);
+  await server.exec(['update-borgusers']);
+  expect(about((await doctor()).wrong, 'quota')[0]).toMatchObject({
+    message: 'db01: its config says 50M, but 70M is in force for clients',
+    cure: "borgserver borg config 'db01' storage_quota 70M",
+  });
+  await server.exec(['borgserver', 'borg', 'config', 'db01', 'storage_quota', '70M']);
+  expect(about((await doctor()).wrong, 'quota')).toEqual([]);
+  await writeFile(join(server.sshkeys, 'repos/db01'), `${client.key.public}\n`);
+  await server.exec(['update-borgusers']);
 
   // The cures cure.
   await server.exec(['break-lock', 'web01']);
-  await server.exec(['config', 'db01', 'storage_quota', '0']);
+  await server.exec(['borgserver', 'borg', 'config', '--delete', 'db01', 'storage_quota']);
   await rm(join(server.repos, 'forgotten'), { recursive: true });
   const after = await doctor();
   for (const topic of ['locks', 'accounts', 'quota']) expect(about(after.wrong, topic)).toEqual([]);

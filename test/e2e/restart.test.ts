@@ -9,7 +9,7 @@ import { letIn } from './harness/logging-in.ts';
 import { BASE_ENVIRONMENT, PROJECT } from './harness/machine.ts';
 import { run } from './harness/program.ts';
 import { startBackup } from './harness/running-backup.ts';
-import { type Server, startServer, TARGET } from './harness/server.ts';
+import { onlyOn, type Server, startServer } from './harness/server.ts';
 
 let server: Server;
 let client: Client;
@@ -128,18 +128,19 @@ test('a second server on the same repositories is refused, and the first goes on
   }
 });
 
-test.runIf(TARGET === 'namespace')('a second start on the same folder is refused with one sentence', async () => {
-  const second = await run(join(PROJECT, 'image/start-without-docker'), [], BASE_ENVIRONMENT, {
-    env: { DATA_DIR: join(server.repos, '..') },
-    reject: false,
-  });
-  expect(second.exitCode).toBe(1);
-  expect(second.stderr).toMatch(/^[^\n]*a server already runs on [^\n]*\n$/);
-});
+onlyOn('namespace', () =>
+  test('a second start on the same folder is refused with one sentence', async () => {
+    const second = await run(join(PROJECT, 'image/start-without-docker'), [], BASE_ENVIRONMENT, {
+      env: { DATA_DIR: join(server.repos, '..') },
+      reject: false,
+    });
+    expect(second.exitCode).toBe(1);
+    expect(second.stderr).toMatch(/^[^\n]*a server already runs on [^\n]*\n$/);
+  }),
+);
 
-test.runIf(TARGET === 'container')(
-  'a one-shot container beside the running server is refused and names docker exec',
-  async () => {
+onlyOn('container', () =>
+  test('a one-shot container beside the running server is refused and names docker exec', async () => {
     const volumes = ['-v', `${server.repos}:/repos`, '-v', `${server.sshkeys}:/sshkeys`];
     for (const words of [
       ['check', '--repository-only', 'web01'],
@@ -165,5 +166,5 @@ test.runIf(TARGET === 'container')(
     expect(alone.toString()).toBe('');
     await server.start();
     expect((await create('after-the-one-shot')).exitCode).toBe(0);
-  },
+  }),
 );

@@ -141,6 +141,23 @@ test('a repository whose backups have stopped coming is stale, and makes the exi
   expect(await status()).toMatchObject({ exitCode: 0, stale: [] });
 });
 
+test('a prune by an admin does not hide that the backups of an account have stopped', async () => {
+  await declare('repos/silent');
+  await init('silent');
+  await create('silent');
+  const before = (await rowOf('silent')).lastBackup;
+  await until('its session to be closed', async () => (await status()).server.sessions === 0);
+  const admin = { env: { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' } };
+  await client.borg(['create', `${client.url('silent')}::second`, 'letter'], { cwd: client.home });
+  const between = (await rowOf('silent')).lastBackup;
+  expect(between).toBeGreaterThan(before);
+  await until('its session to be closed', async () => (await status()).server.sessions === 0);
+  const login = (await status()).server.accounts.find((each: { name: string }) => each.name === 'silent').lastLogin;
+  await client.borg(['prune', '--keep-last', '1', client.url('alice', 'silent')], admin);
+  expect((await rowOf('silent')).lastBackup).toBe(login);
+  expect(login).toBeLessThanOrEqual(between + 1000);
+});
+
 test('who holds the lock is told by account and address', async () => {
   const held = await holdLock(server, client, 'web01', client.url('web01'));
   const { locks } = await rowOf('web01');

@@ -9,7 +9,7 @@ import { grant } from './harness/key-files.ts';
 import { letsIn } from './harness/logging-in.ts';
 import { BASE_ENVIRONMENT, freePort, greets, PROJECT, until } from './harness/machine.ts';
 import { run } from './harness/program.ts';
-import { type Server, startServer, TARGET } from './harness/server.ts';
+import { type Server, startServer } from './harness/server.ts';
 
 /** Everything of the host that a server with accounts and logins might have touched. */
 const hostState = () => ({
@@ -26,7 +26,7 @@ const hostState = () => ({
   repos: existsSync('/repos'),
 });
 
-describe.runIf(TARGET === 'namespace')('without Docker', () => {
+describe('without Docker', () => {
   let server: Server;
   let client: Client;
   let before: ReturnType<typeof hostState>;

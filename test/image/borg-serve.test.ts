@@ -43,7 +43,7 @@ const session = async (...more: readonly string[]) => {
     },
   });
   running.push(borg);
-  borg.stderr.resume();
+  borg.stderr.pipe(process.stderr);
   let received = Buffer.alloc(0);
   borg.stdout.on('data', (chunk: Buffer) => {
     received = Buffer.concat([received, chunk]);
@@ -148,11 +148,10 @@ test('a key that would damage the config of the repository is refused', async ()
 
 test('the refusal of a path does not tell which accounts there are', async () => {
   const client = await session();
-  const answers = ['root', 'nobody', 'no-such-account'].map(async (name) =>
-    (await client.call(...open(`/~${name}/x`))).replaceAll(name, 'NAME').replace(/.*exception_class/s, ''),
-  );
-  const [root, nobody, unknown] = await Promise.all(answers);
-  expect(root).toContain('/~NAME/x');
-  expect(nobody).toBe(unknown);
-  expect(root).toBe(unknown);
+  const refusal = async (name: string): Promise<string> =>
+    (await client.call(...open(`/~${name}/x`))).replaceAll(name, 'NAME').replace(/.*exception_class/s, '');
+  const unknown = await refusal('nope');
+  expect(unknown).toContain('/~NAME/x');
+  expect(await refusal('root')).toBe(unknown);
+  expect(await refusal('sshd')).toBe(unknown);
 });

@@ -55,6 +55,11 @@ export type ServerOptions = StartOptions & {
 /** What the suite runs against: E2E_TARGET=container, else private namespaces on this machine. */
 export const TARGET: Target = process.env.E2E_TARGET === 'container' ? 'container' : 'namespace';
 
+/** Defines tests that have a meaning on one target only; on the other there are none, so none is skipped. */
+export const onlyOn = (target: Target, define: () => void): void => {
+  if (TARGET === target) define();
+};
+
 /**
  * Starts a server and resolves when its sshd answers.
  *
