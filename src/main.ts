@@ -1,5 +1,6 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { runBorgCommand } from './cli/borg.ts';
+import { CLIENT_FORMATS, type ClientOptions, runClient } from './cli/client.ts';
 import { type DoctorOptions, runDoctor } from './cli/doctor.ts';
 import { runEntrypoint, runServerWith } from './cli/entrypoint.ts';
 import { renderFailure } from './cli/failure.ts';
@@ -86,6 +87,24 @@ program
   .option('--json', 'print a JSON array', false)
   .addHelpText('after', '\nExit code by the worst line: 0 ok, 1 warning, 2 error.\nExample: borgserver doctor --fix')
   .action((options: DoctorOptions) => finish(runDoctor(PLACES, options)));
+
+program
+  .command('client')
+  .description('what to send to the owner of a key: commands or configuration, with the right URL and host keys')
+  .argument('<name>', 'the account')
+  .addOption(new Option('--format <format>', 'for what').choices(CLIENT_FORMATS).default('shell'))
+  .option('--host <host>', 'how clients reach the server: name or address (default: PUBLIC_HOST)')
+  .option('--port <port>', 'and on which port (default: PUBLIC_PORT, else what the compose file publishes)')
+  .option(
+    '--identity <file>',
+    'the private key as the client calls it: ~/.ssh/borg (default: what ssh takes by itself)',
+  )
+  .option(
+    '--repository <name>',
+    'for an admin the repository to back up to, else NAME/FOLDER where an account has several',
+  )
+  .addHelpText('after', '\nExample: borgserver client web01 --host backup.example.org --format borgmatic')
+  .action((name: string, options: ClientOptions) => finish(runClient(PLACES, name, options)));
 
 program
   .command('borg')

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { readDuration } from './accounts/duration.ts';
+import { readPort, readPublicHost } from './accounts/public-address.ts';
 import { LOGIN_GROUPS } from './accounts/role.ts';
 
 const seconds = (fallback: number, min: number, max: number) =>
@@ -45,6 +46,29 @@ const duration = (fallback: string) =>
       return z.NEVER;
     });
 
+/** Null where it is not set. */
+const publicHost = z
+  .string()
+  .default('')
+  .transform((text, context) => {
+    if (text === '') return null;
+    const read = readPublicHost(text);
+    if ('host' in read) return read.host;
+    context.addIssue({ code: 'custom', message: read.problem });
+    return z.NEVER;
+  });
+
+/** Null where it is not set. */
+const publicPort = z
+  .string()
+  .default('')
+  .transform((text, context) => {
+    const port = readPort(text);
+    if (text === '' || port !== null) return port;
+    context.addIssue({ code: 'custom', message: 'must be a port, from 1 to 65535' });
+    return z.NEVER;
+  });
+
 const range = z
   .string()
   .default('10000-59999')
@@ -72,6 +96,8 @@ const environment = z.object({
   RESYNC_SECONDS: seconds(300, 1, 86_400),
   UID_RANGE: range,
   SSH_PORT: whole(22, 1, 65_535),
+  PUBLIC_HOST: publicHost,
+  PUBLIC_PORT: publicPort,
   SSH_LOG_LEVEL: oneOf(['QUIET', 'FATAL', 'ERROR', 'INFO', 'VERBOSE', 'DEBUG', 'DEBUG1', 'DEBUG2', 'DEBUG3'], 'INFO'),
   CLIENT_ALIVE_INTERVAL: seconds(10, 0, 86_400),
   CLIENT_ALIVE_COUNT_MAX: whole(30, 0, 10_000),

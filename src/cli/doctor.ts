@@ -63,9 +63,11 @@ export const doctorText = (lines: readonly Diagnosis[], paint: Paint): string =>
       ...(cure === null ? [] : [`${' '.repeat(width + 11)}cure: ${cure}`]),
     ]),
     '',
-    `${count('ok')} ok, ${count('warning')} warnings, ${count('error')} errors`,
+    `${count('ok')} ok, ${plural(count('warning'), 'warning')}, ${plural(count('error'), 'error')}`,
   ].join('\n');
 };
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 const look = async (places: Places, server: ServerStatus) => {
   const surveyed = surveyRepositories(places.repos);

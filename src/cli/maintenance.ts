@@ -37,7 +37,11 @@ export const runMaintenance = async (name: string, given: readonly string[], pla
       `borgserver: ${words[0]} on ${folder} without its quota; waits up to ${LOCK_WAIT_SECONDS / 3600} h for whoever has its lock`,
     );
     const { exitCode } = await runOn(request.meant);
-    console.error(`borgserver: ${freed(before, await spaceOf(folder), request.command)}`);
+    console.error(
+      exitCode >= ERROR
+        ? `borgserver: ${words[0]} failed (exit code ${exitCode}); borg says above why`
+        : `borgserver: ${freed(before, await spaceOf(folder), request.command)}`,
+    );
     return exitCode;
   });
 };

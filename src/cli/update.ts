@@ -31,7 +31,7 @@ export const updateText = (report: UpdateReply, dryRun: boolean): string => {
   const lines: string[] = [];
   if (report.recent.length > 0) {
     lines.push(
-      'Done already, by itself:',
+      'Done already, in the last minute:',
       ...report.recent.map((change) => `  ${describeChange(change)} (${change.secondsAgo} s ago)`),
       '',
     );
@@ -55,7 +55,8 @@ export const updateText = (report: UpdateReply, dryRun: boolean): string => {
       'STOPPED: nothing is granted until the errors above are cured. What is gone from the keys has been revoked all the same.',
     );
   if (report.failed !== null) lines.push(`FAILED: ${report.failed}`);
-  lines.push(`${report.changes.length === 0 ? 'Nothing to change. ' : ''}${tally(report)}`);
+  const settled = report.changes.length === 0 && !report.stopped && report.failed === null;
+  lines.push(`${settled ? 'Nothing to change. ' : ''}${tally(report)}`);
   return lines.join('\n');
 };
 

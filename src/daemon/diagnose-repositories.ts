@@ -5,6 +5,7 @@ import { quotaText } from '../accounts/quota.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { findLockOwner } from '../borg/lock-owner.ts';
+import { shellQuote } from '../borg/serve-arguments.ts';
 import type { Places } from '../places.ts';
 import { type ForeignEntries, findForeignEntries, findForeignOwners } from '../repositories/foreign-entries.ts';
 import { describeError } from './describe-error.ts';
@@ -14,6 +15,9 @@ import type { AccountStatus, ServerStatus } from './server-status.ts';
 
 const DAY_MS = 86_400_000;
 const MOST_NAMES = 10;
+
+/** Fit for a shell: a cure is there to be pasted, and whoever makes a folder chooses its name. */
+const quoted = (path: string): string => shellQuote(printable(path));
 
 /** A repository account whose folder is not, as a whole, as it needs it. */
 export type Broken = { readonly account: AccountStatus; readonly why: string };
@@ -45,11 +49,7 @@ export const findBroken = async (
       const foreign = await findForeignOwners(place, puid);
       if (foreign.count > 0)
         lines.push(
-          error(
-            'owners',
-            `${printable(path)}: ${foreignText(foreign)}`,
-            `chown -hR ${puid}:${pgid} '${printable(place)}'`,
-          ),
+          error('owners', `${printable(path)}: ${foreignText(foreign)}`, `chown -hR ${puid}:${pgid} ${quoted(place)}`),
         );
     }
   }
@@ -57,7 +57,14 @@ export const findBroken = async (
   return {
     broken,
     lines: [
-      ...(right > 0 ? [ok('owners', `${right} repositories belong to their accounts, down to every file`)] : []),
+      ...(right > 0
+        ? [
+            ok(
+              'owners',
+              `${right === 1 ? '1 repository belongs to its account' : `${right} repositories belong to their accounts`}, down to every file`,
+            ),
+          ]
+        : []),
       ...broken.map(({ account, why }) => error('owners', `${account.name}: ${why}`, FIX)),
       ...lines,
     ],
@@ -77,7 +84,7 @@ const whatIsBroken = async (
 };
 
 const foreignText = ({ count, roots, examples }: ForeignEntries): string =>
-  `${count} files and folders are not its own or closed to it${roots > 0 ? `, ${roots} of them root's` : ''}: ${examples.join(', ')}${count > examples.length ? ', …' : ''}`;
+  `${count === 1 ? '1 entry is' : `${count} entries are`} not its own or closed to it${roots > 0 ? `, ${roots} of them root's` : ''}: ${examples.join(', ')}${count > examples.length ? ', …' : ''}`;
 
 /** What else can be wrong with repositories; `server` null: accounts are unknown. */
 export const diagnoseRepositories = (
@@ -106,7 +113,7 @@ const diagnoseLocks = (places: Places, surveyed: readonly Surveyed[], now: numbe
   const stale = surveyed.flatMap(({ path, state }) =>
     (state?.kind === 'repository' ? state.locks : []).flatMap(({ host, pid, since }) => {
       const shown = printable(path);
-      const cure = `see that nobody uses it, then: borgserver borg break-lock '${shown}'`;
+      const cure = `see that nobody uses it, then: borgserver borg break-lock ${quoted(path)}`;
       if (host === own)
         return findLockOwner(pid) ? [] : [warning('locks', `${shown} is locked by a process that is gone`, cure)];
       const hours = Math.floor((now - since) / 3_600_000);
@@ -155,14 +162,14 @@ const diagnoseQuotas = (accounts: readonly AccountStatus[], surveyed: readonly S
           warning(
             'quota',
             `${found}which counts, since neither the role nor a key file says anything`,
-            `borgserver borg config --delete '${shown}' storage_quota`,
+            `borgserver borg config --delete ${quoted(path)} storage_quota`,
           ),
         ]
       : [
           warning(
             'quota',
             `${found}but ${quotaText(told)} is in force for clients`,
-            `borgserver borg config '${shown}' storage_quota ${quotaText(told)}`,
+            `borgserver borg config ${quoted(path)} storage_quota ${quotaText(told)}`,
           ),
         ];
   });
@@ -179,7 +186,7 @@ const diagnoseOrphans = ({ accounts, puid }: ServerStatus, surveyed: readonly Su
       ? [
           warning(
             'accounts',
-            `${orphans.length} repositories without an account: ${namesOf(orphans)}`,
+            `${orphans.length === 1 ? '1 repository' : `${orphans.length} repositories`} without an account: ${namesOf(orphans)}`,
             'put the key file back; or keep them for later; or remove the folders',
           ),
         ]

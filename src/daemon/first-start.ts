@@ -1,8 +1,29 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROLE_FOLDERS, ROLES } from '../accounts/role.ts';
 import { readRegistry } from '../host/registry.ts';
 import type { Places } from '../places.ts';
+
+/**
+ * What looks as if a volume were missing, before anything is made in its place: a folder of the container itself, which goes
+ * with it; and repositories that were never used by this server although its host keys were.
+ */
+export const doubtfulMounts = (places: Places): readonly { readonly path: string; readonly found: string }[] => {
+  // proc(5), mountinfo: the fifth field is the mount point.
+  const mounts = new Set(
+    readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .map((line) => line.split(' ')[4]),
+  );
+  const own = [places.sshkeys, places.repos].filter((path) => !mounts.has(path));
+  const forgotten = existsSync(join(places.sshkeys, 'host/ssh_host_ed25519_key')) && !existsSync(places.state);
+  return [
+    ...own.map((path) => ({ path, found: 'nothing is mounted here: what is written goes away with the container' })),
+    ...(forgotten
+      ? [{ path: places.repos, found: 'the host keys are from an earlier start, but this folder was never used' }]
+      : []),
+  ];
+};
 
 /**
  * Makes /repos what the accounts need: the admins' group may make repositories, tenants cannot list names, and nobody can
@@ -16,10 +37,20 @@ export const prepareRepositoriesFolder = (places: Places, pgid: number): void =>
       cause: { code: 'missing-mount', path: places.repos },
     });
   }
-  const found = lstatSync(places.repos);
-  if (found.uid !== 0 || found.gid !== pgid) chownSync(places.repos, 0, pgid);
-  if ((found.mode & 0o7777) !== 0o1771) chmodSync(places.repos, 0o1771);
-  mkdirSync(places.state, { recursive: true, mode: 0o711 });
+  try {
+    const found = lstatSync(places.repos);
+    if (found.uid !== 0 || found.gid !== pgid) chownSync(places.repos, 0, pgid);
+    if ((found.mode & 0o7777) !== 0o1771) chmodSync(places.repos, 0o1771);
+    mkdirSync(places.state, { recursive: true, mode: 0o711 });
+  } catch (error) {
+    const found = error instanceof Error ? error.message : String(error);
+    throw new Error('the folder of the repositories cannot be used', {
+      cause: {
+        ...{ code: 'unusable-repositories', path: places.repos, found },
+        remedy: 'it must be writable, on a file system that can change owners',
+      },
+    });
+  }
   // An admin of another server may have left a link there; root must not be led by it.
   if (!lstatSync(places.state).isDirectory()) {
     throw new Error('the place of the server state is not a folder: move it away', {

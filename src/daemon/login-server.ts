@@ -25,12 +25,16 @@ export type LoginPlan = {
  *
  * @throws Error with cause `{ code: 'bad-settings', problems }`: those of all three at once
  */
-export const serveArguments = (settings: Settings) => {
+export const serveArguments = (
+  settings: Readonly<
+    Partial<Record<'REPO_SERVE_EXTRA_ARGS' | 'APPENDONLY_SERVE_EXTRA_ARGS' | 'ADMIN_SERVE_EXTRA_ARGS', string>>
+  >,
+) => {
   const problems: string[] = [];
   const wordsOf = (
     variable: 'REPO_SERVE_EXTRA_ARGS' | 'APPENDONLY_SERVE_EXTRA_ARGS' | 'ADMIN_SERVE_EXTRA_ARGS',
   ): readonly string[] => {
-    const parsed = parseServeArguments(variable, settings[variable]);
+    const parsed = parseServeArguments(variable, settings[variable] ?? '');
     if ('words' in parsed) return parsed.words;
     problems.push(...parsed.problems);
     return [];

@@ -8,11 +8,12 @@ import { watchTree } from '../keys/watch.ts';
 import type { Places } from '../places.ts';
 import { createTracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
+import type { SshdEvent } from '../sshd/log.ts';
 import { type SshdExit, startSshd } from '../sshd/server.ts';
 import { controlSocket } from './control-client.ts';
 import { startControlServer } from './control-server.ts';
 import { describeError } from './describe-error.ts';
-import { prepareKeyTree, prepareRepositoriesFolder } from './first-start.ts';
+import { doubtfulMounts, prepareKeyTree, prepareRepositoriesFolder } from './first-start.ts';
 import { collectGarbage, createIdleCollection } from './idle-collection.ts';
 import { openLastSeenRecord } from './last-seen-record.ts';
 import { acquireLease } from './lease.ts';
@@ -39,6 +40,7 @@ export const serve = async (settings: Settings, places: Places, log: Logger): Pr
   serveArguments(settings);
   prepareRunFolder(places.run);
   checkRoleGroups(places.etc);
+  for (const doubt of doubtfulMounts(places)) log.warn(doubt, 'is the right volume mounted?');
   prepareRepositoriesFolder(places, settings.PGID);
   const lease = await acquireLease(places);
   if ('heldBy' in lease) {
@@ -141,10 +143,18 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   });
 
   const ending = Promise.withResolvers<{ readonly told: string } | SshdExit>();
+  const listening = Promise.withResolvers<'listening'>();
+  const heard = {
+    line: (text: string): SshdEvent => {
+      const event = tracker.line(text);
+      if (event.kind === 'listening') listening.resolve('listening');
+      return event;
+    },
+  };
   const sshd = await startSshd({
     sshd: plan.sshd,
     configPath: plan.config,
-    onLine: sshdLog(settings.SSH_LOG_LEVEL, log, tracker),
+    onLine: sshdLog(settings.SSH_LOG_LEVEL, log, heard),
     onExit: ending.resolve,
   });
   const hurry = new AbortController();
@@ -152,13 +162,14 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     process.on(signal, () => (state === 'stopping' ? hurry.abort() : ending.resolve({ told: signal })));
   }
   process.on('SIGHUP', () => void scheduler.now({ losses: 'at-once', dryRun: false }).catch(() => {}));
-  log.info({ port: settings.SSH_PORT, accounts: first.accounts.length, findings: first.findings.length }, 'serving');
+  const facts = { port: settings.SSH_PORT, accounts: first.accounts.length, findings: first.findings.length };
+  if ((await Promise.race([listening.promise, ending.promise])) === 'listening') log.info(facts, 'serving');
   collection.passEnded();
 
   const end = await ending.promise;
   state = 'stopping';
   if ('told' in end) log.info({ signal: end.told }, 'stopping: no new connection is accepted');
-  else log.error({ ...end }, 'sshd has ended, and without it nobody can log in');
+  else log.error(factsOfEnd(end), 'sshd has ended, and without it nobody can log in: its own lines above say why');
   await sshd.stop();
   await endSessions('told' in end ? settings.STOP_GRACE_SECONDS : 0, log, hurry.signal);
   // Until now a key that is removed still ends its sessions.
@@ -170,6 +181,12 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   control.close();
   return 'told' in end ? 0 : 1;
 };
+
+const factsOfEnd = ({ code, signal, error }: SshdExit) => ({
+  ...(code !== null && { code }),
+  ...(signal !== null && { signal }),
+  ...(error !== null && { error }),
+});
 
 /** At start nothing is running whose users would suffer: better no server than one that lets half of them in. */
 const refuseIfStopped = (report: PassReport): void => {

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, closeSync, constants, fchmodSync, lstatSync, mkdirSync, openSync } from 'node:fs';
+import { chownSync, closeSync, constants, fchmodSync, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Preparation } from '../accounts/desired.ts';
@@ -26,14 +26,19 @@ export const prepareRepository = async (
   if (preparation.action === 'create') {
     mkdirSync(path, { mode: 0o700 });
     chownSync(path, preparation.uid, preparation.uid);
-  } else {
-    await handOver(path, preparation, progress, signal);
   }
-  chmodSync(path, REPOSITORY_MODE);
-  if ((lstatSync(path).mode & 0o7777) !== REPOSITORY_MODE) {
-    throw new Error('the setgid bit was dropped: the server needs the capability FSETID', {
-      cause: { code: 'setgid-dropped', path },
-    });
+  // Whoever owned the folder may exchange it for a link while it is in work: everything is done to this very folder.
+  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    if (preparation.action !== 'create') await handOver(folder, preparation, progress, signal);
+    fchmodSync(folder, REPOSITORY_MODE);
+    if ((fstatSync(folder).mode & 0o7777) !== REPOSITORY_MODE) {
+      throw new Error('the setgid bit was dropped: the server needs the capability FSETID', {
+        cause: { code: 'setgid-dropped', path },
+      });
+    }
+  } finally {
+    closeSync(folder);
   }
 };
 
@@ -42,13 +47,16 @@ export const prepareRepository = async (
  * last, and its mode is set last of all: an adoption that was interrupted anywhere is seen as one by the next pass.
  */
 const handOver = async (
-  path: string,
+  folder: number,
   preparation: Preparation,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> => {
   const options = { stdin: 'ignore', stdout: 'ignore', cancelSignal: signal } as const;
-  closeFolder(path);
+  // The dot makes the programs go through this process' descriptor; at the link itself chown would stop.
+  const path = `/proc/${process.pid}/fd/${folder}/.`;
+  // Everybody's access is taken while it is in work.
+  fchmodSync(folder, 0o700);
   if (preparation.action === 'adopt') {
     let entries = 0;
     const owner = `${preparation.uid}:${preparation.uid}`;
@@ -69,14 +77,4 @@ const handOver = async (
     [path, '-mindepth', '1', '-type', 'd', '!', '-perm', '-2000', '-exec', 'chmod', 'g+s', '{}', '+'],
     options,
   );
-};
-
-/** Takes everybody's access, and throws where the path has become a link: chmod would follow it out of /repos. */
-const closeFolder = (path: string): void => {
-  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  try {
-    fchmodSync(folder, 0o700);
-  } finally {
-    closeSync(folder);
-  }
 };

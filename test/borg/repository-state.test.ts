@@ -204,6 +204,29 @@ describe('the state of a repository, read without its key', () => {
     expect(read(path).objects).toBeNull();
   });
 
+  test('looks behind what a segment deletes for its first object', async () => {
+    const path = await init('deleting');
+    rmSync(fileOf(path, 'hints'));
+    /** The first byte of the checksum is that of the type 'repokey'. */
+    const entry = (tag: number, ...object: number[]): Buffer => {
+      const bytes = Buffer.concat([Buffer.of(3, 0, 0, 0, 0, 0, 0, 0, tag), Buffer.alloc(32), Buffer.from(object)]);
+      bytes.writeUInt32LE(bytes.length, 4);
+      return bytes;
+    };
+    const [PUT, DELETE] = [0, 1];
+    const segment = (...entries: Buffer[]): void =>
+      writeFileSync(join(path, 'data/0/0'), Buffer.concat([Buffer.from('BORG_SEG'), ...entries]));
+    segment(entry(DELETE), entry(DELETE), entry(PUT, 2));
+    expect(read(path).encryption).toBe('none');
+    segment(entry(DELETE));
+    expect(read(path).encryption).toBeNull();
+    // An entry of no size would be read for ever.
+    segment(Buffer.of(3, 0, 0, 0, 0, 0, 0, 0, DELETE));
+    expect(read(path).encryption).toBeNull();
+    segment(entry(PUT, 99));
+    expect(read(path).encryption).toBeNull();
+  });
+
   test('follows no link, and waits for no pipe', async () => {
     const outside = await init('outside');
     const path = await init('linked');

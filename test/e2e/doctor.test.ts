@@ -65,10 +65,10 @@ test('files of root’s in a repository are found, and repaired without followin
   expect(exitCode).toBe(2);
   const [line] = about(wrong, 'owners');
   expect(line).toMatchObject({ level: 'error', cure: 'borgserver doctor --fix' });
-  expect(line?.message).toMatch(/^web01: 4 files and folders are not its own or closed to it, 2 of them root's: /);
+  expect(line?.message).toMatch(/^web01: 4 entries are not its own or closed to it, 2 of them root's: /);
 
   const fixed = await doctor('--fix');
-  expect(fixed.stderr).toContain('repaired web01: 4 files and folders');
+  expect(fixed.stderr).toContain('repaired web01: 4 entries');
   expect(about(fixed.wrong, 'owners')).toEqual([]);
   const uid = (await ownerships(join(server.repos, 'web01'))).map((entry) => entry.uid);
   expect(new Set(uid).size).toBe(1);
@@ -100,17 +100,17 @@ test('locks left behind, a quota in config, and repositories without an account 
 
   const { wrong } = await doctor();
   expect(about(wrong, 'locks')[0]?.message).toBe('web01 is locked by a process that is gone');
-  expect(about(wrong, 'accounts')[0]?.message).toBe('1 repositories without an account: forgotten');
+  expect(about(wrong, 'accounts')[0]?.message).toBe('1 repository without an account: forgotten');
   expect(about(wrong, 'quota')[0]).toMatchObject({
     message: 'db01: its config says 50M, which counts, since neither the role nor a key file says anything',
-    cure: "borgserver borg config --delete 'db01' storage_quota",
+    cure: 'borgserver borg config --delete db01 storage_quota',
   });
 
   await writeFile(join(server.sshkeys, 'repos/db01'), `# borgserver: quota=70M\n${client.key.public}\n`);
   await server.exec(['update-borgusers']);
   expect(about((await doctor()).wrong, 'quota')[0]).toMatchObject({
     message: 'db01: its config says 50M, but 70M is in force for clients',
-    cure: "borgserver borg config 'db01' storage_quota 70M",
+    cure: 'borgserver borg config db01 storage_quota 70M',
   });
   await server.exec(['borgserver', 'borg', 'config', 'db01', 'storage_quota', '70M']);
   expect(about((await doctor()).wrong, 'quota')).toEqual([]);
@@ -131,7 +131,7 @@ test('a bad key file is told with its cure, for a person too', async () => {
   const { stdout, exitCode } = await server.exec(['borgserver', 'doctor'], { reject: false });
   expect(exitCode).toBe(2);
   expect(stdout).toMatch(/^ERROR {4}keys +\/sshkeys\/repos\/bad:1: .+\n +cure: .+$/m);
-  expect(stdout).toMatch(/\d+ ok, \d+ warnings, \d+ errors\n$/);
+  expect(stdout).toMatch(/\d+ ok, \d+ warnings?, \d+ errors?\n$/);
 });
 
 test('sshd that lets somebody do more than his role is an error', async () => {

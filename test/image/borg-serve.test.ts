@@ -43,7 +43,7 @@ const session = async (...more: readonly string[]) => {
     },
   });
   running.push(borg);
-  borg.stderr.pipe(process.stderr);
+  borg.stderr.resume();
   let received = Buffer.alloc(0);
   borg.stdout.on('data', (chunk: Buffer) => {
     received = Buffer.concat([received, chunk]);

@@ -47,7 +47,8 @@ const encode = (value: Value): Buffer => {
     return Buffer.concat([Buffer.of(0xd9, bytes.length), bytes]);
   }
   if (value instanceof Uint8Array) {
-    const head = Buffer.of(0xc6, 0, 0, 0, 0);
+    // borg's protocol knows no other kind of bytes than strings (str 32).
+    const head = Buffer.of(0xdb, 0, 0, 0, 0);
     head.writeUInt32BE(value.length, 1);
     return Buffer.concat([head, value]);
   }

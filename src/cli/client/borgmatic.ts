@@ -1,0 +1,42 @@
+import {
+  APPEND_ONLY_COMMENT,
+  ARCHIVE,
+  type BackupFacts,
+  connectionName,
+  KEEP,
+  knownHostsComment,
+  MACHINE_PATHS,
+  mayCompact,
+  repositoryUrl,
+  unattendedRsh,
+} from './connection.ts';
+
+/** A config.yaml for borgmatic 1.8.5 and later (its configuration reference): sections are gone, actions can be skipped. */
+export const renderBorgmatic = (facts: BackupFacts): string =>
+  [
+    ...knownHostsComment(facts),
+    ...(mayCompact(facts) ? [] : APPEND_ONLY_COMMENT),
+    '# Once: borgmatic init --encryption repokey-blake2',
+    'source_directories:',
+    ...MACHINE_PATHS.map((path) => `  - ${quote(path)}`),
+    'repositories:',
+    `  - path: ${quote(repositoryUrl(facts, facts.repository))}`,
+    `    label: ${quote(facts.account)}`,
+    `ssh_command: ${quote(unattendedRsh(facts))}`,
+    `encryption_passcommand: ${quote(`cat /etc/borgmatic/${connectionName(facts)}.passphrase`)}`,
+    ...(facts.role === 'admin' ? ['relocated_repo_access_is_ok: true'] : []),
+    `archive_name_format: ${quote(ARCHIVE)}`,
+    'compression: "zstd"',
+    'exclude_caches: true',
+    ...(mayCompact(facts)
+      ? Object.entries(KEEP).map(([unit, count]) => `keep_${unit}: ${count}`)
+      : ['skip_actions:', '  - "prune"', '  - "compact"']),
+    'checks:',
+    '  - name: "repository"',
+    '    frequency: "2 weeks"',
+    '  - name: "archives"',
+    '    frequency: "1 month"',
+  ].join('\n');
+
+/** A double-quoted scalar of YAML 1.2 takes every string of JSON as it is. */
+const quote = (text: string): string => JSON.stringify(text);

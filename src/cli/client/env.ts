@@ -1,0 +1,22 @@
+import {
+  type ClientFacts,
+  connectionName,
+  hasRepository,
+  knownHostsComment,
+  repositoryUrl,
+  unattendedRsh,
+} from './connection.ts';
+
+/** Variables for a shell (`set -a; . FILE`), systemd's EnvironmentFile and compose's env_file: all of them read these quotes alike. */
+export const renderEnv = (facts: ClientFacts): string =>
+  [
+    ...knownHostsComment(facts),
+    '# Not for docker run --env-file, which takes quotes for a part of the value.',
+    ...(hasRepository(facts) ? [`BORG_REPO=${quote(repositoryUrl(facts, facts.repository))}`] : []),
+    `BORG_RSH=${quote(unattendedRsh(facts))}`,
+    ...(hasRepository(facts) ? [`BORG_PASSCOMMAND=${quote(`cat /etc/borg/${connectionName(facts)}.passphrase`)}`] : []),
+    ...(facts.role === 'admin' ? ['BORG_RELOCATED_REPO_ACCESS_IS_OK=yes'] : []),
+  ].join('\n');
+
+/** No value has a quote in it: see ClientFacts. */
+const quote = (value: string): string => `'${value}'`;

@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { printable } from '../../accounts/printable.ts';
+import { readPort, readPublicHost } from '../../accounts/public-address.ts';
+import { nearNames } from '../../borg/near-names.ts';
+import { askServer } from '../../daemon/control-client.ts';
+import { type DatabaseEntry, parseDatabase } from '../../host/account-database.ts';
+import type { Places } from '../../places.ts';
+import { readSettings } from '../../settings.ts';
+import { servedHostKeys } from '../../sshd/served-host-keys.ts';
+import type { ClientFacts } from './connection.ts';
+
+/** What the person asked for, unchecked. */
+export type ClientRequest = {
+  readonly host?: string;
+  readonly port?: string;
+  readonly identity?: string;
+  readonly repository?: string;
+};
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Gathers what a client of the account has to know, from the running server: its accounts, the host keys that sshd has.
+ *
+ * @throws Error with cause `{ code: 'no-server' | 'no-account' | 'bad-address' | 'bad-identity' | 'bad-repository', remedy }`
+ */
+export const gatherFacts = async (
+  places: Places,
+  name: string,
+  request: ClientRequest,
+  env: Environment,
+): Promise<ClientFacts> => {
+  const settings = readSettings(env);
+  if ((await askServer(places.run, { command: 'ping' })) === null)
+    throw refused('no server runs here', 'no-server', 'start it first: it knows the accounts and the host keys');
+  const passwd = readFileSync(join(places.extrausers, 'passwd'), 'utf8');
+  const entries = parseDatabase(passwd, { pgid: settings.PGID, repos: places.repos });
+  const entry = findAccount(name, entries);
+  const { name: account, role, subRepositories = false } = entry;
+  return {
+    ...{ account, role, subRepositories },
+    repository: repositoryOf(entry, request.repository),
+    host: publicHost(request.host, settings.PUBLIC_HOST),
+    port: publicPort(request.port, settings.PUBLIC_PORT, env),
+    hostKeys: await servedHostKeys(places.run),
+    identity: identityOf(request.identity),
+    appendOnly:
+      role === 'admin'
+        ? entries.filter((each) => each.role === 'append-only' && !each.subRepositories).map((each) => each.name)
+        : [],
+  };
+};
+
+const refused = (message: string, code: string, remedy: string): Error =>
+  new Error(message, { cause: { code, remedy } });
+
+const findAccount = (name: string, entries: readonly DatabaseEntry[]): DatabaseEntry => {
+  const found = entries.find((entry) => entry.name === name);
+  if (found) return found;
+  const near = nearNames(
+    name,
+    entries.map((entry) => entry.name),
+  );
+  throw refused(
+    `there is no account '${printable(name, 100)}'${near.length > 0 ? ` (near: ${near.join(', ')})` : ''}`,
+    'no-account',
+    'drop its public key into /sshkeys; update-borgusers says what was made of it, borgserver keys who is known',
+  );
+};
+
+/** Nothing that is only likely is printed: an address that is wrong sends the client to a stranger, or nowhere. */
+export const publicHost = (given: string | undefined, configured: string | null): string => {
+  if (given === undefined) {
+    if (configured !== null) return configured;
+    throw refused(
+      'the server does not know by which name its clients reach it',
+      'bad-address',
+      'give --host backup.example.org, or set PUBLIC_HOST',
+    );
+  }
+  const read = readPublicHost(given);
+  if ('host' in read) return read.host;
+  throw refused(`--host ${read.problem}`, 'bad-address', 'for example --host backup.example.org or --host 2001:db8::1');
+};
+
+/**
+ * The port that clients connect to. In a container sshd's own port tells nothing of the one that is published: only what
+ * somebody has said counts. SSH_HOST_PORT is the compose file's, and may have an address in front.
+ */
+export const publicPort = (given: string | undefined, configured: number | null, env: Environment): number => {
+  if (given !== undefined) {
+    const port = readPort(given);
+    if (port !== null) return port;
+    throw refused('--port must be a number from 1 to 65535', 'bad-address', 'for example --port 2222');
+  }
+  const published = env.SSH_HOST_PORT
+    ? readPort(env.SSH_HOST_PORT.split(':').at(-1) ?? '')
+    : readPort(env.SSH_PORT ?? '');
+  const known = configured ?? published;
+  if (known !== null) return known;
+  throw refused(
+    'the server does not know on which port its clients reach it',
+    'bad-address',
+    'give --port 2222, or set PUBLIC_PORT',
+  );
+};
+
+/** Without spaces, quotes and ssh's own tokens (%) the path means the same in every language it is written in. */
+const identityOf = (given: string | undefined): string | null => {
+  if (given === undefined || /^(~\/|\/)[A-Za-z0-9_.@+/-]+$/.test(given)) return given ?? null;
+  throw refused(
+    `--identity '${printable(given, 100)}' is not a path that fits into every format`,
+    'bad-identity',
+    'give the private key file as the client calls it, from / or ~/, in letters, digits and _ . @ + -',
+  );
+};
+
+/** An account with sub-repositories cannot have one in its folder itself: that would close it to the others. */
+const repositoryOf = ({ name, role, subRepositories }: DatabaseEntry, given: string | undefined): string | null => {
+  if (given === undefined) return role === 'admin' ? null : subRepositories ? `${name}/main` : name;
+  const parts = given.split('/');
+  if (!parts.every((part) => /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(part)))
+    throw refused(
+      `--repository '${printable(given, 100)}' is not a name`,
+      'bad-repository',
+      'give NAME, or NAME/FOLDER where an account has several',
+    );
+  if (role === 'admin' || given === name || (subRepositories && parts[0] === name && parts.length > 1)) return given;
+  throw refused(
+    `the account ${name} may not use /repos/${given}`,
+    'bad-repository',
+    `leave --repository out: its own is /repos/${name}`,
+  );
+};

@@ -1,0 +1,78 @@
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { diagnoseRepositories, findBroken } from '../../src/daemon/diagnose-repositories.ts';
+import { surveyRepositories } from '../../src/daemon/repository-survey.ts';
+import { type Places, placesBelow } from '../../src/places.ts';
+
+const NOW = Date.now();
+const HOSTILE = "x'; touch pwned; echo '\x1b[2J";
+
+let root: string;
+let places: Places;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'diagnose-'));
+  places = placesBelow(root);
+  mkdirSync(places.state, { recursive: true });
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+const init = async (path: string): Promise<string> => {
+  const env = { BORG_BASE_DIR: join(root, 'base'), BORG_SELFTEST: 'disabled' };
+  await execa('borg', ['init', '--encryption', 'none', join(places.repos, path)], { env });
+  return join(places.repos, path);
+};
+
+test('a name that a client or an admin chose cannot escape into the shell that a cure is pasted into', async () => {
+  mkdirSync(join(places.repos, 'web01'));
+  const nested = await init(`web01/${HOSTILE}`);
+  mkdirSync(join(nested, 'lock.exclusive'));
+  writeFileSync(join(nested, 'lock.exclusive/elsewhere@1.7-0'), '');
+  mkdirSync(join(places.repos, HOSTILE));
+
+  const surveyed = surveyRepositories(places.repos);
+  const locks = diagnoseRepositories(places, null, surveyed, NOW + 2 * 86_400_000);
+  const { lines } = await findBroken(places, { accounts: [], puid: 1000, pgid: 1000 }, surveyed, () => {});
+  const all = [...locks, ...lines].flatMap(({ cure }) => cure?.match(/borgserver borg .*|chown .*/)?.[0] ?? []);
+  const cures = all.filter((cure) => cure.includes('pwned'));
+  expect(cures).toHaveLength(2);
+  for (const cure of cures) {
+    expect(cure).not.toContain('\x1b');
+    const words = await execa('sh', ['-c', cure.replace(/^(borgserver borg|chown)/, 'echo')], { cwd: root });
+    expect(words.stdout).toContain('touch pwned');
+  }
+  await expect(execa('ls', [join(root, 'pwned')])).rejects.toThrow();
+});
+
+test('another host’s lock is left alone until it is a day old; backups from the future are told', async () => {
+  const path = await init('web01');
+  mkdirSync(join(path, 'lock.exclusive'));
+  writeFileSync(join(path, 'lock.exclusive/laptop@1.7-0'), '');
+  const tell = (now: number) =>
+    diagnoseRepositories(places, null, surveyRepositories(places.repos), now)
+      .filter(({ level }) => level !== 'ok')
+      .map(({ message }) => message);
+  expect(tell(NOW)).toEqual([]);
+  expect(tell(NOW + 49 * 3_600_000)).toEqual([
+    expect.stringMatching(/^web01 is locked for (48|49) h by laptop@1, which is not this server$/),
+  ]);
+  expect(tell(NOW - 3_600_000)).toEqual(['backups from the future: web01']);
+  expect(readFileSync(join(path, 'config'), 'utf8')).toContain('[repository]');
+});
+
+test('what root wrote into a repository that an admin made is told', async () => {
+  const path = await init('laptop');
+  chownSync(path, 1000, 1000);
+  const { lines, broken } = await findBroken(
+    places,
+    { accounts: [], puid: 1000, pgid: 1000 },
+    surveyRepositories(places.repos),
+    () => {},
+  );
+  expect(broken).toEqual([]);
+  expect(lines).toEqual([
+    expect.objectContaining({ level: 'error', message: expect.stringMatching(/^laptop: \d+ entries are not its own/) }),
+  ]);
+});

@@ -1,0 +1,167 @@
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Client, createClient, type Key } from './harness/client.ts';
+import { writeKeyFile } from './harness/key-files.ts';
+import { BASE_ENVIRONMENT } from './harness/machine.ts';
+import { type Finished, type ProgramOptions, type Running, run } from './harness/program.ts';
+import { type Server, startServer } from './harness/server.ts';
+
+let server: Server;
+let client: Client;
+let admin: Key;
+let logger: Key;
+
+beforeAll(async () => {
+  server = await startServer();
+  client = await createClient(server);
+  admin = await client.newKey();
+  logger = await client.newKey();
+  await writeKeyFile(server, 'repos/web01', client.key);
+  await writeKeyFile(server, 'repos-appendonly/db01', logger);
+  await writeKeyFile(server, 'admins/alice', admin);
+  await server.exec(['update-borgusers']);
+});
+
+afterAll(async () => {
+  await client?.cleanup();
+  await server?.cleanup();
+});
+
+/** What the server prints. Its port is not given: the server has to know it. */
+const print = async (name: string, key: Key, ...words: string[]): Promise<string> =>
+  (await server.exec(['borgserver', 'client', name, '--host', '127.0.0.1', '--identity', key.private, ...words]))
+    .stdout;
+
+/** A machine of somebody who has never seen the server: a home with a space in its name, and nothing of borg's in it. */
+const newcomer = async (name: string) => {
+  const home = join(client.home, name);
+  await mkdir(join(home, 'documents'), { recursive: true });
+  await writeFile(join(home, 'documents/letter'), 'the letter');
+  const env = { ...BASE_ENVIRONMENT, HOME: home };
+  return {
+    home,
+    sh: (text: string, options: ProgramOptions = {}): Running =>
+      run('sh', ['-e', '-c', text], env, { cwd: home, ...options }),
+  };
+};
+
+const refusal = (words: readonly string[]): Promise<Finished> =>
+  server.exec(['borgserver', 'client', ...words], { reject: false });
+
+describe('the shell text', () => {
+  test('run as a whole makes the repository, backs up, restores, prunes, compacts and checks, on a machine that asks nothing', async () => {
+    const { home, sh } = await newcomer('home of web01');
+    const text = await print('web01', client.key);
+    expect(text).toContain('StrictHostKeyChecking=yes');
+    expect(text).toContain('borg compact');
+    const { stdout } = await sh(`${text}\nborg extract --stdout "::$borg_archive" "\${HOME#/}/documents/letter"`);
+    expect(stdout).toMatch(/restored in .*the letter$/s);
+    const folder = join(home, `.config/borgserver/web01@127.0.0.1-${server.port}`);
+    expect(await readFile(join(folder, 'key'), 'utf8')).toContain('BORG_KEY');
+  });
+
+  test('lets nobody in who has another host key than the server', async () => {
+    const { sh } = await newcomer('deceived');
+    const text = await print('web01', client.key);
+    const other = (await client.newKey()).public.split(' ').slice(0, 2).join(' ');
+    const deceived = text.replaceAll(/^(\[127\.0\.0\.1\]:\d+) .*$/gm, `$1 ${other}`);
+    expect(deceived).not.toBe(text);
+    // Only up to BORG_RSH, and then ssh itself: borg does not hand on why ssh gave up.
+    const login = `eval "$BORG_RSH -p ${server.port} web01@127.0.0.1 borg --version"`;
+    const connecting = (all: string): string => all.slice(0, all.indexOf('export BORG_REPO'));
+    expect((await sh(`${connecting(text)}\n${login}`)).stdout).toMatch(/^borg /);
+    const { exitCode, stderr } = await sh(`${connecting(deceived)}\n${login}`, { reject: false });
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toMatch(/host key/i);
+  });
+
+  test('of an append-only account leaves compact out, and an admin’s text prunes and compacts what it has left', async () => {
+    const { sh } = await newcomer('home of db01');
+    const text = await print('db01', logger);
+    expect(text).not.toMatch(/^borg compact/m);
+    expect(text).toContain('append-only');
+    const again = text.split('\n').find((line) => line.startsWith('borg create')) ?? 'false';
+    // Names hold the second; of those of one day prune keeps the last, and the oldest of all.
+    await sh(`${text}\nsleep 1\n${again}\nsleep 1\n${again}\nborg list --short`);
+    const passphrase = await readFile(
+      join(client.home, `home of db01/.config/borgserver/db01@127.0.0.1-${server.port}/passphrase`),
+      'utf8',
+    );
+
+    const { home, sh: asAdmin } = await newcomer('home of alice');
+    const passphrases = join(home, `.config/borgserver/alice@127.0.0.1-${server.port}/passphrases`);
+    await mkdir(passphrases, { recursive: true });
+    await writeFile(join(passphrases, 'db01'), passphrase);
+    const job = await print('alice', admin);
+    const { stdout } = await asAdmin(`${job}\necho "left:"; borg_on db01 list --short`);
+    expect(stdout).toContain('== db01');
+    expect(stdout.split('left:\n')[1]?.trim().split('\n')).toHaveLength(2);
+  });
+});
+
+describe('the other texts', () => {
+  test('known-hosts holds every host key, and no other', async () => {
+    const lines = (await print('web01', client.key, '--format', 'known-hosts')).trim().split('\n');
+    const known = (await readFile(join(client.home, '.ssh/known_hosts'), 'utf8')).trim().split('\n');
+    const word = (line: string) => line.split(' ').slice(0, 3).join(' ');
+    expect(lines.map(word).sort()).toEqual(known.map(word).sort());
+    expect(lines).toHaveLength(3);
+  });
+
+  test('ssh-config and known-hosts together let borg in under the alias', async () => {
+    const { home, sh } = await newcomer('aliased');
+    const config = join(home, 'config');
+    const hosts = join(home, 'hosts');
+    await writeFile(config, await print('web01', client.key, '--format', 'ssh-config'));
+    await writeFile(hosts, await print('web01', client.key, '--format', 'known-hosts'));
+    await chmod(config, 0o600);
+    const { stdout } = await sh(
+      `ssh -F "${config}" -o 'UserKnownHostsFile="${hosts}"' -o GlobalKnownHostsFile=none -o BatchMode=yes borg-web01 borg --version`,
+    );
+    expect(stdout).toMatch(/^borg /);
+  });
+
+  test('env, sourced, is all that borg needs besides the known host', async () => {
+    const { home, sh } = await newcomer('sourced');
+    const hosts = join(home, 'hosts');
+    await writeFile(hosts, await print('web01', client.key, '--format', 'known-hosts'));
+    await writeFile(join(home, 'borg.env'), await print('web01', client.key, '--format', 'env'));
+    const { stdout } = await sh(
+      `set -a; . ./borg.env; BORG_RSH="$BORG_RSH -o 'UserKnownHostsFile=\\"${hosts}\\"'"; borg with-lock :: echo reached`,
+    );
+    expect(stdout).toBe('reached\n');
+  });
+});
+
+describe('borgserver client refuses', () => {
+  test('to guess the name of the server', async () => {
+    const { exitCode, stdout, stderr } = await refusal(['web01']);
+    expect([exitCode, stdout]).toEqual([2, '']);
+    expect(stderr).toContain('PUBLIC_HOST');
+  });
+
+  test('an account that is not there, and names those near it', async () => {
+    const { exitCode, stdout, stderr } = await refusal(['web02', '--host', 'backup.example.org']);
+    expect([exitCode, stdout]).toEqual([2, '']);
+    expect(stderr).toContain('(near: web01)');
+  });
+
+  test('a backup job for an admin without a repository', async () => {
+    const { exitCode, stderr } = await refusal(['alice', '--host', 'h', '--format', 'borgmatic']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('--repository NAME');
+  });
+
+  test('a tenant the repository of another', async () => {
+    const { exitCode, stderr } = await refusal(['web01', '--host', 'h', '--repository', 'db01']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('may not use /repos/db01');
+  });
+});
+
+test('PUBLIC_HOST and PUBLIC_PORT are what is told where nothing else is said', async () => {
+  await server.start({ PUBLIC_HOST: '2001:db8::1', PUBLIC_PORT: '2022' });
+  const { stdout } = await server.exec(['borgserver', 'client', 'web01', '--format', 'env']);
+  expect(stdout).toContain("BORG_REPO='ssh://web01@[2001:db8::1]:2022/repos/web01'");
+});
