@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { printable } from '../accounts/printable.ts';
 import { askServer } from '../daemon/control-client.ts';
 import type { Places } from '../places.ts';
 import type { SessionView } from '../sessions/session.ts';
@@ -35,7 +36,9 @@ export const runEndSessions = async (places: Places, selector: string): Promise<
   const ended = await askServer(places.run, { command: 'end-sessions', selector });
   if (!ended) return noServer();
   if (ended.length === 0) {
-    console.error('no session has this account, fingerprint or ADDRESS:PORT; `borgserver sessions` lists them');
+    console.error(
+      `borgserver: no session has '${printable(selector)}' as its account, fingerprint or ADDRESS:PORT; \`borgserver sessions\` lists them`,
+    );
     return 1;
   }
   for (const session of ended)

@@ -122,19 +122,23 @@ describe('update-borgusers', () => {
     const passwd = async () => (await server.exec(['cat', '/var/lib/extrausers/passwd'])).stdout;
     // Nothing watches the account database, so that there is something to do which nobody does by himself; only a look at the
     // tree that is still due may come first.
-    const { before, dry } = await until('a dry run with something to do', async () => {
+    const { before, dry, between, foretold, done } = await until('a dry run with something to do', async () => {
       await server.exec(['sed', '-i', '/^dry:/d', '/var/lib/extrausers/passwd']);
-      const found = await passwd();
-      const said = await update('--dry-run');
-      return said.stdout.includes('Would change:') ? { before: found, dry: said } : undefined;
+      const before = await passwd();
+      const dry = await update('--dry-run');
+      const foretold = JSON.parse((await update('--dry-run', '--json')).stdout);
+      const between = await passwd();
+      const done = JSON.parse((await update('--json')).stdout);
+      return dry.stdout.includes('Would change:') && done.changes.length > 0
+        ? { before, dry, between, foretold, done }
+        : undefined;
     });
     expect(dry.exitCode).toBe(0);
     expect(dry.stdout).toMatch(
       /Would change:\n(.*\n)* {2}\+ account added dry \(repo\): 1 key in \/sshkeys\/repos\/dry/,
     );
-    const json = JSON.parse((await update('--dry-run', '--json')).stdout);
-    expect(await passwd()).toBe(before);
-    expect(json).toEqual(JSON.parse((await update('--json')).stdout));
+    expect(between).toBe(before);
+    expect(foretold).toEqual(done);
     expect(await passwd()).not.toBe(before);
   });
 

@@ -134,7 +134,7 @@ test.for([
   expect(await server.ended()).not.toBe(0);
   const said = server.log().slice(seen);
   expect(said).toMatch(reason);
-  expect(said).toMatch(/the server cannot start.*file: \/sshkeys\/host\/ssh_host_ed25519_key.*remedy: /);
+  expect(said).toMatch(/the server cannot start.*"file":"\/sshkeys\/host\/ssh_host_ed25519_key.*"remedy":"/);
   expect(said).not.toContain('\u001b');
   expect(await readdir(host())).toEqual(before);
 });

@@ -7,23 +7,26 @@ import {
   knownHostsComment,
   MACHINE_PATHS,
   mayCompact,
+  passphraseComment,
   repositoryUrl,
   unattendedRsh,
 } from './connection.ts';
 
 /** A config.yaml for borgmatic 1.8.5 and later (its configuration reference): sections are gone, actions can be skipped. */
-export const renderBorgmatic = (facts: BackupFacts): string =>
-  [
+export const renderBorgmatic = (facts: BackupFacts): string => {
+  const passphrase = `/etc/borgmatic/${connectionName(facts)}.passphrase`;
+  return [
     ...knownHostsComment(facts),
+    passphraseComment(passphrase),
     ...(mayCompact(facts) ? [] : APPEND_ONLY_COMMENT),
-    '# Once: borgmatic init --encryption repokey-blake2',
+    '# And once: borgmatic init --encryption repokey-blake2',
     'source_directories:',
     ...MACHINE_PATHS.map((path) => `  - ${quote(path)}`),
     'repositories:',
     `  - path: ${quote(repositoryUrl(facts, facts.repository))}`,
     `    label: ${quote(facts.account)}`,
     `ssh_command: ${quote(unattendedRsh(facts))}`,
-    `encryption_passcommand: ${quote(`cat /etc/borgmatic/${connectionName(facts)}.passphrase`)}`,
+    `encryption_passcommand: ${quote(`cat ${passphrase}`)}`,
     ...(facts.role === 'admin' ? ['relocated_repo_access_is_ok: true'] : []),
     `archive_name_format: ${quote(ARCHIVE)}`,
     'compression: "zstd"',
@@ -37,6 +40,7 @@ export const renderBorgmatic = (facts: BackupFacts): string =>
     '  - name: "archives"',
     '    frequency: "1 month"',
   ].join('\n');
+};
 
 /** A double-quoted scalar of YAML 1.2 takes every string of JSON as it is. */
 const quote = (text: string): string => JSON.stringify(text);

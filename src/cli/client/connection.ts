@@ -74,6 +74,10 @@ export const knownHostsComment = (facts: ClientFacts): readonly string[] => [
   ...knownHostsLines(facts).map((line) => `#   ${line}`),
 ];
 
+/** A comment line: how the passphrase comes to where the job reads it. */
+export const passphraseComment = (path: string): string =>
+  `# Then a passphrase, of which you keep a copy elsewhere: (umask 077; head -c 24 /dev/urandom | base64 >${path})`;
+
 /** What an append-only account has to know about room, as comment lines. */
 export const APPEND_ONLY_COMMENT = [
   '# This account is append-only: what it prunes or deletes is only marked, and no byte leaves the disk.',

@@ -5,6 +5,7 @@ import {
   KEEP,
   MACHINE_PATHS,
   mayCompact,
+  passphraseComment,
   repositoryUrl,
   unattendedRsh,
 } from './connection.ts';
@@ -15,9 +16,11 @@ import {
  */
 export const renderNixos = (facts: BackupFacts): string => {
   const { account, host, port, hostKeys } = facts;
+  const passphrase = `/etc/borg/${connectionName(facts)}.passphrase`;
   const name = port === 22 ? host : `[${host}]:${port}`;
   return [
     ...(mayCompact(facts) ? [] : APPEND_ONLY_COMMENT),
+    passphraseComment(passphrase),
     '{',
     ...hostKeys.flatMap((key) => [
       `  programs.ssh.knownHosts.${quote(`${name} ${key.split(' ')[0] ?? ''}`)} = {`,
@@ -29,7 +32,7 @@ export const renderNixos = (facts: BackupFacts): string => {
     `    paths = [ ${MACHINE_PATHS.map(quote).join(' ')} ];`,
     `    repo = ${quote(repositoryUrl(facts, facts.repository))};`,
     '    encryption.mode = "repokey-blake2";',
-    `    encryption.passCommand = ${quote(`cat /etc/borg/${connectionName(facts)}.passphrase`)};`,
+    `    encryption.passCommand = ${quote(`cat ${passphrase}`)};`,
     `    environment.BORG_RSH = ${quote(unattendedRsh(facts))};`,
     ...(facts.role === 'admin' ? ['    environment.BORG_RELOCATED_REPO_ACCESS_IS_OK = "yes";'] : []),
     '    compression = "zstd";',

@@ -48,7 +48,7 @@ const inDoubleQuotes = (facts: ClientFacts): string => sshWords(facts, { unatten
 const backup = (facts: BackupFacts): string[] => [
   `export BORG_REPO=${shellQuote(repositoryUrl(facts, facts.repository))}`,
   ...(facts.subRepositories
-    ? ['# It may have several repositories: any other name will do in place of the last one']
+    ? ['# It may have several repositories, each with another name in place of the last one']
     : []),
   ...(facts.role === 'admin' ? RELOCATED : []),
   '',

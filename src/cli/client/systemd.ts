@@ -10,6 +10,7 @@ import {
   knownHostsLines,
   MACHINE_PATHS,
   mayCompact,
+  passphraseComment,
   repositoryUrl,
   unattendedRsh,
 } from './connection.ts';
@@ -30,7 +31,8 @@ const backupJob = (facts: BackupFacts): string[] => {
   return [
     ...file(`${unit}.service`, [
       ...(mayCompact(facts) ? [] : APPEND_ONLY_COMMENT),
-      '# Once, with these variables: borg init --encryption repokey-blake2',
+      passphraseComment(`/etc/borg/${connectionName(facts)}.passphrase`),
+      '# And once, with the variables below: borg init --encryption repokey-blake2',
       ...unitHead(`Backup to ${host} as ${account}`),
       ...service(facts, repositoryUrl(facts, facts.repository), connectionName(facts)),
       borg('create', '--stats', '--compression', 'zstd', '--exclude-caches', `::${ARCHIVE}`, ...MACHINE_PATHS),
@@ -54,6 +56,7 @@ const pruneJob = (facts: ClientFacts): string[] => {
   return [
     ...file(`${unit}.service`, [
       '# Compact makes deletions final, those of a thief of the key too: look at borg list now and then.',
+      '# The passphrase of a repository NAME is read from /etc/borg/NAME.passphrase.',
       '# Where several hosts write to one repository, prune takes them for one: add --glob-archives for each of them.',
       ...unitHead(`Prune and compact %i on ${facts.host}`),
       ...service(facts, repositoryUrl(facts, repository), repository).map((line) => line.replaceAll(repository, '%i')),
