@@ -127,6 +127,7 @@ export const readSettings = (env: Readonly<Record<string, string | undefined>>):
   const problems = [
     ...(parsed.error?.issues ?? []).map((issue) => `${String(issue.path[0])}: ${issue.message}`),
     ...(ids.success ? crossChecks(ids.data) : []),
+    ...timeZoneProblems(given.TZ),
   ];
   if (problems.length > 0 || !parsed.success) {
     throw new Error('the settings are wrong', { cause: { code: 'bad-settings', problems } });
@@ -151,4 +152,19 @@ const crossChecks = (settings: z.infer<typeof idsAlone>): string[] => {
     );
   const role = LOGIN_GROUPS.find(({ gid }) => gid === settings.PGID);
   return role ? [...inRange, `PGID: ${role.gid} is the group ${role.name}, which says what a login may do`] : inRange;
+};
+
+/**
+ * TZ is the system's own variable. The daemon, which ends sessions at expiry-time, and sshd, which refuses logins after it, must mean
+ * the same: what only one of them understands (`CET-1CEST`) would be an hour or more apart.
+ */
+const timeZoneProblems = (zone: string | undefined): string[] => {
+  if (zone === undefined) return [];
+  try {
+    if (!/^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/.test(zone)) throw new RangeError();
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return [];
+  } catch {
+    return ['TZ: must be the name of a time zone, such as Europe/Berlin or UTC'];
+  }
 };

@@ -87,7 +87,7 @@ describe('the settings', () => {
     '10000-4294967294',
     ' 10000-10001',
     '10000-10001\n',
-    ''.padEnd(400, '9') + '-' + ''.padEnd(400, '9'),
+    `${''.padEnd(400, '9')}-${''.padEnd(400, '9')}`,
   ])('refuse UID_RANGE=%j', (value) => expect(problemsOf({ UID_RANGE: value })).toHaveLength(1));
 
   it('refuse an admin’s ids inside the tenants’ range, both at once', () => {
@@ -103,4 +103,12 @@ describe('the settings', () => {
       for (const problem of problemsOf({ [name]: '\u001b[2J\n' })) expect(problem).not.toMatch(/\p{C}/u);
     }
   });
+});
+
+describe('the time zone', () => {
+  it.each(['Europe/Berlin', 'UTC', 'CET', ''])('may be %j', (TZ) => expect(problemsOf({ TZ })).toEqual([]));
+  it.each(['CET-1CEST', 'Foo/Bar', ':Europe/Berlin', '+01:00', '../etc/passwd', 'UTC\n'])(
+    'is refused where sshd and the daemon would not mean the same by it: %j',
+    (TZ) => expect(problemsOf({ TZ })).toEqual(['TZ: must be the name of a time zone, such as Europe/Berlin or UTC']),
+  );
 });
