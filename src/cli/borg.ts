@@ -105,8 +105,9 @@ const runOnAll = async (
   // Programs that read JSON from standard output find nothing else there.
   const heading = words.some((word) => word.startsWith('--json')) ? console.error : console.log;
   let worst = 0;
-  for (const path of paths) {
-    heading(`=== ${printable(path)}`);
+  for (const [index, path] of paths.entries()) {
+    // A bar would be torn by borg's own output; a person who waits is told how far it is.
+    heading(`=== ${printable(path)}${process.stdout.isTTY ? ` (${index + 1} of ${paths.length})` : ''}`);
     try {
       const { exitCode, interrupted } = await runOn(path);
       worst = worseExitCode(worst, exitCode);
