@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
 import { ROLE_FOLDERS } from '../accounts/role.ts';
+import { pollTree } from './poll.ts';
 import { HOST_FOLDER } from './tree.ts';
 
 /** A running watch; `close` resolves when it holds nothing any more. */
@@ -13,7 +14,6 @@ const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 60_000;
 /** How often the folders themselves are looked at, in ms. */
 const FOLDER_CHECK_MS = 1000;
-const POLLING_MS = 1000;
 
 /**
  * Watches the key tree and calls `onEvent` for anything that may have changed in it, at least once after every (re)start of
@@ -31,6 +31,7 @@ export const watchTree = (
     onFault,
   }: { readonly polling: boolean; readonly onEvent: () => void; readonly onFault: (error: Error) => void },
 ): TreeWatch => {
+  if (polling) return pollTree(root, onEvent);
   let watcher: FSWatcher | null = null;
   let retry: NodeJS.Timeout | null = null;
   let wait = FIRST_RETRY_MS;
@@ -56,7 +57,7 @@ export const watchTree = (
 
   const arm = (): void => {
     try {
-      const fresh = watch(realRoot(root), { ...OPTIONS, ...(polling && POLLING), ignored: isNoise(root) });
+      const fresh = watch(realRoot(root), { ...OPTIONS, ignored: isNoise(root) });
       watcher = fresh;
       const current = (then: () => void) => () => {
         if (watcher === fresh) then();
@@ -106,7 +107,6 @@ export const watchTree = (
  * interest; and an unlink is told at once instead of 100 ms later.
  */
 const OPTIONS = { ignoreInitial: true, followSymlinks: false, depth: 1, atomic: false } as const;
-const POLLING = { backend: 'polling', pollingInterval: POLLING_MS, pollingBinaryInterval: POLLING_MS } as const;
 
 const isNoise = (root: string) => {
   const host = join(realRoot(root), HOST_FOLDER);
