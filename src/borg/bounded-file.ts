@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { errorCode } from '../accounts/error-code.ts';
 
 /** Reads up to `length` bytes from `from`; fewer where the file ends. */
 export type ReadPart = (from: number, length: number) => Buffer;
@@ -20,7 +21,7 @@ export const openBounded = <T>(path: string, use: (read: ReadPart, facts: FileFa
   try {
     file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && NOT_THERE.has(error.code)) return null;
+    if (NOT_THERE.has(errorCode(error))) return null;
     throw error;
   }
   try {

@@ -1,4 +1,5 @@
 import { closeSync, constants, type Dirent, openSync, readdirSync } from 'node:fs';
+import { errorCode } from '../accounts/error-code.ts';
 
 /**
  * A folder held open, for places where a name may be exchanged for a link between a look and a deed: what is done through
@@ -33,7 +34,7 @@ const openFolder = (path: string): number | null => {
   try {
     return openSync(path, FOLDER);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && NOT_THERE.has(error.code)) return null;
+    if (NOT_THERE.has(errorCode(error))) return null;
     throw error;
   }
 };

@@ -11,6 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../accounts/error-code.ts';
 import { printable } from '../accounts/printable.ts';
 import type { Places } from '../places.ts';
 import { type FolderHandle, inFolder } from './folder-handle.ts';
@@ -122,5 +123,4 @@ const clearRoster = (path: string, hostId: string): readonly Lock[] => {
   }
 };
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : String(error);
+const codeOf = (error: unknown): string => errorCode(error) ?? String(error);

@@ -1,5 +1,6 @@
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../accounts/error-code.ts';
 import { ROLE_FOLDERS, ROLES } from '../accounts/role.ts';
 import { readRegistry } from '../host/registry.ts';
 import type { Places } from '../places.ts';
@@ -84,8 +85,7 @@ export const prepareKeyTree = (places: Places): void => {
       mkdirSync(path, { recursive: true, mode: 0o755 });
     } catch (error) {
       // A read-only tree without the folder: it is reported as a finding, and nobody is in it.
-      if (!(error instanceof Error && 'code' in error && (error.code === 'EROFS' || error.code === 'EACCES')))
-        throw error;
+      if (!['EROFS', 'EACCES'].includes(errorCode(error) ?? '')) throw error;
     }
   }
 };

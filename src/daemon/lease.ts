@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { errorCode } from '../accounts/error-code.ts';
 import type { Places } from '../places.ts';
 
 /** The right to use /repos with this server's host id. It ends with release() or with the process, however that dies. */
@@ -57,7 +58,7 @@ const prepareStateFolder = (path: string): void => {
     // mkdir's mode is cut by the umask; the folder must be searchable for the cache folders inside.
     chmodSync(path, 0o711);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (errorCode(error) !== 'EEXIST') throw error;
   }
   if (!lstatSync(path).isDirectory()) {
     throw new Error('the place of the server state is not a folder: move it away', {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type State, stateOf } from '../accounts/account.ts';
 import type { Change } from '../accounts/diff.ts';
 import { sameDirectives } from '../accounts/directives.ts';
+import { errorCode } from '../accounts/error-code.ts';
 import { compareText } from '../accounts/finding.ts';
 import { type DatabaseFiles, type DatabaseSettings, parseDatabase, renderDatabase } from './account-database.ts';
 import { type AuthorizedKeysFiles, authorizedKeysFolder, renderAuthorizedKeys } from './authorized-keys.ts';
@@ -35,7 +36,7 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     try {
       return readFileSync(join(places.extrausers, file), 'utf8');
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+      if (errorCode(error) === 'ENOENT') return '';
       throw error;
     }
   };

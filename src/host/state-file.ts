@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, readFileSync, renameSync } from 'node:fs';
 import type { z } from 'zod';
+import { errorCode } from '../accounts/error-code.ts';
 import { writeFileAtomically } from './write.ts';
 
 /** What a state file held: nothing if it is not there; `damaged` if it was not what we write and was set aside. */
@@ -32,7 +33,7 @@ const readIfThere = (path: string): string | null => {
       closeSync(file);
     }
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (errorCode(error) === 'ENOENT') return null;
     throw error;
   }
 };

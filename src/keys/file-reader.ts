@@ -10,6 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { sep } from 'node:path';
+import { errorCode } from '../accounts/error-code.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
 import { type KeyFile, parseKeyFile } from './key-file.ts';
 
@@ -60,7 +61,7 @@ export const createFileReader = () => {
       if (reading.kind === 'read') asked.set(path, { readAt, reading });
       return reading;
     } catch (error) {
-      const code = errorCode(error);
+      const code = errorCode(error) ?? 'EIO';
       return code === 'ENOENT' ? { kind: 'gone' } : unreadable(file, code);
     }
   };
@@ -74,10 +75,6 @@ export const createFileReader = () => {
   };
 };
 
-/** The system's code of an error, or 'EIO' where it has none. */
-export const errorCode = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'EIO';
-
 /** Where a link inside the tree leads, or null if that is outside, nowhere, or among the host keys. */
 const followLink = (path: string, bounds: Bounds): string | null => {
   try {
@@ -85,7 +82,7 @@ const followLink = (path: string, bounds: Bounds): string | null => {
     const inside = (folder: string): boolean => target.startsWith(folder + sep);
     return inside(bounds.root) && !inside(bounds.host) ? target : null;
   } catch (error) {
-    if (['ENOENT', 'ELOOP', 'ENOTDIR'].includes(errorCode(error))) return null;
+    if (['ENOENT', 'ELOOP', 'ENOTDIR'].includes(errorCode(error) ?? '')) return null;
     throw error;
   }
 };

@@ -2,13 +2,14 @@ import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { type Declaration, type DeclaredAccount, ENVIRONMENT, type FolderState } from '../accounts/declaration.ts';
 import { directivesOf } from '../accounts/directives.ts';
+import { errorCode } from '../accounts/error-code.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
 import { judgeName, type NameVerdict, SINGLE_USER } from '../accounts/name.ts';
 import { printable } from '../accounts/printable.ts';
 import { ROLE_FOLDERS, ROLES, type Role } from '../accounts/role.ts';
 import { directivesOfAdmin, type ReadDirectives } from './directives.ts';
 import { parseEnvironmentKeys } from './environment-keys.ts';
-import { type Bounds, createFileReader, errorCode } from './file-reader.ts';
+import { type Bounds, createFileReader } from './file-reader.ts';
 import { findExpiredKeys } from './key-file.ts';
 
 /** What a reading depends on besides the tree. */
@@ -87,7 +88,7 @@ export const createTreeReader = (root: string, shown: string): ((context: TreeCo
       }
       return unreadableFolder(file, 'it is being replaced');
     } catch (error) {
-      const code = errorCode(error);
+      const code = errorCode(error) ?? 'EIO';
       return code === 'ENOENT' ? missing(file) : unreadableFolder(file, code);
     }
   };

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { errorCode } from '../accounts/error-code.ts';
 
 /** A process as root may see it without CAP_SYS_PTRACE: no environment, no file descriptors, no limits of another user's. */
 export type Process = {
@@ -37,7 +38,7 @@ export const readProcess = (pid: number, proc = '/proc'): Process | null => {
       words: readFileSync(`${proc}/${pid}/cmdline`, 'utf8').split('\0').slice(0, 64),
     };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && GONE.has(error.code)) return null;
+    if (GONE.has(errorCode(error))) return null;
     throw error;
   }
 };
