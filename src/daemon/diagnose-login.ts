@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import { printable } from '../accounts/printable.ts';
 import { loginGroup } from '../accounts/role.ts';
 import type { Places } from '../places.ts';
+import { SSHD_CONFIG_FILES } from '../sshd/config.ts';
 import { probeSshd } from '../sshd/probe.ts';
 import { describeError } from './describe-error.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
@@ -78,7 +79,13 @@ const diagnoseRoles = async (places: Places, accounts: readonly AccountStatus[])
       [...kinds].map(async ([group, account]) => {
         const { stdout } = await execa(
           path,
-          ['-T', '-f', join(places.run, 'sshd_config'), '-C', `user=${account.name},host=localhost,addr=127.0.0.1`],
+          [
+            '-T',
+            '-f',
+            join(places.run, SSHD_CONFIG_FILES.main),
+            '-C',
+            `user=${account.name},host=localhost,addr=127.0.0.1`,
+          ],
           { stdin: 'ignore' },
         );
         const wrong = wrongSettings(stdout, account, places);

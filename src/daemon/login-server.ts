@@ -5,7 +5,7 @@ import { parseServeArguments } from '../borg/serve-arguments.ts';
 import { writeFileAtomically } from '../host/write.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
-import { renderSshdConfig } from '../sshd/config.ts';
+import { renderSshdConfig, SSHD_CONFIG_FILES } from '../sshd/config.ts';
 import { hostKeyFingerprints, prepareHostKeys } from '../sshd/host-keys.ts';
 import { probeSshd } from '../sshd/probe.ts';
 import { testConfig } from '../sshd/server.ts';
@@ -67,14 +67,15 @@ export const prepareLogin = async (
   ]);
   const launcher = join(places.run, 'borg-serve');
   installLauncher(launcher);
-  const config = join(places.run, 'sshd_config');
-  const text = renderSshdConfig({
+  const files = renderSshdConfig({
     ...{ places, settings, hostId, python: borg.python, launcher, supported: sshd.supported },
     hostKeys: hostKeys.map(({ privatePath }) => privatePath),
     serveArguments: serveArguments(settings),
     timeZone: process.env.TZ,
   });
-  writeFileAtomically(config, text, { mode: 0o600 });
+  for (const part of ['repositories', 'main'] as const)
+    writeFileAtomically(join(places.run, SSHD_CONFIG_FILES[part]), files[part], { mode: 0o600 });
+  const config = join(places.run, SSHD_CONFIG_FILES.main);
   mkdirSync(join(places.run, 'authorized_keys'), { recursive: true, mode: 0o755 });
   checkStrictModes(join(places.run, 'authorized_keys'));
   await testConfig(sshd.path, config);

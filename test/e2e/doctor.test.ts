@@ -135,7 +135,7 @@ test('a bad key file is told with its cure, for a person too', async () => {
 });
 
 test('sshd that lets somebody do more than his role is an error', async () => {
-  const config = '/run/borgserver/sshd_config';
+  const config = '/run/borgserver/sshd_config.repositories';
   await server.exec(['sh', '-c', `cp ${config} ${config}.right && sed -i 's/ --append-only//' ${config}`]);
   const { wrong, exitCode } = await doctor();
   await server.exec(['sh', '-c', `mv ${config}.right ${config}`]);

@@ -83,7 +83,7 @@ test('sound extra arguments reach borg serve', async () => {
     REPO_SERVE_EXTRA_ARGS: '--append-only --lock-wait 7',
     APPENDONLY_SERVE_EXTRA_ARGS: '--storage-quota 20G',
   });
-  const config = (await running.exec(['cat', '/run/borgserver/sshd_config'])).stdout;
+  const config = (await running.exec(['cat', '/run/borgserver/sshd_config.repositories'])).stdout;
   expect(config).toMatch(/restrict-to-repository.*--append-only --lock-wait=7/);
   expect(config).toMatch(/--append-only.*--storage-quota=20G/);
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readSettings } from '../../src/settings.ts';
-import { renderSshdConfig, type SshdConfigInput } from '../../src/sshd/config.ts';
+import { renderSshdConfig, SSHD_CONFIG_FILES, type SshdConfigInput } from '../../src/sshd/config.ts';
 import { probeSshd, type SshdProbe } from '../../src/sshd/probe.ts';
 import { testConfig } from '../../src/sshd/server.ts';
 
@@ -21,7 +21,7 @@ beforeAll(async () => {
   const hostKey = join(folder, 'ssh_host_ed25519_key');
   await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', hostKey]);
   input = {
-    places: { run: '/run/borgserver', repos: '/repos' },
+    places: { run: folder, repos: '/repos' },
     settings: readSettings({}),
     hostKeys: [hostKey],
     hostId: 'borgserver@4711',
@@ -34,9 +34,11 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const written = (changes: Partial<SshdConfigInput> = {}): string => {
-  const path = join(folder, 'sshd_config');
-  writeFileSync(path, renderSshdConfig({ ...input, ...changes }));
-  return path;
+  const files = renderSshdConfig({ ...input, ...changes });
+  const path = (part: keyof typeof files) => join(folder, SSHD_CONFIG_FILES[part]);
+  writeFileSync(path('repositories'), files.repositories);
+  writeFileSync(path('main'), files.main);
+  return path('main');
 };
 
 /** What sshd makes of it, in its own words. */
@@ -47,7 +49,7 @@ const effective = async (changes: Partial<SshdConfigInput> = {}): Promise<Readon
 
 test('the installed sshd takes the configuration, and answers equal input with equal bytes', async () => {
   await testConfig(probe.path, written());
-  expect(renderSshdConfig(input)).toBe(renderSshdConfig({ ...input }));
+  expect(renderSshdConfig(input)).toEqual(renderSshdConfig({ ...input }));
 });
 
 test('everything but a public key and borg is off', async () => {
@@ -78,12 +80,18 @@ test('everything but a public key and borg is off', async () => {
   expect(options.get('strictmodes')).toBe('yes');
   expect(options.has('acceptenv')).toBe(false);
   expect(options.has('subsystem')).toBe(false);
-  expect(options.get('authorizedkeysfile')).toBe('/run/borgserver/authorized_keys/%u');
+  expect(options.get('authorizedkeysfile')).toBe(`${folder}/authorized_keys/%u`);
   expect(options.get('forcecommand')).toBe("echo 'This account has no role on this server.' >&2; exit 1");
 });
 
 test('every role has its block, the narrowest first', () => {
-  const blocks = renderSshdConfig(input).split('\nMatch Group ').slice(1);
+  const { main, repositories } = renderSshdConfig(input);
+  const [outer, admin] = main.split('\nMatch Group ').slice(1);
+  expect(outer?.trim().split('\n    ')).toEqual([
+    'borg-repo,borg-appendonly,borg-repo-sub,borg-appendonly-sub',
+    `Include ${folder}/sshd_config.repositories`,
+  ]);
+  const blocks = [...repositories.split('\nMatch Group ').slice(1), admin ?? ''];
   expect(blocks.map((block) => block.trim().split('\n    '))).toEqual([
     [
       'borg-appendonly',
@@ -108,6 +116,13 @@ test('every role has its block, the narrowest first', () => {
   ]);
 });
 
+test('where the file with the roles of repositories is missing, nobody gets more', async () => {
+  const path = written();
+  rmSync(join(folder, SSHD_CONFIG_FILES.repositories));
+  const { stdout } = await execa(probe.path, ['-T', '-C', 'user=root,host=h,addr=10.0.0.1', '-f', path]);
+  expect(stdout).toContain("forcecommand echo 'This account has no role on this server.' >&2; exit 1");
+});
+
 test('sshd hands a quoted word on as it stands', async () => {
   const options = await effective({ serveArguments: { ...input.serveArguments, admin: ["--debug-topic=it's #1"] } });
   expect(options.get('allowgroups')).toBeDefined();
@@ -118,7 +133,7 @@ test('sshd hands a quoted word on as it stands', async () => {
 });
 
 test('all of the environment is in the one SetEnv that counts', async () => {
-  const config = renderSshdConfig({ ...input, timeZone: 'Europe/Berlin' });
+  const { main: config } = renderSshdConfig({ ...input, timeZone: 'Europe/Berlin' });
   expect(config.match(/^SetEnv .*/gm)).toEqual([
     'SetEnv BORG_BASE_DIR=/repos BORG_HOST_ID=borgserver@4711 BORG_SELFTEST=disabled TZ=Europe/Berlin',
   ]);
@@ -131,7 +146,7 @@ test('all of the environment is in the one SetEnv that counts', async () => {
     'UTC"',
     undefined,
   ]) {
-    expect(renderSshdConfig({ ...input, timeZone })).toBe(renderSshdConfig(input));
+    expect(renderSshdConfig({ ...input, timeZone })).toEqual(renderSshdConfig(input));
   }
 });
 
@@ -159,7 +174,7 @@ describe('settings', () => {
     ['VERBOSE', 'VERBOSE'],
     ['DEBUG3', 'DEBUG3'],
   ])('never make the log less than sessions need: %s', (SSH_LOG_LEVEL, level) => {
-    expect(renderSshdConfig({ ...input, settings: readSettings({ SSH_LOG_LEVEL }) })).toContain(
+    expect(renderSshdConfig({ ...input, settings: readSettings({ SSH_LOG_LEVEL }) }).main).toContain(
       `\nLogLevel ${level}\n`,
     );
   });
@@ -167,13 +182,13 @@ describe('settings', () => {
   test('say who is punished, where sshd can', () => {
     const supported = new Set(['PerSourcePenalties'] as const);
     const line = (PER_SOURCE_PENALTIES?: string) =>
-      renderSshdConfig({ ...input, supported, settings: readSettings({ PER_SOURCE_PENALTIES }) }).match(
+      renderSshdConfig({ ...input, supported, settings: readSettings({ PER_SOURCE_PENALTIES }) }).main.match(
         /^PerSource.*/m,
       )?.[0];
     expect(line()).toBe('PerSourcePenalties authfail:0');
     expect(line('none')).toBe('PerSourcePenalties no');
     expect(line('default')).toBeUndefined();
-    expect(renderSshdConfig({ ...input, supported: new Set() })).not.toMatch(
+    expect(renderSshdConfig({ ...input, supported: new Set() }).main).not.toMatch(
       /PerSource|GSSAPI|Kerberos|DebianBanner|Unused/,
     );
   });

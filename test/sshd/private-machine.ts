@@ -16,7 +16,7 @@ import { LOGIN_GROUPS, ROLE_GROUPS, type Role } from '../../src/accounts/role.ts
 import { checkBorg } from '../../src/borg/interpreter.ts';
 import type { Places } from '../../src/places.ts';
 import { readSettings } from '../../src/settings.ts';
-import { renderSshdConfig, type SshdConfigInput } from '../../src/sshd/config.ts';
+import { renderSshdConfig, SSHD_CONFIG_FILES, type SshdConfigInput } from '../../src/sshd/config.ts';
 import { prepareHostKeys } from '../../src/sshd/host-keys.ts';
 import { probeSshd } from '../../src/sshd/probe.ts';
 import { type Sshd, type SshdExit, startSshd } from '../../src/sshd/server.ts';
@@ -148,7 +148,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
   chmodSync(launcher, 0o644);
   const port = await freePort();
   const hostKeys = await prepareHostKeys({ folder: join(places.sshkeys, 'host'), run: places.run });
-  const configPath = join(places.run, 'sshd_config');
+  const configPath = join(places.run, SSHD_CONFIG_FILES.main);
   const config = renderSshdConfig({
     places,
     settings: readSettings({}),
@@ -162,7 +162,8 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
     supported: probe.supported,
     ...overrides,
   });
-  writeFileSync(configPath, config);
+  writeFileSync(configPath, config.main);
+  writeFileSync(join(places.run, SSHD_CONFIG_FILES.repositories), config.repositories);
   const lines: string[] = [];
   const exits: SshdExit[] = [];
   const sshd = await startSshd({
