@@ -101,6 +101,7 @@ export const createPass = (world: PassWorld) => {
       ...diffStates(running, target),
       ...preparations.map(preparationChange),
     ];
+    const decided = world.now();
     const report = { changes, stopped: desired.stopped, recheckIn: still?.recheckIn ?? null };
     if (request.dryRun) return { ...report, findings: desired.findings, accounts: summary(target), failed: null };
     waiting = still?.waiting ?? new Map();
@@ -129,6 +130,8 @@ export const createPass = (world: PassWorld) => {
       findings: [...desired.findings, ...unprepared].sort(compareFindings),
       accounts: summary(granted),
       failed: failures.length > 0 ? failures.map(describeError).join('; ') : null,
+      // What the pass has done meanwhile must not delay a revocation.
+      recheckIn: report.recheckIn === null ? null : Math.max(0, report.recheckIn - (world.now() - decided)),
     };
   };
 };

@@ -38,7 +38,8 @@ export const benchHotChanges = async (
     gained.push(performance.now() - dropped);
 
     const idle = await connected(server, client, name, client.key);
-    const other = join(server.sshkeys, '.other');
+    // Written beside the tree, so that the server begins to look when the key goes and not before.
+    const other = `${server.sshkeys}.other`;
     await writeFile(other, `${anyKey()}\n`);
     const removed = performance.now();
     await rename(other, file);
