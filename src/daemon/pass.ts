@@ -64,12 +64,14 @@ export const createPass = (world: PassWorld) => {
   /** One pass: read what is declared and what is, decide, take away, prepare, give. Everything is read anew. */
   return async (request: PassRequest, signal: AbortSignal): Promise<PassReport> => {
     const { machine, settings, roleQuotas } = world;
+    // Stillness is counted from one look at a file to the next, and looks at the same file are as far apart as their passes.
+    const begun = world.now();
     const declaration = world.readDeclaration();
     const observed = machine.observe();
     const running = runningState(observed, machine.settings);
     const stillness = (wanted: State<AuthorizedKey>): Withheld | null =>
       request.losses === 'when-still'
-        ? withholdLosses(running, wanted, declaration, waiting, world.now(), roleQuotas)
+        ? withholdLosses(running, wanted, declaration, waiting, begun, roleQuotas)
         : null;
 
     let known: ReturnType<typeof readCircumstances>;
@@ -101,7 +103,6 @@ export const createPass = (world: PassWorld) => {
       ...diffStates(running, target),
       ...preparations.map(preparationChange),
     ];
-    const decided = world.now();
     const report = { changes, stopped: desired.stopped, recheckIn: still?.recheckIn ?? null };
     if (request.dryRun) return { ...report, findings: desired.findings, accounts: summary(target), failed: null };
     waiting = still?.waiting ?? new Map();
@@ -131,7 +132,7 @@ export const createPass = (world: PassWorld) => {
       accounts: summary(granted),
       failed: failures.length > 0 ? failures.map(describeError).join('; ') : null,
       // What the pass has done meanwhile must not delay a revocation.
-      recheckIn: report.recheckIn === null ? null : Math.max(0, report.recheckIn - (world.now() - decided)),
+      recheckIn: report.recheckIn === null ? null : Math.max(0, report.recheckIn - (world.now() - begun)),
     };
   };
 };
