@@ -1,3 +1,4 @@
+import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import type { Server } from '../e2e/harness/server.ts';
 import type { Row } from './measure.ts';
@@ -35,5 +36,43 @@ export const benchIdle = async (server: Server, daemon: number, count: number): 
       ...{ ours: (idle * 3_600_000) / IDLE_MS + pass * PASSES, goal: { of: 'ours', limit: 20 } },
       note: `${(pass * 1000).toFixed(0)} ms a periodic pass, ${PASSES} an hour`,
     },
+    {
+      ...{ part: 'f', what: `all its processes at rest, RSS, ${count} accounts`, unit: 'MB' },
+      ...{ ours: together(daemon), note: 'daemon, sshd’s listener, tini; pages they share counted for each' },
+    },
+    {
+      ...{ part: 'f', what: 'health check, CPU seconds an hour', unit: 's/h' },
+      ...{
+        ours: (await healthCheckCpu(server)) * HEALTH_CHECKS,
+        note: `apart from the daemon; ${HEALTH_CHECKS} an hour`,
+      },
+    },
   ];
+};
+
+/** Health checks in an hour, by the image's HEALTHCHECK. */
+const HEALTH_CHECKS = 60;
+
+/** CPU seconds of one: of five, by the shell's own count of what its children used. */
+const healthCheckCpu = async (server: Server): Promise<number> => {
+  const { stdout } = await server.exec(['bash', '-c', 'for i in 1 2 3 4 5; do borgserver healthcheck; done; times']);
+  const [, user = 0, system = 0] = /(\d+\.\d+)s 0m(\d+\.\d+)s\s*$/.exec(stdout)?.map(Number) ?? [];
+  return (user + system) / 5;
+};
+
+/** Memory of every process that shares the daemon's PID namespace, in MB. */
+const together = (daemon: number): number => {
+  const namespace = (pid: number | string): string => readlinkSync(`/proc/${pid}/ns/pid`);
+  const own = namespace(daemon);
+  const rss = (pid: string): number => {
+    try {
+      return namespace(pid) === own ? memoryOf(Number(pid)) : 0;
+    } catch {
+      // It has ended meanwhile, or belongs to the kernel.
+      return 0;
+    }
+  };
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .reduce((sum, pid) => sum + rss(pid), 0);
 };

@@ -10,11 +10,12 @@ import { type Client, createClient } from '../e2e/harness/client.ts';
 import { PROJECT } from '../e2e/harness/machine.ts';
 import { startNamespaceServer } from '../e2e/harness/namespace-server.ts';
 import type { Server } from '../e2e/harness/server.ts';
+import { benchCrowd } from './crowd.ts';
 import { benchHotChanges } from './hot-changes.ts';
 import { benchIdle } from './idle.ts';
 import { benchImage } from './image-size.ts';
 import { names, writeKeys } from './key-tree.ts';
-import { benchAdmin, benchCrowd, benchLogins } from './logins.ts';
+import { benchAdmin, benchLogins } from './logins.ts';
 import { judge, type Row, renderTable } from './measure.ts';
 import { benchPasses } from './passes.ts';
 import { startPlainServer } from './plain-server.ts';
@@ -80,14 +81,14 @@ const measure = async (): Promise<Row[]> => {
     });
     add('beside a plain server', beside);
   }
-  for (const count of [1000, 10_000]) {
+  for (const count of [1000, 10_000, ...(full ? [40_000] : [])]) {
     if (!any('b', 'd', 'f')) break;
     const found = await withServer(count, async (server, client, daemon) => [
-      ...(any('f') ? await benchIdle(server, daemon, count) : []),
-      ...(any('d') && (full || count === 1000)
+      ...(any('f') && count <= 10_000 ? await benchIdle(server, daemon, count) : []),
+      ...(any('d') && (count === 1000 || (full && count === 10_000))
         ? await benchHotChanges(client, server, daemon, count, full ? 100 : 15)
         : []),
-      ...(any('b') && count === 10_000 ? await benchAdmin(client, server, count) : []),
+      ...(any('b') && count >= 10_000 ? await benchAdmin(client, server, count) : []),
     ]);
     add(`${count} accounts`, found);
   }
