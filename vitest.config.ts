@@ -24,7 +24,8 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           exclude: process.env.E2E_TARGET === 'container' ? ['test/e2e/without-docker.test.ts'] : [],
           globalSetup,
-          fileParallelism: false,
+          // Each file has a server of its own; more at once would only be slower on two cores.
+          maxWorkers: 2,
           ...patience,
         },
       },
