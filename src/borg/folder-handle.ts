@@ -1,11 +1,16 @@
-import { closeSync, constants, type Dirent, openSync, readdirSync } from 'node:fs';
+import { closeSync, constants, type Dirent, opendirSync, openSync, readdirSync } from 'node:fs';
 import { errorCode } from '../accounts/error-code.ts';
 
 /**
  * A folder held open, for places where a name may be exchanged for a link between a look and a deed: what is done through
  * `path` (/proc/self/fd/N, see proc(5)) happens in this very folder.
  */
-export type FolderHandle = { readonly path: string; readonly entries: () => Dirent[] };
+export type FolderHandle = {
+  readonly path: string;
+  readonly entries: () => Dirent[];
+  /** The first so many that the system tells of, in no order: for a folder that somebody may fill without end. */
+  readonly someEntries: (most: number) => Dirent[];
+};
 
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const NOT_THERE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
@@ -24,6 +29,7 @@ export const inFolder = <T>(path: string, use: (folder: FolderHandle) => T): T |
     return use({
       path: handle,
       entries: () => readdirSync(handle, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1)),
+      someEntries: (most) => firstEntries(handle, most),
     });
   } finally {
     closeSync(file);
@@ -36,5 +42,16 @@ const openFolder = (path: string): number | null => {
   } catch (error) {
     if (NOT_THERE.has(errorCode(error))) return null;
     throw error;
+  }
+};
+
+const firstEntries = (path: string, most: number): Dirent[] => {
+  const folder = opendirSync(path);
+  try {
+    const found: Dirent[] = [];
+    for (let entry = folder.readSync(); entry && found.length < most; entry = folder.readSync()) found.push(entry);
+    return found;
+  } finally {
+    folder.closeSync();
   }
 };

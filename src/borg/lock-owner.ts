@@ -6,6 +6,8 @@ export type LockOwner = {
   readonly uid: number;
   /** The client's address, where the process is a session of sshd's; null for borg on the server itself. */
   readonly address: string | null;
+  /** What the session is restricted to, as a path; null for borg on the server itself. Tells accounts apart that share a uid. */
+  readonly restrictedTo: string | null;
 };
 
 /**
@@ -21,6 +23,7 @@ export const findLockOwner = (pid: number): LockOwner | null => {
   const address = words[words.indexOf('--session') + 1]?.split(' ')[0] ?? '';
   return {
     uid: Number(uid),
+    restrictedTo: words.find((_, index) => /^--restrict-to-(repository|path)$/.test(words[index - 1] ?? '')) ?? null,
     address: words.includes('--session') && /^[0-9a-fA-F.:%a-z]+$/.test(address) ? address : null,
   };
 };

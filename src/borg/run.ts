@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { whereOwnersAreKept } from '../host/ownerless.ts';
 
 export type BorgEnd = { readonly exitCode: number; readonly interrupted: boolean };
 
@@ -70,6 +71,6 @@ const makeFolder = (path: string, uid: number, gid: number, mode: number): void 
       cause: { code: 'bad-state-folder', path },
     });
   }
-  if (found.uid !== uid || found.gid !== gid) chownSync(path, uid, gid);
-  if ((found.mode & 0o7777) !== mode) chmodSync(path, mode);
+  if (found.uid !== uid || found.gid !== gid) whereOwnersAreKept(() => chownSync(path, uid, gid));
+  if ((found.mode & 0o7777) !== mode) whereOwnersAreKept(() => chmodSync(path, mode));
 };

@@ -1,7 +1,6 @@
 import {
   closeSync,
   constants,
-  type Dirent,
   fstatSync,
   ftruncateSync,
   openSync,
@@ -25,24 +24,26 @@ export type ClearedLock = { readonly repository: string; readonly lock: string; 
  * one folder deeper, and in the caches of the server's own borg. Only locks with this host id go; others may be alive.
  *
  * Call it with the lease held and before anybody can log in: then no session with this host id can be alive. borg itself
- * would ask whether the PID is alive, which after a restart may be somebody else's.
+ * would ask whether the PID is alive, which after a restart may be somebody else's. Of a folder that holds very many, only some
+ * are looked at, and the result says so.
  *
  * @throws the system's error where /repos cannot be listed; a repository that fails is in the result, and the others go on
  */
 export const clearStaleLocks = async (places: Places, hostId: string): Promise<readonly ClearedLock[]> => {
   const cleared: ClearedLock[] = [];
-  const clear = (path: string, shown: string, depth: number): void => {
+  const clear = (path: string, shown: string, nested: boolean): void => {
     try {
       inFolder(path, (folder) => {
-        const entries = folder.entries();
-        for (const entry of entries) {
-          for (const lock of clearEntry(folder, entry, hostId)) cleared.push({ repository: printable(shown), ...lock });
+        const found = folder.someEntries(MOST_ENTRIES);
+        const folders = found.flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+        for (const name of [LOCK_FOLDER, ROSTER, ...folders.filter(isHalfMade)]) {
+          for (const lock of clearLock(folder, name, hostId)) cleared.push({ repository: printable(shown), ...lock });
         }
-        if (depth === 0) return;
-        for (const entry of entries) {
-          if (!entry.isDirectory() || entry.name === 'data' || isLockFolder(entry.name)) continue;
-          clear(join(folder.path, entry.name), join(shown, entry.name), depth - 1);
-        }
+        if (!nested) return;
+        const inside = folders.filter((name) => name !== 'data' && name !== LOCK_FOLDER && !isHalfMade(name));
+        for (const name of inside.slice(0, MOST_NESTED)) clear(join(folder.path, name), join(shown, name), false);
+        if (found.length === MOST_ENTRIES || inside.length > MOST_NESTED)
+          cleared.push({ repository: printable(shown), lock: 'nested repositories', failure: TOO_MANY });
       });
     } catch (error) {
       cleared.push({ repository: printable(shown), lock: 'not looked at', failure: codeOf(error) });
@@ -54,38 +55,47 @@ export const clearStaleLocks = async (places: Places, hostId: string): Promise<r
     });
   };
   each(places.repos, (below, name) => {
-    if (!name.startsWith('.')) clear(below, join(places.repos, name), 1);
+    if (!name.startsWith('.')) clear(below, join(places.repos, name), true);
   });
   each(join(places.state, 'borg'), (below, name) => {
     inFolder(join(below, '.cache'), (cache) => {
-      clear(join(cache.path, 'borg'), join(places.state, 'borg', name, '.cache/borg'), 1);
+      clear(join(cache.path, 'borg'), join(places.state, 'borg', name, '.cache/borg'), true);
     });
   });
   return cleared;
 };
 
-const LOCK_FOLDER = 'lock.exclusive';
+/**
+ * How many entries of a folder are looked at, and how many folders in it: its account can fill it without end, and must not
+ * delay the start by it. The two locks of a repository itself are found by their names.
+ */
+const MOST_ENTRIES = 2000;
+const MOST_NESTED = 1000;
+const TOO_MANY = `only ${MOST_NESTED} folders are looked into; borg break-lock frees the rest`;
 
-/** The lock itself, or what a process that died while taking it left beside it (borg makes it with mkdtemp and renames). */
-const isLockFolder = (name: string): boolean =>
-  name === LOCK_FOLDER || (name.startsWith(`${LOCK_FOLDER}.`) && name.endsWith('.tmp'));
+const LOCK_FOLDER = 'lock.exclusive';
+const ROSTER = 'lock.roster';
+
+/** What a process that died while taking the lock left beside it (borg makes it with mkdtemp and renames). */
+const isHalfMade = (name: string): boolean => name.startsWith(`${LOCK_FOLDER}.`) && name.endsWith('.tmp');
 
 type Lock = Omit<ClearedLock, 'repository'>;
 
-const clearEntry = (folder: FolderHandle, entry: Dirent, hostId: string): readonly Lock[] => {
+const clearLock = (folder: FolderHandle, name: string, hostId: string): readonly Lock[] => {
   try {
-    if (entry.isDirectory() && isLockFolder(entry.name)) return clearLockFolder(folder, entry.name, hostId);
-    if (entry.isFile() && entry.name === 'lock.roster') return clearRoster(join(folder.path, entry.name), hostId);
-    return [];
+    return name === ROSTER ? clearRoster(join(folder.path, name), hostId) : clearLockFolder(folder, name, hostId);
   } catch (error) {
-    return [{ lock: printable(entry.name), failure: codeOf(error) }];
+    return NO_LOCK.has(codeOf(error)) ? [] : [{ lock: printable(name), failure: codeOf(error) }];
   }
 };
+
+/** Nothing is there, or a link or a folder in the place of a roster. */
+const NO_LOCK: ReadonlySet<string> = new Set(['ENOENT', 'ELOOP', 'EISDIR']);
 
 const clearLockFolder = (folder: FolderHandle, name: string, hostId: string): readonly Lock[] => {
   const path = join(folder.path, name);
   const removed = inFolder(path, (locks) =>
-    locks.entries().flatMap((lock) => {
+    locks.someEntries(MOST_ENTRIES).flatMap((lock) => {
       const process = lock.name.startsWith(`${hostId}.`) ? lock.name.slice(hostId.length + 1) : '';
       if (!lock.isFile() || !/^\d+-[0-9a-f]+$/.test(process)) return [];
       unlinkSync(join(locks.path, lock.name));

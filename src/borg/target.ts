@@ -10,16 +10,18 @@ export type Target = { readonly path: string; readonly uid: number; readonly gid
  * Looks at the folder that a command means. No link is followed, neither in the middle.
  *
  * @param relative below root, without dots
- * @throws Error with cause `{ code: 'no-repository' | 'root-owned', path, remedy }`
+ * @param as whom borg runs as, whoever owns the folder: with IDENTITIES=shared, PUID
+ * @throws Error with cause `{ code: 'no-repository' | 'root-owned' | 'misread-name', path, remedy }`
  */
-export const findTarget = (root: string, relative: string, command: string): Target => {
+export const findTarget = (root: string, relative: string, command: string, as?: Omit<Target, 'path'>): Target => {
   const path = join(root, relative);
+  if (MISREAD.test(relative)) throw misread(path);
   const parts = relative.split('/');
   for (const [index] of parts.entries()) {
     const part = join(root, ...parts.slice(0, index + 1));
     if (!lstatSync(part, { throwIfNoEntry: false })?.isDirectory()) throw missing(root, relative, part, command);
   }
-  const { uid, gid } = lstatSync(path);
+  const { uid, gid } = as ?? lstatSync(path);
   if (uid === 0 || gid === 0) {
     throw new Error('the folder belongs to root; what borg writes there as root locks its account out', {
       cause: {
@@ -31,6 +33,17 @@ export const findTarget = (root: string, relative: string, command: string): Tar
   }
   return { path, uid, gid };
 };
+
+/**
+ * What borg takes for the beginning of an archive's name or for a placeholder (borg/helpers/parseformat.py, Location). An admin
+ * may have made such a folder, and borg would work on another one, or on nothing.
+ */
+const MISREAD = /::|:$|[{}]/;
+
+const misread = (path: string): Error =>
+  new Error('left out: borg would take a part of its name for an archive or a placeholder', {
+    cause: { code: 'misread-name', path, remedy: 'rename the folder, without :: and braces' },
+  });
 
 const missing = (root: string, relative: string, part: string, command: string): Error => {
   const names = listFolders(root);

@@ -1,7 +1,6 @@
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SINGLE_USER } from '../accounts/name.ts';
-import { printable } from '../accounts/printable.ts';
 import { borgEnvironment } from '../borg/environment.ts';
 import { worseExitCode } from '../borg/exit-code.ts';
 import { readHostId } from '../borg/host-id.ts';
@@ -15,6 +14,7 @@ import { acquireLease } from '../daemon/lease.ts';
 import type { Places } from '../places.ts';
 import { readSettings } from '../settings.ts';
 import { renderFailure } from './failure.ts';
+import { createRunOnAllText } from './run-on-all-text.ts';
 
 /** borg's own code for an error. */
 const ERROR = 2;
@@ -82,11 +82,13 @@ export const withBorg = async (
   use: (runOn: (path: string) => Promise<BorgEnd>) => Promise<number>,
 ): Promise<number> => {
   requireRepositories(places);
-  if (meant !== null) findTarget(places.repos, meant, command);
+  const { PUID, PGID, IDENTITIES } = readSettings(process.env);
+  const as = IDENTITIES === 'shared' ? { uid: PUID, gid: PGID } : undefined;
+  if (meant !== null) findTarget(places.repos, meant, command, as);
   const launcher = findLauncher(places, maintenance);
   return withRepositories(places, (hostId) =>
     use(async (path) => {
-      const { uid, gid, path: folder } = findTarget(places.repos, path, command);
+      const { uid, gid, path: folder } = findTarget(places.repos, path, command, as);
       const base = prepareBaseFolder(places.state, uid, gid);
       const { words, repository } = wording(folder);
       const user = path.split('/')[0] ?? SINGLE_USER;
@@ -103,20 +105,26 @@ const runOnAll = async (
 ): Promise<number> => {
   if (paths.length === 0) console.error('borgserver: there are no repositories yet');
   // Programs that read JSON from standard output find nothing else there.
-  const heading = words.some((word) => word.startsWith('--json')) ? console.error : console.log;
+  const json = words.some((word) => word.startsWith('--json'));
+  const tell = createRunOnAllText(json ? process.stderr : process.stdout, process.env, paths.length);
   let worst = 0;
   for (const [index, path] of paths.entries()) {
-    // A bar would be torn by borg's own output; a person who waits is told how far it is.
-    heading(`=== ${printable(path)}${process.stdout.isTTY ? ` (${index + 1} of ${paths.length})` : ''}`);
+    tell.begin(index, path);
     try {
       const { exitCode, interrupted } = await runOn(path);
       worst = worseExitCode(worst, exitCode);
-      if (interrupted) break;
+      tell.ended(path, exitCode);
+      if (interrupted) {
+        if (index + 1 < paths.length) worst = worseExitCode(worst, ERROR);
+        break;
+      }
     } catch (error) {
       console.error(`borgserver: ${renderFailure(error)}`);
       worst = worseExitCode(worst, ERROR);
+      tell.ended(path, ERROR);
     }
   }
+  tell.done();
   return worst;
 };
 

@@ -5,10 +5,12 @@ import { diagnoseLogin } from '../daemon/diagnose-login.ts';
 import { diagnoseMachine } from '../daemon/diagnose-machine.ts';
 import { type Broken, diagnoseRepositories, findBroken } from '../daemon/diagnose-repositories.ts';
 import { type Diagnosis, error } from '../daemon/diagnosis.ts';
+import { probeRepositories } from '../daemon/repositories-folder.ts';
 import { surveyRepositories } from '../daemon/repository-survey.ts';
 import type { ServerStatus } from '../daemon/server-status.ts';
 import type { Places } from '../places.ts';
 import { prepareRepository } from '../repositories/ownership.ts';
+import { readSettings } from '../settings.ts';
 import { colouring, type Paint } from './colours.ts';
 import { createProgress } from './progress.ts';
 
@@ -26,7 +28,7 @@ export const runDoctor = async (places: Places, options: DoctorOptions): Promise
   const surveyed = surveyRepositories(places.repos);
   const owned = server ? await look(places, server) : { lines: [] };
   const lines: readonly Diagnosis[] = [
-    ...(await diagnoseMachine(places, surveyed.length, now)),
+    ...(await diagnoseMachine(places, readSettings(process.env), surveyed.length, now)),
     ...(await diagnoseLogin(places, server, now)),
     ...owned.lines,
     ...diagnoseRepositories(places, server, surveyed, now),
@@ -70,6 +72,9 @@ export const doctorText = (lines: readonly Diagnosis[], paint: Paint): string =>
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 const look = async (places: Places, server: ServerStatus) => {
+  // Where the mount says whose everything is, nothing can be anybody else's.
+  const fixed = server.identities === 'shared' && probeRepositories(places, readSettings(process.env)).kind !== 'kept';
+  if (fixed) return { broken: [], lines: [] };
   const surveyed = surveyRepositories(places.repos);
   const progress = createProgress('looking through repositories', surveyed.length, process.stderr);
   let done = 0;
@@ -91,7 +96,7 @@ const fix = async (places: Places, server: ServerStatus): Promise<void> => {
     progress.at(done, each.account.name);
     try {
       const onEntries = (name: string, entries: number) => progress.at(done, `${name}: ${entries} files and folders`);
-      await prepareRepository(places.repos, preparationOf(each), onEntries, interrupted.signal);
+      await prepareRepository(places.repos, preparationOf(each, server), onEntries, interrupted.signal);
       progress.end();
       console.error(`repaired ${each.account.name}: ${each.why}`);
     } catch (failure) {
@@ -102,8 +107,9 @@ const fix = async (places: Places, server: ServerStatus): Promise<void> => {
 };
 
 /** The server has checked the name; what is a path here is checked again. */
-const preparationOf = ({ account, why }: Broken) => {
+const preparationOf = ({ account, why }: Broken, { identities, pgid }: ServerStatus) => {
   const verdict = judgeName(account.name, new Set());
   if (!verdict.ok) throw new Error(verdict.found, { cause: { code: verdict.code } });
-  return { name: verdict.name, uid: account.uid, action: 'adopt' as const, reason: why };
+  const gid = identities === 'shared' ? pgid : account.uid;
+  return { name: verdict.name, uid: account.uid, gid, action: 'adopt' as const, reason: why };
 };

@@ -9,6 +9,12 @@ const QUIET_MS = 10_000;
 /** Between two drawings. */
 const FRAME_MS = 100;
 
+/** [######..................] */
+export const barText = (done: number, total: number): string => {
+  const filled = Math.round((total === 0 ? 1 : Math.min(1, done / total)) * BAR);
+  return `[${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}]`;
+};
+
 /**
  * Tells how far a long work is: a bar on a terminal, elsewhere a line now and then, and none for a short one.
  *
@@ -20,13 +26,11 @@ export const createProgress = (title: string, total: number, stream: ProgressStr
 
   /** @param what is being done; printable */
   const at = (done: number, what: string): void => {
-    const share = total === 0 ? 1 : Math.min(1, done / total);
     const quiet = now() - told < (stream.isTTY ? FRAME_MS : QUIET_MS);
     if (quiet && (!stream.isTTY || drawn)) return;
     told = now();
     if (stream.isTTY) {
-      const filled = Math.round(share * BAR);
-      const line = `${title} [${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}] ${done}/${total} ${what}`;
+      const line = `${title} ${barText(done, total)} ${done}/${total} ${what}`;
       stream.write(`\r\x1b[K${[...line].slice(0, (stream.columns ?? 80) - 1).join('')}`);
       drawn = true;
     } else stream.write(`${title}: ${done} of ${total}, ${what}\n`);

@@ -28,6 +28,8 @@ export type Circumstances = {
   /** The account of this name; null: there is none; undefined: no server runs that could tell. */
   readonly account: AccountStatus | null | undefined;
   readonly puid: number | undefined;
+  /** Every folder is PUID's, or whose the mount says; left out: each is its account's own. */
+  readonly shared?: boolean;
   /** Bytes. */
   readonly quota: number | null;
   /** Milliseconds since the epoch. */
@@ -66,7 +68,7 @@ const isOrphan = ({ folder }: Surveyed, { account, puid }: Circumstances): boole
 
 const ownerMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
   const { folder, nested } = found;
-  const { account } = given;
+  const { account, shared } = given;
   if (account === undefined) return [];
   if (nested) {
     return account && !account.subRepositories ? [warning('nested', `nested in the folder of ${account.name}`)] : [];
@@ -74,10 +76,12 @@ const ownerMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
   const orphan = isOrphan(found, given);
   if (!account) {
     return [
-      ...(folder.uid === 0 ? [error('wrong-owner', 'belongs to root')] : []),
+      ...(folder.uid === 0 && !shared ? [error('wrong-owner', 'belongs to root')] : []),
       ...(orphan ? [warning('no-key', 'no key opens it')] : []),
     ];
   }
+  // An update repairs what can be repaired there.
+  if (shared) return [];
   if (folder.uid !== account.uid || folder.gid !== account.uid)
     return [error('wrong-owner', `belongs to ${folder.uid}:${folder.gid}, not to ${account.uid}:${account.uid}`)];
   return folder.mode === REPOSITORY_MODE

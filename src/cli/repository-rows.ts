@@ -77,6 +77,13 @@ const rowOf = (
     locks: (repository?.locks ?? []).map(({ kind, host, pid, since }) => ({
       ...{ kind, since, by: printable(nameHolder(host, pid), 60) },
     })),
-    marks: marksOf(found, { account, puid: server?.puid, quota, now, staleAfter }),
+    marks: marksOf(found, {
+      account,
+      puid: server?.puid,
+      shared: server?.identities === 'shared',
+      quota,
+      now,
+      staleAfter,
+    }),
   };
 };

@@ -7,6 +7,9 @@ import { renderBytes, renderDuration, renderTable } from './table.ts';
 
 const WATCH_MS = 1000;
 
+/** A session as programs get it. */
+export type ListedSession = Omit<SessionView, 'peer' | 'since'> & { readonly since: string };
+
 /**
  * `borgserver sessions`: who is connected.
  *
@@ -16,16 +19,53 @@ export const runSessions = async (
   places: Places,
   options: { readonly json: boolean; readonly watch: boolean },
 ): Promise<number> => {
+  const screen = options.watch && process.stdout.isTTY === true;
   for (;;) {
     const sessions = await askServer(places.run, { command: 'sessions' });
     if (!sessions) return noServer();
+    const { columns, rows } = process.stdout;
+    const text = options.json ? sessionsJson(sessions) : sessionsText(sessions, Date.now(), columns);
     // Home, the new screen, and away with what is left of the old one.
-    if (options.watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[J');
-    console.log(options.json ? JSON.stringify(sessions) : sessionsText(sessions, Date.now(), process.stdout.columns));
+    if (screen) process.stdout.write(`\x1b[H\x1b[J${options.json ? text : fittingRows(text, rows)}\n`);
+    else console.log(text);
     if (!options.watch) return 0;
     await pause(WATCH_MS);
   }
 };
+
+/** As many lines as a screen of so many rows shows; what is too long would push its own head out of sight. */
+export const fittingRows = (text: string, rows: number): string => {
+  const lines = text.split('\n');
+  // The cursor stands in the last row.
+  const room = rows - 1;
+  if (lines.length <= room) return text;
+  return [...lines.slice(0, room - 1), `… and ${lines.length - room + 1} more`].join('\n');
+};
+
+/** The JSON array of `sessions --json`; its fields are promised to programs. Times are those of ISO 8601, in UTC. */
+export const sessionsJson = (sessions: readonly SessionView[]): string =>
+  JSON.stringify(
+    sessions.map(
+      ({
+        account,
+        role,
+        uid,
+        address,
+        port,
+        since,
+        fingerprint,
+        comment,
+        file,
+        line,
+        received,
+        sent,
+        borg,
+      }): ListedSession => ({
+        ...{ account, role, uid, address, port, since: new Date(since).toISOString() },
+        ...{ fingerprint, comment, file, line, received, sent, borg },
+      }),
+    ),
+  );
 
 /**
  * `borgserver sessions end NAME|FINGERPRINT|ADDRESS:PORT`.

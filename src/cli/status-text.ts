@@ -1,4 +1,5 @@
 import { quotaText } from '../accounts/quota.ts';
+import { SHARED_IDENTITIES } from '../daemon/repositories-folder.ts';
 import type { ServerStatus } from '../daemon/server-status.ts';
 import type { Colour, Paint } from './colours.ts';
 import type { Mark } from './repository-marks.ts';
@@ -30,13 +31,14 @@ const plural = (count: number, noun: string): string => `${count} ${noun}${count
 const serverLines = ({ server, space }: Status, now: number, paint: Paint): readonly string[] => {
   const free = `${renderBytes(space.free)} of ${renderBytes(space.total)} free`;
   if (!server) return [paint('no server runs here: accounts and keys are unknown', 'yellow'), `repositories: ${free}`];
-  const { version, borg, openssh, since, port, lastPass, sessions, findings, accounts } = server;
+  const { version, borg, openssh, since, port, lastPass, sessions, findings, accounts, identities } = server;
   const errors = findings.filter(({ severity }) => severity === 'error').length;
   const admins = accounts.filter(({ role }) => role === 'admin');
   return [
     `borgserver ${version}, borg ${borg}, ${openssh}; on port ${port}, started ${ago(since, now)}`,
     ...(lastPass ? [passLine(lastPass, now, paint)] : []),
     `repositories: ${free}; ${plural(sessions, 'session')} now`,
+    ...(identities === 'shared' ? [paint(SHARED_IDENTITIES, 'yellow')] : []),
     ...(admins.length > 0
       ? [`admins: ${admins.map(({ name, keys }) => `${name} (${plural(keys, 'key')})`).join(', ')}`]
       : []),

@@ -1,8 +1,8 @@
 import { existsSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { readDuration } from '../accounts/duration.ts';
 import { readHostId } from '../borg/host-id.ts';
-import { findLockOwner } from '../borg/lock-owner.ts';
+import { findLockOwner, type LockOwner } from '../borg/lock-owner.ts';
 import { askServer } from '../daemon/control-client.ts';
 import { surveyRepositories } from '../daemon/repository-survey.ts';
 import type { ServerStatus } from '../daemon/server-status.ts';
@@ -68,8 +68,18 @@ const holderNames = (places: Places, server: ServerStatus | null) => {
     if (host !== own) return host;
     const owner = findLockOwner(pid);
     if (!owner) return 'a process that is gone';
-    const account = server?.accounts.find(({ uid }) => uid === owner.uid);
-    const name = account?.role === 'admin' ? 'an admin' : (account?.name ?? `uid ${owner.uid}`);
+    const name = server?.identities === 'shared' ? nameByRestriction(places, owner) : nameByUid(server, owner);
     return owner.address === null ? name : `${name} from ${owner.address}`;
   };
+};
+
+const nameByUid = (server: ServerStatus | null, owner: LockOwner): string => {
+  const account = server?.accounts.find(({ uid }) => uid === owner.uid);
+  return account?.role === 'admin' ? 'an admin' : (account?.name ?? `uid ${owner.uid}`);
+};
+
+/** One uid is everybody's: what tells a tenant is the folder that the session is restricted to. */
+const nameByRestriction = ({ repos }: Places, { restrictedTo }: LockOwner): string => {
+  if (restrictedTo === null) return 'borg on the server';
+  return restrictedTo === repos ? 'an admin' : basename(restrictedTo);
 };

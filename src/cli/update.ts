@@ -8,6 +8,7 @@ import type { UpdateReply } from '../daemon/protocol.ts';
 import type { Places } from '../places.ts';
 import { readSettings } from '../settings.ts';
 import { renderFailure } from './failure.ts';
+import { createPreparingText, whileServerWorks } from './preparing.ts';
 
 /** 0: all is right; 1: applied, with errors among the findings; 2: stopped; 3: the pass failed. */
 export const updateExitCode = (report: PassReport): 0 | 1 | 2 | 3 => {
@@ -109,8 +110,14 @@ export const runUpdate = async (
   return updateExitCode(report);
 };
 
-const obtainReport = async (places: Places, dryRun: boolean): Promise<UpdateReply> =>
-  (await askServer(places.run, { command: 'update', dryRun })) ?? {
-    ...(await passAlone(readSettings(process.env), places, dryRun)),
-    recent: [],
-  };
+const obtainReport = async (places: Places, dryRun: boolean): Promise<UpdateReply> => {
+  const asked = askServer(places.run, { command: 'update', dryRun });
+  const answered = await whileServerWorks(places.run, asked);
+  if (answered) return answered;
+  const text = createPreparingText(process.stderr);
+  try {
+    return { ...(await passAlone(readSettings(process.env), places, dryRun, text.at)), recent: [] };
+  } finally {
+    text.end();
+  }
+};

@@ -1,45 +1,32 @@
-import { lookup, lookupService } from 'node:dns/promises';
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  lstatSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  statfsSync,
-} from 'node:fs';
-import { hostname } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
+import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { printable } from '../accounts/printable.ts';
-import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+import { hasEveryId, namespaceProblems, readUserNamespace, spansText } from '../host/user-namespace.ts';
 import type { Places } from '../places.ts';
+import type { Settings } from '../settings.ts';
 import { describeError } from './describe-error.ts';
+import { diagnoseNfs } from './diagnose-nfs.ts';
+import { diagnoseOwnName } from './diagnose-own-name.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
+import { probeRepositories, SHARED_IDENTITIES } from './repositories-folder.ts';
 
 /** borg needs a segment and the new index while it compacts: some 545 MB. */
 const COMPACTION_BYTES = 600e6;
 const LITTLE = 0.05;
 /** Older than this program. */
 const LONG_AGO = Date.parse('2025-01-01');
-/** statfs(2). */
-const NFS = 0x6969;
-const NFS_GROUPS = 16;
-const SLOW_MS = 1000;
-const PATIENCE_MS = 10_000;
 
 /** What of the machine under the server is known to go wrong. Each looks by itself and never throws. */
 export const diagnoseMachine = async (
   places: Places,
+  settings: Settings,
   repositories: number,
   now: number,
 ): Promise<readonly Diagnosis[]> => [
   ...diagnoseMounts(places),
   ...diagnoseSpace(places.repos),
-  diagnoseOwners(places, now),
-  ...diagnoseNfs(places.repos, repositories),
+  diagnoseOwners(places, settings, now),
+  ...diagnoseIds(settings),
+  ...diagnoseNfs(places.repos, linesOf('/proc/self/mountinfo').join('\n'), repositories),
   now < LONG_AGO
     ? error(
         'clock',
@@ -89,63 +76,48 @@ const diagnoseSpace = (repos: string): readonly Diagnosis[] => {
     : [space];
 };
 
-/** Makes a folder as a repository's is made, and looks whether it has become one. */
-const diagnoseOwners = (places: Places, now: number): Diagnosis => {
-  let probe: string | null = null;
-  try {
-    probe = mkdtempSync(join(places.state, 'probe-'));
-    chownSync(probe, 10_000, 10_000);
-    chmodSync(probe, REPOSITORY_MODE);
-    const { uid, gid, mode, mtimeMs } = lstatSync(probe);
-    if (uid !== 10_000 || gid !== 10_000)
-      return error(
-        'owners',
-        `${places.repos} ignores chown`,
-        'use a file system with Unix owners, or stop it squashing root',
-      );
-    if ((mode & 0o7777) !== REPOSITORY_MODE)
-      return error('owners', 'the setgid bit of a folder is dropped', 'give the server the capability FSETID');
-    if (Math.abs(mtimeMs - now) > 120_000)
-      return warning('owners', `${places.repos} has another time than this machine`, 'let both follow NTP');
-    return ok('owners', `${places.repos} keeps owners, groups and the setgid bit`);
-  } catch (failure) {
-    return error(
-      'owners',
-      `owners cannot be changed in ${places.repos}: ${printable(describeError(failure))}`,
-      'run as root with the capabilities of docker-compose.yml, on a file system with Unix owners',
-    );
-  } finally {
-    if (probe !== null) rmdirSync(probe);
-  }
+/** A rootless container has but some ids. */
+const diagnoseIds = (settings: Settings): readonly Diagnosis[] => {
+  const namespace = readUserNamespace();
+  const problems = namespaceProblems(namespace, settings);
+  const cure = 'choose ids that are there, or give the container more';
+  if (problems.length > 0) return problems.map((problem) => error('ids', problem, cure));
+  const { uids, gids } = namespace;
+  return hasEveryId(namespace)
+    ? []
+    : [ok('ids', `user ids ${spansText(uids)}, group ids ${spansText(gids)} in this user namespace`)];
 };
 
-const diagnoseNfs = (repos: string, repositories: number): readonly Diagnosis[] =>
-  statfsSync(repos).type === NFS && repositories >= NFS_GROUPS
-    ? [
-        warning(
-          'nfs',
-          `${repos} is on NFS, which carries ${NFS_GROUPS} groups: admins cannot enter all ${repositories} repositories`,
-          'let the NFS server look groups up (mountd --manage-gids), or use a local disk',
-        ),
-      ]
-    : [];
+const OWNERS_CURE =
+  'run as root with the capabilities of docker-compose.yml, on a file system with Unix owners; or set IDENTITIES=shared';
 
-/** borg asks for its own name at every start (socket.getfqdn): forward and back. */
-const diagnoseOwnName = async (): Promise<Diagnosis> => {
-  const name = hostname();
-  const start = performance.now();
-  const asked = lookup(name)
-    .then(({ address }) => lookupService(address, 0))
-    .catch(() => null);
-  await Promise.race([asked, setTimeout(PATIENCE_MS, null, { ref: false })]);
-  const took = Math.round(performance.now() - start);
-  return took < SLOW_MS
-    ? ok('own name', `${printable(name)} is looked up in ${took} ms`)
-    : warning(
-        'own name',
-        `looking up ${printable(name)} takes ${took} ms, and each session waits for it`,
-        'repair the resolver, or put the name into /etc/hosts (compose: hostname)',
-      );
+/** Makes a folder as a repository's is made, and looks whether it has become one. */
+const diagnoseOwners = (places: Places, settings: Settings, now: number): Diagnosis => {
+  const shared = settings.IDENTITIES === 'shared';
+  try {
+    const probe = probeRepositories(places, settings);
+    switch (probe.kind) {
+      case 'kept':
+        if (Math.abs(probe.madeAt - now) > 120_000)
+          return warning('owners', `${places.repos} has another time than this machine`, 'let both follow NTP');
+        return shared
+          ? warning('owners', SHARED_IDENTITIES, 'set IDENTITIES=own: this file system can change owners')
+          : ok('owners', `${places.repos} keeps owners, groups and the setgid bit`);
+      case 'setgid-dropped':
+        return error('owners', 'the setgid bit of a folder is dropped', 'give the server the capability FSETID');
+      case 'refused':
+      case 'ignored':
+        return shared
+          ? warning(
+              'owners',
+              SHARED_IDENTITIES,
+              'move /repos to a file system with Unix owners, and set IDENTITIES=own',
+            )
+          : error('owners', `owners cannot be changed in ${places.repos}`, OWNERS_CURE);
+    }
+  } catch (failure) {
+    return error('owners', `${places.repos} cannot be used: ${printable(describeError(failure))}`, OWNERS_CURE);
+  }
 };
 
 /** inotify(7): a watch for each folder and file of the tree. */

@@ -2,7 +2,7 @@ import type { Directives } from '../accounts/directives.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
 import { printable } from '../accounts/printable.ts';
 import { quotaText, readQuota } from '../accounts/quota.ts';
-import type { Place } from './key-line.ts';
+import type { KeyLine, Place } from './key-line.ts';
 
 /** What the directives of one file come to. */
 export type ReadDirectives = Directives & {
@@ -14,6 +14,11 @@ export type ReadDirectives = Directives & {
 
 /** 2^53 - 1 bytes: 9 PB, more than borg's repositories have. */
 const LARGEST = Number.MAX_SAFE_INTEGER;
+
+const KNOWN =
+  "correct or remove the line; the server knows '# borgserver: quota=SIZE' and '# borgserver: sub-repositories=yes'";
+
+type Directive = Extract<KeyLine, { readonly kind: 'directive' }>;
 
 /**
  * Takes directives (`# borgserver: word=value`) one after the other. A value that is not right counts for nothing; of two
@@ -28,6 +33,11 @@ export const collectDirectives = () => {
   const bad = (place: Place, message: string, remedy: string): Finding => {
     doubtful = true;
     return error('bad-directive', place, message, remedy);
+  };
+
+  const unknown = (message: string, place: Place): Finding => {
+    doubtful = true;
+    return error('unknown-directive', place, message, KNOWN);
   };
 
   const takeQuota = (value: string, place: Place): Finding | null => {
@@ -51,7 +61,8 @@ export const collectDirectives = () => {
 
   return {
     /** @returns what is wrong with it, or null */
-    take: (word: string, value: string, place: Place): Finding | null => {
+    take: ({ mark, word, value }: Directive, place: Place): Finding | null => {
+      if (mark !== 'borgserver') return unknown(`'# ${printable(mark)}:' is not read as it is written`, place);
       switch (word) {
         case 'quota':
           first ??= place.line;
@@ -60,13 +71,7 @@ export const collectDirectives = () => {
           first ??= place.line;
           return takeSubRepositories(value, place);
         default:
-          doubtful = true;
-          return error(
-            'unknown-directive',
-            place,
-            `the server knows no '# borgserver: ${printable(word, 40)}'`,
-            'correct or remove the line; it knows quota=SIZE and sub-repositories=yes',
-          );
+          return unknown(`the server knows no '# borgserver: ${printable(word, 40)}'`, place);
       }
     },
     /** A line that may have been a directive cannot be read. */

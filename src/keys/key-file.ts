@@ -48,7 +48,7 @@ export const parseKeyLines = (lines: readonly string[], file: string): KeyFile =
     }
     if (read.kind === 'finding') findings.add(read.finding);
     if (read.kind === 'directive') {
-      const wrong = directives.take(read.word, read.value, place);
+      const wrong = directives.take(read, place);
       if (wrong) findings.add(wrong);
     }
     // A mark hides what this line says.

@@ -7,8 +7,8 @@ import { isKeyType, type KeyVerdict, readKeyWords } from './wire-format.ts';
 /** What one line of a key file says. */
 export type KeyLine =
   | { readonly kind: 'blank' }
-  /** `# borgserver: word=value`, an instruction to the server. Both are as written: hostile text. */
-  | { readonly kind: 'directive'; readonly word: string; readonly value: string }
+  /** `# borgserver: word=value`, an instruction to the server. All three are as written, the mark in any case: hostile text. */
+  | { readonly kind: 'directive'; readonly mark: string; readonly word: string; readonly value: string }
   | { readonly kind: 'key'; readonly key: AuthorizedKey }
   /** The line, and with it the whole file, holds something secret. */
   | { readonly kind: 'private-key' }
@@ -20,7 +20,8 @@ export type Place = { readonly file: string; readonly line: number };
 const MOST_COMMENT = 200;
 const PRIVATE_KEY =
   /-----BEGIN [A-Z0-9 ]*PRIVATE KEY|---- BEGIN SSH2 [A-Z ]*PRIVATE KEY|^PuTTY-User-Key-File-|^Private-(Lines|MAC|Hash):/;
-const DIRECTIVE = /^#[ \t]*borgserver:[ \t]*([^ \t=]*)[ \t]*=?(.*)$/su;
+const DIRECTIVE =
+  /^#[ \t]*(?<mark>[Bb][Oo][Rr][Gg][Ss][Ee][Rr][Vv][Ee][Rr]):[ \t]*(?<word>[^ \t=]*)[ \t]*=?(?<value>.*)$/su;
 const WORDS = /^([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+(.*))?$/su;
 
 /**
@@ -34,9 +35,9 @@ export const parseKeyLine = (raw: string, place: Place): KeyLine => {
   const secret = PRIVATE_KEY.test(raw);
   if (text === '' || text.startsWith('#')) {
     if (secret) return { kind: 'private-key' };
-    const directive = DIRECTIVE.exec(text);
-    return directive
-      ? { kind: 'directive', word: directive[1] ?? '', value: (directive[2] ?? '').trim() }
+    const said = DIRECTIVE.exec(text)?.groups;
+    return said
+      ? { kind: 'directive', mark: said.mark ?? '', word: said.word ?? '', value: (said.value ?? '').trim() }
       : { kind: 'blank' };
   }
   const bare = readWords(text);

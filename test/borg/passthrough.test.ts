@@ -89,7 +89,8 @@ describe('the repository in the words of a borg command', () => {
 describe('near names', () => {
   test('are those with few other letters and those of the same host', () => {
     const names = ['web01', 'web02', 'web01.example.org', 'db', 'mail'];
-    expect(nearNames('wbe01', names)).toEqual([]);
+    expect(nearNames('wbe01', names)).toEqual(['web01']);
+    expect(nearNames('bwe10', names)).toEqual([]);
     expect(nearNames('web1', names)).toEqual(['web01']);
     expect(nearNames('web01.example.com', names)).toEqual(['web01', 'web01.example.org']);
     expect(nearNames('Mail', names)).toEqual(['mail']);

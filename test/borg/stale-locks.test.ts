@@ -106,6 +106,24 @@ describe('clearing stale locks', () => {
     expect(await clearStaleLocks(places, OURS)).toEqual([]);
   });
 
+  test('does not search without end where somebody has made very many folders, and says so', async () => {
+    const path = repository('crowded');
+    for (let number = 0; number < 1100; number += 1) exclusive(join(path, `nested${number}`), `${OURS}.${number}-0`);
+    exclusive(path, `${OURS}.9-0`);
+    exclusive(repository('team/one'), `${OURS}.8-0`);
+    const full = repository('full');
+    for (let number = 0; number < 2100; number += 1) writeFileSync(join(full, `${number}`), '');
+    exclusive(full, `${OURS}.7-0`);
+    const cleared = await clearStaleLocks(places, OURS);
+    const failures = cleared.filter(({ failure }) => failure !== undefined);
+    expect(failures.map(({ repository: where }) => where)).toEqual([path, full]);
+    expect(failures[0]?.failure).toMatch(/1000 folders.*break-lock/);
+    expect(cleared.filter(({ repository: where }) => where.startsWith(join(path, 'nested')))).toHaveLength(1000);
+    // What is in the usual places is found all the same.
+    for (const name of ['crowded', 'full', 'team/one'])
+      expect(existsSync(join(places.repos, name, 'lock.exclusive'))).toBe(false);
+  });
+
   test('follows no link, neither of a repository nor of a lock', async () => {
     const elsewhere = join(root, 'elsewhere');
     exclusive(elsewhere, `${OURS}.1-0`);

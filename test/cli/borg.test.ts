@@ -134,6 +134,25 @@ describe('a borg command at the server', { timeout: 60_000 }, () => {
     expect(json.stderr).toBe('=== db\n=== web01');
   });
 
+  test('with all leaves out, by its name, what borg would read as something else', async () => {
+    // As an admin can make it over ssh. borg reads db::first as an archive of db, and {now} as the time.
+    for (const name of ['db::first', 'db{now}', 'x:']) {
+      mkdirSync(join(places.repos, name, 'data'), { recursive: true });
+      writeFileSync(join(places.repos, name, 'config'), '');
+      for (const path of ['', 'data', 'config']) chownSync(join(places.repos, name, path), DB, DB);
+    }
+    const all = await borg('info all');
+    for (const name of ['db::first', 'db{now}', 'x:']) rmSync(join(places.repos, name), { recursive: true });
+    expect(all.exitCode).toBe(2);
+    expect(all.stdout).toMatch(
+      /^=== db\nRepository ID.*^=== db::first\n=== db\{now\}\n=== web01\nRepository ID.*^=== x:$/ms,
+    );
+    expect(
+      all.stderr.match(/^borgserver: left out: .*\n {2}path: .*\/repos\/(db::first|db\{now\}|x:)$/gm),
+    ).toHaveLength(3);
+    expect(await borg('info all')).toMatchObject({ exitCode: 0 });
+  });
+
   test('with a typo names what is near, and makes no folder', async () => {
     const typo = await borg('list wep01');
     expect(typo).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('near: web01') });

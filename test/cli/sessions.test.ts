@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sessionsText } from '../../src/cli/sessions.ts';
+import { fittingRows, sessionsJson, sessionsText } from '../../src/cli/sessions.ts';
 import type { SessionView } from '../../src/sessions/session.ts';
 
 const view = (given: Partial<SessionView> = {}): SessionView => ({
@@ -35,4 +35,20 @@ describe('the table of sessions', () => {
   it('says it where nobody is connected', () => {
     expect(sessionsText([], 0)).toBe('Nobody is connected.');
   });
+});
+
+it('is for programs: times that any of them reads, and nothing of the server’s own', () => {
+  expect(JSON.parse(sessionsJson([view({ since: Date.parse('2026-11-20T21:44:48.250Z') })]))).toEqual([
+    {
+      ...{ account: 'web01', role: 'repo', uid: 10_000, address: '10.0.0.9', port: 4000 },
+      since: '2026-11-20T21:44:48.250Z',
+      ...{ fingerprint: view().fingerprint, comment: 'root@web01', file: '/sshkeys/repos/web01', line: 2 },
+      ...{ received: 1_200_000, sent: null, borg: [77] },
+    },
+  ]);
+});
+
+it('is cut where the screen ends, and says so', () => {
+  expect(fittingRows('HEAD\na\nb', 4)).toBe('HEAD\na\nb');
+  expect(fittingRows('HEAD\na\nb\nc', 4)).toBe('HEAD\na\n… and 2 more');
 });

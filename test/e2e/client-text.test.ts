@@ -47,6 +47,41 @@ const newcomer = async (name: string) => {
   };
 };
 
+/** Of the archives of one day prune keeps the last, and the oldest of all where there are few. */
+const prunedByHost = (stdout: string): void => {
+  const left = stdout.split('left:\n')[1]?.trim().split('\n') ?? [];
+  expect(left.filter((name) => /^twin-2-/.test(name))).toHaveLength(2);
+  expect(left.filter((name) => /^twin-2\d{3}-/.test(name))).toHaveLength(2);
+  expect(left.filter((name) => name.startsWith('*-'))).toHaveLength(1);
+};
+
+/** What systemd would run of the service for this instance, with /etc below `home`, as commands of a shell. */
+const asSystemd = async (text: string, instance: string, home: string): Promise<string> => {
+  const files = new Map(
+    [...text.matchAll(/^# (\/\S+)\n(.*?)(?=^# \/|^# systemctl|$(?![\s\S]))/gms)].map(([, path = '', content = '']) => [
+      path,
+      content,
+    ]),
+  );
+  const below = (words: string): string =>
+    words.replaceAll(/\/etc\/(?:borg|ssh)\/(\S+?)(?="| |$)/gm, (_, name: string) =>
+      join(home, name).replaceAll(' ', '\\ '),
+    );
+  for (const [path, content] of files)
+    if (!path.endsWith('.service')) await writeFile(join(home, path.split('/').at(-1) ?? ''), content);
+  const service = files.get('/etc/systemd/system/borg-prune@.service') ?? '';
+  // systemd.exec(5): specifiers. Nothing of it has a dollar, and the quotes are a shell's.
+  const lines = below(service.replaceAll('%i', instance).replaceAll('%%', '%')).split('\n');
+  const valuesOf = (name: string) =>
+    lines.filter((line) => line.startsWith(`${name}=`)).map((line) => line.slice(name.length + 1));
+  const hosts = `UserKnownHostsFile=\\"${join(home, 'ssh_known_hosts')}\\"`;
+  return [
+    ...valuesOf('Environment').map((words) => `export ${words}`),
+    `export BORG_RSH="$BORG_RSH -o '${hosts}' -o GlobalKnownHostsFile=none"`,
+    ...valuesOf('ExecStart').map((words) => words.replace('/usr/bin/borg', 'borg')),
+  ].join('\n');
+};
+
 const refusal = (words: readonly string[]): Promise<Finished> =>
   server.exec(['borgserver', 'client', ...words], { reject: false });
 
@@ -77,15 +112,16 @@ describe('the shell text', () => {
     expect(stderr).toMatch(/host key/i);
   });
 
-  test('of an append-only account leaves compact out, and an admin’s text prunes and compacts what it has left', async () => {
+  test('of an append-only account leaves compact out, and an admin’s texts prune and compact what it has left', async () => {
     const { sh } = await newcomer('home of db01');
     const text = await print('db01', logger);
     expect(text).not.toMatch(/^borg compact/m);
     expect(text).toContain('append-only');
     const again = text.split('\n').find((line) => line.startsWith('borg create')) ?? 'false';
-    // Two hosts share it, and the name of one begins like the other's. Names hold the second.
-    const shared = ['twin', 'twin-2'].flatMap((host) =>
-      Array(3).fill(`unshare --uts sh -ec 'hostname ${host}; sleep 1; eval "$0"' ${shellQuote(again)}`),
+    // Two hosts share it, and the name of one begins like the other's. A third has a name that means all. Names hold the second.
+    const shared = ['twin', 'twin', 'twin', 'twin-2', 'twin-2', 'twin-2', '*'].map(
+      (host) =>
+        `unshare --uts sh -ec 'echo "${host}" >/proc/sys/kernel/hostname; sleep 1; eval "$0"' ${shellQuote(again)}`,
     );
     await sh([text, ...shared].join('\n'));
     const passphrase = await readFile(
@@ -93,6 +129,8 @@ describe('the shell text', () => {
       'utf8',
     );
 
+    const before = join(server.repos, 'before');
+    await run('cp', ['-a', join(server.repos, 'db01'), before], BASE_ENVIRONMENT);
     const { home, sh: asAdmin } = await newcomer('home of alice');
     const passphrases = join(home, `.config/borgserver/alice@127.0.0.1-${server.port}/passphrases`);
     await mkdir(passphrases, { recursive: true });
@@ -100,10 +138,15 @@ describe('the shell text', () => {
     const job = await print('alice', admin);
     const { stdout } = await asAdmin(`${job}\necho "left:"; borg_on db01 list --short`);
     expect(stdout).toContain('== db01');
-    // Of the archives of one day prune keeps the last, and the oldest of all where there are few.
-    const left = stdout.split('left:\n')[1]?.trim().split('\n') ?? [];
-    expect(left.filter((name) => /^twin-2-/.test(name))).toHaveLength(2);
-    expect(left.filter((name) => /^twin-2\d{3}-/.test(name))).toHaveLength(2);
+    prunedByHost(stdout);
+
+    // The same with systemd's units, from the same state, on a machine that has seen nothing of it.
+    await run('rm', ['-r', join(server.repos, 'db01')], BASE_ENVIRONMENT);
+    await run('mv', [before, join(server.repos, 'db01')], BASE_ENVIRONMENT);
+    const { home: other, sh: bySystemd } = await newcomer('another home of alice');
+    await writeFile(join(other, 'db01.passphrase'), passphrase);
+    const units = await print('alice', admin, '--format', 'systemd');
+    prunedByHost((await bySystemd(`${await asSystemd(units, 'db01', other)}\necho "left:"; borg list --short`)).stdout);
   });
 });
 

@@ -1,5 +1,6 @@
 import { chmod, chown, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
 import { holdLock } from './harness/held-lock.ts';
@@ -79,6 +80,18 @@ test('files of root’s in a repository are found, and repaired without followin
   await rm(join(path, 'link'));
   await rm(outside);
   await client.borg(['create', `${client.url('web01')}::second`, 'letter'], { cwd: client.home });
+});
+
+test('on a terminal a repair shows how far it is, and leaves only what it did', async () => {
+  await chown(join(server.repos, 'db01/config'), 0, 0);
+  const terminal = await server.terminal(['borgserver', 'doctor', '--fix'], { reject: false });
+  const shown = stripVTControlCharacters(terminal.stdout);
+  expect(shown).toMatch(/\rlooking through repositories \[\.{24}\] 0\/\d /);
+  expect(shown).toMatch(/\rrepairing \[\.{24}\] 0\/1 db01/);
+  // What is drawn over is gone.
+  const left = shown.split('\r\n').map((line) => line.split('\r').at(-1));
+  expect(left).toContain("repaired db01: 1 entry is not its own or closed to it, 1 of them root's: config (0:0, 660)");
+  expect(left.filter((line) => line?.includes('] 0/'))).toEqual([]);
 });
 
 test('what an admin wrote into a shared repository is no fault', async () => {

@@ -125,11 +125,37 @@ test('the table tells a person what runs, the bytes, and since when', async () =
     (await known(server, 'table', key)).find(({ borg }) => borg.length === 1),
   );
   expect(view.received === null || view.received > 1000).toBe(true);
-  expect(Math.abs(Date.now() - view.since)).toBeLessThan(120_000);
+  expect(view.since).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  expect(Math.abs(Date.now() - Date.parse(view.since))).toBeLessThan(120_000);
   const { stdout } = await server.exec(['borgserver', 'sessions']);
   expect(stdout).toMatch(/^ACCOUNT +ROLE +FROM +SINCE +IN +OUT +RUNS +KEY/);
   expect(stdout).toMatch(new RegExp(`table +append-only +\\S+:${view.port} .* borg ${view.borg[0]} `));
   expect(stdout).toContain(key.fingerprint.slice(0, 15));
+});
+
+test('watched on a terminal, the table is drawn anew in its place, and fits', async () => {
+  const [one, two] = [await client.newKey(), await client.newKey()];
+  await grant(server, 'repos/watched', one, two);
+  const watching = server.terminal(['borgserver', 'sessions', '--watch'], { columns: 60, rows: 12, reject: false });
+  opened.push({ ssh: watching, key: one, over: () => false, ended: () => watching });
+  let shown = '';
+  watching.stdout?.on('data', (chunk) => {
+    shown += chunk;
+  });
+  /** What a person sees: all since the screen was last cleared, once it is complete. */
+  const screen = () => shown.split('\x1b[H\x1b[J').at(-1)?.split('\r\n').slice(0, -1) ?? [];
+  const rows = () => screen().filter((line) => line.startsWith('watched '));
+  await until('an empty screen', () => shown.startsWith('\x1b[H\x1b[J') && rows().length === 0);
+  await open_('watched', one);
+  await until('the session to be on the screen', () => rows().length === 1);
+  expect(screen()[0]).toMatch(/^ACCOUNT +ROLE/);
+  await open_('watched', two);
+  await until('both to be on the screen', () => rows().length === 2);
+  for (const line of screen()) expect([...line].length).toBeLessThanOrEqual(60);
+  await end('watched');
+  await until('both to be gone', () => screen().length > 0 && rows().length === 0);
+  watching.stdin?.write('\x03');
+  expect((await watching).exitCode).toBe(130);
 });
 
 test('an operator ends sessions by account, by fingerprint, and by address and port', async () => {

@@ -69,3 +69,22 @@ test('whom the grace does not suffice is ended, idle ones too, and no lock is le
   expect(log).not.toContain('killed');
   expect(log.match(/session closed/g)).toHaveLength(2);
 });
+
+test('asked a second time, it ends what still runs at once, and cleanly', async () => {
+  await server.start({ STOP_GRACE_SECONDS: '600', STOP_GRACE_PERIOD: '610s' });
+  const seen = server.log().length;
+  const log = () => server.log().slice(seen);
+  const idle = await connected(server, client, 'web01', client.key);
+  const backup = await startBackup(server, client, 'web01', 'hurried');
+  const stopped = server.stop();
+  await until('the server to wait', () => log().includes('waiting for running sessions'));
+  expect([idle.over(), log().includes('ending the sessions')]).toEqual([false, false]);
+  // As a second `docker kill --signal TERM` or Ctrl-C: PID 1 hands it to the server.
+  await server.exec(['kill', '-TERM', '1']);
+  expect(await stopped).toBe(0);
+  expect((await backup.finish()).exitCode).not.toBe(0);
+  await idle.ended();
+  expect(log()).toMatch(/stopping: ending the sessions that are left.*"sessions":2/);
+  expect(log()).not.toContain('killed');
+  expect(await readdir(join(server.repos, 'web01'))).not.toContain('lock.exclusive');
+});

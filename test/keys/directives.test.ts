@@ -53,6 +53,13 @@ describe('a directive in a key file', () => {
     expect(read(`# borgserver: ${text}`)).toEqual({ doubtful: true, findings: ['unknown-directive:1'] });
   });
 
+  it.each(['Borgserver', 'BORGSERVER', 'borgServer'])(
+    'is not taken for a mere comment where it begins with %s',
+    (mark) => {
+      expect(read(`# ${mark}: quota=50G`)).toEqual({ doubtful: true, findings: ['unknown-directive:1'] });
+    },
+  );
+
   it('given twice with two values is told, and the narrower counts, in any order', () => {
     for (const [a, b] of [
       ['50G', '20G'],

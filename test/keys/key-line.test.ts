@@ -78,8 +78,13 @@ describe('a line that is no key', () => {
   test('is blank, a comment or a directive', () => {
     for (const line of ['', ' \t', '\r', '# a comment', `# ${SAMPLE_KEYS.ed25519}`])
       expect(verdict(line)).toBe('blank');
-    expect(read('# borgserver: quota=20G')).toEqual({ kind: 'directive', word: 'quota', value: '20G' });
-    expect(read('#borgserver:quota')).toEqual({ kind: 'directive', word: 'quota', value: '' });
+    expect(read('# borgserver: quota=20G')).toEqual({
+      kind: 'directive',
+      mark: 'borgserver',
+      word: 'quota',
+      value: '20G',
+    });
+    expect(read('#borgserver:quota')).toEqual({ kind: 'directive', mark: 'borgserver', word: 'quota', value: '' });
   });
 
   test('is a private key wherever the header stands, but not in the comment of a public key', () => {

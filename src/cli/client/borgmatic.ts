@@ -1,6 +1,7 @@
 import {
   APPEND_ONLY_COMMENT,
   ARCHIVE,
+  archivesOf,
   type BackupFacts,
   connectionName,
   KEEP,
@@ -29,6 +30,8 @@ export const renderBorgmatic = (facts: BackupFacts): string => {
     `encryption_passcommand: ${quote(`cat ${passphrase}`)}`,
     ...(facts.role === 'admin' ? ['relocated_repo_access_is_ok: true'] : []),
     `archive_name_format: ${quote(ARCHIVE)}`,
+    // By itself borgmatic takes {hostname}-*, and prunes the archives of web-2 with those of web.
+    `match_archives: ${quote(`sh:${archivesOf('{hostname}')}`)}`,
     'compression: "zstd"',
     'exclude_caches: true',
     ...(mayCompact(facts)

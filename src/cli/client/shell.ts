@@ -12,6 +12,7 @@ import {
   repositoryUrl,
   sshWords,
 } from './connection.ts';
+import { HOSTS_FORMAT, pruneEachHost } from './prune-each-host.ts';
 
 /**
  * Commands for a POSIX shell, to be pasted or run as a whole. Nothing asks: a question would swallow the lines pasted behind
@@ -111,16 +112,14 @@ const administer = (facts: ClientFacts): string[] => [
     : ['# No account is append-only now: nobody needs an admin to make room']),
 ];
 
-/** Hosts that share a repository are pruned each by itself; with one series for all, most of them would lose their archives. */
 const pruneAppendOnly = ({ appendOnly }: ClientFacts): string[] => [
   '# Every week: make room in the append-only repositories. Their clients only mark what they delete',
   '# Compact makes that final, what a thief of a key deleted too: look at the list before',
+  '# Each host is pruned by itself. One with other characters than letters, digits, dots, dashes is left out',
   `for repository in ${appendOnly.map(shellQuote).join(' ')}; do`,
   '  echo "== $repository"',
-  '  borg_on "$repository" list --last 10',
-  `  borg_on "$repository" list --format '{hostname}{NL}' | sort -u | while IFS= read -r host; do`,
-  `    borg_on "$repository" prune --list --glob-archives "${archivesOf('$host')}" ${keepWords.join(' ')} </dev/null`,
-  '  done',
+  '  borg_on "$repository" list --last 10 || continue',
+  ...pruneEachHost(`borg_on "$repository" list ${HOSTS_FORMAT}`, 'borg_on "$repository"').map((line) => `  ${line}`),
   '  borg_on "$repository" compact --progress',
   'done',
 ];

@@ -14,6 +14,7 @@ import {
   repositoryUrl,
   unattendedRsh,
 } from './connection.ts';
+import { HOSTS_FORMAT, pruneEachHost } from './prune-each-host.ts';
 
 /** Files of systemd, each below a line `# PATH`, as `systemctl cat` shows them: systemd.service(5), systemd.timer(5). */
 export const renderSystemd = (facts: ClientFacts): string =>
@@ -45,22 +46,27 @@ const backupJob = (facts: BackupFacts): string[] => {
   ];
 };
 
-/**
- * For an admin: one instance for each append-only repository, so that one which fails does not keep the others from their
- * room. All archives of a repository are one series here.
- */
+const PRUNE = '/etc/borg/prune-each-host.sh';
+
+/** For an admin: one instance for each append-only repository, so that one which fails does not keep the others from their room. */
 const pruneJob = (facts: ClientFacts): string[] => {
   const unit = '/etc/systemd/system/borg-prune@';
   const repository = 'INSTANCE';
   const instances = facts.appendOnly.map((name) => `borg-prune@${name}.timer`);
   return [
+    ...file(PRUNE, [
+      'set -e',
+      '# What cannot be read is not compacted either.',
+      `hosts=$(borg list ${HOSTS_FORMAT})`,
+      '# Hosts that share a repository are pruned each by itself; one with other characters in its name is left out.',
+      ...pruneEachHost(`printf '%s\\n' "$hosts"`, 'borg', ' || [ $? = 1 ]'),
+    ]),
     ...file(`${unit}.service`, [
       '# Compact makes deletions final, those of a thief of the key too: look at borg list now and then.',
       '# The passphrase of a repository NAME is read from /etc/borg/NAME.passphrase.',
-      '# Where several hosts write to one repository, prune takes them for one: add --glob-archives for each of them.',
       ...unitHead(`Prune and compact %i on ${facts.host}`),
       ...service(facts, repositoryUrl(facts, repository), repository).map((line) => line.replaceAll(repository, '%i')),
-      `ExecStart=/usr/bin/borg ${['prune', '--list', ...keepWords].map(execWord).join(' ')}`,
+      `ExecStart=/bin/sh ${PRUNE}`,
       'ExecStart=/usr/bin/borg compact',
     ]),
     ...timer(`${unit}.timer`, `Prune and compact %i on ${facts.host}, every week`, 'weekly'),

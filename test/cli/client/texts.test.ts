@@ -10,10 +10,14 @@ import { admin, adminWithRepository, appendOnly, KINDS, repo, severalRepositorie
 const kinds = Object.entries(KINDS);
 const backups = kinds.filter(([, facts]) => facts.repository !== null);
 
-/** What reads YAML and systemd's units; a bare Debian may lack both. */
+/** What reads YAML, systemd's units and Nix; a bare Debian may lack them. */
 beforeAll(() => {
   const python = spawnSync('/usr/bin/python3', ['-c', 'import yaml']).status === 0;
-  const missing = [...(python ? [] : ['python3-yaml']), ...(existsSync('/usr/bin/systemd-analyze') ? [] : ['systemd'])];
+  const missing = [
+    ...(python ? [] : ['python3-yaml']),
+    ...(existsSync('/usr/bin/systemd-analyze') ? [] : ['systemd']),
+    ...(existsSync('/usr/bin/nix-instantiate') ? [] : ['nix-bin']),
+  ];
   if (missing.length > 0) {
     execFileSync(
       'apt-get',
@@ -97,6 +101,7 @@ test.each(backups)('the borgmatic text of %s is YAML that says what is meant', (
     repositories: [{ path: `ssh://${facts.account}@${address}:${facts.port}/repos/${facts.repository}` }],
     ssh_command: expect.stringContaining('StrictHostKeyChecking=yes'),
     archive_name_format: '{hostname}-{now}',
+    match_archives: 'sh:{hostname}-[0-9][0-9][0-9][0-9]-*',
     ...(mayCompact(facts) ? { keep_daily: 7 } : { skip_actions: ['prune', 'compact'] }),
   });
 });
@@ -125,6 +130,25 @@ test('the NixOS text is a module with one job and a known host for each key', ()
     '  };',
     '}',
   ]);
+});
+
+/** How nix-instantiate(1) ends, and what it says; with no store, so that it makes none. */
+const parseNix = (input: string): string => {
+  const { status, stderr } = spawnSync('nix-instantiate', ['--parse', '--store', 'dummy://', '-'], {
+    ...{ input, encoding: 'utf8' },
+    env: { ...process.env, HOME: '/nonexistent' },
+  });
+  return `${status} ${stderr.split('\n').filter((line) => line.includes('error'))}`;
+};
+
+test.each(backups)('the NixOS text of %s is Nix', (_, facts) => {
+  expect(parseNix(renderClient(facts, 'nixos'))).toBe('0 ');
+});
+
+test('it would not be with a quote or a brace too few', () => {
+  const text = renderClient(repo, 'nixos');
+  for (const wrong of [text.replace('"zstd"', '"zstd'), text.slice(0, -1), text.replace('"daily";', '"daily"')])
+    expect(parseNix(wrong)).toMatch(/^1 .*error/);
 });
 
 describe('the systemd text', () => {

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, until, untilReady } from './machine.ts';
 import { run } from './program.ts';
 import type { Environment, Server, ServerOptions, StartOptions } from './server.ts';
+import { runOnTerminal } from './terminal.ts';
 
 /** A server in a container of the image, by the shipped docker-compose.yml. The image must have been built. */
 export const startContainerServer = async (options: ServerOptions): Promise<Server> => {
@@ -65,6 +66,8 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
       );
       return run('docker', ['exec', '-i', ...variables, container ?? 'none', ...words], BASE_ENVIRONMENT, rest);
     },
+    terminal: (words, terminalOptions) =>
+      runOnTerminal(['docker', 'exec', '-it', container ?? 'none', ...words], BASE_ENVIRONMENT, terminalOptions),
     log: () => earlier + currentLog(),
     ended,
     stop: async () => {

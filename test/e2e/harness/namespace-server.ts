@@ -3,9 +3,20 @@ import { join } from 'node:path';
 import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, untilReady } from './machine.ts';
 import { run } from './program.ts';
 import type { Environment, Server, ServerOptions, StartOptions } from './server.ts';
+import { runOnTerminal } from './terminal.ts';
+
+/** Where the scripts are, and the words before them. */
+export type Way = {
+  readonly project: string;
+  readonly start: readonly string[];
+  /** For a command beside the server whose start has this PID. */
+  readonly exec: (pid: number) => readonly string[];
+};
+
+const DIRECT: Way = { project: PROJECT, start: [], exec: () => [] };
 
 /** A server in private namespaces of this machine, by the script that `npm start` calls. */
-export const startNamespaceServer = async (options: ServerOptions): Promise<Server> => {
+export const startNamespaceServer = async (options: ServerOptions, way: Way = DIRECT): Promise<Server> => {
   const data = await makeData();
   const port = await freePort();
   const base = { ...BASE_ENVIRONMENT, DATA_DIR: data.folder };
@@ -24,7 +35,8 @@ export const startNamespaceServer = async (options: ServerOptions): Promise<Serv
   const start = async (env: Environment = settings, { ready = true }: StartOptions = {}): Promise<void> => {
     await signal('SIGTERM');
     settings = env;
-    const started = spawn(join(PROJECT, 'image/start-without-docker'), [], {
+    const [file = '', ...words] = [...way.start, join(way.project, 'image/start-without-docker')];
+    const started = spawn(file, words, {
       env: { ...base, ...env, SSH_PORT: String(port) },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -52,7 +64,16 @@ export const startNamespaceServer = async (options: ServerOptions): Promise<Serv
     sshkeys: data.sshkeys,
     repos: data.repos,
     port,
-    exec: (words, execOptions) => run(join(PROJECT, 'image/exec-without-docker'), words, base, execOptions),
+    exec: (words, execOptions) => {
+      const [file = '', ...rest] = [
+        ...way.exec(child?.pid ?? 0),
+        join(way.project, 'image/exec-without-docker'),
+        ...words,
+      ];
+      return run(file, rest, base, execOptions);
+    },
+    terminal: (words, terminalOptions) =>
+      runOnTerminal([join(PROJECT, 'image/exec-without-docker'), ...words], base, terminalOptions),
     log: () => log,
     ended: () => end,
     stop: () => signal('SIGTERM'),

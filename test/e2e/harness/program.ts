@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
 /** How a program ended. `exitCode` is 128 + the signal's number if a signal ended it, as a shell says it. */
 export type Finished = {
@@ -23,6 +23,8 @@ export type ProgramOptions = {
 export type Running = Promise<Finished> & {
   readonly pid: number | undefined;
   readonly stdin: Writable | null;
+  /** What it writes, as it comes. */
+  readonly stdout: Readable | null;
   kill(signal?: NodeJS.Signals): void;
 };
 
@@ -76,6 +78,7 @@ export const run = (
   return Object.assign(finished, {
     pid: child.pid,
     stdin: child.stdin,
+    stdout: child.stdout,
     kill: (signal: NodeJS.Signals = 'SIGTERM') => void child.kill(signal),
   });
 };

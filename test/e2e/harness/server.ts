@@ -1,6 +1,7 @@
 import { startContainerServer } from './container-server.ts';
 import { startNamespaceServer } from './namespace-server.ts';
 import type { ProgramOptions, Running } from './program.ts';
+import type { TerminalOptions } from './terminal.ts';
 
 /**
  * A real server with real accounts, sshd and borg, on data of its own, with a port of its own on 127.0.0.1.
@@ -19,6 +20,8 @@ export type Server = {
    * Variables in `env` go along if their names begin with BORG_.
    */
   exec(words: readonly string[], options?: ProgramOptions): Running;
+  /** The same on a pseudo terminal, as `docker exec -it` does; see runOnTerminal. */
+  terminal(words: readonly string[], options?: TerminalOptions): Running;
   /** All that the server has written to standard output and error since the first start. */
   log(): string;
   /** Resolves with the exit code once the server has ended, by itself or not. */

@@ -1,11 +1,11 @@
-import type { SessionView } from '../../../src/sessions/session.ts';
+import type { ListedSession } from '../../../src/cli/sessions.ts';
 import type { Client, Key } from './client.ts';
 import { until } from './machine.ts';
 import type { Finished, Running } from './program.ts';
 import type { Server } from './server.ts';
 
 /** What `borgserver sessions --json` says now. */
-export const sessionsOf = async (server: Server): Promise<readonly SessionView[]> =>
+export const sessionsOf = async (server: Server): Promise<readonly ListedSession[]> =>
   JSON.parse((await server.exec(['borgserver', 'sessions', '--json'])).stdout);
 
 /** A client's connection that stays open until somebody ends it. */
@@ -47,7 +47,7 @@ export const watched = (ssh: Running, key: Key): OpenConnection => {
 };
 
 /** Resolves once the server knows as many sessions of the account with this key, with all of them. */
-export const known = (server: Server, account: string, key: Key, count = 1): Promise<readonly SessionView[]> =>
+export const known = (server: Server, account: string, key: Key, count = 1): Promise<readonly ListedSession[]> =>
   until(`${count} sessions of ${account}`, async () => {
     const all = await sessionsOf(server);
     const found = all.filter((each) => each.account === account && each.fingerprint === key.fingerprint);

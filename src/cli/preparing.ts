@@ -1,0 +1,57 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { printable } from '../accounts/printable.ts';
+import { askServer } from '../daemon/control-client.ts';
+import type { Preparing } from '../daemon/prepare.ts';
+import { createProgress, type ProgressStream } from './progress.ts';
+
+/** A server that has something better to do than to tell how far it is. */
+const PATIENCE_MS = 5000;
+const POLL_MS = 1000;
+
+/** Shows how far an update is with handing over repositories. */
+export const createPreparingText = (stream: ProgressStream, now?: () => number) => {
+  let shown: { readonly total: number; readonly progress: ReturnType<typeof createProgress> } | null = null;
+
+  const end = (): void => {
+    shown?.progress.end();
+    shown = null;
+  };
+  /** @param preparing null: with nothing that takes long */
+  const at = (preparing: Preparing | null): void => {
+    if (preparing === null) {
+      end();
+      return;
+    }
+    const { account, entries, done, total } = preparing;
+    // A newer update has begun anew, with more folders or fewer.
+    if (shown?.total !== total) {
+      end();
+      shown = { total, progress: createProgress('preparing repositories', total, stream, now) };
+    }
+    const files = entries > 0 ? `: ${entries} files and folders` : '';
+    shown.progress.at(done, `${printable(account)}${files}`);
+  };
+  return { at, end };
+};
+
+/** Waits for the work of the server that runs here, and shows on standard error what it is busy with if that takes long. */
+export const whileServerWorks = async <Result>(run: string, work: Promise<Result>): Promise<Result> => {
+  const text = createPreparingText(process.stderr);
+  const over = new AbortController();
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      await pause(POLL_MS, null, { signal: over.signal });
+      const reply = await askServer(run, { command: 'progress' }, PATIENCE_MS);
+      over.signal.throwIfAborted();
+      text.at(reply?.preparing ?? null);
+    }
+  };
+  // How far it is, is worth no failure.
+  watch().catch(() => {});
+  try {
+    return await work;
+  } finally {
+    over.abort();
+    text.end();
+  }
+};

@@ -1,0 +1,155 @@
+import { Command, Option } from 'commander';
+import type { Places } from '../places.ts';
+import { runBorgCommand } from './borg.ts';
+import { CLIENT_FORMATS, type ClientOptions, runClient } from './client.ts';
+import { type DoctorOptions, runDoctor } from './doctor.ts';
+import { runEntrypoint, runServerWith } from './entrypoint.ts';
+import { runHealthcheck } from './healthcheck.ts';
+import { runKeys } from './keys.ts';
+import { runMaintenance } from './maintenance.ts';
+import { runEndSessions, runSessions } from './sessions.ts';
+import { runStatus, type StatusOptions } from './status.ts';
+import { runUpdate } from './update.ts';
+
+/**
+ * Every command with its options, its help and an example.
+ *
+ * @param finish is given the exit code of whatever is run, or what it throws
+ */
+export const createProgram = (
+  places: Places,
+  version: string,
+  finish: (work: Promise<number>) => Promise<void>,
+): Command => {
+  const program = new Command('borgserver')
+    .description('A BorgBackup server for many clients: drop an SSH public key into /sshkeys, back up with borg.')
+    .version(version)
+    .showHelpAfterError()
+    .enablePositionalOptions()
+    .addHelpText('after', '\nExample: borgserver status');
+
+  program
+    .command('sshd')
+    .description('start the server in the foreground (what the container does)')
+    .argument('[words...]', 'as sshd takes them: -D -e (always so), -p PORT, -o LogLevel=LEVEL; others are refused')
+    .allowUnknownOption()
+    .passThroughOptions()
+    .addHelpText(
+      'after',
+      '\nSettings come from the environment.\nExample: SSH_PORT=2222 borgserver sshd\n         borgserver sshd -o LogLevel=VERBOSE',
+    )
+    .action((words: string[]) => finish(runServerWith(words, places)));
+
+  program
+    .command('update')
+    .description('look at the key tree now, apply it, and say what was done and what was refused')
+    .option('--json', 'print one JSON object', false)
+    .option('--dry-run', 'change nothing, print the same', false)
+    .addHelpText(
+      'after',
+      '\nExit code: 0 all is right, 1 applied but something was refused, 2 stopped by a conflict, 3 failed.\nExample: borgserver update --dry-run',
+    )
+    .action((options: { json: boolean; dryRun: boolean }) => finish(runUpdate(places, options)));
+
+  program
+    .command('keys')
+    .description('every key that opens an account: role, last login, fingerprint, options, other accounts it opens')
+    .option('--json', 'print a JSON array', false)
+    .addHelpText('after', '\nExample: borgserver keys')
+    .action((options: { json: boolean }) => finish(runKeys(places, options)));
+
+  program
+    .command('status')
+    .description('the server, and every repository: size, quota, last backup, lock, and what is wrong with it')
+    .option('--json', 'print one JSON object', false)
+    .option('--stale-after <duration>', 'how long without a backup is too long: 26h, 3d, never (default: STALE_AFTER)')
+    .addHelpText(
+      'after',
+      '\nExit code: 0, or 1 if a repository had no backup for longer.\nExample: borgserver status --stale-after 3d',
+    )
+    .action((options: StatusOptions) => finish(runStatus(places, options)));
+
+  const sessions = program
+    .command('sessions')
+    .description('who is connected: account, role, address, since when, bytes, what runs, by which key')
+    .option('--json', 'print a JSON array', false)
+    .option('--watch', 'print it again every second, until Ctrl-C', false)
+    .addHelpText('after', '\nExample: borgserver sessions --watch')
+    .action((options: { json: boolean; watch: boolean }) => finish(runSessions(places, options)));
+
+  sessions
+    .command('end')
+    .description('end sessions now; the key stays, so the client may come back')
+    .argument('<selector>', 'an account, a key fingerprint (SHA256:…), or ADDRESS:PORT')
+    .addHelpText('after', '\nExample: borgserver sessions end web01')
+    .action((selector: string) => finish(runEndSessions(places, selector)));
+
+  program
+    .command('healthcheck')
+    .description('exit 0 if the server answers, its last update did not fail and sshd greets')
+    .addHelpText('after', '\nExample: borgserver healthcheck')
+    .action(() => finish(runHealthcheck(places)));
+
+  program
+    .command('doctor')
+    .description('look at everything that is known to go wrong, each with its cure')
+    .option('--fix', 'repair the owners and modes of repositories first', false)
+    .option('--json', 'print a JSON array', false)
+    .addHelpText('after', '\nExit code by the worst line: 0 ok, 1 warning, 2 error.\nExample: borgserver doctor --fix')
+    .action((options: DoctorOptions) => finish(runDoctor(places, options)));
+
+  program
+    .command('client')
+    .description('what to send to the owner of a key: commands or configuration, with the right URL and host keys')
+    .argument('<name>', 'the account')
+    .addOption(new Option('--format <format>', 'for what').choices(CLIENT_FORMATS).default('shell'))
+    .option('--host <host>', 'how clients reach the server: name or address (default: PUBLIC_HOST)')
+    .option('--port <port>', 'and on which port (default: PUBLIC_PORT, else what the compose file publishes)')
+    .option(
+      '--identity <file>',
+      'the private key as the client calls it: ~/.ssh/borg (default: what ssh takes by itself)',
+    )
+    .option(
+      '--repository <name>',
+      'for an admin the repository to back up to, else NAME/FOLDER where an account has several',
+    )
+    .addHelpText('after', '\nExample: borgserver client web01 --host backup.example.org --format borgmatic')
+    .action((name: string, options: ClientOptions) => finish(runClient(places, name, options)));
+
+  program
+    .command('borg')
+    .description('run a borg command on repositories of this server, as their owner')
+    .argument('[words...]', 'the command as borg takes it; NAME stands for /repos/NAME, all for every repository')
+    .allowUnknownOption()
+    .passThroughOptions()
+    .helpOption(false)
+    .addHelpText('after', '\nExample: borgserver borg list web01')
+    .action((words: string[]) => finish(runBorgCommand(words, places)));
+
+  program
+    .command('maintenance')
+    .description('make room in a repository that is over its quota, as its owner: prune, delete, compact')
+    .argument('<name>', 'the repository: NAME, or NAME/FOLDER where an account has several')
+    .argument('[words...]', 'behind --: the command as borg takes it, an archive as ::ARCHIVE')
+    .passThroughOptions()
+    .addHelpText(
+      'after',
+      `
+For this one run the repository has no quota, and it waits for whoever has its lock. What prune and delete
+remove is freed by compact. Exit code: borg's.
+Example: borgserver maintenance web01 -- prune --keep-daily 7
+         borgserver maintenance web01 -- compact`,
+    )
+    .action((name: string, words: string[]) => finish(runMaintenance(name, words, places)));
+
+  program
+    .command('entrypoint', { hidden: true })
+    .argument('[words...]')
+    .allowUnknownOption()
+    .passThroughOptions()
+    .helpOption(false)
+    .addHelpText('after', '\nExample: borgserver entrypoint check --repository-only all')
+    .action((words: string[]) => finish(runEntrypoint(words, places)));
+
+  return program;
+};
