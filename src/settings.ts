@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { readDuration } from './accounts/duration.ts';
+import { IDENTITIES } from './accounts/identity.ts';
 import { readPort, readPublicHost } from './accounts/public-address.ts';
+import { readQuota } from './accounts/quota.ts';
 import { LOGIN_GROUPS } from './accounts/role.ts';
 
 const seconds = (fallback: number, min: number, max: number) =>
@@ -45,6 +47,21 @@ const duration = (fallback: string) =>
       context.addIssue({ code: 'custom', message: read });
       return z.NEVER;
     });
+
+/** What a session needs with the largest objects that borg knows (20 MB) and a small index: measured, 122 MB. */
+const LEAST_SESSION_MEMORY = 128e6;
+
+/** Bytes, or 'auto'. */
+const sessionMemory = z
+  .string()
+  .default('auto')
+  .transform((text, context): number | 'auto' => {
+    if (text === 'auto') return text;
+    const bytes = readQuota(text);
+    if (typeof bytes === 'number' && bytes >= LEAST_SESSION_MEMORY) return bytes;
+    context.addIssue({ code: 'custom', message: 'must be auto, or a size of at least 128M, for example 512M or 2G' });
+    return z.NEVER;
+  });
 
 /** Null where it is not set. */
 const publicHost = z
@@ -95,6 +112,7 @@ const environment = z.object({
   WATCH: oneOf(['events', 'polling'], 'events'),
   RESYNC_SECONDS: seconds(300, 1, 86_400),
   UID_RANGE: range,
+  IDENTITIES: oneOf(IDENTITIES, 'own'),
   SSH_PORT: whole(22, 1, 65_535),
   PUBLIC_HOST: publicHost,
   PUBLIC_PORT: publicPort,
@@ -104,6 +122,8 @@ const environment = z.object({
   LOGIN_GRACE_TIME: seconds(30, 1, 3_600),
   MAX_STARTUPS: whole(2000, 1, 100_000),
   PER_SOURCE_PENALTIES: oneOf(['unauthenticated', 'default', 'none'], 'unauthenticated'),
+  SESSION_MEMORY: sessionMemory,
+  SESSIONS_PER_ACCOUNT: whole(50, 1, 100_000),
   STOP_GRACE_SECONDS: seconds(20, 0, 86_400),
   STALE_AFTER: duration('26h'),
   LOG_FORMAT: oneOf(['text', 'json'], 'text'),

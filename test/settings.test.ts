@@ -90,6 +90,25 @@ describe('the settings', () => {
     `${''.padEnd(400, '9')}-${''.padEnd(400, '9')}`,
   ])('refuse UID_RANGE=%j', (value) => expect(problemsOf({ UID_RANGE: value })).toHaveLength(1));
 
+  it('take the memory of a session as auto, or as borg writes sizes', () => {
+    expect(readSettings({}).SESSION_MEMORY).toBe('auto');
+    expect(readSettings({ SESSION_MEMORY: 'auto' }).SESSION_MEMORY).toBe('auto');
+    expect(readSettings({ SESSION_MEMORY: '1.5G' }).SESSION_MEMORY).toBe(1_500_000_000);
+    expect(readSettings({ SESSION_MEMORY: '128M' }).SESSION_MEMORY).toBe(128_000_000);
+  });
+
+  it.each(['127M', '0', '-1', '512 MB', '512MB', 'Auto', 'unlimited', '1e9', '512M\n'])(
+    'refuse SESSION_MEMORY=%j, with which no session could work, or which is no size',
+    (value) =>
+      expect(problemsOf({ SESSION_MEMORY: value })).toEqual([
+        'SESSION_MEMORY: must be auto, or a size of at least 128M, for example 512M or 2G',
+      ]),
+  );
+
+  it.each(['0', '-1', '1.5', 'auto'])('refuse SESSIONS_PER_ACCOUNT=%j', (value) =>
+    expect(problemsOf({ SESSIONS_PER_ACCOUNT: value })).toHaveLength(1),
+  );
+
   it('refuse an admin’s ids inside the tenants’ range, both at once', () => {
     const problems = problemsOf({ PUID: '10000', PGID: '59999' });
     expect(problems).toHaveLength(2);

@@ -11,7 +11,7 @@ export type GrantedKey = Omit<AuthorizedKey, 'file' | 'line'> & Partial<Pick<Aut
 export type Account<Key extends GrantedKey = GrantedKey> = Directives & {
   readonly name: AccountName;
   readonly role: Role;
-  /** A repository account's own; PUID for every admin. */
+  /** A repository account's own; PUID for every admin, and with IDENTITIES=shared for everybody. */
   readonly uid: number;
   readonly keys: readonly Key[];
 };

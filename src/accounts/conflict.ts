@@ -71,9 +71,13 @@ const uniteDirectives = (files: readonly DeclaredAccount[]): Directives =>
       .reduce((a, b) => ({ role: narrowerRole(a.role, b.role), ...narrowerDirectives(a, b) })),
   );
 
-const frozen = (declaration: Declaration, running: State): DeclaredAccount[] =>
-  [...running.values()]
-    .filter((account) => declaration.folders[account.role] !== 'read')
+/** What runs and stands in a folder that cannot be read, and of which the folder's last reading does not know. */
+const frozen = (declaration: Declaration, running: State): DeclaredAccount[] => {
+  const known = new Set(
+    declaration.accounts.filter(({ unreadable }) => unreadable).map(({ role, name }) => `${role} ${name}`),
+  );
+  return [...running.values()]
+    .filter(({ role, name }) => declaration.folders[role] !== 'read' && !known.has(`${role} ${name}`))
     .map((account) => {
       const file = `/sshkeys/${ROLE_FOLDERS[account.role]}/${account.name}`;
       return {
@@ -86,6 +90,7 @@ const frozen = (declaration: Declaration, running: State): DeclaredAccount[] =>
         ...directivesOf(account),
       };
     });
+};
 
 const runningKeys = (keys: readonly Omit<AuthorizedKey, 'file' | 'line'>[], file: string): AuthorizedKey[] =>
   keys.map((key, index) => ({ ...key, file, line: index + 1 }));

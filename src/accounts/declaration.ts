@@ -28,7 +28,10 @@ export type FolderState = 'read' | 'missing' | 'unreadable';
 /** Everything the operator declared, as read in one go. */
 export type Declaration = {
   readonly folders: Readonly<Record<Role, FolderState>>;
-  /** In no particular order; several may have one name, which is a conflict that the core finds. */
+  /**
+   * In no particular order; several may have one name, which is a conflict that the core finds. Of a folder that cannot be read
+   * just now: the files that it had when it was read last, unreadable.
+   */
   readonly accounts: readonly DeclaredAccount[];
   /** What was wrong with lines, files and names. */
   readonly findings: readonly Finding[];

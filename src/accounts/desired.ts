@@ -3,7 +3,7 @@ import type { AuthorizedKey } from './authorized-key.ts';
 import { mergeDeclarations } from './conflict.ts';
 import type { Declaration } from './declaration.ts';
 import { compareFindings, type Finding, isConflict } from './finding.ts';
-import { assignIdentities, type Registry, type UidRange } from './identity.ts';
+import { assignIdentities, type IdentityPolicy, type Registry, shareIdentity, type UidRange } from './identity.ts';
 import { type AccountName, SINGLE_USER } from './name.ts';
 import { REPOSITORY_MODE, type RepositoryFolder } from './repository-folder.ts';
 import { ROLES, type Role } from './role.ts';
@@ -17,6 +17,8 @@ export type Circumstances = {
   readonly running: State;
   readonly puid: number;
   readonly uidRange: UidRange;
+  /** Each its own, if left out. */
+  readonly identities?: IdentityPolicy;
   /** Numeric ids of the machine's own accounts and groups. */
   readonly takenIds: ReadonlySet<number>;
   readonly stopOn: StopOn;
@@ -26,6 +28,10 @@ export type Circumstances = {
 export type Preparation = {
   readonly name: AccountName;
   readonly uid: number;
+  /** The folder's group; the private one, which has the uid's number, if left out. */
+  readonly gid?: number;
+  /** The file system keeps no owners and modes: the folder is made, and that is all. */
+  readonly asMounted?: true;
   readonly action: 'create' | 'adopt' | 'repair-mode';
   readonly reason: string;
 };
@@ -58,13 +64,12 @@ export const desire = (given: Circumstances): Desired => {
   const blockedNames = new Set<string>(blocked.map((account) => account.name));
   const tenants = declared.filter((account) => account.role !== 'admin' && !blockedNames.has(account.name));
 
-  const identities = assignIdentities(
-    tenants.map(({ name }) => name),
-    folders,
-    given.registry,
-    given.uidRange,
-    given.takenIds,
-  );
+  const names = tenants.map(({ name }) => name);
+  const policy = given.identities ?? { kind: 'own' };
+  const identities =
+    policy.kind === 'shared'
+      ? shareIdentity(names, given.registry, given.puid)
+      : assignIdentities(names, folders, given.registry, given.uidRange, given.takenIds);
   const accounts: Account<AuthorizedKey>[] = declared.flatMap((account) => {
     const uid = account.role === 'admin' ? given.puid : identities.uids.get(account.name);
     return uid === undefined || blockedNames.has(account.name) ? [] : [{ ...account, uid }];
@@ -79,7 +84,7 @@ export const desire = (given: Circumstances): Desired => {
   return {
     accounts: stateOf(accounts),
     preparations: accounts.flatMap((account) =>
-      account.role === 'admin' ? [] : prepare(account, entries.get(account.name)),
+      account.role === 'admin' ? [] : prepare(account, entries.get(account.name), policy),
     ),
     findings,
     registry: {
@@ -109,22 +114,26 @@ const knownRole = (role: Role, accounts: readonly Account[], declaration: Declar
     ? accounts.some((account) => account.role === role && account.name !== SINGLE_USER)
     : registry.roles.includes(role);
 
-const prepare = (account: Account, folder: RepositoryFolder | undefined): Preparation[] => {
+const prepare = (account: Account, folder: RepositoryFolder | undefined, policy: IdentityPolicy): Preparation[] => {
   const { name, uid } = account;
-  if (!folder) return [{ name, uid, action: 'create', reason: 'the account has no repository folder yet' }];
-  if (folder.uid !== uid || folder.gid !== uid) {
+  const shared = policy.kind === 'shared' ? policy : null;
+  const gid = shared?.pgid ?? uid;
+  const asMounted = shared?.keepsOwners === false;
+  const who = { name, uid, ...(shared && { gid }), ...(asMounted && { asMounted }) };
+  if (!folder) return [{ ...who, action: 'create', reason: 'the account has no repository folder yet' }];
+  if (asMounted) return [];
+  if (folder.uid !== uid || folder.gid !== gid) {
     return [
       {
-        name,
-        uid,
+        ...who,
         action: 'adopt',
-        reason: `the folder belongs to ${folder.uid}:${folder.gid}, not to its account (${uid}:${uid})`,
+        reason: `the folder belongs to ${folder.uid}:${folder.gid}, not to its account (${uid}:${gid})`,
       },
     ];
   }
   if (folder.mode === REPOSITORY_MODE) return [];
   const [found, wanted] = [folder.mode.toString(8), REPOSITORY_MODE.toString(8)];
-  return [{ name, uid, action: 'repair-mode', reason: `the folder has mode ${found}, not ${wanted}` }];
+  return [{ ...who, action: 'repair-mode', reason: `the folder has mode ${found}, not ${wanted}` }];
 };
 
 const notAFolder = (name: AccountName): Finding => ({

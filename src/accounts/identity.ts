@@ -15,6 +15,20 @@ export type Registry = {
 
 export type UidRange = { readonly first: number; readonly last: number };
 
+/** The setting IDENTITIES: each repository account has a uid of its own, or all of them have the admins'. */
+export const IDENTITIES = ['own', 'shared'] as const;
+
+/** Whose the repository folders are. */
+export type IdentityPolicy =
+  | { readonly kind: 'own' }
+  | {
+      /** Every folder belongs to PUID:PGID, and borg's restriction alone keeps its account out of the others. */
+      readonly kind: 'shared';
+      readonly pgid: number;
+      /** Whether the file system of /repos keeps owners and modes. Where it does not, there is nothing to repair. */
+      readonly keepsOwners: boolean;
+    };
+
 export type Identities = {
   readonly uids: ReadonlyMap<AccountName, number>;
   /** Names for which no number is left. */
@@ -93,6 +107,19 @@ export const assignIdentities = (
     registry: { highWater, uids: Object.fromEntries([...uidOf].sort(([a], [b]) => compareText(a, b))) },
   };
 };
+
+/**
+ * The same where all share one uid. What is remembered stays as it is: the way back to uids of their own leads through it.
+ */
+export const shareIdentity = (
+  names: readonly AccountName[],
+  registry: Pick<Registry, 'highWater' | 'uids'>,
+  uid: number,
+): Identities => ({
+  uids: new Map([...names].sort(compareText).map((name) => [name, uid])),
+  without: [],
+  registry: { highWater: registry.highWater, uids: registry.uids },
+});
 
 const pair = (name: AccountName, uid: number | undefined): [AccountName, number][] =>
   uid === undefined ? [] : [[name, uid]];

@@ -21,8 +21,8 @@ export const intersect = (running: State, wanted: State, quotas: RoleQuotas = NO
     const role = narrowerRole(had.role, wants.role);
     // The uid that is wanted owns the folder, also where the role is the running one; but an admin's is no tenant's.
     const uid = wants.role === 'admin' && role !== 'admin' ? had.uid : wants.uid;
-    // Nor may it be another tenant's, to whom a folder has given the number meanwhile.
-    if (role !== 'admin' && (owners.get(uid) ?? name) !== name) continue;
+    // Nor may it be another tenant's, to whom a folder has given the number meanwhile. (With IDENTITIES=shared it is everybody's.)
+    if (role !== 'admin' && uid !== wants.uid && (owners.get(uid) ?? name) !== name) continue;
     kept.push({ name, role, uid, keys, ...narrowerDirectives(had, wants, quotas) });
   }
   return stateOf(kept);

@@ -2,6 +2,7 @@ import { type Account, type GrantedKey, type State, stateOf } from './account.ts
 import type { AuthorizedKey } from './authorized-key.ts';
 import type { Declaration } from './declaration.ts';
 import { sameDirectives } from './directives.ts';
+import type { IdentityPolicy } from './identity.ts';
 import type { AccountName } from './name.ts';
 import { losers } from './narrow.ts';
 import { NO_ROLE_QUOTAS, type RoleQuotas } from './quota.ts';
@@ -32,6 +33,7 @@ export const withholdLosses = (
   before: Waiting,
   now: number,
   quotas: RoleQuotas = NO_ROLE_QUOTAS,
+  identities: IdentityPolicy['kind'] = 'own',
 ): Withheld => {
   const versions = new Map<string, string>();
   for (const account of declaration.accounts) {
@@ -46,7 +48,7 @@ export const withholdLosses = (
   for (const name of losers(running, wanted, quotas)) {
     const had = running.get(name as AccountName);
     // A repository that was renamed takes its uid along: two accounts must not have it, not for a moment.
-    if (!had || (owners.get(had.uid) ?? name) !== name) continue;
+    if (!had || (identities === 'own' && (owners.get(had.uid) ?? name) !== name)) continue;
     const files = versions.get(name) ?? '';
     const earlier = before.get(name);
     const first = earlier?.first ?? now;

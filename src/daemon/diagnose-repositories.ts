@@ -24,6 +24,8 @@ export type Broken = { readonly account: AccountStatus; readonly why: string };
 
 const FIX = 'borgserver doctor --fix';
 
+type Owners = Pick<ServerStatus, 'accounts' | 'puid' | 'pgid'> & Partial<Pick<ServerStatus, 'identities'>>;
+
 /**
  * Looks through the files of every repository.
  *
@@ -31,7 +33,7 @@ const FIX = 'borgserver doctor --fix';
  */
 export const findBroken = async (
   places: Places,
-  { accounts, puid, pgid }: Pick<ServerStatus, 'accounts' | 'puid' | 'pgid'>,
+  { accounts, puid, pgid, identities }: Owners,
   surveyed: readonly Surveyed[],
   looked: (name: string) => void,
 ): Promise<{ readonly broken: readonly Broken[]; readonly lines: readonly Diagnosis[] }> => {
@@ -43,7 +45,8 @@ export const findBroken = async (
     const account = byName.get(folder.name);
     const place = join(places.repos, folder.name);
     if (account) {
-      const why = await whatIsBroken(place, folder, account, puid);
+      const gid = identities === 'shared' ? pgid : account.uid;
+      const why = await whatIsBroken(place, folder, { uid: account.uid, gid }, puid);
       if (why !== null) broken.push({ account, why });
     } else if (folder.uid === puid || folder.uid === 0) {
       const foreign = await findForeignOwners(place, puid);
@@ -74,12 +77,13 @@ export const findBroken = async (
 const whatIsBroken = async (
   place: string,
   { uid, gid, mode }: Surveyed['folder'],
-  account: AccountStatus,
+  owner: { readonly uid: number; readonly gid: number },
   puid: number,
 ): Promise<string | null> => {
-  if (uid !== account.uid || gid !== account.uid) return `the folder belongs to ${uid}:${gid}, not to ${account.uid}`;
+  if (uid !== owner.uid || gid !== owner.gid) return `the folder belongs to ${uid}:${gid}, not to ${owner.uid}`;
   if (mode !== REPOSITORY_MODE) return `the folder has mode ${mode.toString(8)}, not ${REPOSITORY_MODE.toString(8)}`;
-  const foreign = await findForeignEntries(place, account.uid, puid);
+  const shared = owner.uid === puid;
+  const foreign = shared ? await findForeignOwners(place, puid) : await findForeignEntries(place, owner.uid, puid);
   return foreign.count === 0 ? null : foreignText(foreign);
 };
 

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../accounts/error-code.ts';
 import { ROLE_FOLDERS, ROLES } from '../accounts/role.ts';
@@ -24,42 +24,6 @@ export const doubtfulMounts = (places: Places): readonly { readonly path: string
       ? [{ path: places.repos, found: 'the host keys are from an earlier start, but this folder was never used' }]
       : []),
   ];
-};
-
-/**
- * Makes /repos what the accounts need: the admins' group may make repositories, tenants cannot list names, and nobody can
- * remove what is not theirs. The server's state below it is root's, and searchable for the cache folders inside.
- *
- * @throws the system's error; Error with cause `{ code: 'missing-mount', path }` where /repos is not there
- */
-export const prepareRepositoriesFolder = (places: Places, pgid: number): void => {
-  if (!lstatSync(places.repos, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new Error('there is no folder for the repositories: mount it', {
-      cause: { code: 'missing-mount', path: places.repos },
-    });
-  }
-  try {
-    const found = lstatSync(places.repos);
-    if (found.uid !== 0 || found.gid !== pgid) chownSync(places.repos, 0, pgid);
-    if ((found.mode & 0o7777) !== 0o1771) chmodSync(places.repos, 0o1771);
-    mkdirSync(places.state, { recursive: true, mode: 0o711 });
-  } catch (error) {
-    const found = error instanceof Error ? error.message : String(error);
-    throw new Error('the folder of the repositories cannot be used', {
-      cause: {
-        ...{ code: 'unusable-repositories', path: places.repos, found },
-        remedy: 'it must be writable, on a file system that can change owners',
-      },
-    });
-  }
-  // An admin of another server may have left a link there; root must not be led by it.
-  if (!lstatSync(places.state).isDirectory()) {
-    throw new Error('the place of the server state is not a folder: move it away', {
-      cause: { code: 'bad-state-folder', path: places.state },
-    });
-  }
-  chownSync(places.state, 0, 0);
-  chmodSync(places.state, 0o711);
 };
 
 /**

@@ -4,6 +4,7 @@ import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync } from 
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { errorCode } from '../accounts/error-code.ts';
+import { whereOwnersAreKept } from '../host/ownerless.ts';
 import type { Places } from '../places.ts';
 
 /** The right to use /repos with this server's host id. It ends with release() or with the process, however that dies. */
@@ -56,7 +57,7 @@ const prepareStateFolder = (path: string): void => {
   try {
     mkdirSync(path);
     // mkdir's mode is cut by the umask; the folder must be searchable for the cache folders inside.
-    chmodSync(path, 0o711);
+    whereOwnersAreKept(() => chmodSync(path, 0o711));
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
   }

@@ -1,9 +1,10 @@
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
-import { prepareRepositoriesFolder } from './first-start.ts';
 import { acquireLease } from './lease.ts';
 import { createLog } from './log.ts';
 import { createPass, type PassReport } from './pass.ts';
+import type { Preparing } from './prepare.ts';
+import { prepareRepositoriesFolder } from './repositories-folder.ts';
 import { openWorld } from './world.ts';
 
 /**
@@ -11,12 +12,17 @@ import { openWorld } from './world.ts';
  *
  * @throws Error with cause `{ code: 'lease-held' }` where a server runs that cannot be asked, in another container for example
  */
-export const passAlone = async (settings: Settings, places: Places, dryRun: boolean): Promise<PassReport> => {
-  prepareRepositoriesFolder(places, settings.PGID);
+export const passAlone = async (
+  settings: Settings,
+  places: Places,
+  dryRun: boolean,
+  onPreparing: (now: Preparing | null) => void,
+): Promise<PassReport> => {
+  prepareRepositoriesFolder(places, settings);
   const lease = await acquireLease(places);
   if ('heldBy' in lease) {
     throw new Error(
-      'a server uses these repositories, but not in this container: run update-borgusers in it (docker exec)',
+      'a server uses these repositories and does not answer here: it is still starting (its log says how far it is), or runs in another container (run update-borgusers in that one: docker exec)',
       {
         cause: { code: 'lease-held', path: places.repos },
       },
@@ -24,7 +30,7 @@ export const passAlone = async (settings: Settings, places: Places, dryRun: bool
   }
   try {
     const pass = createPass(
-      openWorld(settings, places, createLog({ LOG_FORMAT: 'text', LOG_LEVEL: 'error' }), () => {}),
+      openWorld(settings, places, createLog({ LOG_FORMAT: 'text', LOG_LEVEL: 'error' }), () => {}, onPreparing),
     );
     return await pass({ losses: 'at-once', dryRun }, new AbortController().signal);
   } finally {

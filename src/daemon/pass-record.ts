@@ -27,7 +27,14 @@ export const createPassRecord = (describe: (error: unknown) => string, now: () =
     at: number,
     { changes, stopped, failed }: Pick<PassReport, 'stopped' | 'failed'> & { changes: number },
   ) => {
-    last = { at, took: now() - at, changes, changed: changes > 0 ? at : (last?.changed ?? null), stopped, failed };
+    last = {
+      at,
+      took: Math.max(0, now() - at),
+      changes,
+      changed: changes > 0 ? at : (last?.changed ?? null),
+      stopped,
+      failed,
+    };
   };
 
   return {

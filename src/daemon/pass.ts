@@ -5,7 +5,7 @@ import { type Circumstances, type Desired, desire, stillDeclared } from '../acco
 import { type Change, diffStates, preparationChange } from '../accounts/diff.ts';
 import { type Directives, directivesOf } from '../accounts/directives.ts';
 import { compareFindings, type Finding } from '../accounts/finding.ts';
-import type { Registry } from '../accounts/identity.ts';
+import type { IdentityPolicy, Registry } from '../accounts/identity.ts';
 import { intersect } from '../accounts/narrow.ts';
 import type { RoleQuotas } from '../accounts/quota.ts';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
@@ -18,6 +18,8 @@ import { describeError } from './describe-error.ts';
 /** What a pass reads and changes. The real ones are wired in main; a scenario wires a scratch root. */
 export type PassWorld = {
   readonly settings: Pick<Settings, 'PUID' | 'UID_RANGE' | 'STOP_ON'>;
+  /** Each account its own, if left out. */
+  readonly identities?: IdentityPolicy;
   readonly machine: Machine;
   /** The quotas of the roles, which count where a key file says nothing; none if left out. */
   readonly roleQuotas?: RoleQuotas;
@@ -71,7 +73,7 @@ export const createPass = (world: PassWorld) => {
     const running = runningState(observed, machine.settings);
     const stillness = (wanted: State<AuthorizedKey>): Withheld | null =>
       request.losses === 'when-still'
-        ? withholdLosses(running, wanted, declaration, waiting, begun, roleQuotas)
+        ? withholdLosses(running, wanted, declaration, waiting, begun, roleQuotas, world.identities?.kind)
         : null;
 
     let known: ReturnType<typeof readCircumstances>;
@@ -93,6 +95,7 @@ export const createPass = (world: PassWorld) => {
     const desired = desire({
       ...{ ...known, declaration, running, puid: settings.PUID },
       ...{ uidRange: settings.UID_RANGE, stopOn: settings.STOP_ON },
+      ...(world.identities && { identities: world.identities }),
     });
     const still = stillness(desired.accounts);
     const wanted = still?.accounts ?? desired.accounts;
@@ -119,8 +122,13 @@ export const createPass = (world: PassWorld) => {
     if (changes.length > 0) attempt(() => machine.write(kept, 'revoke'));
     world.onAccess(target);
 
-    if (!sameRegistry(registry, desired.registry)) world.writeRegistry(desired.registry);
-    const unprepared = await world.prepareRepositories(preparations, signal);
+    const unrecorded = sameRegistry(registry, desired.registry) ? [] : record(world, desired.registry);
+    // A number that is not on record must not be given. Whose folder is right has it on disk.
+    const isOnDisk = ({ action }: Desired['preparations'][number]): boolean => action === 'repair-mode';
+    const waits = unrecorded.length === 0 ? [] : preparations.filter((each) => !isOnDisk(each));
+    const ready = preparations.filter((each) => !waits.includes(each));
+    const prepared = await world.prepareRepositories(ready, signal);
+    const unprepared = [...unrecorded, ...waits.map(waitsForRecord), ...prepared];
     const closed = new Set(unprepared.map((finding) => finding.file));
     const granted: State = new Map([...target].filter(([name]) => !closed.has(`/repos/${name}`)));
     if (changes.length > 0) attempt(() => machine.write(granted, 'grant'));
@@ -139,6 +147,28 @@ export const createPass = (world: PassWorld) => {
 
 /** What was done although the account's folder could not be prepared: what is announced and not done would be told in every pass. */
 const isLoss = ({ kind }: Change): boolean => kind === 'account-removed' || kind === 'key-removed';
+
+/** A full disk of the repositories must not keep anybody out of them who is not new: what fails is a finding. */
+const record = (world: PassWorld, registry: Registry): readonly Finding[] => {
+  try {
+    world.writeRegistry(registry);
+    return [];
+  } catch (error) {
+    return [
+      {
+        ...{ severity: 'error', code: 'repository-failed', file: '/repos/.borgserver/identities.json', line: null },
+        message: `the record of uids could not be written: ${describeError(error)}; no new account is opened`,
+        remedy: 'see that /repos has space and is writable; the next update tries again',
+      },
+    ];
+  }
+};
+
+const waitsForRecord = ({ name }: Desired['preparations'][number]): Finding => ({
+  ...{ severity: 'error', code: 'repository-failed', file: `/repos/${name}`, line: null },
+  message: 'its uid could not be put on record; the account is closed',
+  remedy: 'see that /repos has space and is writable; the next update tries again',
+});
 
 const readCircumstances = (world: PassWorld): Pick<Circumstances, 'folders' | 'registry' | 'takenIds'> => ({
   folders: world.scanRepositories(),

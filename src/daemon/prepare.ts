@@ -1,7 +1,15 @@
 import type { Preparation } from '../accounts/desired.ts';
 import type { Finding } from '../accounts/finding.ts';
-import { type Progress, prepareRepository } from '../repositories/ownership.ts';
+import { prepareRepository } from '../repositories/ownership.ts';
 import { describeError } from './describe-error.ts';
+
+/** How far the preparing of repository folders is: `done` folders of `total`, and in the next one so many files and folders. */
+export type Preparing = {
+  readonly account: string;
+  readonly entries: number;
+  readonly done: number;
+  readonly total: number;
+};
 
 /**
  * Prepares folder after folder; one that fails is a finding, closes its account, and the others go on. When the signal
@@ -10,14 +18,17 @@ import { describeError } from './describe-error.ts';
 export const prepareRepositories = async (
   repos: string,
   preparations: readonly Preparation[],
-  progress: Progress,
+  progress: (now: Preparing) => void,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> => {
   const findings: Finding[] = [];
-  for (const preparation of preparations) {
+  for (const [done, preparation] of preparations.entries()) {
+    const reached = (account: string, entries: number): void =>
+      progress({ account, entries, done, total: preparations.length });
     try {
       signal.throwIfAborted();
-      await prepareRepository(repos, preparation, progress, signal);
+      reached(preparation.name, 0);
+      await prepareRepository(repos, preparation, reached, signal);
     } catch (error) {
       findings.push(signal.aborted ? interrupted(preparation) : failed(preparation, error));
     }

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { ListedKey } from '../accounts/key-list.ts';
 import type { Session, SessionView } from '../sessions/session.ts';
 import type { PassReport } from './pass.ts';
+import type { Preparing } from './prepare.ts';
 import type { RecentChange } from './recent-changes.ts';
 import type { ServerStatus } from './server-status.ts';
 
@@ -9,6 +10,7 @@ import type { ServerStatus } from './server-status.ts';
 export const requestFormat = z.discriminatedUnion('command', [
   z.object({ command: z.literal('ping') }),
   z.object({ command: z.literal('update'), dryRun: z.boolean() }),
+  z.object({ command: z.literal('progress') }),
   z.object({ command: z.literal('status') }),
   z.object({ command: z.literal('sessions') }),
   z.object({ command: z.literal('keys') }),
@@ -31,6 +33,8 @@ export type UpdateReply = PassReport & { readonly recent: readonly RecentChange[
 export type ControlReplies = {
   readonly ping: Health;
   readonly update: UpdateReply;
+  /** What an update is busy with that takes long; null: nothing. */
+  readonly progress: { readonly preparing: Preparing | null };
   readonly status: ServerStatus;
   readonly sessions: readonly SessionView[];
   readonly keys: readonly ListedKey[];

@@ -3,6 +3,7 @@ import type { State } from '../accounts/account.ts';
 import { listKeys } from '../accounts/key-list.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
+import { checkCapabilities } from '../host/capabilities.ts';
 import { checkRoleGroups } from '../host/system-accounts.ts';
 import { watchTree } from '../keys/watch.ts';
 import type { Places } from '../places.ts';
@@ -13,7 +14,7 @@ import { type SshdExit, startSshd } from '../sshd/server.ts';
 import { controlSocket } from './control-client.ts';
 import { startControlServer } from './control-server.ts';
 import { describeError } from './describe-error.ts';
-import { doubtfulMounts, prepareKeyTree, prepareRepositoriesFolder } from './first-start.ts';
+import { doubtfulMounts, prepareKeyTree } from './first-start.ts';
 import { collectGarbage, createIdleCollection } from './idle-collection.ts';
 import { openLastSeenRecord } from './last-seen-record.ts';
 import { acquireLease } from './lease.ts';
@@ -21,9 +22,10 @@ import type { Logger } from './log.ts';
 import { type LoginPlan, prepareLogin, serveArguments } from './login-server.ts';
 import { createPass, type PassReport } from './pass.ts';
 import { createPassRecord } from './pass-record.ts';
-import type { ControlRequest } from './protocol.ts';
+import type { ControlReplies, ControlRequest } from './protocol.ts';
 import { createRecentChanges } from './recent-changes.ts';
 import { createReportLog } from './report-log.ts';
+import { prepareRepositoriesFolder, SHARED_IDENTITIES } from './repositories-folder.ts';
 import { createScheduler, realClock } from './scheduler.ts';
 import { serverStatus } from './server-status.ts';
 import { endSessions } from './shutdown.ts';
@@ -38,10 +40,12 @@ import { openWorld } from './world.ts';
  */
 export const serve = async (settings: Settings, places: Places, log: Logger): Promise<number> => {
   serveArguments(settings);
+  checkCapabilities(settings);
   prepareRunFolder(places.run);
   checkRoleGroups(places.etc);
   for (const doubt of doubtfulMounts(places)) log.warn(doubt, 'is the right volume mounted?');
-  prepareRepositoriesFolder(places, settings.PGID);
+  prepareRepositoriesFolder(places, settings);
+  if (settings.IDENTITIES === 'shared') log.warn({ uid: settings.PUID, gid: settings.PGID }, SHARED_IDENTITIES);
   const lease = await acquireLease(places);
   if ('heldBy' in lease) {
     throw new Error(
@@ -54,7 +58,12 @@ export const serve = async (settings: Settings, places: Places, log: Logger): Pr
   try {
     const hostId = readHostId(places);
     for (const lock of await clearStaleLocks(places, hostId))
-      log.warn(lock, 'removed a lock that a dead server left behind');
+      log.warn(
+        lock,
+        lock.failure === undefined
+          ? 'removed a lock that a dead server left behind'
+          : 'not all locks that a dead server may have left behind were found',
+      );
     prepareKeyTree(places);
     const plan = await prepareLogin(settings, places, hostId, log);
     return await run(settings, places, log, plan);
@@ -77,6 +86,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     port: settings.SSH_PORT,
     loginGraceSeconds: settings.LOGIN_GRACE_TIME,
     hideStrangers: ['QUIET', 'FATAL', 'ERROR'].includes(settings.SSH_LOG_LEVEL),
+    sessionsPerAccount: settings.SESSIONS_PER_ACCOUNT,
     onOpened: lastSeen.note,
   });
   const onAccess = (state: State): void => {
@@ -86,7 +96,11 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     lastSeen.granted(state);
   };
   const passes = createPassRecord(describeError, Date.now);
-  const pass = passes.heard(createPass(openWorld(settings, places, log, onAccess)));
+  let preparing: ControlReplies['progress']['preparing'] = null;
+  const onPreparing = (now: typeof preparing): void => {
+    preparing = now;
+  };
+  const pass = passes.heard(createPass(openWorld(settings, places, log, onAccess, onPreparing)));
   const tell = createReportLog(log);
   const first = await pass({ losses: 'at-once', dryRun: false }, new AbortController().signal);
   tell(first);
@@ -121,6 +135,8 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
         const before = recent.list();
         return { ...(await scheduler.now({ losses: 'at-once', dryRun: request.dryRun })), recent: before };
       }
+      case 'progress':
+        return { preparing };
       case 'status':
         return serverStatus(settings, started, passes, await tracker.list(), lastSeen.list());
       case 'sessions':

@@ -1,5 +1,6 @@
 import type { Directives } from '../accounts/directives.ts';
 import type { Finding } from '../accounts/finding.ts';
+import type { IdentityPolicy } from '../accounts/identity.ts';
 import type { LastSeen } from '../accounts/last-seen.ts';
 import { roleQuotas } from '../accounts/quota.ts';
 import type { Role } from '../accounts/role.ts';
@@ -32,6 +33,8 @@ export type ServerStatus = {
   /** The admins' uid and gid. */
   readonly puid: number;
   readonly pgid: number;
+  /** 'shared': the repositories' accounts have the admins' uid, too. */
+  readonly identities: IdentityPolicy['kind'];
   readonly port: number;
   /** Seconds without a backup after which a repository is stale; null: never. */
   readonly staleAfter: number | null;
@@ -56,7 +59,7 @@ export const serverStatus = (
   return {
     ...{ version: VERSION, borg: facts.borg, openssh: facts.openssh, since: facts.since },
     ...{ puid: settings.PUID, pgid: settings.PGID, port: settings.SSH_PORT },
-    staleAfter: finite(settings.STALE_AFTER),
+    ...{ identities: settings.IDENTITIES, staleAfter: finite(settings.STALE_AFTER) },
     ...{ lastPass: passes.last(), sessions: sessions.length, findings: passes.findings() },
     accounts: passes.accounts().map(({ name, role, uid, keys, quota, subRepositories }) => ({
       ...{ name, role, uid, keys, quota: finite(quota ?? quotas[role]) },

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import type { IdentityPolicy } from '../accounts/identity.ts';
 import { roleQuotas } from '../accounts/quota.ts';
 import { openMachine } from '../host/machine.ts';
 import { readRegistry, writeRegistry } from '../host/registry.ts';
@@ -10,7 +11,8 @@ import type { Settings } from '../settings.ts';
 import type { Logger } from './log.ts';
 import { serveArguments } from './login-server.ts';
 import type { PassWorld } from './pass.ts';
-import { prepareRepositories } from './prepare.ts';
+import { type Preparing, prepareRepositories } from './prepare.ts';
+import { probeRepositories } from './repositories-folder.ts';
 
 /** The real machine as a pass sees it. */
 export const openWorld = (
@@ -18,12 +20,15 @@ export const openWorld = (
   places: Places,
   log: Logger,
   onAccess: PassWorld['onAccess'],
+  onPreparing: (now: Preparing | null) => void = () => {},
 ): PassWorld => {
+  const identities = policyOf(settings, places);
   const readTree = createTreeReader(places.sshkeys, '/sshkeys');
   return {
     settings,
+    identities,
     roleQuotas: roleQuotas(serveArguments(settings)),
-    machine: openMachine(places, { pgid: settings.PGID, repos: places.repos }),
+    machine: openMachine(places, { pgid: settings.PGID, repos: places.repos, shared: identities.kind === 'shared' }),
     readDeclaration: () =>
       readTree({
         systemNames: readSystemAccounts(places.etc).names,
@@ -46,11 +51,20 @@ export const openWorld = (
       prepareRepositories(
         places.repos,
         preparations,
-        (name, entries) =>
-          log.info({ account: name, entries }, 'adopting a repository: changing the owner of its files'),
+        (now) => {
+          onPreparing(now);
+          const { account, entries } = now;
+          if (entries > 0 && entries % 10_000 === 0)
+            log.info({ account, entries }, 'adopting a repository: changing the owner of its files');
+        },
         signal,
-      ),
+      ).finally(() => onPreparing(null)),
     onAccess,
     now: () => performance.now(),
   };
 };
+
+const policyOf = (settings: Settings, places: Places): IdentityPolicy =>
+  settings.IDENTITIES === 'own'
+    ? { kind: 'own' }
+    : { kind: 'shared', pgid: settings.PGID, keepsOwners: probeRepositories(places, settings).kind === 'kept' };

@@ -11,6 +11,8 @@ export type DatabaseSettings = {
   readonly pgid: number;
   /** The folder of the repositories: a repository account's home is its repository, so that a relative URL works. */
   readonly repos: string;
+  /** Repository accounts have no private groups: they share the admins' uid and are in the admins' group. */
+  readonly shared?: boolean;
 };
 
 /** What passwd tells of an account: everything but its keys. */
@@ -19,19 +21,21 @@ export type DatabaseEntry = Pick<Account, 'name' | 'role' | 'uid' | keyof Direct
 /**
  * Writes a state as account database. A repository account's primary group is its role; its private group has the number of
  * its uid and every admin as a member. The lines of role groups only add members: the groups themselves are in /etc/group.
+ * Where uids are shared the role still is the primary group, by which sshd tells the accounts apart.
  *
  * The shell must be one that runs the forced command: a shell of nologin breaks ForceCommand. The password is `*` (no
  * password matches); `!` would mean a locked account to sshd with UsePAM no.
  */
-export const renderDatabase = (state: State, { pgid, repos }: DatabaseSettings): DatabaseFiles => {
+export const renderDatabase = (state: State, { pgid, repos, shared }: DatabaseSettings): DatabaseFiles => {
   const accounts = [...state.values()];
   const admins = accounts.filter(({ role }) => role === 'admin').map(({ name }) => name);
   const passwd = accounts.map((account) => passwdLine(account, { pgid, repos }));
   const adminGroup =
     admins.length > 0 ? [`${ROLE_GROUPS.admin.name}:x:${ROLE_GROUPS.admin.gid}:${admins.join(',')}`] : [];
-  const group = accounts
-    .filter(({ role }) => role !== 'admin')
-    .map(({ name, uid }) => `${name}:x:${uid}:${[name, ...admins].join(',')}`);
+  const tenants = accounts.filter(({ role }) => role !== 'admin');
+  const group = shared
+    ? sharedGroup(tenants, pgid)
+    : tenants.map(({ name, uid }) => `${name}:x:${uid}:${[name, ...admins].join(',')}`);
   return {
     passwd: lines(passwd),
     group: lines([...adminGroup, ...group]),
@@ -39,8 +43,12 @@ export const renderDatabase = (state: State, { pgid, repos }: DatabaseSettings):
   };
 };
 
+/** Members of one line each: a mount may give all to PGID alone. The name means nothing, and no account can have it. */
+const sharedGroup = (tenants: readonly Account[], pgid: number): string[] =>
+  tenants.length > 0 ? [`borg-shared:x:${pgid}:${tenants.map(({ name }) => name).join(',')}`] : [];
+
 /**
- * The quota stands in the comment field (passwd(5), GECOS), where the launcher of `borg serve` finds it by its uid: written
+ * The quota stands in the comment field (passwd(5), GECOS), where the launcher of `borg serve` finds it by the account's name: written
  * in one step with the account itself, and out of reach of the client.
  */
 const passwdLine = (account: DatabaseEntry, { pgid, repos }: DatabaseSettings): string =>

@@ -66,18 +66,22 @@ export const authorizedKeysFolder = (folder: string) => {
     },
 
     /**
-     * Replaces one account's file. Where that fails the file is removed: what cannot be narrowed must not stay as wide as it was.
+     * Replaces one account's file. Where that fails, one that grants nothing but what is to be granted stays. Any other is
+     * removed, since what cannot be narrowed must not stay as wide as it was; and its own place may be the space that lacked.
      *
-     * @throws the system's error
+     * @param had what the file says now
+     * @throws what writeFileAtomically throws
      */
-    write: (name: string, text: string): void => {
+    write: (name: string, text: string, had: string | undefined): void => {
       const path = join(folder, name);
+      const put = (): void => writeFileAtomically(path, text, { mode: MODE });
       try {
         if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true });
-        writeFileAtomically(path, text, { mode: MODE });
+        put();
       } catch (error) {
+        if (had !== undefined && hasNoLineBeyond(had, text)) throw error;
         rmSync(path, { force: true, recursive: true });
-        throw error;
+        put();
       }
     },
 
@@ -90,6 +94,11 @@ export const authorizedKeysFolder = (folder: string) => {
 };
 
 export type AuthorizedKeysFolder = ReturnType<typeof authorizedKeysFolder>;
+
+const hasNoLineBeyond = (had: string, wanted: string): boolean => {
+  const lines = new Set(wanted.split('\n'));
+  return had.split('\n').every((line) => lines.has(line));
+};
 
 const readPlainFile = (path: string): string => {
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

@@ -65,7 +65,7 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     ),
     ...attemptAll(
       [...wanted].filter(([name, text]) => observed.get(name)?.text !== text),
-      ([name, text]) => keys.write(name, text),
+      ([name, text]) => keys.write(name, text, observed.get(name)?.text),
     ),
   ];
 

@@ -4,12 +4,12 @@ import {
   fstatSync,
   lstatSync,
   openSync,
+  readlinkSync,
   readSync,
-  realpathSync,
   type Stats,
   statSync,
 } from 'node:fs';
-import { sep } from 'node:path';
+import { join, sep } from 'node:path';
 import { errorCode } from '../accounts/error-code.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
 import { type KeyFile, parseKeyFile } from './key-file.ts';
@@ -21,28 +21,34 @@ export type FileReading =
   | { readonly kind: 'unreadable'; readonly finding: Finding }
   | { readonly kind: 'refused'; readonly finding: Finding };
 
-/** Where a link may lead: below `root`, but not below `host`. Both are real paths. */
-export type Bounds = { readonly root: string; readonly host: string };
+/** Where a link may lead: below `root`, but not below its folder `host`. The real path just now: the tree may be moved while it is read. */
+export type Bounds = { readonly root: () => string; readonly host: string };
 
 const MOST_BYTES = 1024 * 1024;
 /** A file that was read this soon after it changed may have changed again within one tick of its clock, unseen. */
 const SETTLED_MS = 2000;
+/** How often a tree that moves is looked at again. */
+const MOVES = 10;
 
 /**
- * A reader of key files that remembers what it read, by path, as long as inode, times and size stay the same. `sweep`
- * forgets what was not asked for since the last sweep.
+ * A reader of key files that remembers what it read, by name, as long as inode, times and size stay the same. `sweep`
+ * forgets what was not asked for since the last sweep. Read is what lies at the path, which may go through a descriptor.
  */
 export const createFileReader = () => {
   type Known = { readonly readAt: number; readonly reading: FileReading & { readonly kind: 'read' } };
   let known = new Map<string, Known>();
   let asked = new Map<string, Known>();
 
-  const read = (path: string, file: string, bounds: Bounds): FileReading => {
+  const read = (
+    { path, name }: { readonly path: string; readonly name: string },
+    file: string,
+    bounds: Bounds,
+  ): FileReading => {
     try {
       const entry = lstatSync(path);
-      const target = entry.isSymbolicLink() ? followLink(path, bounds) : path;
-      if (target === null) return refused(file, ...LINK);
-      const seen = target === path ? entry : statSync(target);
+      const link = entry.isSymbolicLink();
+      if (link && !leadsInside(path, bounds)) return refused(file, ...LINK);
+      const seen = link ? statSync(path) : entry;
       if (!seen.isFile())
         return refused(
           file,
@@ -51,14 +57,14 @@ export const createFileReader = () => {
           'put key files directly into the folder, and nothing else',
         );
       const version = versionOf(seen);
-      const earlier = known.get(path);
+      const earlier = known.get(name);
       if (earlier?.reading.version === version && earlier.readAt - Math.max(seen.mtimeMs, seen.ctimeMs) > SETTLED_MS) {
-        asked.set(path, earlier);
+        asked.set(name, earlier);
         return earlier.reading;
       }
       const readAt = Date.now();
-      const reading = readFile(target, file);
-      if (reading.kind === 'read') asked.set(path, { readAt, reading });
+      const reading = readFile(path, file, link ? bounds : null);
+      if (reading.kind === 'read') asked.set(name, { readAt, reading });
       return reading;
     } catch (error) {
       const code = errorCode(error) ?? 'EIO';
@@ -75,16 +81,34 @@ export const createFileReader = () => {
   };
 };
 
-/** Where a link inside the tree leads, or null if that is outside, nowhere, or among the host keys. */
-const followLink = (path: string, bounds: Bounds): string | null => {
+/** open(2), of <fcntl.h>: names what a path leads to without opening it. Node has no constant for it. */
+const O_PATH = 0o10000000;
+
+/**
+ * Whether a link leads to something inside the tree, and not among the host keys. The kernel follows it in one step: piece by
+ * piece, it would lead nowhere while its folder is moved away.
+ */
+const leadsInside = (path: string, bounds: Bounds): boolean => {
   try {
-    const target = realpathSync.native(path);
-    const inside = (folder: string): boolean => target.startsWith(folder + sep);
-    return inside(bounds.root) && !inside(bounds.host) ? target : null;
+    const target = openSync(path, O_PATH);
+    try {
+      return isInside(target, bounds);
+    } finally {
+      closeSync(target);
+    }
   } catch (error) {
-    if (['ENOENT', 'ELOOP', 'ENOTDIR'].includes(errorCode(error) ?? '')) return null;
+    if (['ENOENT', 'ELOOP', 'ENOTDIR'].includes(errorCode(error) ?? '')) return false;
     throw error;
   }
+};
+
+const isInside = (descriptor: number, bounds: Bounds): boolean => {
+  for (let attempt = 0; attempt < MOVES; attempt += 1) {
+    const root = bounds.root();
+    const path = readlinkSync(`/proc/self/fd/${descriptor}`);
+    if (bounds.root() === root) return path.startsWith(root + sep) && !path.startsWith(join(root, bounds.host) + sep);
+  }
+  return false;
 };
 
 const LINK = [
@@ -93,13 +117,16 @@ const LINK = [
   'copy the key file here instead',
 ] as const;
 
-/** Opens without following a link and without waiting for a FIFO, and looks at what was really opened. */
-const readFile = (path: string, file: string): FileReading => {
-  const descriptor = openSync(
-    path,
-    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY,
-  );
+/**
+ * Opens without waiting for a FIFO, and looks at what was really opened.
+ *
+ * @param bounds where a link may lead; null: no link is followed
+ */
+const readFile = (path: string, file: string, bounds: Bounds | null): FileReading => {
+  const follow = bounds ? 0 : constants.O_NOFOLLOW;
+  const descriptor = openSync(path, constants.O_RDONLY | follow | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
+    if (bounds && !isInside(descriptor, bounds)) return refused(file, ...LINK);
     const seen = fstatSync(descriptor);
     if (!seen.isFile())
       return refused(file, 'not-a-file', `this is ${kindOf(seen)}, not a file`, 'put a plain file here');

@@ -1,4 +1,4 @@
-import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { type Declaration, type DeclaredAccount, ENVIRONMENT, type FolderState } from '../accounts/declaration.ts';
 import { directivesOf } from '../accounts/directives.ts';
@@ -11,6 +11,7 @@ import { directivesOfAdmin, type ReadDirectives } from './directives.ts';
 import { parseEnvironmentKeys } from './environment-keys.ts';
 import { type Bounds, createFileReader } from './file-reader.ts';
 import { findExpiredKeys } from './key-file.ts';
+import { identityOf, inOpenFolder } from './open-folder.ts';
 
 /** What a reading depends on besides the tree. */
 export type TreeContext = {
@@ -31,18 +32,25 @@ const SWAPS = 3;
 
 /**
  * Makes a reader of the key tree. Each reading looks at every file, but reads only those that changed. It never throws:
- * what cannot be read is a finding, and a state that makes the core keep what runs.
+ * what cannot be read is a finding, and a state that makes the core keep what runs. A folder that cannot be read declares the
+ * names that it had when it was read last.
  *
  * @param root the tree on disk
  * @param shown how an operator knows it, for findings
  */
 export const createTreeReader = (root: string, shown: string): ((context: TreeContext) => Declaration) => {
   const files = createFileReader();
+  const lastRead = new Map<Role, readonly DeclaredAccount[]>();
 
-  const readEntries = (folder: string, role: Role, bounds: Bounds, system: ReadonlySet<string>): Folder => {
+  /** Null where the folder was exchanged meanwhile. */
+  const readEntries = (
+    { handle, folder, bounds, stillThere }: OpenFolder,
+    role: Role,
+    system: ReadonlySet<string>,
+  ): Folder | null => {
     const accounts: DeclaredAccount[] = [];
     const findings: Finding[] = [];
-    for (const entry of readdirSync(folder)) {
+    for (const entry of readdirSync(handle)) {
       if (LEFTOVER.test(entry)) continue;
       const file = `${shown}/${ROLE_FOLDERS[role]}/${printable(entry)}`;
       const verdict = judgeFileName(entry, role, system);
@@ -51,7 +59,9 @@ export const createTreeReader = (root: string, shown: string): ((context: TreeCo
         continue;
       }
       const { name } = verdict;
-      const reading = files.read(join(folder, entry), file, bounds);
+      const reading = files.read({ path: join(handle, entry), name: join(folder, entry) }, file, bounds);
+      // A link leads nowhere while its folder is somewhere else.
+      if ((reading.kind === 'refused' || reading.kind === 'gone') && !stillThere()) return null;
       if (reading.kind === 'unreadable' || reading.kind === 'refused') findings.push(reading.finding);
       if (reading.kind === 'unreadable')
         accounts.push({ name, role, file, keys: [], unreadable: true, version: 'unreadable' });
@@ -78,13 +88,18 @@ export const createTreeReader = (root: string, shown: string): ((context: TreeCo
     const file = `${shown}/${ROLE_FOLDERS[role]}`;
     try {
       for (let attempt = 0; attempt < SWAPS; attempt += 1) {
-        const bounds = boundsOf(root);
         const folder = realpathSync.native(path);
-        if (!folder.startsWith(bounds.root + sep)) return outside(file);
-        const before = identityOf(folder);
-        const read = readEntries(folder, role, bounds, system);
-        // Kubernetes replaces the whole folder by swapping a link and removes the old one: half read, its files would seem gone.
-        if (identityOf(path) === before) return read;
+        const read = inOpenFolder(root, (tree) => {
+          const bounds = { root: () => readlinkSync(tree), host: HOST_FOLDER };
+          if (!folder.startsWith(bounds.root() + sep)) return outside(file);
+          return inOpenFolder(folder, (handle, identity) => {
+            const stillThere = (): boolean => identityOf(statSync(path)) === identity;
+            const found = readEntries({ handle, folder, bounds, stillThere }, role, system);
+            // Kubernetes replaces the whole folder by swapping a link and removes the old one: half read, its files would seem gone.
+            return stillThere() ? found : null;
+          });
+        });
+        if (read) return read;
       }
       return unreadableFolder(file, 'it is being replaced');
     } catch (error) {
@@ -94,7 +109,14 @@ export const createTreeReader = (root: string, shown: string): ((context: TreeCo
   };
 
   return ({ systemNames, environmentKeys, now }) => {
-    const folders = ROLES.map((role) => [role, readFolder(role, systemNames)] as const);
+    const folders = ROLES.map((role) => {
+      const folder = readFolder(role, systemNames);
+      if (folder.state === 'read') lastRead.set(role, folder.accounts);
+      return [
+        role,
+        folder.state === 'read' ? folder : { ...folder, accounts: (lastRead.get(role) ?? []).map(unseen) },
+      ] as const;
+    });
     files.sweep();
     const environment = readEnvironment(environmentKeys);
     const accounts = [...folders.flatMap(([, folder]) => folder.accounts), ...environment.accounts];
@@ -117,15 +139,21 @@ type Folder = {
   readonly findings: readonly Finding[];
 };
 
-const boundsOf = (root: string): Bounds => {
-  const real = realpathSync.native(root);
-  return { root: real, host: join(real, HOST_FOLDER) };
+/** A role folder that is held open. */
+type OpenFolder = {
+  /** The folder itself, wherever it is by now (proc(5): /proc/self/fd). */
+  readonly handle: string;
+  /** Where it was. */
+  readonly folder: string;
+  readonly bounds: Bounds;
+  /** Whether it still is where it was; throws where nothing is. */
+  readonly stillThere: () => boolean;
 };
 
-const identityOf = (path: string): string => {
-  const { dev, ino } = statSync(path);
-  return `${dev}:${ino}`;
-};
+/** A file of a folder that cannot be read just now: its name stays taken, so that no other role folder can have it meanwhile. */
+const unseen = ({ name, role, file }: DeclaredAccount): DeclaredAccount => ({
+  ...{ name, role, file, keys: [], unreadable: true, version: 'unreadable' },
+});
 
 /** NAME.pub means NAME. admins/borg adds keys to the single-user account, which no other file may name. */
 const judgeFileName = (entry: string, role: Role, system: ReadonlySet<string>): NameVerdict => {

@@ -1,8 +1,20 @@
-import { chownSync, closeSync, constants, fchmodSync, fstatSync, mkdirSync, openSync } from 'node:fs';
+import {
+  chownSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Preparation } from '../accounts/desired.ts';
+import { errorCode } from '../accounts/error-code.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+import { openToAccount } from './modes.ts';
 
 /** Called now and then while a large folder is handed over, with the number of files and folders done so far. */
 export type Progress = (name: string, entries: number) => void;
@@ -14,7 +26,7 @@ export type Progress = (name: string, entries: number) => void;
  * so the mode is read again.
  *
  * @param signal stops an adoption between two files; prepared again, it goes on
- * @throws the system's error, execa's, or one with cause `{ code: 'setgid-dropped', path }`
+ * @throws the system's error, execa's, or one with cause `{ code: 'setgid-dropped' | 'name-taken', path }`
  */
 export const prepareRepository = async (
   repos: string,
@@ -24,13 +36,14 @@ export const prepareRepository = async (
 ): Promise<void> => {
   const path = join(repos, preparation.name);
   if (preparation.action === 'create') {
-    mkdirSync(path, { mode: 0o700 });
-    chownSync(path, preparation.uid, preparation.uid);
+    make(repos, preparation.name);
+    if (preparation.asMounted) return tryToChown(path, preparation);
   }
   // Whoever owned the folder may exchange it for a link while it is in work: everything is done to this very folder.
   const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
-    if (preparation.action !== 'create') await handOver(folder, preparation, progress, signal);
+    if (preparation.action === 'create') fchownSync(folder, preparation.uid, groupOf(preparation));
+    else await handOver(folder, preparation, progress, signal);
     fchmodSync(folder, REPOSITORY_MODE);
     if ((fstatSync(folder).mode & 0o7777) !== REPOSITORY_MODE) {
       throw new Error('the setgid bit was dropped: the server needs the capability FSETID', {
@@ -42,9 +55,32 @@ export const prepareRepository = async (
   }
 };
 
+const groupOf = ({ uid, gid }: Preparation): number => gid ?? uid;
+
+/** The mount says whose it is, and at the start it was tried that the accounts may write there. */
+const tryToChown = (path: string, preparation: Preparation): void => {
+  try {
+    chownSync(path, preparation.uid, groupOf(preparation));
+  } catch {
+    // As expected.
+  }
+};
+
+/** Where upper and lower case are one, two accounts must not get one folder: the one that was there first has it. */
+const make = (repos: string, name: string): void => {
+  const path = join(repos, name);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST' || readdirSync(repos).includes(name)) throw error;
+    throw new Error('another spelling of this name is there, and the file system does not tell the two apart', {
+      cause: { code: 'name-taken', path },
+    });
+  }
+};
+
 /**
- * coreutils' chown and chmod walk by file descriptor and never follow a link below the folder. chown reaches the top folder
- * last, and its mode is set last of all: an adoption that was interrupted anywhere is seen as one by the next pass.
+ * coreutils' chown -h walks by file descriptor and never follows a link below the folder. chown reaches the top folder last, and its mode is set last of all: an adoption that was interrupted anywhere is seen as one by the next pass.
  */
 const handOver = async (
   folder: number,
@@ -52,29 +88,24 @@ const handOver = async (
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> => {
-  const options = { stdin: 'ignore', stdout: 'ignore', cancelSignal: signal } as const;
-  // The dot makes the programs go through this process' descriptor; at the link itself chown would stop.
+  // The dot makes the program go through this process' descriptor; at the link itself chown would stop.
   const path = `/proc/${process.pid}/fd/${folder}/.`;
   // Everybody's access is taken while it is in work.
   fchmodSync(folder, 0o700);
   if (preparation.action === 'adopt') {
     let entries = 0;
-    const owner = `${preparation.uid}:${preparation.uid}`;
+    const owner = `${preparation.uid}:${groupOf(preparation)}`;
     const chown = execa('chown', ['-hRv', owner, '--', path], {
-      ...options,
+      cancelSignal: signal,
+      stdin: 'ignore',
       stdout: 'pipe',
       buffer: { stdout: false },
     });
     for await (const _line of chown) {
       entries += 1;
-      if (entries % 10_000 === 0) progress(preparation.name, entries);
+      if (entries % 1000 === 0) progress(preparation.name, entries);
     }
     await chown;
   }
-  await execa('chmod', ['-R', 'u+rwX,g+rwX,o=', '--', path], options);
-  await execa(
-    'find',
-    [path, '-mindepth', '1', '-type', 'd', '!', '-perm', '-2000', '-exec', 'chmod', 'g+s', '{}', '+'],
-    options,
-  );
+  await openToAccount(path, signal);
 };

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { descendants, listProcesses, type Process, readProcess } from './processes.ts';
+import { type Process, processesBelow, readProcess } from './processes.ts';
 
 /** How long a connection gets to end by itself: borg releases its lock within milliseconds of TERM. */
 const PATIENCE_MS = 3000;
@@ -15,8 +15,7 @@ export type ProcessName = { readonly pid: number; readonly start: number };
  * @returns 'ended', or 'killed' where TERM was not enough (a lock may then remain; the next borg of this server removes it)
  */
 export const endConnection = async (root: ProcessName): Promise<'ended' | 'killed'> => {
-  const children = Map.groupBy(listProcesses(), ({ parent }) => parent);
-  const below = isAlive(root) ? descendants(root.pid, children) : [];
+  const below = isAlive(root) ? processesBelow(root.pid) : [];
   signal(root, 'SIGTERM');
   const all: readonly ProcessName[] = [root, ...below];
   if (await gone(all, PATIENCE_MS)) return 'ended';

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { errorCode } from '../accounts/error-code.ts';
 
 /** A process as root may see it without CAP_SYS_PTRACE: no environment, no file descriptors, no limits of another user's. */
@@ -49,7 +49,25 @@ const GONE: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH']);
 /** The second field, the program's name, may hold blanks and parentheses: count from its end. */
 const startOf = (stat: string): number => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 
-/** Everything below a process. */
+/**
+ * Everything below a process, as the kernel tells it (proc_pid_task(5), children). Where it does not, by looking at all
+ * processes, which takes a tenth of a second where there are some thousands.
+ */
+export const processesBelow = (pid: number, proc = '/proc'): readonly Process[] => {
+  try {
+    const children = readFileSync(`${proc}/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+    return children.flatMap((child) => [readProcess(child, proc) ?? [], processesBelow(child, proc)].flat());
+  } catch (error) {
+    if (!GONE.has(errorCode(error))) throw error;
+    if (!existsSync(`${proc}/${pid}/task/${pid}/stat`)) return [];
+    return descendants(
+      pid,
+      Map.groupBy(listProcesses(proc), ({ parent }) => parent),
+    );
+  }
+};
+
+/** Everything below a process, among these. */
 export const descendants = (pid: number, children: ReadonlyMap<number, readonly Process[]>): readonly Process[] => {
   const found = [...(children.get(pid) ?? [])];
   // It grows while it is walked through.

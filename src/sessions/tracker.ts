@@ -3,6 +3,7 @@ import type { AccountName } from '../accounts/name.ts';
 import { parseLogLine } from '../sshd/log.ts';
 import { createBucket } from './bucket.ts';
 import { type Connection, listConnections } from './connections.ts';
+import { connectionsBeyond } from './crowd.ts';
 import { isAlive, type ProcessName } from './end-connection.ts';
 import { createEnding, processId } from './ending.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
@@ -19,6 +20,8 @@ export type TrackerOptions = {
   readonly loginGraceSeconds: number;
   /** Leaves refused logins out of the log. */
   readonly hideStrangers: boolean;
+  /** Connections that an account may have at once. */
+  readonly sessionsPerAccount: number;
   /** Every session as it opens. */
   readonly onOpened: (session: Session) => void;
 };
@@ -39,7 +42,8 @@ const SPARE_SECONDS = 60;
  * Knows who is connected, and ends whoever may not be any more. Fed with sshd's lines and with every new state; what it
  * decides is in revocation.ts, what it remembers in ledger.ts.
  */
-export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onOpened }: TrackerOptions) => {
+export const createTracker = (options: TrackerOptions) => {
+  const { log, port, loginGraceSeconds, hideStrangers, sessionsPerAccount, onOpened } = options;
   let state: State = new Map();
   let losses: PrivilegeLosses = new Map();
   const ticks = createTicks();
@@ -150,6 +154,10 @@ export const createTracker = ({ log, port, loginGraceSeconds, hideStrangers, onO
       if (session.process && !isAlive(session.process)) forget(session);
       else judge(session);
     }
+    // Where it is in doubt which process is whose, none: the older ones stay, and the doubt is soon over.
+    for (const session of connectionsBeyond(ledger.sessions(), sessionsPerAccount, Date.now()))
+      if (session.process)
+        endSession(session, `its account has more than ${sessionsPerAccount} connections (SESSIONS_PER_ACCOUNT)`);
     const doubtful = ledger.sessions().some((each) => each.process === null);
     if (!doubtful && sweeps % SWEEPS_TO_UNKNOWN !== 0) return;
     const connections = listConnections();

@@ -15,6 +15,8 @@ export type SshdConfigInput = {
     | 'LOGIN_GRACE_TIME'
     | 'MAX_STARTUPS'
     | 'PER_SOURCE_PENALTIES'
+    | 'SESSION_MEMORY'
+    | 'SESSIONS_PER_ACCOUNT'
   >;
   /** Every port to listen on; SSH_PORT if left out. */
   readonly ports?: readonly number[];
@@ -175,14 +177,22 @@ const ownFolder = ({ places }: SshdConfigInput): string => `--restrict-to-path "
 /**
  * sshd hands the rest of the line to /bin/sh -c, as the account. SSH_ORIGINAL_COMMAND is dropped by the launcher, not here:
  * see there. $SSH_CONNECTION is among the arguments so that /proc/PID/cmdline tells whose session a process is; without
- * exec a shell would stay for as long as each session.
+ * exec a shell would stay for as long as each session. The account is among them because admins share a uid, and what one of
+ * them may have at once is not for all of them.
  */
-const forcedCommand = ({ python, launcher }: SshdConfigInput, restriction: string, extra: readonly string[]): string =>
+const forcedCommand = (
+  { python, launcher, settings }: SshdConfigInput,
+  restriction: string,
+  extra: readonly string[],
+): string =>
   [
-    `exec ${plain(python)} -I ${plain(launcher)} --session "$SSH_CONNECTION" --`,
+    `exec ${plain(python)} -I ${plain(launcher)} --session "$SSH_CONNECTION" --account "$USER"`,
+    `--sessions ${plainNumber(settings.SESSIONS_PER_ACCOUNT)} --memory ${memoryWord(settings.SESSION_MEMORY)} --`,
     `serve --umask 0007 ${restriction}`,
     ...extra.map(shellQuote),
   ].join(' ');
+
+const memoryWord = (memory: Settings['SESSION_MEMORY']): string => (memory === 'auto' ? memory : plainNumber(memory));
 
 const when = (supported: ReadonlySet<OptionalOption>, name: OptionalOption, value: string): string[] =>
   supported.has(name) ? [`${name} ${value}`] : [];

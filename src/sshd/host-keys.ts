@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { printable } from '../accounts/printable.ts';
+import { writeFileAtomically } from '../host/write.ts';
 
 export type HostKey = {
   /** As in the public line: ssh-ed25519. */
@@ -97,7 +98,7 @@ const makeMissing = async (folder: string): Promise<string | null> => {
     }
     temporary = mkdtempSync(join(folder, TEMPORARY));
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return wordsOf(error);
   }
   try {
     for (const kind of missing) {
@@ -111,9 +112,18 @@ const makeMissing = async (folder: string): Promise<string | null> => {
     }
     if (missing.length > 0) sync(folder);
     return null;
+  } catch (error) {
+    // A full disk, for example. The keys that are there are enough.
+    return wordsOf(error);
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
+};
+
+/** ssh-keygen says by itself what is wrong; its command line tells nobody anything. */
+const wordsOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  return 'stderr' in error && typeof error.stderr === 'string' && error.stderr !== '' ? error.stderr : error.message;
 };
 
 const sync = (path: string): void => {
@@ -130,9 +140,8 @@ const adopt = async (file: string, copy: string, writable: boolean): Promise<Hos
     'put the right file back; or remove it and its .pub for a new one, and tell the clients its fingerprint';
   const content = readKey(file, remedy);
   // Pasted by hand, the last line often has no end, and OpenSSH wants one.
-  writeFileSync(copy, content.at(-1) === 10 ? content : Buffer.concat([content, Buffer.from('\n')]), {
+  writeFileAtomically(copy, content.at(-1) === 10 ? content : Buffer.concat([content, Buffer.from('\n')]), {
     mode: 0o600,
-    flag: 'wx',
   });
   const derived = await execa('ssh-keygen', ['-y', '-P', '', '-f', copy], {
     reject: false,
@@ -180,7 +189,13 @@ const checkPublicHalf = (file: string, publicLine: string, writable: boolean): v
     if (typeAndBlob(content) !== publicLine) {
       throw bad(file, 'the public half of another key', 'remove it: it is made anew from the private key');
     }
-  } else if (writable) writeFileSync(file, `${publicLine}\n`, { mode: 0o644, flag: 'wx' });
+  } else if (writable) {
+    try {
+      writeFileSync(file, `${publicLine}\n`, { mode: 0o644, flag: 'wx' });
+    } catch {
+      // The disk is full, for example. The next start makes it.
+    }
+  }
 };
 
 const typeAndBlob = (line: string): string =>

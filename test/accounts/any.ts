@@ -10,7 +10,7 @@ import {
 } from '../../src/accounts/declaration.ts';
 import type { Circumstances, StopOn } from '../../src/accounts/desired.ts';
 import type { Directives } from '../../src/accounts/directives.ts';
-import type { Registry } from '../../src/accounts/identity.ts';
+import type { IdentityPolicy, Registry } from '../../src/accounts/identity.ts';
 import type { AccountName } from '../../src/accounts/name.ts';
 import type { RepositoryFolder } from '../../src/accounts/repository-folder.ts';
 import { ROLE_FOLDERS, ROLES, type Role } from '../../src/accounts/role.ts';
@@ -188,6 +188,7 @@ export const anyCircumstances: fc.Arbitrary<Circumstances> = fc.record({
   running: anyState,
   puid: fc.constant(PUID),
   uidRange: fc.constantFrom(RANGE, WIDE_RANGE),
+  identities: fc.constant<IdentityPolicy>({ kind: 'own' }),
   takenIds: fc.constant(TAKEN),
   stopOn: anyStopOn,
 });

@@ -2,7 +2,7 @@ import childProcess from 'node:child_process';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
-/** The calls that a pass makes of the system. fstat and close are left alone: no disk answers them. */
+/** The calls that a pass makes of the system. */
 const CALLS = [
   ...[
     'openSync',
@@ -24,6 +24,9 @@ const CALLS = [
     'fchownSync',
     'fsyncSync',
     'readdirSync',
+    'opendirSync',
+    'fstatSync',
+    'readlinkSync',
     'lstatSync',
     'statSync',
     'realpathSync',
@@ -31,6 +34,15 @@ const CALLS = [
 ] as const;
 
 export type Call = { readonly name: string; readonly path: string };
+
+const { readlinkSync } = fs;
+
+/** What goes through a descriptor of ours by the name of the folder that it stands for. */
+const whereIs = (place: unknown): string => {
+  const path = typeof place === 'number' ? `/proc/self/fd/${place}` : String(place);
+  const [link] = /^\/proc\/(self|\d+)\/fd\/\d+(?=\/|$)/.exec(path) ?? [];
+  return link === undefined ? path : `${readlinkSync(link)}${path.slice(link.length)}`;
+};
 
 /**
  * Lets `before` see every call of the file system and every process that is started, in the modules under test too, and throw
@@ -51,10 +63,16 @@ export const interceptSystem = (before: (call: Call) => void): (() => void) => {
   for (const name of CALLS) {
     replace(fs, name, (original) => (...args: unknown[]) => {
       // A number is a file that is open: reading it again belongs to the opening.
-      if (name !== 'readFileSync' || typeof args[0] !== 'number') before({ name, path: String(args[0]) });
+      if (name !== 'readFileSync' || typeof args[0] !== 'number') before({ name, path: whereIs(args[0]) });
       return original(...args);
     });
   }
+  // A network's disk may tell only then that it is full (close(2)); closed it is all the same.
+  replace(fs, 'closeSync', (original) => (...args: unknown[]) => {
+    const path = whereIs(args[0]);
+    original(...args);
+    before({ name: 'closeSync', path });
+  });
   replace(childProcess, 'spawn', (original) => (...args: unknown[]) => {
     before({ name: 'spawn', path: [args[0], ...(Array.isArray(args[1]) ? args[1] : [])].join(' ') });
     return original(...args);

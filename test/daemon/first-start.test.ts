@@ -1,9 +1,11 @@
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { prepareKeyTree, prepareRepositoriesFolder } from '../../src/daemon/first-start.ts';
+import { prepareKeyTree } from '../../src/daemon/first-start.ts';
+import { prepareRepositoriesFolder } from '../../src/daemon/repositories-folder.ts';
 import { readRegistry, writeRegistry } from '../../src/host/registry.ts';
 import { checkRoleGroups, readSystemAccounts } from '../../src/host/system-accounts.ts';
+import { readSettings } from '../../src/settings.ts';
 import { keyNumber } from '../accounts/any.ts';
 import { type ScratchRoot, scratchRoot } from './scratch-root.ts';
 
@@ -29,7 +31,7 @@ describe('the first start', () => {
     chownSync(places.repos, 1000, 1000);
     const before = process.umask(umask);
     try {
-      prepareRepositoriesFolder(places, 1234);
+      prepareRepositoriesFolder(places, readSettings({ PGID: '1234' }));
     } finally {
       process.umask(before);
     }
@@ -42,9 +44,9 @@ describe('the first start', () => {
     const { places } = scratch;
     rmSync(places.repos, { recursive: true });
     const refused = { code: 'missing-mount', path: places.repos };
-    expect(causeOf(() => prepareRepositoriesFolder(places, 1000))).toEqual(refused);
+    expect(causeOf(() => prepareRepositoriesFolder(places, readSettings({})))).toEqual(refused);
     symlinkSync(places.sshkeys, places.repos);
-    expect(causeOf(() => prepareRepositoriesFolder(places, 1000))).toEqual(refused);
+    expect(causeOf(() => prepareRepositoriesFolder(places, readSettings({})))).toEqual(refused);
   });
 
   it('is not led elsewhere by a link in the place of its state', () => {
@@ -52,7 +54,9 @@ describe('the first start', () => {
     rmSync(places.state, { recursive: true });
     mkdirSync(join(scratch.root, 'elsewhere'), { mode: 0o700 });
     symlinkSync(join(scratch.root, 'elsewhere'), places.state);
-    expect(causeOf(() => prepareRepositoriesFolder(places, 1000))).toMatchObject({ code: 'bad-state-folder' });
+    expect(causeOf(() => prepareRepositoriesFolder(places, readSettings({})))).toMatchObject({
+      code: 'bad-state-folder',
+    });
     expect(mode(join(scratch.root, 'elsewhere'))).toBe('700');
   });
 

@@ -39,6 +39,18 @@ const foreign = (name: string): void => {
 };
 
 describe('a repository folder', () => {
+  it('that takes long to hand over is told of, with how many are done', async () => {
+    for (const name of ['one', 'two']) foreign(name);
+    for (let file = 0; file < 2500; file += 1) writeFileSync(join(repos, 'two/data/0', String(file)), '');
+    const told: unknown[] = [];
+    const both = [preparation('one', 'adopt'), preparation('two', 'adopt', 10001)];
+    await prepareRepositories(repos, both, (now) => told.push(now), new AbortController().signal);
+    expect(told).toEqual([
+      { account: 'one', entries: 0, done: 0, total: 2 },
+      ...[0, 1000, 2000].map((entries) => ({ account: 'two', entries, done: 1, total: 2 })),
+    ]);
+  });
+
   it('that is new belongs to its account and its private group, with the setgid bit, whatever the umask', async () => {
     const before = process.umask(0o077);
     try {

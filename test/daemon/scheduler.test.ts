@@ -33,7 +33,7 @@ const standingClock = () => {
 
 /** Lets everything run that needs no time. */
 const settle = async (): Promise<void> => {
-  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 8; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
 type Running = {

@@ -50,6 +50,11 @@ export const scratchRoot = (env: Readonly<Record<string, string>> = {}, system: 
     /** One pass of a server that knows nothing of earlier ones. */
     pass: (request: Partial<PassRequest> = {}): Promise<PassReport> =>
       createPass(world())({ losses: 'at-once', dryRun: false, ...request }, new AbortController().signal),
+    /** Passes of one server, which knows what it has seen. */
+    server: (): (() => Promise<PassReport>) => {
+      const pass = createPass(world());
+      return () => pass({ losses: 'at-once', dryRun: false }, new AbortController().signal);
+    },
     running: (): State => {
       const machine = openMachine(places, { pgid: settings.PGID, repos: places.repos });
       return runningState(machine.observe(), machine.settings);

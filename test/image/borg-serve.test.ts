@@ -1,16 +1,14 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { findBorg } from '../../src/borg/interpreter.ts';
-import { GREETING, open, request, type Value } from '../e2e/harness/raw-borg.ts';
+import { open } from '../e2e/harness/raw-borg.ts';
+import { converse, launch } from './launched-session.ts';
 
 // What borg's own client never asks for, sent to the launcher with the installed borg.
 
 const LAUNCHER = join(import.meta.dirname, '../../image/borg-serve');
-const { python } = findBorg();
 
 let repos: string;
 let repository: string;
@@ -31,45 +29,11 @@ afterEach(() => {
   rmSync(repos, { recursive: true });
 });
 
-/** A session of web01; every call is answered before the next. An answer is msgpack; what it says can be searched in it. */
+/** A session of web01, which is open to root here. */
 const session = async (...more: readonly string[]) => {
-  const serve = ['serve', '--umask', '0007', '--restrict-to-repository', repository, ...more];
-  const borg = spawn(python, ['-I', LAUNCHER, '--session', '', '--', ...serve], {
-    cwd: '/',
-    env: {
-      SSH_ORIGINAL_COMMAND: 'borg serve',
-      ...{ USER: 'web01', HOME: repository, LC_ALL: 'C.UTF-8', PATH: '/usr/bin:/bin' },
-      ...{ BORG_BASE_DIR: repos, BORG_HOST_ID: 'borgserver-of-this-test' },
-    },
-  });
+  const borg = launch({ launcher: LAUNCHER, repos, repository, account: 'web01', more });
   running.push(borg);
-  borg.stderr.resume();
-  let received = Buffer.alloc(0);
-  borg.stdout.on('data', (chunk: Buffer) => {
-    received = Buffer.concat([received, chunk]);
-  });
-  let number = 0;
-  const call = async (method: string, args: Value = {}): Promise<string> => {
-    number += 1;
-    received = Buffer.alloc(0);
-    borg.stdin.write(request(number, [method, args]));
-    const mark = Buffer.of(0xa1, 0x69, number);
-    while (!received.includes(mark)) await once(borg.stdout, 'data', { signal: AbortSignal.timeout(30_000) });
-    return received.toString('latin1');
-  };
-  await call(...GREETING);
-  return {
-    call,
-    pid: borg.pid,
-    end: async () => {
-      borg.stdin.end();
-      await once(borg, 'exit');
-    },
-    kill: async () => {
-      borg.kill('SIGKILL');
-      await once(borg, 'exit');
-    },
-  };
+  return converse(borg);
 };
 
 const object = (name: string, data: Uint8Array) => ['put', { id: name.padEnd(32, '.'), data }] as const;

@@ -1,10 +1,17 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
+  closeSync,
+  constants,
   existsSync,
+  fchmodSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
+  readdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -61,6 +68,76 @@ test('a new one is made', async () => {
   await prepare('create');
   expect([ownerOf(join(root, 'repos/web01')), modeOf(join(root, 'repos/web01'))]).toEqual([`${UID}:${UID}`, '2770']);
 });
+
+test('what is in it gets the modes that the account and the admins need, and nobody else any', async () => {
+  const modes = { 'data/plain': 0o400, 'data/program': 0o4755, 'data/open': 0o666, 'data/right': 0o660 };
+  for (const [path, mode] of Object.entries(modes)) {
+    writeFileSync(join(root, 'repos/web01', path), '');
+    chmodSync(join(root, 'repos/web01', path), mode);
+  }
+  mkdirSync(join(root, 'repos/web01/data/deep/deeper'), { recursive: true });
+  chmodSync(join(root, 'repos/web01/data/deep'), 0o500);
+  await prepare('repair-mode');
+  const found = ['plain', 'program', 'open', 'right', 'deep', 'deep/deeper'].map((path) =>
+    modeOf(join(root, 'repos/web01/data', path)),
+  );
+  expect(found).toEqual(['660', '770', '660', '660', '2770', '2770']);
+});
+
+test('one that is nested without end is refused, not followed until files run out', async () => {
+  const deep = `repos/web01/${'d/'.repeat(120)}`;
+  mkdirSync(join(root, deep), { recursive: true });
+  await expect(prepare('repair-mode')).rejects.toMatchObject({ cause: { code: 'too-deep' } });
+  expect(modeOf(join(root, 'repos/web01'))).toBe('700');
+});
+
+test.each(['adopt', 'repair-mode'] as const)(
+  'files and folders in it become links again and again under %s: nothing is done to where they lead',
+  async (action) => {
+    for (let number = 0; number < 100; number += 1) {
+      writeFileSync(join(root, `repos/web01/data/file${number}`), '');
+      mkdirSync(join(root, `repos/web01/data/folder${number}/key`), { recursive: true });
+    }
+    const script = `
+      const { renameSync, symlinkSync } = require('node:fs');
+      const [data, secret] = process.argv.slice(1);
+      const links = { file: secret + '/key', folder: secret };
+      const each = (act) => { for (let n = 0; n < 100; n++) for (const kind of ['file', 'folder']) act(data + '/' + kind + n, kind); };
+      each((path, kind) => symlinkSync(links[kind], path + '.link'));
+      const swap = (path) => { renameSync(path, path + '.aside'); renameSync(path + '.link', path); };
+      const back = (path) => { renameSync(path, path + '.link'); renameSync(path + '.aside', path); };
+      process.stdout.write('swapping');
+      for (;;) { each(swap); each(back); }`;
+    const swapping = spawn(process.execPath, ['-e', script, join(root, 'repos/web01/data'), join(root, 'secret')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(swapping, 'exit');
+    try {
+      if (swapping.stdout) await once(swapping.stdout, 'data');
+      for (let round = 0; round < 15; round += 1) {
+        for (const path of readdirSync(join(root, 'repos/web01/data')))
+          if (path.startsWith('file')) makeWrong(join(root, 'repos/web01/data', path));
+        await prepare(action).catch(() => {});
+      }
+    } finally {
+      swapping.kill('SIGKILL');
+      await ended;
+    }
+    for (const [path, mode] of Object.entries({ secret: '755', 'secret/key': '644' }))
+      expect([path, ownerOf(join(root, path)), modeOf(join(root, path))]).toEqual([path, '0:0', mode]);
+  },
+);
+
+/** Something that has to be repaired, whatever the name leads to by now. */
+const makeWrong = (path: string): void => {
+  try {
+    const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    fchmodSync(file, 0o604);
+    closeSync(file);
+  } catch {
+    // It is a link just now, or between two names.
+  }
+};
 
 test('its owner exchanges it for a link while it is handed over: nothing is done to where that leads', async () => {
   mkdirSync(join(root, 'bin'));

@@ -1,8 +1,17 @@
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { createTicks, descendants, type Process, readProcess } from '../../src/sessions/processes.ts';
+import {
+  createTicks,
+  descendants,
+  listProcesses,
+  type Process,
+  processesBelow,
+  readProcess,
+} from '../../src/sessions/processes.ts';
+import { until } from '../e2e/harness/machine.ts';
 
 let proc = '';
 afterEach(() => rmSync(proc, { recursive: true, force: true }));
@@ -35,6 +44,41 @@ it('what is below a process is its children and theirs, and nobody else', () => 
   const children = Map.groupBy(processes, ({ parent }) => parent);
   expect(descendants(3, children).map(({ pid }) => pid)).toEqual([4, 5]);
   expect(descendants(9, children)).toEqual([]);
+});
+
+it('what is below a process is known without looking at all others, and where the kernel does not tell, by looking', async () => {
+  const child = spawn('sh', ['-c', 'sleep 1000 & sleep 1000 & (sleep 1000; :) & wait'], {
+    stdio: 'ignore',
+    detached: true,
+  });
+  const { pid = 0 } = child;
+  try {
+    const whole = () => {
+      const below = processesBelow(pid);
+      return below.filter(({ words }) => words[0] === 'sleep').length === 3 && below;
+    };
+    const below = await until('all of them to run', whole);
+    expect(below.map(({ words }) => words[0]).sort()).toEqual(['sh', 'sleep', 'sleep', 'sleep']);
+    const children = Map.groupBy(listProcesses(), ({ parent }) => parent);
+    expect(below.map((each) => each.pid).sort()).toEqual(
+      descendants(pid, children)
+        .map((each) => each.pid)
+        .sort(),
+    );
+  } finally {
+    process.kill(-pid, 'SIGKILL');
+  }
+  expect(processesBelow(4_194_305)).toEqual([]);
+
+  scratchProc();
+  const task = join(proc, String(process.pid), 'task', String(process.pid));
+  mkdirSync(task, { recursive: true });
+  writeFileSync(join(task, 'stat'), '');
+  mkdirSync(join(proc, '77'));
+  for (const name of ['stat', 'cmdline'])
+    writeFileSync(join(proc, '77', name), readFileSync(join(proc, String(process.pid), name)));
+  writeFileSync(join(proc, '77/status'), `PPid:\t${process.pid}\nUid:\t0\n`);
+  expect(processesBelow(process.pid, proc).map((each) => each.pid)).toEqual([77]);
 });
 
 it('the clock goes on where /proc/uptime is missing, and is never behind this process where it stands still', () => {

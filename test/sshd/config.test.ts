@@ -95,25 +95,34 @@ test('every role has its block, the narrowest first', () => {
   expect(blocks.map((block) => block.trim().split('\n    '))).toEqual([
     [
       'borg-appendonly',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --append-only --progress',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --append-only --progress',
     ],
     [
       'borg-appendonly-sub',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-path "/repos/$USER" --append-only --progress',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 --restrict-to-path "/repos/$USER" --append-only --progress',
     ],
     [
       'borg-repo',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --storage-quota=20G',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --storage-quota=20G',
     ],
     [
       'borg-repo-sub',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-path "/repos/$USER" --storage-quota=20G',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 --restrict-to-path "/repos/$USER" --storage-quota=20G',
     ],
     [
       'borg-admin',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" -- serve --umask 0007 --restrict-to-path /repos',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 --restrict-to-path /repos',
     ],
   ]);
+});
+
+test('every session is told its limits, before the words that are borg’s', () => {
+  const settings = readSettings({ SESSIONS_PER_ACCOUNT: '7', SESSION_MEMORY: '512M' });
+  const { main, repositories } = renderSshdConfig({ ...input, settings });
+  const commands = `${main}${repositories}`.split('\n').filter((line) => line.includes('ForceCommand exec'));
+  expect(commands).toHaveLength(5);
+  for (const command of commands)
+    expect(command).toContain(' --account "$USER" --sessions 7 --memory 512000000 -- serve ');
 });
 
 test('where the file with the roles of repositories is missing, nobody gets more', async () => {

@@ -46,7 +46,7 @@ export type Client = {
 };
 
 /** A new client of the server. */
-export const createClient = async (server: Server): Promise<Client> => {
+export const createClient = async (server: Pick<Server, 'sshkeys' | 'port'>): Promise<Client> => {
   const home = await mkdtemp(join(tmpdir(), 'borgserver-client-'));
   await mkdir(join(home, '.ssh'), { mode: 0o700 });
   const knownHosts = join(home, '.ssh/known_hosts');

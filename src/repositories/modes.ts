@@ -1,0 +1,66 @@
+import { closeSync, constants, fchmodSync, fstatSync, opendirSync, openSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { errorCode } from '../accounts/error-code.ts';
+
+/** After how many entries others get their turn. */
+const TURN = 500;
+/** borg makes three levels. Each level keeps two files open. */
+const DEEPEST = 100;
+const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+/** It was exchanged or removed since it was listed, or is nothing that has a use in a repository (a socket). */
+const NOT_IT: ReadonlySet<unknown> = new Set(['ENOENT', 'ELOOP', 'ENOTDIR', 'ENXIO']);
+
+/**
+ * Gives everything below a folder the modes that its account and the admins need: files `ug+rw`, folders `ug+rwx` with the
+ * setgid bit, others nothing. Every file is opened first, without following a link, and its mode changed through the
+ * descriptor: chmod(1) -R and find(1) -exec follow a link that takes a file's place in the wrong moment, out of /repos.
+ *
+ * @param path a folder, best through a descriptor
+ * @param signal stops it between two entries
+ * @throws the system's error; Error with cause `{ code: 'too-deep', most }`
+ */
+export const openToAccount = async (path: string, signal: AbortSignal): Promise<void> => {
+  let entries = 0;
+  const inside = async (folder: string, depth: number): Promise<void> => {
+    if (depth > DEEPEST)
+      throw new Error('its folders are nested too deeply', { cause: { code: 'too-deep', most: DEEPEST } });
+    const listing = opendirSync(folder);
+    try {
+      for (let entry = listing.readSync(); entry; entry = listing.readSync()) {
+        entries += 1;
+        if (entries % TURN === 0) await setImmediate();
+        signal.throwIfAborted();
+        if (!entry.isDirectory() && !entry.isFile()) continue;
+        const file = openOrNull(`${folder}/${entry.name}`, entry.isDirectory() ? FOLDER : FILE);
+        if (file === null) continue;
+        try {
+          adjust(file);
+          if (entry.isDirectory()) await inside(`/proc/self/fd/${file}`, depth + 1);
+        } finally {
+          closeSync(file);
+        }
+      }
+    } finally {
+      listing.closeSync();
+    }
+  };
+  await inside(path, 1);
+};
+
+const openOrNull = (path: string, flags: number): number | null => {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    if (NOT_IT.has(errorCode(error))) return null;
+    throw error;
+  }
+};
+
+const adjust = (file: number): void => {
+  const found = fstatSync(file);
+  const mode = found.mode & 0o7777;
+  const executable = (mode & 0o111) !== 0 ? 0o110 : 0;
+  const wanted = found.isDirectory() ? (mode & 0o1770) | 0o2770 : (mode & 0o770) | 0o660 | executable;
+  if (mode !== wanted) fchmodSync(file, wanted);
+};

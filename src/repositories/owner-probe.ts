@@ -1,0 +1,41 @@
+import { chmodSync, chownSync, lstatSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { errorCode } from '../accounts/error-code.ts';
+import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+
+/** What became of a folder that was handed to somebody. */
+export type OwnerProbe =
+  /** It is theirs. `madeAt`: by the clock of the file system, milliseconds since the epoch. */
+  | { readonly kind: 'kept'; readonly madeAt: number }
+  /** The file system says no (errno(3)). */
+  | { readonly kind: 'refused'; readonly code: string }
+  /** It says yes and does nothing. */
+  | { readonly kind: 'ignored' }
+  /** It is theirs, but new files in it will not be its group's. */
+  | { readonly kind: 'setgid-dropped' };
+
+/**
+ * Makes a folder as a repository's is made, hands it to `owner`, looks, and removes it. Where it is the owner's to begin with,
+ * as on a mount that gives everything to one, it is handed to root instead: only what changes shows that owners can.
+ *
+ * @param folder where it is made
+ * @throws the system's error where it cannot be made
+ */
+export const probeOwners = (folder: string, owner: { readonly uid: number; readonly gid: number }): OwnerProbe => {
+  const probe = mkdtempSync(join(folder, 'probe-'));
+  try {
+    const made = lstatSync(probe);
+    const wanted = made.uid === owner.uid && made.gid === owner.gid ? { uid: 0, gid: 0 } : owner;
+    chownSync(probe, wanted.uid, wanted.gid);
+    chmodSync(probe, REPOSITORY_MODE);
+    const found = lstatSync(probe);
+    if (found.uid !== wanted.uid || found.gid !== wanted.gid) return { kind: 'ignored' };
+    return (found.mode & 0o7777) === REPOSITORY_MODE
+      ? { kind: 'kept', madeAt: found.mtimeMs }
+      : { kind: 'setgid-dropped' };
+  } catch (error) {
+    return { kind: 'refused', code: errorCode(error) ?? String(error) };
+  } finally {
+    rmdirSync(probe);
+  }
+};

@@ -1,0 +1,20 @@
+import type { Session } from './session.ts';
+
+/** In which a session that was refused has read why and is gone by itself: one that the launcher refuses is not cut off before its sentence. */
+const GRACE_MS = 5000;
+
+/**
+ * Connections beyond those that an account may have at once: its newest. What runs over them the launcher of borg serve counts; of
+ * connections that open no session (`ssh -N`, idle multiplexing) only the server knows.
+ *
+ * @param most for each account
+ * @param now milliseconds since the epoch
+ * @returns those that had time to go by themselves; of an account with more than twice as many, also those that had none
+ */
+export const connectionsBeyond = (sessions: readonly Session[], most: number, now: number): readonly Session[] =>
+  [...Map.groupBy(sessions, ({ account }) => account).values()]
+    .filter((ofAccount) => ofAccount.length > most)
+    .flatMap((ofAccount) => {
+      const byAge = ofAccount.toSorted((a, b) => a.since - b.since);
+      return byAge.filter(({ since }, index) => index >= 2 * most || (index >= most && now - since > GRACE_MS));
+    });

@@ -1,0 +1,153 @@
+import { appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type Client, createClient, type Key } from './harness/client.ts';
+import { grant, writeKeyFile } from './harness/key-files.ts';
+import { letIn, letsIn, lockedOut } from './harness/logging-in.ts';
+import { until } from './harness/machine.ts';
+import { onlyOn, type Server, startServer } from './harness/server.ts';
+import { connected } from './harness/sessions.ts';
+import { fill, mountSmall, unmount } from './harness/small-disk.ts';
+
+const update = (server: Server) => server.exec(['update-borgusers'], { reject: false });
+
+describe('a full disk of the server’s own state', () => {
+  let server: Server;
+  let client: Client;
+  let other: Key;
+
+  beforeAll(async () => {
+    server = await startServer();
+    client = await createClient(server);
+    other = await client.newKey();
+  });
+  afterAll(async () => {
+    await client?.cleanup();
+    await server?.cleanup();
+  });
+
+  test.each([
+    ['/run', ['/run']],
+    ['the account database', ['/var/lib/extrausers']],
+  ])(
+    '%s: what is gone is gone, sessions of others go on, and all is right once there is space',
+    async (where, places) => {
+      const name = (what: string) => `${what}-${places.length}${where.length}`;
+      const [gone, loses, narrows, stays] = ['gone', 'loses', 'narrows', 'stays'].map(name) as [
+        string,
+        string,
+        string,
+        string,
+      ];
+      await writeKeyFile(server, `repos/${gone}`, client.key);
+      await writeKeyFile(server, `repos/${loses}`, client.key, other);
+      await writeKeyFile(server, `repos/${narrows}`, client.key);
+      await grant(server, `repos/${stays}`, client.key);
+      const leaving = await connected(server, client, gone, client.key);
+      const staying = await connected(server, client, stays, client.key);
+      const full = await Promise.all(places.map((place) => fill(server, place)));
+
+      await rm(join(server.sshkeys, 'repos', gone));
+      await writeKeyFile(server, `repos/${loses}`, other);
+      await rm(join(server.sshkeys, 'repos', narrows));
+      await writeKeyFile(server, `repos-appendonly/${narrows}`, client.key);
+      await appendFile(join(server.sshkeys, 'repos', stays), `${other.public}\n`);
+      await writeKeyFile(server, `repos/${name('new')}`, client.key);
+      const { stdout, exitCode } = await update(server);
+      expect(exitCode).toBe(3);
+      expect(stdout).toMatch(/FAILED.*ENOSPC.*remedy: free space there/);
+      await leaving.ended();
+      for (const account of [gone, loses]) expect(await letsIn(client, account)).toBe(false);
+      // It may be closed; but what it may do, it may do in its new role.
+      if (await letsIn(client, narrows))
+        expect((await server.exec(['id', '-gn', narrows])).stdout.trim()).toBe('borg-appendonly');
+      expect(await letsIn(client, stays)).toBe(true);
+      expect(staying.over()).toBe(false);
+
+      await Promise.all(full.map(({ free }) => free()));
+      expect((await update(server)).exitCode).toBe(0);
+      for (const account of [narrows, stays, name('new')]) await letIn(client, account);
+      expect(await letsIn(client, loses, other)).toBe(true);
+      expect(await letsIn(client, stays, other)).toBe(true);
+      for (const account of [gone, loses]) expect(await letsIn(client, account)).toBe(false);
+      expect((await server.exec(['id', '-gn', narrows])).stdout.trim()).toBe('borg-appendonly');
+      expect(staying.over()).toBe(false);
+      staying.ssh.kill();
+    },
+  );
+});
+
+// The engine may see other mounts than the tests do.
+onlyOn('namespace', () => {
+  const mounted: string[] = [];
+  let server: Server | undefined;
+  let client: Client | undefined;
+  const small = (folder: string, kibibytes: number): void => {
+    mountSmall(folder, kibibytes);
+    mounted.push(folder);
+  };
+  afterEach(async () => {
+    await client?.cleanup();
+    await server?.kill();
+    for (const folder of mounted.splice(0)) unmount(folder);
+    await server?.cleanup();
+    [server, client] = [undefined, undefined];
+  });
+
+  test('a full disk of the repositories stops backups, and neither logins nor revocations nor a new start', async () => {
+    const running = await startServer({ prepare: ({ repos }) => small(repos, 8192) });
+    server = running;
+    client = await createClient(running);
+    await grant(running, 'repos/web01', client.key);
+    await grant(running, 'repos/gone', client.key);
+    await client.borg(['init', '--encryption', 'none', client.url('web01')]);
+    const filler = join(running.repos, 'filler');
+    await writeFile(filler, Buffer.alloc(16_000_000)).catch(() => {});
+    await rm(join(running.sshkeys, 'repos/gone'));
+    await writeKeyFile(running, 'repos/new', client.key);
+    const { stdout, exitCode } = await update(running);
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/identities\.json: .*ENOSPC/);
+    expect(stdout).toMatch(/cure: see that \/repos has space/);
+    await lockedOut(client, 'gone');
+    expect(await letsIn(client, 'web01')).toBe(true);
+    expect(await letsIn(client, 'new')).toBe(false);
+    const backup = await client.borg(['create', `${client.url('web01')}::full`, '-'], {
+      input: Buffer.alloc(100_000, 'x'),
+      reject: false,
+    });
+    expect(backup.exitCode).toBe(2);
+    expect(backup.stderr).toMatch(/No space left|not enough free space|InsufficientFreeSpace/i);
+
+    await running.start();
+    expect(await letsIn(client, 'web01')).toBe(true);
+    expect(running.log()).toMatch(/identities\.json/);
+    await rm(filler);
+    await update(running);
+    await letIn(client, 'new');
+    await client.borg(['create', `${client.url('web01')}::space`, '/etc/hostname']);
+  });
+
+  test('without space for a single host key the start is refused in a clear sentence, and with space for one it is enough', async () => {
+    let host = '';
+    const running = await startServer({
+      ready: false,
+      prepare: async ({ sshkeys }) => {
+        host = join(sshkeys, 'host');
+        await mkdir(host);
+        small(host, 4);
+      },
+    });
+    server = running;
+    expect(await running.ended()).toBe(1);
+    expect(running.log()).toMatch(/there is no host key/);
+    expect(running.log()).toMatch(/No space left on device/);
+    unmount(mounted.pop() ?? '');
+    small(host, 12);
+    await running.start();
+    expect((await readdir(host)).sort()).toEqual(['ssh_host_ed25519_key', 'ssh_host_ed25519_key.pub']);
+    client = await createClient(running);
+    await grant(running, 'repos/web01', client.key);
+    await until('the login', () => letsIn(client as Client, 'web01'));
+  });
+});

@@ -1,0 +1,47 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import type { Server } from './server.ts';
+
+/** A tmpfs of so many KiB over a folder. Take it away again with `unmount`. */
+export const mountSmall = (folder: string, kibibytes: number): void => {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kibibytes}k,mode=0755`, 'none', folder]);
+};
+
+export const unmount = (folder: string): void => {
+  execFileSync('umount', ['--lazy', folder]);
+};
+
+/** Takes all the space that a file system has left inside the server, down to the last page: `/run`, for example. `free` gives it back. */
+export const fill = async (server: Server, path: string): Promise<{ readonly free: () => Promise<void> }> => {
+  // By default a tmpfs is half of the memory: make it just larger than what it holds, and then fill that.
+  const [used = '0'] = (await server.exec(['df', '--output=used', path])).stdout.match(/\d+/) ?? [];
+  inMountsOf(server, ['mount', '-o', `remount,size=${Number(used) + 64}k`, path]);
+  await server.exec(['dd', 'if=/dev/zero', `of=${path}/filler`, 'bs=4k', 'count=64'], { reject: false });
+  await server.exec(['sh', '-c', `! echo more >${path}/probe && rm ${path}/probe`]);
+  return { free: async () => void (await server.exec(['rm', `${path}/filler`])) };
+};
+
+/** Runs a program in the server's namespaces with all rights, as an operator may from outside. */
+export const inMountsOf = (server: Server, words: readonly string[]): void => fromOutside(server)(words);
+
+/** The same for several programs, also while the server's key tree is covered by another mount. */
+export const fromOutside = (server: Server): ((words: readonly string[]) => void) => {
+  const pid = String(firstProcess(server));
+  return (words) => void execFileSync('nsenter', ['--target', pid, '--mount', '--pid', '--', ...words]);
+};
+
+/** The host's PID of the server's PID 1, known by the key tree that it sees. */
+const firstProcess = (server: Server): number => {
+  const { dev, ino } = statSync(server.sshkeys);
+  const found = readdirSync('/proc').find((pid) => {
+    try {
+      if (!/^\d+$/.test(pid) || !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('tini\0')) return false;
+      const seen = statSync(`/proc/${pid}/root/sshkeys`);
+      return seen.dev === dev && seen.ino === ino;
+    } catch {
+      return false;
+    }
+  });
+  if (found === undefined) throw new Error('the server does not run');
+  return Number(found);
+};

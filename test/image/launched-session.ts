@@ -1,0 +1,96 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { GREETING, request, type Value } from '../e2e/harness/raw-borg.ts';
+
+export type LaunchOptions = {
+  readonly launcher: string;
+  /** The folder of all repositories, and the one that is open to the session. */
+  readonly repos: string;
+  readonly repository: string;
+  readonly account: string;
+  /** Words before `--`, which are the launcher's; more words behind `serve`, which are borg's. */
+  readonly before?: readonly string[];
+  readonly more?: readonly string[];
+  /** User and group id of the process; root's if left out. */
+  readonly uid?: number;
+};
+
+export type Call = readonly [method: string, args?: Value];
+
+/** Starts the launcher as sshd does, with the installed borg, without sending anything yet. */
+export const launch = (options: LaunchOptions): ChildProcessWithoutNullStreams => {
+  const { launcher, repos, repository, account, before = [], more = [], uid } = options;
+  const serve = ['serve', '--umask', '0007', '--restrict-to-repository', repository, ...more];
+  return spawn(findBorg().python, ['-I', launcher, '--session', '', ...before, '--', ...serve], {
+    cwd: '/',
+    ...(uid === undefined ? {} : { uid, gid: uid }),
+    env: {
+      SSH_ORIGINAL_COMMAND: 'borg serve',
+      ...{ USER: account, HOME: repository, LC_ALL: 'C.UTF-8', PATH: '/usr/bin:/bin' },
+      ...{ BORG_BASE_DIR: repos, BORG_HOST_ID: 'borgserver-of-this-test' },
+    },
+  });
+};
+
+/** Speaks with a launched borg, which has been greeted. An answer is msgpack; what it says can be searched in it. */
+export const converse = async (borg: ChildProcessWithoutNullStreams) => {
+  let chunks: Buffer[] = [];
+  let said = '';
+  borg.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  borg.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+  // It may end before it has read everything.
+  borg.stdin.on('error', () => {});
+  const exited = once(borg, 'close');
+  let number = 0;
+  /** Sends calls at once, and resolves with the answers when the last has come, or its beginning where it is long. */
+  const callAll = async (calls: readonly Call[]): Promise<string> => {
+    chunks = [];
+    const sent = calls.map(([method, args = {}]) => {
+      number = (number % 127) + 1;
+      return request(number, [method, args]);
+    });
+    borg.stdin.write(Buffer.concat(sent));
+    const mark = Buffer.of(0xa1, 0x69, number);
+    const wanted = Math.ceil(calls.length / 127);
+    let found = 0;
+    let rest = Buffer.alloc(0);
+    for (let next = 0; found < wanted; ) {
+      while (next >= chunks.length) await once(borg.stdout, 'data', { signal: AbortSignal.timeout(30_000) });
+      const chunk = Buffer.concat([rest, chunks[next] ?? rest]);
+      next += 1;
+      let at = chunk.indexOf(mark);
+      // What begins behind the last one may be the first part of another.
+      let end = Math.max(0, chunk.length - 2);
+      for (; at >= 0; at = chunk.indexOf(mark, at + mark.length)) {
+        found += 1;
+        end = Math.max(end, at + mark.length);
+      }
+      rest = chunk.subarray(end);
+    }
+    return Buffer.concat(chunks).toString('latin1');
+  };
+  const call = (method: string, args: Value = {}): Promise<string> => callAll([[method, args]]);
+  await call(...GREETING);
+  return {
+    call,
+    callAll,
+    pid: borg.pid ?? 0,
+    borg,
+    exited,
+    /** What it wrote to standard error so far. */
+    said: () => said,
+    /** Closes it, and resolves with its exit code. */
+    end: async (): Promise<number | null> => {
+      borg.stdin.end();
+      await exited;
+      return borg.exitCode;
+    },
+    kill: async (): Promise<void> => {
+      borg.kill('SIGKILL');
+      await exited;
+    },
+  };
+};

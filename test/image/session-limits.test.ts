@@ -1,0 +1,210 @@
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { until } from '../e2e/harness/machine.ts';
+import { open } from '../e2e/harness/raw-borg.ts';
+import { hintsWithDeletions, indexWithRoom } from './large-repository.ts';
+import { type Call, converse, launch } from './launched-session.ts';
+
+// What one account can make its sessions do, with a client that is not borg's, and a process that is not root's: some limits are
+// not for root.
+
+const NOBODY = 65_534;
+const MEGABYTE = 1_000_000;
+
+let folder: string;
+let repository: string;
+let running: ReturnType<typeof launch>[];
+
+const session = async (memory = 'auto') => {
+  const before = ['--account', 'nobody', '--sessions', '50', '--memory', memory];
+  const launcher = join(folder, 'borg-serve');
+  const borg = launch({ ...{ launcher, repos: folder, repository, before }, account: 'nobody', uid: NOBODY });
+  running.push(borg);
+  return converse(borg);
+};
+
+const EXCLUSIVE = { exclusive: true };
+const put = (id: string | Uint8Array, data: Uint8Array = Buffer.of()): Call => [
+  'put',
+  { id: typeof id === 'string' ? Buffer.from(id.padEnd(32, '.')) : id, data },
+];
+const COMMIT: Call = ['commit', { save_space: false, compact: false, threshold: 0 }];
+const MANIFEST = Buffer.alloc(32);
+
+/** A figure of /proc/PID/status in bytes; 0 once it has ended. */
+const memoryOf = (pid: number, name: 'VmHWM' | 'VmRSS'): number => {
+  try {
+    const line = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return Number(line?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+};
+
+beforeEach(async () => {
+  running = [];
+  folder = mkdtempSync(join(tmpdir(), 'session-limits-'));
+  chmodSync(folder, 0o755);
+  copyFileSync(join(import.meta.dirname, '../../image/borg-serve'), join(folder, 'borg-serve'));
+  chmodSync(join(folder, 'borg-serve'), 0o644);
+  repository = join(folder, 'web01');
+  mkdirSync(repository);
+  chownSync(repository, NOBODY, NOBODY);
+  const first = await session();
+  await first.call(...open(repository, { create: true, ...EXCLUSIVE }));
+  await first.callAll([put('first', Buffer.from('precious')), COMMIT]);
+  await first.end();
+});
+
+afterEach(() => {
+  for (const each of running) each.kill('SIGKILL');
+  rmSync(folder, { recursive: true });
+});
+
+const locks = (): readonly string[] => readdirSync(repository).filter((name) => name.startsWith('lock.'));
+
+test('a session can start no process, open few files, leave no core, and is the first to go where memory runs out', async () => {
+  const { pid } = await session();
+  const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
+  expect(limits).toMatch(/^Max processes +0 +0 /m);
+  expect(limits).toMatch(/^Max open files +256 +256 /m);
+  expect(limits).toMatch(/^Max core file size +0 +0 /m);
+  expect(limits).toMatch(/^Max data size +268435456 /m);
+  expect(Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'))).toBe(500);
+});
+
+test('lists within lists without end are a sentence, not the memory of the server; the lock is free, and others go on', async () => {
+  const other = await session();
+  await other.call(...open(repository));
+  const client = await session();
+  await client.call(...open(repository));
+
+  // A request whose arguments never come to an end; each two bytes of it become a tuple of 64.
+  const list = (items: Uint8Array) => Buffer.concat([Buffer.of(0xdc, 0, 100), items]);
+  const lists = Buffer.concat(Array.from({ length: 99 }, () => list(Buffer.alloc(200, Buffer.of(0x91, 0)))));
+  client.borg.stdin.write(Buffer.of(0x81, 0xa1, 0x69));
+  let most = 0;
+  for (let sent = 0; sent < 3000 && client.borg.exitCode === null; sent += 1) {
+    most = Math.max(most, memoryOf(client.pid, 'VmHWM'));
+    if (!client.borg.stdin.write(list(lists)))
+      await Promise.race([once(client.borg.stdin, 'drain').catch(() => {}), client.exited]);
+  }
+
+  expect(await client.end()).toBe(1);
+  expect(client.said()).toMatch(/^The server ended the session: .* more memory .*SESSION_MEMORY, here auto\)\.\n$/);
+  expect(most).toBeGreaterThan(100 * MEGABYTE);
+  expect(most).toBeLessThan(300 * MEGABYTE);
+
+  expect(await other.call('get', { id: 'first'.padEnd(32, '.') })).toContain('precious');
+  await other.end();
+  expect(locks()).toEqual([]);
+});
+
+test('objects of the largest size, asked for and never read, fill no memory', async () => {
+  const client = await session();
+  await client.call(...open(repository, EXCLUSIVE));
+  await client.callAll([put('large', Buffer.alloc(20_971_400, 1))]);
+  client.borg.stdout.pause();
+  const get: Call = ['get', { id: 'large'.padEnd(32, '.') }];
+  void client.callAll(Array.from({ length: 1000 }, () => get)).catch(() => {});
+  const before = memoryOf(client.pid, 'VmHWM');
+  await until('the session to stand', () => memoryOf(client.pid, 'VmHWM') > before);
+  expect(memoryOf(client.pid, 'VmHWM')).toBeLessThan(200 * MEGABYTE);
+});
+
+test('the limit follows the index that is really there, unless the operator has set one', async () => {
+  indexWithRoom(repository, 240 * MEGABYTE);
+  const client = await session();
+  await client.call(...open(repository, EXCLUSIVE));
+  expect(await client.callAll([put('second'), COMMIT])).not.toContain('exception');
+  expect(memoryOf(client.pid, 'VmHWM')).toBeGreaterThan(240 * MEGABYTE);
+  await client.end();
+
+  const index = readdirSync(repository).filter((name) => name.startsWith('index.'));
+  const narrow = await session('200000000');
+  await narrow.call(...open(repository, EXCLUSIVE));
+  for (const call of [
+    put('third'),
+    ['get', { id: 'first'.padEnd(32, '.') }],
+    ['list', { limit: null, marker: null }],
+  ] as const) {
+    const answer = await narrow.callAll([call]);
+    expect(answer).toContain('more memory than the server allows it (the setting SESSION_MEMORY, here 200 MB)');
+    // borg's clients show the traceback of everything that is not said to be a plain error.
+    expect(answer).toContain('exception_trace\xc2');
+  }
+  expect(await narrow.end()).toBe(0);
+  expect(narrow.said()).toBe('');
+  expect(readdirSync(repository).filter((name) => name.startsWith('index.'))).toEqual(index);
+  expect(locks()).toEqual([]);
+}, 30_000);
+
+test('what a session may need for what was deleted is known before, so that borg does not take it for damaged', async () => {
+  const hints = hintsWithDeletions(repository, 1_000_000);
+  const client = await session('200000000');
+  await client.call(...open(repository, EXCLUSIVE));
+  expect(await client.callAll([put('second')])).toContain('SESSION_MEMORY');
+  await client.end();
+  expect(readFileSync(hints).length).toBeGreaterThan(10 * MEGABYTE);
+
+  const wide = await session();
+  await wide.call(...open(repository, EXCLUSIVE));
+  expect(await wide.callAll([put('second'), COMMIT])).not.toContain('exception');
+  await wide.end();
+  const [renewed = ''] = readdirSync(repository).filter((name) => name.startsWith('hints.'));
+  expect(readFileSync(join(repository, renewed)).length).toBeGreaterThan(10 * MEGABYTE);
+}, 30_000);
+
+test('who does nothing but use up inodes is slowed down, also in new sessions, and nobody else is', async () => {
+  type Client = Awaited<ReturnType<typeof session>>;
+  const timed = async (client: Client, calls: readonly Call[]): Promise<number> => {
+    const begin = performance.now();
+    expect(await client.callAll(calls)).not.toContain('exception');
+    return performance.now() - begin;
+  };
+  const shortest = async (client: Client): Promise<number> => {
+    const times: number[] = [];
+    for (let time = 0; time < 3; time += 1) times.push(await timed(client, [put(MANIFEST), COMMIT]));
+    return Math.min(...times);
+  };
+
+  const client = await session();
+  await client.call(...open(repository, EXCLUSIVE));
+  const usual: number[] = [];
+  // Two files each, and the two of the beginning.
+  for (let commit = 0; commit < 149; commit += 1) usual.push(await timed(client, [put('x'), COMMIT]));
+  const median = usual.sort((a, b) => a - b)[74] ?? 0;
+  const slowed = await timed(client, [put('x'), COMMIT]);
+  expect(slowed).toBeGreaterThan(5 * median);
+  await client.end();
+
+  const again = await session();
+  await again.call(...open(repository, EXCLUSIVE));
+  expect(await timed(again, [put(MANIFEST)])).toBeGreaterThan(5 * median);
+  await again.callAll([COMMIT]);
+
+  const segments = readdirSync(join(repository, 'data/0')).map((name) => join(repository, 'data/0', name));
+  const past = Date.now() / 1000 - 200;
+  for (const each of segments) utimesSync(each, past, past);
+  expect(await shortest(again)).toBeLessThan(slowed / 2);
+
+  // A backup of much data makes many files, too, but large ones.
+  for (const each of segments) utimesSync(each, new Date(), new Date());
+  expect(await timed(again, [put('x'), COMMIT])).toBeGreaterThan(5 * median);
+  for (const each of segments) truncateSync(each, 2 * MEGABYTE);
+  expect(await shortest(again)).toBeLessThan(slowed / 2);
+}, 60_000);

@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { connectionsBeyond } from '../../src/sessions/crowd.ts';
+import { session } from './states.ts';
+
+/** Connections of the account, one after the other; each port tells its place. */
+const connections = (account: string, since: readonly number[]) =>
+  since.map((at, index) => session({ account, port: index + 1, since: at }));
+
+const portsBeyond = (sessions: Parameters<typeof connectionsBeyond>[0], now: number): readonly number[] =>
+  connectionsBeyond(sessions, 2, now).map(({ port }) => port);
+
+test('of an account with too many connections the newest are beyond, whatever order they were noted in', () => {
+  expect(portsBeyond(connections('web01', [3, 1, 2]), 60_000)).toEqual([1]);
+  expect(portsBeyond(connections('web01', [1, 2]), 60_000)).toEqual([]);
+});
+
+test('one that has only just come may still be reading why it was refused', () => {
+  expect(portsBeyond(connections('web01', [0, 0, 57_000]), 60_000)).toEqual([]);
+  expect(portsBeyond(connections('web01', [0, 0, 57_000]), 62_001)).toEqual([3]);
+});
+
+test('a flood is not waited for', () => {
+  expect(portsBeyond(connections('web01', [0, 0, 57_000, 57_001, 57_002, 57_003]), 57_004)).toEqual([5, 6]);
+});
+
+test('every account is counted by itself', () => {
+  const many = [...connections('web01', [1, 2, 3]), ...connections('web02', [4, 5]), ...connections('alice', [0, 9])];
+  expect(connectionsBeyond(many, 2, 60_000)).toEqual([expect.objectContaining({ account: 'web01', since: 3 })]);
+});
