@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import type { Settings } from '../settings.ts';
+
+/** A right of root's that a container may lack, by its number (capabilities(7)), and what fails without it. */
+type Capability = { readonly name: string; readonly number: bigint; readonly without: string };
+
+const ALWAYS: readonly Capability[] = [
+  { name: 'DAC_OVERRIDE', number: 1n, without: 'keys and repositories of other owners cannot be read' },
+  { name: 'KILL', number: 5n, without: 'sessions of a key that is gone cannot be ended' },
+  { name: 'SETGID', number: 6n, without: 'nobody can log in' },
+  { name: 'SETUID', number: 7n, without: 'nobody can log in' },
+  { name: 'SYS_CHROOT', number: 18n, without: 'nobody can log in' },
+];
+
+/** Where all accounts are one, no folder has to change its owner. */
+const WITH_OWN_IDENTITIES: readonly Capability[] = [
+  { name: 'CHOWN', number: 0n, without: 'repositories cannot be given to their accounts' },
+  { name: 'FOWNER', number: 3n, without: 'the modes of repositories cannot be set' },
+  {
+    name: 'FSETID',
+    number: 4n,
+    without: 'the setgid bit of a folder is dropped, and admins cannot share what is new in it',
+  },
+];
+
+/**
+ * Sees that the process has the capabilities that the server needs. Without some of them it would start, and nobody could log
+ * in; without another it would say that it has ended a session, which goes on.
+ *
+ * @param status what /proc/self/status says (proc_pid_status(5), CapEff)
+ * @throws Error with cause `{ code: 'missing-capabilities', missing, remedy }`, one line in `missing` for each
+ */
+export const checkCapabilities = (
+  { IDENTITIES }: Pick<Settings, 'IDENTITIES'>,
+  status: string = readFileSync('/proc/self/status', 'utf8'),
+): void => {
+  const found = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  if (found === undefined) return;
+  const effective = BigInt(`0x${found}`);
+  const needed = IDENTITIES === 'own' ? [...WITH_OWN_IDENTITIES, ...ALWAYS] : ALWAYS;
+  const missing = needed.filter(({ number }) => ((effective >> number) & 1n) === 0n);
+  if (missing.length > 0)
+    throw new Error('the server lacks rights that it needs', {
+      cause: {
+        code: 'missing-capabilities',
+        missing: missing.map(({ name, without }) => `without the capability ${name} ${without}`),
+        remedy: 'give it the capabilities that docker-compose.yml gives it, or run it as root',
+      },
+    });
+};
