@@ -102,7 +102,7 @@ export const createPass = (world: PassWorld) => {
     const target = desired.stopped ? intersect(running, wanted, roleQuotas) : wanted;
     const preparations = desired.preparations.filter(({ name }) => target.has(name));
     const changes = [
-      ...drift(observed, running, machine.settings),
+      ...drift(observed, running, machine.settings, registry.uids),
       ...diffStates(running, target),
       ...preparations.map(preparationChange),
     ];
@@ -118,8 +118,10 @@ export const createPass = (world: PassWorld) => {
         failures.push(error);
       }
     };
+    const owners = desired.registry.uids;
+    const isDue = changes.length > 0 || !sameRegistry(registry, desired.registry);
     const kept = keepingTheirUid(intersect(running, target, roleQuotas), running);
-    if (changes.length > 0) attempt(() => machine.write(kept, 'revoke'));
+    if (isDue) attempt(() => machine.write(kept, 'revoke', owners));
     world.onAccess(target);
 
     const unrecorded = sameRegistry(registry, desired.registry) ? [] : record(world, desired.registry);
@@ -131,7 +133,7 @@ export const createPass = (world: PassWorld) => {
     const unprepared = [...unrecorded, ...waits.map(waitsForRecord), ...prepared];
     const closed = new Set(unprepared.map((finding) => finding.file));
     const granted: State = new Map([...target].filter(([name]) => !closed.has(`/repos/${name}`)));
-    if (changes.length > 0) attempt(() => machine.write(granted, 'grant'));
+    if (isDue) attempt(() => machine.write(granted, 'grant', owners));
     if (closed.size > 0) world.onAccess(granted);
     return {
       ...report,

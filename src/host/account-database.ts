@@ -1,5 +1,7 @@
 import type { Account, State } from '../accounts/account.ts';
 import type { Directives } from '../accounts/directives.ts';
+import { compareText } from '../accounts/finding.ts';
+import type { Registry } from '../accounts/identity.ts';
 import type { AccountName } from '../accounts/name.ts';
 import { loginGroup, ROLE_GROUPS, type Role, SUB_REPOSITORY_GROUPS } from '../accounts/role.ts';
 
@@ -23,10 +25,17 @@ export type DatabaseEntry = Pick<Account, 'name' | 'role' | 'uid' | keyof Direct
  * its uid and every admin as a member. The lines of role groups only add members: the groups themselves are in /etc/group.
  * Where uids are shared the role still is the primary group, by which sshd tells the accounts apart.
  *
+ * Admins are also in the private groups of the repositories without an account, whose owners are remembered by folder: a key
+ * that is gone takes nothing from them.
+ *
  * The shell must be one that runs the forced command: a shell of nologin breaks ForceCommand. The password is `*` (no
  * password matches); `!` would mean a locked account to sshd with UsePAM no.
  */
-export const renderDatabase = (state: State, { pgid, repos, shared }: DatabaseSettings): DatabaseFiles => {
+export const renderDatabase = (
+  state: State,
+  { pgid, repos, shared }: DatabaseSettings,
+  owners: Registry['uids'] = {},
+): DatabaseFiles => {
   const accounts = [...state.values()];
   const admins = accounts.filter(({ role }) => role === 'admin').map(({ name }) => name);
   const passwd = accounts.map((account) => passwdLine(account, { pgid, repos }));
@@ -35,7 +44,10 @@ export const renderDatabase = (state: State, { pgid, repos, shared }: DatabaseSe
   const tenants = accounts.filter(({ role }) => role !== 'admin');
   const group = shared
     ? sharedGroup(tenants, pgid)
-    : tenants.map(({ name, uid }) => `${name}:x:${uid}:${[name, ...admins].join(',')}`);
+    : [
+        ...tenants.map(({ name, uid }) => `${name}:x:${uid}:${[name, ...admins].join(',')}`),
+        ...groupsWithoutAccount(owners, tenants, admins),
+      ];
   return {
     passwd: lines(passwd),
     group: lines([...adminGroup, ...group]),
@@ -46,6 +58,20 @@ export const renderDatabase = (state: State, { pgid, repos, shared }: DatabaseSe
 /** Members of one line each: a mount may give all to PGID alone. The name means nothing, and no account can have it. */
 const sharedGroup = (tenants: readonly Account[], pgid: number): string[] =>
   tenants.length > 0 ? [`borg-shared:x:${pgid}:${tenants.map(({ name }) => name).join(',')}`] : [];
+
+/** Named by number: a folder's name may be one that no group can have. */
+const groupsWithoutAccount = (
+  owners: Registry['uids'],
+  tenants: readonly Account[],
+  admins: readonly AccountName[],
+): string[] => {
+  if (admins.length === 0) return [];
+  const used = new Set(tenants.map(({ uid }) => uid));
+  return Object.entries(owners)
+    .filter(([, uid]) => !used.has(uid))
+    .sort(([a], [b]) => compareText(a, b))
+    .map(([, uid]) => `borg-${uid}:x:${uid}:${admins.join(',')}`);
+};
 
 /**
  * The quota stands in the comment field (passwd(5), GECOS), where the launcher of `borg serve` finds it by the account's name: written

@@ -5,6 +5,7 @@ import type { Change } from '../accounts/diff.ts';
 import { sameDirectives } from '../accounts/directives.ts';
 import { errorCode } from '../accounts/error-code.ts';
 import { compareText } from '../accounts/finding.ts';
+import type { Registry } from '../accounts/identity.ts';
 import { type DatabaseFiles, type DatabaseSettings, parseDatabase, renderDatabase } from './account-database.ts';
 import { type AuthorizedKeysFiles, authorizedKeysFolder, renderAuthorizedKeys } from './authorized-keys.ts';
 import { keepFolderOpenToRead } from './open-folder.ts';
@@ -73,11 +74,12 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
    * Makes the machine be as the state says. The order depends on what comes first: taking away begins with the keys (a
    * full disk cannot stop a removal), giving ends with them.
    *
+   * @param owners of the repository folders that are known
    * @throws AggregateError of the system's errors, after everything that could be done was done
    */
-  const write = (state: State, order: 'revoke' | 'grant'): void => {
+  const write = (state: State, order: 'revoke' | 'grant', owners?: Registry['uids']): void => {
     const observed = observe();
-    const wanted = { database: renderDatabase(state, settings), keys: renderAllKeys(state) };
+    const wanted = { database: renderDatabase(state, settings, owners), keys: renderAllKeys(state) };
     const failures: unknown[] = [];
     if (order === 'revoke') failures.push(...writeKeys(wanted.keys, observed.authorizedKeys));
     try {
@@ -128,9 +130,14 @@ export const runningState = ({ database, authorizedKeys }: Observed, settings: D
  * Where the machine's text differs from what the running state would be written as, although accounts and keys are the same:
  * somebody else has written there.
  */
-export const drift = (observed: Observed, running: State, settings: DatabaseSettings): readonly Change[] => {
+export const drift = (
+  observed: Observed,
+  running: State,
+  settings: DatabaseSettings,
+  owners?: Registry['uids'],
+): readonly Change[] => {
   const changes: Change[] = [];
-  const database = renderDatabase(running, settings);
+  const database = renderDatabase(running, settings, owners);
   const files = FILES.filter((file) => database[file] !== observed.database[file] || observed.unsound.includes(file));
   if (files.length > 0) {
     changes.push({

@@ -15,6 +15,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type State, stateOf } from '../../src/accounts/account.ts';
 import type { Declaration } from '../../src/accounts/declaration.ts';
 import type { Circumstances } from '../../src/accounts/desired.ts';
+import type { Registry } from '../../src/accounts/identity.ts';
 import type { AccountName } from '../../src/accounts/name.ts';
 import { intersect } from '../../src/accounts/narrow.ts';
 import { createPass, type PassWorld } from '../../src/daemon/pass.ts';
@@ -28,8 +29,8 @@ import { type ScratchRoot, scratchRoot } from './scratch-root.ts';
 const SETTINGS = { pgid: PGID, repos: '/repos' };
 
 /** A machine in memory that keeps what a state is written as, and reads it back as the real one does. */
-const modelMachine = (running: State) => {
-  let database = renderDatabase(running, SETTINGS);
+const modelMachine = (running: State, owners: Registry['uids']) => {
+  let database = renderDatabase(running, SETTINGS, owners);
   let files = new Map([...running.values()].map((account) => [account.name as string, renderAuthorizedKeys(account)]));
   const writes: State[] = [];
   return {
@@ -42,9 +43,9 @@ const modelMachine = (running: State) => {
         unsound: [],
         authorizedKeys: new Map([...files].map(([name, text]) => [name, parseAuthorizedKeysText(text)])),
       }),
-      write: (state: State): void => {
+      write: (state: State, _: 'revoke' | 'grant', owners?: Registry['uids']): void => {
         writes.push(state);
-        database = renderDatabase(state, SETTINGS);
+        database = renderDatabase(state, SETTINGS, owners);
         files = new Map([...state.values()].map((account) => [account.name as string, renderAuthorizedKeys(account)]));
       },
     },
@@ -52,7 +53,7 @@ const modelMachine = (running: State) => {
 };
 
 const modelWorld = (given: Circumstances) => {
-  const model = modelMachine(given.running);
+  const model = modelMachine(given.running, given.registry.uids);
   let { folders, registry } = given;
   const world: PassWorld = {
     settings: { PUID: given.puid, UID_RANGE: given.uidRange, STOP_ON: given.stopOn },

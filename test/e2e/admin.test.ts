@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
@@ -81,6 +81,23 @@ test('an account and an admin use one repository in turn, and every file stays o
   await host.borg(['check', own]);
   expect((await host.borg(['list', '--short', own])).stdout).toBe('host-2\n');
   await expectShared('web01', [account, 1000]);
+});
+
+test('an admin goes on with a repository whose key file is gone, and the account finds all its own when it is back', async () => {
+  await writeKeyFile(server, 'repos/leaver', host.key);
+  await server.exec(['update-borgusers']);
+  const borg = (client: Client, ...words: string[]) => client.borg(words, { cwd: client.home });
+  await borg(host, 'init', '-e', 'repokey-blake2', host.url('leaver'));
+  await borg(host, 'create', `${host.url('leaver')}::one`, 'documents');
+  await rm(join(server.sshkeys, 'repos/leaver'));
+  await server.exec(['update-borgusers']);
+  await borg(operator, 'create', `${operator.url('ops', 'leaver')}::two`, 'documents');
+  await borg(operator, 'delete', `${operator.url('ops', 'leaver')}::one`);
+  await server.start();
+  await borg(operator, 'compact', operator.url('ops', 'leaver'));
+  await writeKeyFile(server, 'repos/leaver', host.key);
+  await server.exec(['update-borgusers']);
+  expect((await borg(host, 'list', '--short', host.url('leaver'))).stdout).toBe('two\n');
 });
 
 test('an admin deletes the repository of an account and makes it anew, and the account goes on', async () => {

@@ -108,6 +108,18 @@ describe('whatever names, options and comments are', () => {
     );
   });
 
+  it('admins are in the group of a repository without an account, whatever its name is, and nobody else is', () => {
+    fc.assert(
+      fc.property(anyAccounts, fc.string(), (state, folder) => {
+        const known = linesOf(renderDatabase(state, SETTINGS).group);
+        const more = linesOf(renderDatabase(state, SETTINGS, { [folder]: 59_999 }).group).slice(known.length);
+        const admins = [...state.values()].filter(({ role }) => role === 'admin').map(({ name }) => name);
+        expect(more).toEqual(admins.length > 0 ? [`borg-59999:x:59999:${admins.join(',')}`] : []);
+      }),
+      fewest,
+    );
+  });
+
   it('authorized_keys has one line a key, that begins with restrict and holds no option of the operator’s but the narrowing ones', () => {
     fc.assert(
       fc.property(anyAccounts, (state) => {

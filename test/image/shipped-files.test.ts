@@ -56,6 +56,12 @@ describe('the compose file', () => {
     expect(handedOn.filter(([, name, variable]) => name !== variable)).toEqual([]);
   });
 
+  test('hands every argument of the Dockerfile on', () => {
+    const wanted = new Set([...read('image/Dockerfile').matchAll(/^ARG (\w+)/gm)].map(([, name]) => name));
+    const handedOn = [...compose.matchAll(/^ {8}(\w+): \$\{\1:-\}$/gm)].map(([, name]) => name);
+    expect(handedOn.sort()).toEqual([...wanted].sort());
+  });
+
   test('has each of its variables explained in .env.example', () => {
     const used = new Set([...compose.matchAll(/\$\{(\w+)/g)].map(([, name]) => name));
     const explained = [...read('.env.example').matchAll(/^#([A-Z_]+)=/gm)].map(([, name]) => name);

@@ -1,0 +1,123 @@
+import { execFileSync } from 'node:child_process';
+import { chown, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BASE_ENVIRONMENT, freePort, makeData, PROJECT } from './harness/machine.ts';
+import { type Finished, run } from './harness/program.ts';
+import { onlyOn } from './harness/server.ts';
+
+// Each capability that the compose file gives is there because something fails without it: what fails is tried with the programs
+// that do it, below the server, which refuses to start.
+
+const ACCOUNT = 10_000;
+
+/** Each does one thing that the server or its sshd does, and prints its name if that fails. None needs another one's success. */
+const DEEDS = `
+deed() { name=$1; shift; "$@" >/dev/null 2>&1 || echo "$name"; }
+deed 'give a folder to its account'              chown ${ACCOUNT}:${ACCOUNT} /repos/new
+deed 'set the mode of a folder of an account'    chmod 0750 /repos/web01
+deed 'set the setgid bit for a group'            sh -c 'chmod 2770 /repos/shared && test -g /repos/shared'
+deed 'read the key file of somebody'             cat /sshkeys/repos/web01
+mkfifo /tmp/begun
+setpriv --reuid ${ACCOUNT} sh -c 'echo; exec sleep 60' >/tmp/begun 2>/dev/null &
+if read -r _ </tmp/begun; then deed 'end what runs as an account' kill $!; fi
+mkdir -p /run/sshd && ssh-keygen -qt ed25519 -N '' -f /run/key </dev/null
+printf 'SSH-2.0-x\\r\\n' | /usr/sbin/sshd -i -e -f /dev/null -h /run/key 2>&1 >/dev/null | sed -n 's/^\\([a-z]*\\).*: Operation not permitted.*/sshd: \\1/p'
+`;
+
+/** Capability → what then fails, and what the server says of it. */
+const NEEDED: Readonly<Record<string, { readonly fails: string; readonly said: string }>> = {
+  CHOWN: { fails: 'give a folder to its account', said: 'repositories cannot be given to their accounts' },
+  DAC_OVERRIDE: { fails: 'read the key file of somebody', said: 'keys and repositories of other owners' },
+  FOWNER: { fails: 'set the mode of a folder of an account', said: 'the modes of repositories cannot be set' },
+  FSETID: { fails: 'set the setgid bit for a group', said: 'the setgid bit of a folder is dropped' },
+  KILL: { fails: 'end what runs as an account', said: 'sessions of a key that is gone cannot be ended' },
+  SETGID: { fails: 'sshd: setgroups', said: 'nobody can log in' },
+  SETUID: { fails: 'sshd: setresuid', said: 'nobody can log in' },
+  SYS_CHROOT: { fails: 'sshd: chroot', said: 'nobody can log in' },
+};
+
+onlyOn('namespace', () =>
+  test('without KILL the server refuses to start, and says why', async () => {
+    const data = await makeData();
+    const without = ['--inh-caps=-kill', '--bounding-set=-kill'];
+    const start = join(PROJECT, 'image/start-without-docker');
+    const { exitCode, stdout, stderr } = await run('timeout', ['20', 'setpriv', ...without, start], BASE_ENVIRONMENT, {
+      env: { DATA_DIR: data.folder, SSH_PORT: String(await freePort()) },
+      reject: false,
+    });
+    await data.remove();
+    expect(exitCode).toBe(1);
+    expect(stdout + stderr).toContain(`without the capability KILL ${NEEDED.KILL?.said}`);
+  }),
+);
+
+onlyOn('container', () =>
+  describe('the capabilities of the container', () => {
+    let data: Awaited<ReturnType<typeof makeData>>;
+    let given: readonly string[];
+
+    beforeAll(async () => {
+      data = await makeData();
+      const compose = ['compose', '--env-file', '/dev/null', '-f', join(PROJECT, 'docker-compose.yml')];
+      const read = execFileSync('docker', [...compose, 'config', '--format', 'json'], { env: BASE_ENVIRONMENT });
+      given = JSON.parse(read.toString()).services.borgserver.cap_add;
+      await mkdir(join(data.sshkeys, 'repos'));
+      await writeFile(join(data.sshkeys, 'repos/web01'), '', { mode: 0o600 });
+      await chown(join(data.sshkeys, 'repos/web01'), 1000, 1000);
+    });
+    afterAll(() => data?.remove());
+
+    /** Runs words as root in a container as the compose file makes it, with these capabilities only and folders of its own. */
+    const contain = async (
+      capabilities: readonly string[],
+      name: string,
+      entry: string,
+      ...words: string[]
+    ): Promise<Finished> => {
+      const repos = join(data.folder, `repos-${name}`);
+      for (const [folder, uid, gid] of [
+        ['', 0, 0],
+        ['new', 0, 0],
+        ['web01', ACCOUNT, ACCOUNT],
+        ['shared', 0, ACCOUNT],
+      ] as const) {
+        await mkdir(join(repos, folder));
+        await chown(join(repos, folder), uid, gid);
+      }
+      const rights = ['--cap-drop', 'ALL', ...capabilities.flatMap((each) => ['--cap-add', each])];
+      const folders = ['--tmpfs', '/run:mode=0755', '--tmpfs', '/tmp:mode=1777', '--tmpfs', '/var/lib/extrausers'];
+      const binds = ['-v', `${data.sshkeys}:/sshkeys`, '-v', `${repos}:/repos`];
+      const image = process.env.IMAGE ?? 'borgserver';
+      return run(
+        'docker',
+        [
+          ...['run', '--rm', '--read-only', '--security-opt', 'no-new-privileges:true'],
+          ...[...rights, ...folders, ...binds, '--entrypoint', entry, image, ...words],
+        ],
+        BASE_ENVIRONMENT,
+        { reject: false },
+      );
+    };
+
+    test('are those that the server needs, and suffice', async () => {
+      expect([...given].sort()).toEqual(Object.keys(NEEDED).sort());
+      expect((await contain(given, 'all', 'sh', '-c', DEEDS)).stdout).toBe('');
+    });
+
+    test.concurrent.for(Object.entries(NEEDED))('without %s one thing fails', async ([name, { fails }], { expect }) => {
+      const rest = Object.keys(NEEDED).filter((each) => each !== name);
+      expect((await contain(rest, `${name}-tried`, 'sh', '-c', DEEDS)).stdout).toBe(`${fails}\n`);
+    });
+
+    test.concurrent.for(Object.entries(NEEDED))(
+      'without %s the server refuses to start, and says why',
+      async ([name, { said }], { expect }) => {
+        const rest = Object.keys(NEEDED).filter((each) => each !== name);
+        const { exitCode, stdout, stderr } = await contain(rest, name, 'timeout', '20', 'borgserver', 'sshd');
+        expect(exitCode).toBe(1);
+        expect(stdout + stderr).toContain(`without the capability ${name} ${said}`);
+      },
+    );
+  }),
+);

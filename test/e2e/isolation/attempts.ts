@@ -1,0 +1,56 @@
+import * as exhausting from './exhausting.ts';
+import * as forwarding from './forwarding.ts';
+import * as names from './names.ts';
+import * as others from './other-repositories.ts';
+import * as own from './own-repository.ts';
+import * as running from './running.ts';
+import * as staying from './staying.ts';
+import * as unix from './unix-user.ts';
+
+/** How each attempt of the matrix is made, by its id. */
+export const TRIES: Readonly<Record<string, others.Try>> = {
+  read: others.read,
+  'read-by-link': others.readByLink,
+  'read-with-borg': others.readWithBorg,
+  widen: others.widen,
+  write: others.write,
+  'overwrite-key': others.overwriteKey,
+  'break-lock': others.breakLock,
+  destroy: others.destroy,
+  'create-beside': others.createBeside,
+  'create-outside': others.createOutside,
+  'log-in-as-other': others.logInAsOther,
+  'name-taken': names.nameTaken,
+  'account-exists': names.accountExists,
+  'log-in-without-key': names.logInWithoutKey,
+  shell: running.shell,
+  terminal: running.terminal,
+  'file-transfer': running.fileTransfer,
+  environment: running.environment,
+  'rc-file': running.rcFile,
+  'borg-options': running.borgOptions,
+  'forward-local': forwarding.forwardLocal,
+  'forward-remote': forwarding.forwardRemote,
+  'forward-socket': forwarding.forwardSocket,
+  'forward-agent': forwarding.forwardAgent,
+  'forward-x11': forwarding.forwardX11,
+  'back-up': own.backUp,
+  'delete-for-good': own.deleteForGood,
+  'destroy-own': own.destroyOwn,
+  'break-own-lock': own.breakOwnLock,
+  'overwrite-own-key': own.overwriteOwnKey,
+  'write-unlocked': own.writeUnlocked,
+  'exceed-quota': own.exceedQuota,
+  'unix-other': unix.unixOther,
+  'unix-list': unix.unixList,
+  'unix-server': unix.unixServer,
+  'unix-processes': unix.unixProcesses,
+  'unix-names': unix.unixNames,
+  stay: staying.stay,
+  'memory-by-options': exhausting.memoryByOptions,
+  memory: exhausting.memory,
+  sessions: exhausting.sessions,
+  inodes: exhausting.inodes,
+  processes: exhausting.processes,
+  flood: exhausting.flood,
+};

@@ -1,0 +1,27 @@
+import type { Server } from '../harness/server.ts';
+
+export type Process = { readonly pid: number; readonly bytes: number; readonly words: string };
+
+/** The processes of an account's Unix user inside the server, with their resident memory. Admins share one user. */
+export const processesOf = async (server: Server, account: string): Promise<readonly Process[]> => {
+  const script = `
+    uid=$(id -u "$0") || exit 1
+    for status in /proc/[0-9]*/status; do
+      grep -q "^Uid:[^0-9]*$uid[^0-9]" "$status" 2>/dev/null || continue
+      folder=\${status%/status}
+      echo "\${folder#/proc/} $(sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\).*/\\1/p' "$status" 2>/dev/null) $(tr '\\0' ' ' <"$folder/cmdline")"
+    done 2>/dev/null
+  `;
+  const { stdout } = await server.exec(['sh', '-c', script, account], { reject: false });
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [pid = '', kilobytes = '', ...words] = line.split(' ');
+      return { pid: Number(pid), bytes: Number(kilobytes) * 1024, words: words.join(' ') };
+    });
+};
+
+/** The process that serves borg to the account, or undefined. */
+export const sessionOf = async (server: Server, account: string): Promise<number | undefined> =>
+  (await processesOf(server, account)).find(({ words }) => words.includes('borg-serve'))?.pid;

@@ -1,0 +1,56 @@
+import type { Server } from '../e2e/harness/server.ts';
+
+/** What the model can explain, so that anything else at level error is a failure. */
+export type Explained = {
+  /** `CODE NAME` of findings that were or may have been there for a moment. */
+  readonly findings: ReadonlySet<string>;
+  /** How often the run itself killed sshd, and had a start refused. */
+  readonly sshdKilled: number;
+  readonly startsRefused: number;
+};
+
+const NEVER = [
+  'session killed: it did not end by itself',
+  'the sessions could not be looked at; it is tried again',
+  'stopping: killed sessions that did not end; their locks are cleared at the next start',
+];
+
+/** Reads the server's log piece by piece. */
+export const createLogReading = (server: Server) => {
+  let read = 0;
+  let sshdEnded = 0;
+  let refused = 0;
+
+  const fault = (line: Readonly<Record<string, unknown>>, explained: Explained): boolean => {
+    const { level, msg, file } = line;
+    if (typeof msg !== 'string' || NEVER.includes(msg)) return true;
+    if (level !== 'error' && level !== 'fatal') return false;
+    if (msg.startsWith('sshd has ended')) {
+      sshdEnded += 1;
+      return sshdEnded > explained.sshdKilled;
+    }
+    if (msg === 'the server cannot start') {
+      refused += 1;
+      return refused > explained.startsRefused;
+    }
+    // Said beside the finding that stops them.
+    if (msg.startsWith('updates are stopped')) return false;
+    const name = String(file)
+      .split('/')
+      .at(-1)
+      ?.replace(/\.pub$/, '');
+    return !explained.findings.has(`${msg} ${name}`);
+  };
+
+  return {
+    /** The lines since the last call that nothing explains. */
+    unexplained: (explained: Explained): readonly string[] => {
+      const log = server.log();
+      const end = log.lastIndexOf('\n') + 1;
+      const lines = log.slice(read, end).split('\n');
+      read = end;
+      return lines.filter((line) => line.startsWith('{') && fault(JSON.parse(line), explained));
+    },
+    tail: (): string => server.log().split('\n').slice(-80).join('\n'),
+  };
+};

@@ -1,0 +1,36 @@
+import { type Client, createClient, type Key } from '../e2e/harness/client.ts';
+import { type Environment, type Server, startServer } from '../e2e/harness/server.ts';
+import { KEYS } from './key-tree.ts';
+
+/** The server that is put to the test, and the machine of everybody who uses it. */
+export type Scene = {
+  readonly server: Server;
+  readonly client: Client;
+  /** The accounts' keys, and last the stranger's. */
+  readonly keys: readonly Key[];
+  /** Of the account `borg`, which no key file touches. */
+  readonly operator: Key;
+  /** The server's settings; WATCH comes with each start. */
+  readonly settings: Environment;
+};
+
+/** Starts a server with no key file in it. No periodic pass comes to anybody's help. */
+export const openScene = async (): Promise<Scene & { readonly close: () => Promise<void> }> => {
+  const basics = { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json', STOP_GRACE_SECONDS: '1' };
+  const server = await startServer({ env: basics });
+  try {
+    const client = await createClient(server);
+    const keys: Key[] = [];
+    for (let count = 0; count <= KEYS; count += 1) keys.push(await client.newKey());
+    const settings = { ...basics, BORG_SSHKEYS: client.key.public };
+    await server.start(settings);
+    const close = async (): Promise<void> => {
+      await client.cleanup();
+      await server.cleanup();
+    };
+    return { server, client, keys, operator: client.key, settings, close };
+  } catch (error) {
+    await server.cleanup();
+    throw error;
+  }
+};
