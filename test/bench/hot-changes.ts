@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,8 +11,9 @@ import { median, type Row } from './measure.ts';
 import { firstAnswer, wayTo } from './session.ts';
 
 /**
- * (d) From a new key file to its first login, and from a key that is gone to the refusal and to the end of its session (the 200 ms of stillness are in both). A login that comes too early fails
- * and costs a whole attempt, so the attempt begins when the server has written the account's keys, seen through /proc.
+ * (d) While backups run: from a new key file to its first login, and from a key that is gone to the refusal and to the end of its
+ * session (the 200 ms of stillness are in both). A login that comes too early fails and costs a whole attempt, so the
+ * attempt begins when the server has written the account's keys, seen through /proc.
  */
 export const benchHotChanges = async (
   client: Client,
@@ -25,6 +27,7 @@ export const benchHotChanges = async (
   const gained: number[] = [];
   const lost: number[] = [];
   const ended: number[] = [];
+  const backups = keepBackingUp(client);
   for (let round = 0; round < rounds; round += 1) {
     plain.push((await firstAnswer(wayTo(client, server, 'tenant'))) ?? Number.NaN);
     const name = `new${round}.example.org`;
@@ -49,8 +52,10 @@ export const benchHotChanges = async (
     ended.push(performance.now() - removed);
     if ((await firstAnswer(wayTo(client, server, name))) !== null) throw new Error('the removed key was let in');
   }
+  const made = await backups.stop();
   const login = { what: 'the login itself', figure: median(plain) };
-  const worst = (figures: readonly number[]): string => `worst ${Math.round(Math.max(...figures))} ms of ${rounds}`;
+  const worst = (figures: readonly number[]): string =>
+    `worst ${Math.round(Math.max(...figures))} ms of ${rounds}; ${made} backups meanwhile`;
   return [
     {
       ...{ part: 'd', what: `key file dropped to borg’s answer, at ${count}`, unit: 'ms', ours: median(gained) },
@@ -70,4 +75,26 @@ export const benchHotChanges = async (
       ...{ goal: { of: 'ours', limit: 1000 }, note: worst(ended) },
     },
   ];
+};
+
+/** Backups of random bytes, one after the other, of the account `tenant`; `stop` tells how many came to their end. */
+const keepBackingUp = (client: Client) => {
+  const url = client.url('tenant');
+  const options = { env: { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' } };
+  let going = true;
+  const all = (async () => {
+    await client.borg(['init', '-e', 'none', url], options);
+    let made = 0;
+    for (; going; made += 1) {
+      await writeFile(join(client.home, 'bytes'), randomBytes(20_000_000));
+      await client.borg(['create', `${url}::backup${made}`, join(client.home, 'bytes')], options);
+    }
+    return made;
+  })();
+  return {
+    stop: (): Promise<number> => {
+      going = false;
+      return all;
+    },
+  };
 };
