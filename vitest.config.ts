@@ -22,9 +22,10 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          // These have a meaning without Docker only.
           exclude:
             process.env.E2E_TARGET === 'container'
-              ? ['test/e2e/without-docker.test.ts', 'test/e2e/user-namespace.test.ts']
+              ? ['without-docker', 'user-namespace', 'faults-clock'].map((name) => `test/e2e/${name}.test.ts`)
               : [],
           globalSetup,
           // Each file has a server of its own; more at once would only be slower on two cores.
