@@ -13,7 +13,8 @@ export const STILLNESS_MS = 200;
 export const PATIENCE_MS = 2000;
 
 /** Losses that wait, by account: since when it is seen at all, and since when its files look as they do now. Milliseconds of a steady clock. */
-export type Waiting = ReadonlyMap<string, { readonly first: number; readonly since: number; readonly files: string }>;
+export type Waiting = ReadonlyMap<string, Wait>;
+type Wait = { readonly first: number; readonly since: number; readonly files: string };
 
 export type Withheld = {
   readonly accounts: State;
@@ -35,11 +36,8 @@ export const withholdLosses = (
   quotas: RoleQuotas = NO_ROLE_QUOTAS,
   identities: IdentityPolicy['kind'] = 'own',
 ): Withheld => {
-  const versions = new Map<string, string>();
-  for (const account of declaration.accounts) {
-    versions.set(account.name, `${versions.get(account.name) ?? ''}${account.file} ${account.version};`);
-  }
-  const waiting = new Map<string, { first: number; since: number; files: string }>();
+  const versions = filesOf(declaration);
+  const waiting = new Map<string, Wait>();
   const accounts = new Map<AccountName, Account>(wanted);
   const owners = new Map(
     [...wanted.values()].filter(({ role }) => role !== 'admin').map(({ uid, name }) => [uid, name]),
@@ -53,13 +51,35 @@ export const withholdLosses = (
     const earlier = before.get(name);
     const first = earlier?.first ?? now;
     const since = earlier?.files === files ? earlier.since : now;
-    const due = Math.min(since + STILLNESS_MS, first + PATIENCE_MS);
-    if (now >= due) continue;
-    waiting.set(name, { first, since, files });
-    recheckIn = Math.min(recheckIn ?? Infinity, due - now);
+    const wait = { first, since, files };
+    if (now >= dueOf(wait)) continue;
+    waiting.set(name, wait);
+    recheckIn = Math.min(recheckIn ?? Infinity, dueOf(wait) - now);
     accounts.set(had.name, { ...had, keys: [...had.keys, ...gained(had, wanted.get(had.name))] });
   }
   return { accounts: stateOf(accounts.values()), waiting, recheckIn };
+};
+
+/**
+ * The losses that have waited long enough, by a look at nothing but their own files: what was decided of them counts as long as
+ * these are as they were then. Without a look at every role folder there are none.
+ */
+export const overdue = (waiting: Waiting, declaration: Declaration, now: number): ReadonlySet<string> => {
+  if (Object.values(declaration.folders).some((state) => state !== 'read')) return new Set();
+  const files = filesOf(declaration);
+  const due = [...waiting].filter(([name, wait]) => now >= dueOf(wait) && (files.get(name) ?? '') === wait.files);
+  return new Set(due.map(([name]) => name));
+};
+
+const dueOf = ({ first, since }: Wait): number => Math.min(since + STILLNESS_MS, first + PATIENCE_MS);
+
+/** What each account's files look like, as one text. */
+const filesOf = ({ accounts }: Declaration): ReadonlyMap<string, string> => {
+  const versions = new Map<string, string>();
+  for (const { name, file, version } of accounts) {
+    versions.set(name, `${versions.get(name) ?? ''}${file} ${version};`);
+  }
+  return versions;
 };
 
 /** The keys that are new; none where role, uid or directives change too, since a new key must not get those that are about to go. */

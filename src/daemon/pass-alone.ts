@@ -32,7 +32,7 @@ export const passAlone = async (
     const pass = createPass(
       openWorld(settings, places, createLog({ LOG_FORMAT: 'text', LOG_LEVEL: 'error' }), () => {}, onPreparing),
     );
-    return await pass({ losses: 'at-once', dryRun }, new AbortController().signal);
+    return await pass({ occasion: 'asked', dryRun }, new AbortController().signal);
   } finally {
     await lease.release();
   }

@@ -6,14 +6,16 @@ import { type Change, diffStates, preparationChange } from '../accounts/diff.ts'
 import { type Directives, directivesOf } from '../accounts/directives.ts';
 import { compareFindings, type Finding } from '../accounts/finding.ts';
 import type { IdentityPolicy, Registry } from '../accounts/identity.ts';
+import type { AccountName } from '../accounts/name.ts';
 import { intersect } from '../accounts/narrow.ts';
 import type { RoleQuotas } from '../accounts/quota.ts';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 import type { Role } from '../accounts/role.ts';
 import { type Waiting, type Withheld, withholdLosses } from '../accounts/stillness.ts';
-import { drift, type Machine, runningState } from '../host/machine.ts';
+import { drift, type Machine, type Observed, runningState } from '../host/machine.ts';
 import type { Settings } from '../settings.ts';
 import { describeError } from './describe-error.ts';
+import { type Remembered, takeOverdue } from './remembered.ts';
 
 /** What a pass reads and changes. The real ones are wired in main; a scenario wires a scratch root. */
 export type PassWorld = {
@@ -23,8 +25,10 @@ export type PassWorld = {
   readonly machine: Machine;
   /** The quotas of the roles, which count where a key file says nothing; none if left out. */
   readonly roleQuotas?: RoleQuotas;
-  readonly readDeclaration: () => Declaration;
-  readonly scanRepositories: () => readonly RepositoryFolder[];
+  /** @param only looks at the files of these accounts alone */
+  readonly readDeclaration: (only?: ReadonlySet<string>) => Declaration;
+  /** @param known folders that are not looked at again, as long as they are there */
+  readonly scanRepositories: (known?: ReadonlyMap<string, RepositoryFolder>) => readonly RepositoryFolder[];
   readonly readRegistry: () => Registry;
   readonly writeRegistry: (registry: Registry) => void;
   /** Numeric ids of the machine's own accounts and groups. */
@@ -37,8 +41,12 @@ export type PassWorld = {
 };
 
 export type PassRequest = {
-  /** 'when-still': a loss counts only once its files have come to rest. */
-  readonly losses: 'at-once' | 'when-still';
+  /**
+   * Whoever asked gets all of it at once. In the other two a loss counts only once its files have come to rest; and an event of the
+   * key tree says nothing of the machine, which is then taken as the last pass left it. What somebody else has done to it is found by
+   * the next pass that was asked for or is due anyway.
+   */
+  readonly occasion: 'asked' | 'periodic' | 'event';
   readonly dryRun: boolean;
 };
 
@@ -59,26 +67,31 @@ export type PassReport = {
   readonly recheckIn: number | null;
 };
 
-/** Remembers between passes only which losses wait for their files to come to rest. */
+/** Remembers between passes which losses wait for their files to come to rest, and what the last one left behind. */
 export const createPass = (world: PassWorld) => {
   let waiting: Waiting = new Map();
+  let remembered: Remembered | null = null;
 
-  /** One pass: read what is declared and what is, decide, take away, prepare, give. Everything is read anew. */
+  /** One pass: read what is declared and what is, decide, take away, prepare, give. */
   return async (request: PassRequest, signal: AbortSignal): Promise<PassReport> => {
     const { machine, settings, roleQuotas } = world;
     // Stillness is counted from one look at a file to the next, and looks at the same file are as far apart as their passes.
     const begun = world.now();
+    const early = request.occasion === 'event' && remembered ? takeOverdue(world, remembered, waiting, begun) : null;
+    const last = early?.last ?? null;
+    // Until this pass has come to its end well.
+    remembered = null;
     const declaration = world.readDeclaration();
-    const observed = machine.observe();
-    const running = runningState(observed, machine.settings);
+    const observed = last?.observed ?? machine.observe();
+    const running = last?.running ?? runningState(observed, machine.settings);
     const stillness = (wanted: State<AuthorizedKey>): Withheld | null =>
-      request.losses === 'when-still'
+      request.occasion !== 'asked'
         ? withholdLosses(running, wanted, declaration, waiting, begun, roleQuotas, world.identities?.kind)
         : null;
 
     let known: ReturnType<typeof readCircumstances>;
     try {
-      known = readCircumstances(world);
+      known = readCircumstances(world, last);
     } catch (error) {
       // Not knowing who owns what, nothing can be given. What is gone from the keys must go all the same.
       if (!request.dryRun) {
@@ -86,7 +99,7 @@ export const createPass = (world: PassWorld) => {
         const still = stillness(declared);
         waiting = still?.waiting ?? new Map();
         const target = intersect(running, still?.accounts ?? declared, roleQuotas);
-        machine.write(target, 'revoke');
+        machine.write(target, 'revoke', observed);
         world.onAccess(target);
       }
       throw error;
@@ -102,7 +115,7 @@ export const createPass = (world: PassWorld) => {
     const target = desired.stopped ? intersect(running, wanted, roleQuotas) : wanted;
     const preparations = desired.preparations.filter(({ name }) => target.has(name));
     const changes = [
-      ...drift(observed, running, machine.settings, registry.uids),
+      ...(last ? [] : drift(observed, running, machine.settings, registry.uids)),
       ...diffStates(running, target),
       ...preparations.map(preparationChange),
     ];
@@ -111,20 +124,21 @@ export const createPass = (world: PassWorld) => {
     waiting = still?.waiting ?? new Map();
 
     const failures: unknown[] = [];
-    const attempt = (step: () => void): void => {
+    let now: Observed | null = observed;
+    const write = (state: State, order: 'revoke' | 'grant'): void => {
       try {
-        step();
+        now = machine.write(state, order, now ?? machine.observe(), desired.registry.uids);
       } catch (error) {
+        now = null;
         failures.push(error);
       }
     };
-    const owners = desired.registry.uids;
-    const isDue = changes.length > 0 || !sameRegistry(registry, desired.registry);
-    const kept = keepingTheirUid(intersect(running, target, roleQuotas), running);
-    if (isDue) attempt(() => machine.write(kept, 'revoke', owners));
+    const isRecorded = sameRegistry(registry, desired.registry);
+    const isDue = changes.length > 0 || !isRecorded;
+    if (!changes.every(isGain)) write(keepingTheirUid(intersect(running, target, roleQuotas), running), 'revoke');
     world.onAccess(target);
 
-    const unrecorded = sameRegistry(registry, desired.registry) ? [] : record(world, desired.registry);
+    const unrecorded = isRecorded ? [] : record(world, desired.registry);
     // A number that is not on record must not be given. Whose folder is right has it on disk.
     const isOnDisk = ({ action }: Desired['preparations'][number]): boolean => action === 'repair-mode';
     const waits = unrecorded.length === 0 ? [] : preparations.filter((each) => !isOnDisk(each));
@@ -133,11 +147,24 @@ export const createPass = (world: PassWorld) => {
     const unprepared = [...unrecorded, ...waits.map(waitsForRecord), ...prepared];
     const closed = new Set(unprepared.map((finding) => finding.file));
     const granted: State = new Map([...target].filter(([name]) => !closed.has(`/repos/${name}`)));
-    if (isDue) attempt(() => machine.write(granted, 'grant', owners));
+    if (isDue) write(granted, 'grant');
     if (closed.size > 0) world.onAccess(granted);
+    if (now && unprepared.length === 0) {
+      const { accounts: wanted, registry } = desired;
+      remembered = {
+        observed: now,
+        running: granted,
+        wanted,
+        registry,
+        folders: settled(known.folders, granted, preparations),
+      };
+    }
     return {
       ...report,
-      changes: changes.filter((change) => !closed.has(`/repos/${change.account}`) || isLoss(change)),
+      changes: [
+        ...(early?.changes ?? []),
+        ...changes.filter((change) => !closed.has(`/repos/${change.account}`) || isLoss(change)),
+      ],
       findings: [...desired.findings, ...unprepared].sort(compareFindings),
       accounts: summary(granted),
       failed: failures.length > 0 ? failures.map(describeError).join('; ') : null,
@@ -149,6 +176,21 @@ export const createPass = (world: PassWorld) => {
 
 /** What was done although the account's folder could not be prepared: what is announced and not done would be told in every pass. */
 const isLoss = ({ kind }: Change): boolean => kind === 'account-removed' || kind === 'key-removed';
+
+/** The folders of accounts that run, as long as nothing was done to them. */
+const settled = (
+  folders: readonly RepositoryFolder[],
+  granted: State,
+  preparations: Desired['preparations'],
+): ReadonlyMap<string, RepositoryFolder> => {
+  const changed = new Set<string>(preparations.map(({ name }) => name));
+  const kept = folders.filter(({ name }) => granted.has(name as AccountName) && !changed.has(name));
+  return new Map(kept.map((folder) => [folder.name, folder]));
+};
+
+/** What takes nothing from anybody, and leaves nothing to be put right before it is given. */
+const isGain = ({ kind }: Change): boolean =>
+  kind === 'account-added' || kind === 'key-added' || kind === 'repository-created';
 
 /** A full disk of the repositories must not keep anybody out of them who is not new: what fails is a finding. */
 const record = (world: PassWorld, registry: Registry): readonly Finding[] => {
@@ -172,9 +214,12 @@ const waitsForRecord = ({ name }: Desired['preparations'][number]): Finding => (
   remedy: 'see that /repos has space and is writable; the next update tries again',
 });
 
-const readCircumstances = (world: PassWorld): Pick<Circumstances, 'folders' | 'registry' | 'takenIds'> => ({
-  folders: world.scanRepositories(),
-  registry: world.readRegistry(),
+const readCircumstances = (
+  world: PassWorld,
+  last: Remembered | null,
+): Pick<Circumstances, 'folders' | 'registry' | 'takenIds'> => ({
+  folders: world.scanRepositories(last?.folders),
+  registry: last?.registry ?? world.readRegistry(),
   takenIds: world.takenIds(),
 });
 

@@ -38,6 +38,7 @@ type Wish = {
  */
 export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, clock }: SchedulerOptions) => {
   let dirty = false;
+  let periodic = false;
   let wishes: Wish[] = [];
   let running: AbortController | null = null;
   let idle: Promise<void> = Promise.resolve();
@@ -48,7 +49,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
 
   const armResync = (): void => {
     resync?.cancel();
-    if (!closed) resync = clock.after(resyncSeconds * 1000, changed);
+    if (!closed) resync = clock.after(resyncSeconds * 1000, lookEverywhere);
   };
 
   /** A revocation must not wait for the periodic pass because a reading failed once: again after 1 s, 2 s, 4 s, … */
@@ -66,10 +67,14 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
     const dryRun = asked.length > 0 && !dirty && asked.every(({ request }) => request.dryRun);
     const taken = dryRun ? asked : asked.filter(({ request }) => !request.dryRun);
     wishes = asked.filter((wish) => !taken.includes(wish));
-    if (!dryRun) dirty = false;
-    const losses = taken.some(({ request }) => request.losses === 'at-once') ? 'at-once' : 'when-still';
+    const occasion = taken.some(({ request }) => request.occasion === 'asked')
+      ? 'asked'
+      : periodic
+        ? 'periodic'
+        : 'event';
+    if (!dryRun) dirty = periodic = false;
     try {
-      const report = await pass({ losses, dryRun }, controller.signal);
+      const report = await pass({ occasion, dryRun }, controller.signal);
       if (!dryRun) onReport(report);
       for (const wish of taken) wish.resolve(report);
       if (!dryRun)
@@ -124,9 +129,14 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
     kick();
   };
 
+  const lookEverywhere = (): void => {
+    periodic = true;
+    changed();
+  };
+
   armResync();
   return {
-    /** Something may have changed: look again soon. */
+    /** Something in the key tree may have changed: look again soon. */
     changed,
     /** A pass of one's own, which begins after this call; rejects with what the pass threw. */
     now: (request: PassRequest): Promise<PassReport> =>

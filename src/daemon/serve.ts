@@ -102,7 +102,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   };
   const pass = passes.heard(createPass(openWorld(settings, places, log, onAccess, onPreparing)));
   const tell = createReportLog(log);
-  const first = await pass({ losses: 'at-once', dryRun: false }, new AbortController().signal);
+  const first = await pass({ occasion: 'asked', dryRun: false }, new AbortController().signal);
   tell(first);
   refuseIfStopped(first);
 
@@ -133,7 +133,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
         return { state, lastPassFailed, port: settings.SSH_PORT };
       case 'update': {
         const before = recent.list();
-        return { ...(await scheduler.now({ losses: 'at-once', dryRun: request.dryRun })), recent: before };
+        return { ...(await scheduler.now({ occasion: 'asked', dryRun: request.dryRun })), recent: before };
       }
       case 'progress':
         return { preparing };
@@ -177,7 +177,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => (state === 'stopping' ? hurry.abort() : ending.resolve({ told: signal })));
   }
-  process.on('SIGHUP', () => void scheduler.now({ losses: 'at-once', dryRun: false }).catch(() => {}));
+  process.on('SIGHUP', () => void scheduler.now({ occasion: 'asked', dryRun: false }).catch(() => {}));
   const facts = { port: settings.SSH_PORT, accounts: first.accounts.length, findings: first.findings.length };
   if ((await Promise.race([listening.promise, ending.promise])) === 'listening') log.info(facts, 'serving');
   collection.passEnded();

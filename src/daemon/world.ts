@@ -29,13 +29,16 @@ export const openWorld = (
     identities,
     roleQuotas: roleQuotas(serveArguments(settings)),
     machine: openMachine(places, { pgid: settings.PGID, repos: places.repos, shared: identities.kind === 'shared' }),
-    readDeclaration: () =>
-      readTree({
-        systemNames: readSystemAccounts(places.etc).names,
-        environmentKeys: settings.BORG_SSHKEYS,
-        now: new Date(),
-      }),
-    scanRepositories: () => scanRepositories(places.repos),
+    readDeclaration: (only) =>
+      readTree(
+        {
+          systemNames: readSystemAccounts(places.etc).names,
+          environmentKeys: settings.BORG_SSHKEYS,
+          now: new Date(),
+        },
+        only,
+      ),
+    scanRepositories: (known) => scanRepositories(places.repos, known),
     readRegistry: () => {
       const { registry, damaged } = readRegistry(places.state);
       if (damaged)

@@ -18,8 +18,10 @@ export const renderAuthorizedKeys = (account: Account): string =>
     .join('');
 
 /** The keys that a file grants. Lines that the server did not write are left out: they count as drift and go with the next write. */
-const parseAuthorizedKeys = (text: string): readonly GrantedKey[] =>
-  text.split('\n').flatMap((line) => parseLine(line) ?? []);
+export const parseAuthorizedKeys = (text: string): AuthorizedKeysFile => ({
+  text,
+  keys: text.split('\n').flatMap((line) => parseLine(line) ?? []),
+});
 
 export type AuthorizedKeysFile = { readonly text: string; readonly keys: readonly GrantedKey[] };
 
@@ -41,7 +43,7 @@ export const authorizedKeysFolder = (folder: string) => {
     const earlier = known.get(name);
     if (earlier?.version === version) return earlier;
     const text = readPlainFile(path);
-    const file = { text, keys: earlier?.text === text ? earlier.keys : parseAuthorizedKeys(text) };
+    const file = earlier?.text === text ? earlier : parseAuthorizedKeys(text);
     // Written again within the clock's tick it would look the same: remember only what has come to rest.
     const settled = Date.now() - seen.ctimeMs > 2000;
     known.set(name, { ...file, version: settled ? version : '' });

@@ -6,8 +6,14 @@ import { sameDirectives } from '../accounts/directives.ts';
 import { errorCode } from '../accounts/error-code.ts';
 import { compareText } from '../accounts/finding.ts';
 import type { Registry } from '../accounts/identity.ts';
+import type { AccountName } from '../accounts/name.ts';
 import { type DatabaseFiles, type DatabaseSettings, parseDatabase, renderDatabase } from './account-database.ts';
-import { type AuthorizedKeysFiles, authorizedKeysFolder, renderAuthorizedKeys } from './authorized-keys.ts';
+import {
+  type AuthorizedKeysFiles,
+  authorizedKeysFolder,
+  parseAuthorizedKeys,
+  renderAuthorizedKeys,
+} from './authorized-keys.ts';
 import { keepFolderOpenToRead } from './open-folder.ts';
 import { writeFileAtomically } from './write.ts';
 
@@ -26,8 +32,8 @@ const DATABASE_MODES: Readonly<Record<keyof DatabaseFiles, number>> = { group: 0
 export type MachinePlaces = { readonly run: string; readonly extrausers: string };
 
 /**
- * The part of the machine that the server owns: three database files and a folder of authorized keys. Everything is read
- * anew at each call and replaced atomically; nothing here decides what should be.
+ * The part of the machine that the server owns: three database files and a folder of authorized keys. Everything is
+ * replaced atomically; nothing here decides what should be, or remembers what was.
  */
 export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) => {
   const keys = authorizedKeysFolder(join(places.run, 'authorized_keys'));
@@ -59,31 +65,31 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     }
   };
 
-  const writeKeys = (wanted: ReadonlyMap<string, string>, observed: AuthorizedKeysFiles): unknown[] => [
-    ...attemptAll(
-      [...observed.keys()].filter((name) => !wanted.has(name)),
+  const writeKeys = (state: State, observed: AuthorizedKeysFiles): unknown[] => {
+    const gone = attemptAll(
+      [...observed.keys()].filter((name) => !state.has(name as AccountName)),
       keys.remove,
-    ),
-    ...attemptAll(
-      [...wanted].filter(([name, text]) => observed.get(name)?.text !== text),
-      ([name, text]) => keys.write(name, text, observed.get(name)?.text),
-    ),
-  ];
+    );
+    const wanted = [...state].map(([name, account]) => [name, renderAuthorizedKeys(account)] as const);
+    const changed = wanted.filter(([name, text]) => observed.get(name)?.text !== text);
+    return [...gone, ...attemptAll(changed, ([name, text]) => keys.write(name, text, observed.get(name)?.text))];
+  };
 
   /**
    * Makes the machine be as the state says. The order depends on what comes first: taking away begins with the keys (a
    * full disk cannot stop a removal), giving ends with them.
    *
+   * @param observed what the machine has, as `observe` said or the last `write` returned
    * @param owners of the repository folders that are known
-   * @throws AggregateError of the system's errors, after everything that could be done was done
+   * @returns what the machine has now
+   * @throws AggregateError of the system's errors, after everything that could be done was done: then only `observe` knows
    */
-  const write = (state: State, order: 'revoke' | 'grant', owners?: Registry['uids']): void => {
-    const observed = observe();
-    const wanted = { database: renderDatabase(state, settings, owners), keys: renderAllKeys(state) };
+  const write = (state: State, order: 'revoke' | 'grant', observed: Observed, owners?: Registry['uids']): Observed => {
     const failures: unknown[] = [];
-    if (order === 'revoke') failures.push(...writeKeys(wanted.keys, observed.authorizedKeys));
+    if (order === 'revoke') failures.push(...writeKeys(state, observed.authorizedKeys));
+    const database = renderDatabase(state, settings, owners);
     try {
-      writeDatabase(wanted.database, observed);
+      writeDatabase(database, observed);
     } catch (error) {
       // What the database grants too much must not be reachable by any key.
       const granted = new Map(parseDatabase(observed.database.passwd, settings).map((entry) => [entry.name, entry]));
@@ -94,8 +100,9 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
       failures.push(error, ...attemptAll(different, ({ name }) => keys.remove(name)));
       throw new AggregateError(failures, 'the account database could not be written');
     }
-    if (order === 'grant') failures.push(...writeKeys(wanted.keys, observed.authorizedKeys));
+    if (order === 'grant') failures.push(...writeKeys(state, observed.authorizedKeys));
     if (failures.length > 0) throw new AggregateError(failures, 'authorized keys could not be written');
+    return { database, unsound: [], authorizedKeys: keysOf(state, observed.authorizedKeys) };
   };
 
   return { observe, write, settings };
@@ -114,8 +121,15 @@ const attemptAll = <T>(things: readonly T[], action: (thing: T) => void): unknow
     }
   });
 
-const renderAllKeys = (state: State): ReadonlyMap<string, string> =>
-  new Map([...state.values()].map((account) => [account.name, renderAuthorizedKeys(account)]));
+/** The files of a state that was written; what is as it was observed stays the same object. */
+const keysOf = (state: State, observed: AuthorizedKeysFiles): AuthorizedKeysFiles =>
+  new Map(
+    [...state.values()].map((account) => {
+      const had = observed.get(account.name);
+      const text = renderAuthorizedKeys(account);
+      return [account.name, had?.text === text ? had : parseAuthorizedKeys(text)];
+    }),
+  );
 
 /** What is granted at the moment: accounts of the database that have at least one key. */
 export const runningState = ({ database, authorizedKeys }: Observed, settings: DatabaseSettings): State =>

@@ -31,14 +31,17 @@ const LEFTOVER = /^\.|~$|\.swp$|^#.*#$|^lost\+found$/s;
 const SWAPS = 3;
 
 /**
- * Makes a reader of the key tree. Each reading looks at every file, but reads only those that changed. It never throws:
- * what cannot be read is a finding, and a state that makes the core keep what runs. A folder that cannot be read declares the
- * names that it had when it was read last.
+ * Makes a reader of the key tree. Each reading looks at every file, or at those of some accounts alone, but reads only those that
+ * changed. It never throws: what cannot be read is a finding, and a state that makes the core keep what runs. A folder that
+ * cannot be read declares the names that it had when it was read last.
  *
  * @param root the tree on disk
  * @param shown how an operator knows it, for findings
  */
-export const createTreeReader = (root: string, shown: string): ((context: TreeContext) => Declaration) => {
+export const createTreeReader = (
+  root: string,
+  shown: string,
+): ((context: TreeContext, only?: ReadonlySet<string>) => Declaration) => {
   const files = createFileReader();
   const lastRead = new Map<Role, readonly DeclaredAccount[]>();
 
@@ -47,11 +50,12 @@ export const createTreeReader = (root: string, shown: string): ((context: TreeCo
     { handle, folder, bounds, stillThere }: OpenFolder,
     role: Role,
     system: ReadonlySet<string>,
+    only: ReadonlySet<string> | undefined,
   ): Folder | null => {
     const accounts: DeclaredAccount[] = [];
     const findings: Finding[] = [];
     for (const entry of readdirSync(handle)) {
-      if (LEFTOVER.test(entry)) continue;
+      if (LEFTOVER.test(entry) || (only && !only.has(nameOf(entry)))) continue;
       const file = `${shown}/${ROLE_FOLDERS[role]}/${printable(entry)}`;
       const verdict = judgeFileName(entry, role, system);
       if (!verdict.ok) {
@@ -83,7 +87,7 @@ export const createTreeReader = (root: string, shown: string): ((context: TreeCo
     return { state: 'read', accounts, findings };
   };
 
-  const readFolder = (role: Role, system: ReadonlySet<string>): Folder => {
+  const readFolder = (role: Role, system: ReadonlySet<string>, only: ReadonlySet<string> | undefined): Folder => {
     const path = join(root, ROLE_FOLDERS[role]);
     const file = `${shown}/${ROLE_FOLDERS[role]}`;
     try {
@@ -94,7 +98,7 @@ export const createTreeReader = (root: string, shown: string): ((context: TreeCo
           if (!folder.startsWith(bounds.root() + sep)) return outside(file);
           return inOpenFolder(folder, (handle, identity) => {
             const stillThere = (): boolean => identityOf(statSync(path)) === identity;
-            const found = readEntries({ handle, folder, bounds, stillThere }, role, system);
+            const found = readEntries({ handle, folder, bounds, stillThere }, role, system, only);
             // Kubernetes replaces the whole folder by swapping a link and removes the old one: half read, its files would seem gone.
             return stillThere() ? found : null;
           });
@@ -108,16 +112,16 @@ export const createTreeReader = (root: string, shown: string): ((context: TreeCo
     }
   };
 
-  return ({ systemNames, environmentKeys, now }) => {
+  return ({ systemNames, environmentKeys, now }, only) => {
     const folders = ROLES.map((role) => {
-      const folder = readFolder(role, systemNames);
-      if (folder.state === 'read') lastRead.set(role, folder.accounts);
+      const folder = readFolder(role, systemNames, only);
+      if (folder.state === 'read' && !only) lastRead.set(role, folder.accounts);
       return [
         role,
         folder.state === 'read' ? folder : { ...folder, accounts: (lastRead.get(role) ?? []).map(unseen) },
       ] as const;
     });
-    files.sweep();
+    if (!only) files.sweep();
     const environment = readEnvironment(environmentKeys);
     const accounts = [...folders.flatMap(([, folder]) => folder.accounts), ...environment.accounts];
     return {
@@ -156,8 +160,10 @@ const unseen = ({ name, role, file }: DeclaredAccount): DeclaredAccount => ({
 });
 
 /** NAME.pub means NAME. admins/borg adds keys to the single-user account, which no other file may name. */
+const nameOf = (entry: string): string => (entry.endsWith('.pub') ? entry.slice(0, -'.pub'.length) : entry);
+
 const judgeFileName = (entry: string, role: Role, system: ReadonlySet<string>): NameVerdict => {
-  const text = entry.endsWith('.pub') ? entry.slice(0, -'.pub'.length) : entry;
+  const text = nameOf(entry);
   return role === 'admin' && text === SINGLE_USER ? { ok: true, name: SINGLE_USER } : judgeName(text, system);
 };
 

@@ -5,12 +5,18 @@ import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 /**
  * Lists what is directly below /repos, without following a link. Dotfiles are the server's or an editor's.
  *
+ * @param known folders that are listed as they were, if something of their name is there
  * @throws the system's error where /repos cannot be read: not knowing the owners, a pass must not go on
  */
-export const scanRepositories = (repos: string): readonly RepositoryFolder[] =>
+export const scanRepositories = (
+  repos: string,
+  known?: ReadonlyMap<string, RepositoryFolder>,
+): readonly RepositoryFolder[] =>
   readdirSync(repos)
     .filter((name) => !name.startsWith('.'))
     .flatMap((name) => {
+      const as = known?.get(name);
+      if (as) return [as];
       const found = lstatSync(join(repos, name), { throwIfNoEntry: false });
       if (!found) return [];
       const kind = found.isDirectory() ? 'folder' : 'other';

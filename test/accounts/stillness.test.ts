@@ -7,7 +7,7 @@ import { desire } from '../../src/accounts/desired.ts';
 import type { AccountName } from '../../src/accounts/name.ts';
 import { losers } from '../../src/accounts/narrow.ts';
 import type { Role } from '../../src/accounts/role.ts';
-import { PATIENCE_MS, STILLNESS_MS, type Waiting, withholdLosses } from '../../src/accounts/stillness.ts';
+import { overdue, PATIENCE_MS, STILLNESS_MS, type Waiting, withholdLosses } from '../../src/accounts/stillness.ts';
 import { anyCircumstances, keyNumber } from './any.ts';
 import { grantsBeyond } from './grants.ts';
 
@@ -43,6 +43,16 @@ describe('a loss seen by an event', () => {
     const late = withholdLosses(web01, nobody, EMPTY, early.waiting, 1000 + STILLNESS_MS);
     expect(late.accounts.size).toBe(0);
     expect(late.recheckIn).toBeNull();
+  });
+
+  it('is overdue once it has waited, by a look at its files alone, as long as they look as they did', () => {
+    const { waiting } = withholdLosses(web01, nobody, EMPTY, new Map(), 1000);
+    const due = 1000 + STILLNESS_MS;
+    expect([...overdue(waiting, EMPTY, due - 1)]).toEqual([]);
+    expect([...overdue(waiting, EMPTY, due)]).toEqual(['web01']);
+    expect([...overdue(waiting, declared('web01', '1'), due)]).toEqual([]);
+    for (const role of ['repo', 'append-only', 'admin'] as const)
+      expect([...overdue(waiting, { ...EMPTY, folders: { ...FOLDERS, [role]: 'missing' } }, due)]).toEqual([]);
   });
 
   it('counts at last although its file never comes to rest', () => {

@@ -70,7 +70,7 @@ const ourPasses = async (count: number) => {
       const folder = join(machine.places.sshkeys, 'repos');
       writeKeys(folder, names(count));
       const pass = createPass(machine.world());
-      const once = () => pass({ losses: 'at-once', dryRun: false }, new AbortController().signal);
+      const once = () => pass({ occasion: 'asked', dryRun: false }, new AbortController().signal);
       const start = process.cpuUsage();
       cold.push(await timed(once));
       const { user, system } = process.cpuUsage(start);

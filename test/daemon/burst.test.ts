@@ -80,7 +80,7 @@ it('ten thousand changes in the tree are a few passes, of which the last sees th
 
 it('two hundred updates asked for at once are answered each, by a few passes, whoever else is at the socket', async () => {
   const update = async (): Promise<unknown> => ({
-    ...(await scheduler.now({ losses: 'at-once', dryRun: false })),
+    ...(await scheduler.now({ occasion: 'asked', dryRun: false })),
     recent: [],
   });
   const server = await startControlServer(controlSocket(scratch.places.run), update);

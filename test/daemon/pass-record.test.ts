@@ -23,7 +23,7 @@ const scene = () => {
   });
   const run = (outcome: PassReport | Error, dryRun = false) => {
     next = outcome;
-    return pass({ losses: 'at-once', dryRun }, new AbortController().signal).catch(() => null);
+    return pass({ occasion: 'asked', dryRun }, new AbortController().signal).catch(() => null);
   };
   return { record, run };
 };

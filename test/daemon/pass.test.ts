@@ -20,10 +20,10 @@ import type { AccountName } from '../../src/accounts/name.ts';
 import { intersect } from '../../src/accounts/narrow.ts';
 import { createPass, type PassWorld } from '../../src/daemon/pass.ts';
 import { renderDatabase } from '../../src/host/account-database.ts';
-import { renderAuthorizedKeys } from '../../src/host/authorized-keys.ts';
-import { anyCircumstances, keyNumber, PGID, shuffled } from '../accounts/any.ts';
+import { parseAuthorizedKeys, renderAuthorizedKeys } from '../../src/host/authorized-keys.ts';
+import type { Observed } from '../../src/host/machine.ts';
+import { anyCircumstances, anyDeclaration, keyNumber, PGID, shuffled } from '../accounts/any.ts';
 import { grantsBeyond } from '../accounts/grants.ts';
-import { parseAuthorizedKeysText } from './parse-authorized-keys.ts';
 import { type ScratchRoot, scratchRoot } from './scratch-root.ts';
 
 const SETTINGS = { pgid: PGID, repos: '/repos' };
@@ -33,20 +33,22 @@ const modelMachine = (running: State, owners: Registry['uids']) => {
   let database = renderDatabase(running, SETTINGS, owners);
   let files = new Map([...running.values()].map((account) => [account.name as string, renderAuthorizedKeys(account)]));
   const writes: State[] = [];
+  const observe = (): Observed => ({
+    database,
+    unsound: [],
+    authorizedKeys: new Map([...files].map(([name, text]) => [name, parseAuthorizedKeys(text)])),
+  });
   return {
     writes,
     text: () => JSON.stringify([database, [...files].sort()]),
     machine: {
       settings: SETTINGS,
-      observe: () => ({
-        database,
-        unsound: [],
-        authorizedKeys: new Map([...files].map(([name, text]) => [name, parseAuthorizedKeysText(text)])),
-      }),
-      write: (state: State, _: 'revoke' | 'grant', owners?: Registry['uids']): void => {
+      observe,
+      write: (state: State, _: 'revoke' | 'grant', __: Observed, owners?: Registry['uids']): Observed => {
         writes.push(state);
         database = renderDatabase(state, SETTINGS, owners);
         files = new Map([...state.values()].map((account) => [account.name as string, renderAuthorizedKeys(account)]));
+        return observe();
       },
     },
   };
@@ -54,12 +56,16 @@ const modelMachine = (running: State, owners: Registry['uids']) => {
 
 const modelWorld = (given: Circumstances) => {
   const model = modelMachine(given.running, given.registry.uids);
-  let { folders, registry } = given;
+  let { declaration, folders, registry } = given;
+  let time = 0;
   const world: PassWorld = {
     settings: { PUID: given.puid, UID_RANGE: given.uidRange, STOP_ON: given.stopOn },
     machine: model.machine,
-    readDeclaration: () => given.declaration,
-    scanRepositories: () => folders,
+    readDeclaration: (only) => ({
+      ...declaration,
+      accounts: declaration.accounts.filter(({ name }) => !only || only.has(name)),
+    }),
+    scanRepositories: (known) => folders.map((folder) => known?.get(folder.name) ?? folder),
     readRegistry: () => registry,
     writeRegistry: (next) => {
       registry = next;
@@ -76,15 +82,20 @@ const modelWorld = (given: Circumstances) => {
       return [];
     },
     onAccess: () => {},
-    now: () => 0,
+    now: () => time,
   };
-  return { ...model, world, registry: () => registry, folders: () => folders };
+  const after = (milliseconds: number, next: Declaration): void => {
+    time += milliseconds;
+    declaration = next;
+  };
+  return { ...model, world, after, registry: () => registry, folders: () => folders };
 };
 
 const allRead = ({ folders, accounts }: Declaration): boolean =>
   Object.values(folders).every((state) => state === 'read') && !accounts.some(({ unreadable }) => unreadable);
 
-const AT_ONCE = { losses: 'at-once', dryRun: false } as const;
+const AT_ONCE = { occasion: 'asked', dryRun: false } as const;
+const EVENT = { occasion: 'event', dryRun: false } as const;
 const signal = new AbortController().signal;
 
 describe('a pass', () => {
@@ -102,6 +113,32 @@ describe('a pass', () => {
         expect(text()).toBe(after);
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it('that begins with what the last one left does what one does that looks everywhere', async () => {
+    const steps = fc.array(fc.record({ wait: fc.constantFrom(0, 100, 200, 2000), next: fc.option(anyDeclaration) }), {
+      minLength: 1,
+      maxLength: 6,
+    });
+    await fc.assert(
+      fc.asyncProperty(anyCircumstances, steps, async (given, changes) => {
+        const [one, other] = [modelWorld(given), modelWorld(given)];
+        const [remembering, looking] = [createPass(one.world), createPass(other.world)];
+        let declaration = given.declaration;
+        for (const [step, { wait, next }] of [{ wait: 0, next: null }, ...changes].entries()) {
+          const version = String(step);
+          if (next) declaration = { ...next, accounts: next.accounts.map((each) => ({ ...each, version })) };
+          one.after(wait, declaration);
+          other.after(wait, declaration);
+          const { changes: _, ...report } = await remembering({ occasion: 'event', dryRun: false }, signal);
+          const { changes: __, ...expected } = await looking({ occasion: 'periodic', dryRun: false }, signal);
+          expect(report).toEqual(expected);
+          expect(one.text()).toBe(other.text());
+          expect(one.registry()).toEqual(other.registry());
+        }
+      }),
+      { numRuns: 500 },
     );
   });
 
@@ -131,6 +168,11 @@ describe('a pass', () => {
         await createPass(world)(AT_ONCE, signal);
         const [first, last] = [writes.at(0), writes.at(-1)];
         if (!first || !last) return;
+        // What takes nothing from anybody is given in one write.
+        if (writes.length === 1) {
+          expect(grantsBeyond(given.running, last)).toEqual([]);
+          return;
+        }
         expect(grantsBeyond(first, given.running)).toEqual([]);
         expect(grantsBeyond(first, last)).toEqual([]);
         for (const [name, { uid }] of first) expect(given.running.get(name)?.uid).toBe(uid);
@@ -143,10 +185,10 @@ describe('a pass', () => {
     await fc.assert(
       fc.asyncProperty(
         anyCircumstances,
-        fc.constantFrom('at-once' as const, 'when-still' as const),
-        async (given, losses) => {
+        fc.constantFrom('asked' as const, 'periodic' as const),
+        async (given, occasion) => {
           const { world, writes } = modelWorld(given);
-          const report = await createPass(world)({ losses, dryRun: false }, signal);
+          const report = await createPass(world)({ occasion, dryRun: false }, signal);
           if (!report.stopped) return;
           for (const state of writes) expect(grantsBeyond(state, given.running)).toEqual([]);
         },
@@ -159,10 +201,10 @@ describe('a pass', () => {
     await fc.assert(
       fc.asyncProperty(
         anyCircumstances,
-        fc.constantFrom('at-once' as const, 'when-still' as const),
-        async (given, losses) => {
+        fc.constantFrom('asked' as const, 'periodic' as const),
+        async (given, occasion) => {
           const { world, writes } = modelWorld(given);
-          await createPass(world)({ losses, dryRun: false }, signal);
+          await createPass(world)({ occasion, dryRun: false }, signal);
           for (const state of writes) {
             const uids = [...state.values()].filter(({ role }) => role !== 'admin').map(({ uid }) => uid);
             expect(new Set(uids).size).toBe(uids.length);
@@ -348,6 +390,29 @@ describe('drift', () => {
     expect((await pass(AT_ONCE, signal)).changes).toEqual([]);
   });
 
+  it.each(drifting)(
+    'is left alone by an event of the key tree, and repaired by the next pass that looks everywhere: %s',
+    async (what, damage) => {
+      scratch = scratchRoot();
+      scratch.declare('repos/web01', line(1, 'from="10.0.0.1" '));
+      scratch.declare('repos-appendonly/db', line(2));
+      scratch.declare('admins/root2', line(3));
+      const pass = createPass(scratch.world());
+      await pass(AT_ONCE, signal);
+      // The first pass made the folders; the second has seen them.
+      await pass(EVENT, signal);
+      const sound = scratch.owned();
+      for (const path of [keysFile('web01'), join(scratch.places.extrausers, 'passwd')]) old(path);
+      damage();
+      const { changes } = await pass(EVENT, signal);
+      // A folder that is not there cannot be taken as it was.
+      if (!what.includes('folder that is gone')) expect(changes).toEqual([]);
+      await pass(AT_ONCE, signal);
+      const { '.passwd.new': _leftover, ...owned } = scratch.owned();
+      expect(owned).toEqual(sound);
+    },
+  );
+
   it('in passwd never makes an admin of a tenant, not even while the folder of admins cannot be read', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', line(1));
@@ -357,6 +422,111 @@ describe('drift', () => {
     rmSync(join(scratch.places.sshkeys, 'admins'), { recursive: true });
     await scratch.pass();
     expect(scratch.running().get(web01)?.role).toBe('repo');
+  });
+});
+
+describe('a pass after an event of the key tree', () => {
+  const remembering = async () => {
+    scratch = scratchRoot();
+    for (const [index, name] of ['web01', 'db'].entries()) scratch.declare(`repos/${name}`, line(index));
+    let now = 0;
+    const called: string[] = [];
+    const world = { ...scratch.world(), now: () => now };
+    const machine = {
+      ...world.machine,
+      observe: () => {
+        called.push('observe');
+        return world.machine.observe();
+      },
+      write: (...how: Parameters<typeof world.machine.write>) => {
+        called.push(`${how[1]} ${[...how[0].keys()].join('+')}`);
+        return world.machine.write(...how);
+      },
+    };
+    const readDeclaration = (only?: ReadonlySet<string>) => {
+      called.push(`look at ${only ? [...only].join('+') : 'all'}`);
+      return world.readDeclaration(only);
+    };
+    const pass = createPass({ ...world, machine, readDeclaration });
+    await pass(AT_ONCE, signal);
+    await pass(EVENT, signal);
+    called.splice(0);
+    return {
+      called,
+      pass: () => pass(EVENT, signal),
+      wait: (milliseconds: number) => {
+        now += milliseconds;
+      },
+      machine,
+    };
+  };
+
+  it('takes a loss that has waited before it looks at the whole tree again', async () => {
+    const { called, pass, wait } = await remembering();
+    scratch.undeclare('repos/db');
+    expect((await pass()).recheckIn).toBe(200);
+    wait(200);
+    called.splice(0);
+    const { changes, accounts } = await pass();
+    expect(called).toEqual(['look at db', 'revoke web01', 'look at all']);
+    expect(changes.map(({ kind, account }) => `${kind} ${account}`)).toEqual(['account-removed db']);
+    expect(accounts.map(({ name }) => name)).toEqual(['web01']);
+  });
+
+  it('takes nothing from an account whose file is there again', async () => {
+    const { called, pass, wait } = await remembering();
+    scratch.undeclare('repos/db');
+    await pass();
+    scratch.declare('repos/db', line(1));
+    wait(200);
+    called.splice(0);
+    expect((await pass()).changes).toEqual([]);
+    expect(called).toEqual(['look at db', 'look at all']);
+  });
+
+  it('takes nothing while a role folder cannot be looked at', async () => {
+    const { called, pass, wait } = await remembering();
+    scratch.undeclare('repos/db');
+    await pass();
+    rmSync(join(scratch.places.sshkeys, 'admins'), { recursive: true });
+    wait(200);
+    called.splice(0);
+    await pass();
+    expect(called.slice(0, 2)).toEqual(['look at db', 'look at all']);
+  });
+
+  it('gives in one write what takes nothing from anybody', async () => {
+    const { called, pass } = await remembering();
+    scratch.declare('repos/new', line(3));
+    await pass();
+    expect(called).toEqual(['look at all', 'grant db+new+web01']);
+  });
+
+  it('looks everywhere once a write has failed, and tells all the same what is gone', async () => {
+    const { called, pass, wait, machine } = await remembering();
+    scratch.undeclare('repos/db');
+    await pass();
+    wait(200);
+    called.splice(0);
+    const { write } = machine;
+    machine.write = (state, order, observed, owners) => {
+      write(state, order, observed, owners);
+      machine.write = write;
+      throw new Error('ENOSPC');
+    };
+    const { changes } = await pass();
+    expect(changes.map(({ kind, account }) => `${kind} ${account}`)).toEqual(['account-removed db']);
+    expect(called).toEqual(['look at db', 'revoke web01', 'observe', 'look at all', 'observe']);
+    machine.write = () => {
+      throw new Error('ENOSPC');
+    };
+    scratch.declare('repos/db', line(1));
+    expect((await pass()).failed).toBe('ENOSPC');
+    machine.write = write;
+    called.splice(0);
+    expect((await pass()).failed).toBeNull();
+    expect(called).toContain('observe');
+    expect([...scratch.running().keys()]).toEqual(['db', 'web01']);
   });
 });
 

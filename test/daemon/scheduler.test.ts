@@ -3,8 +3,8 @@ import type { PassReport, PassRequest } from '../../src/daemon/pass.ts';
 import { type Clock, createScheduler } from '../../src/daemon/scheduler.ts';
 
 const REPORT: PassReport = { changes: [], findings: [], accounts: [], stopped: false, failed: null, recheckIn: null };
-const AT_ONCE: PassRequest = { losses: 'at-once', dryRun: false };
-const REHEARSAL: PassRequest = { losses: 'at-once', dryRun: true };
+const AT_ONCE: PassRequest = { occasion: 'asked', dryRun: false };
+const REHEARSAL: PassRequest = { occasion: 'asked', dryRun: true };
 
 /** A clock that stands still until it is told to go on. */
 const standingClock = () => {
@@ -83,7 +83,7 @@ describe('the scheduler', () => {
     for (let event = 0; event < 1000; event += 1) scheduler.changed();
     await settle();
     expect(passes).toHaveLength(1);
-    expect(pass(0).request).toEqual({ losses: 'when-still', dryRun: false });
+    expect(pass(0).request).toEqual({ occasion: 'event', dryRun: false });
     await pass(0).end();
     expect(passes).toHaveLength(1);
   });
@@ -195,8 +195,24 @@ describe('the scheduler', () => {
     for (const count of [1, 2, 3]) {
       await advance(10_000);
       expect(passes).toHaveLength(count);
+      expect(pass(count - 1).request).toEqual({ occasion: 'periodic', dryRun: false });
       await pass(count - 1).end();
     }
+  });
+
+  it('looks everywhere when that is due, although an event comes at the same time or a dry run goes before', async () => {
+    const { scheduler, advance, passes, pass } = start(10);
+    void scheduler.now(REHEARSAL);
+    await settle();
+    await advance(10_000);
+    scheduler.changed();
+    await pass(0).end();
+    expect(pass(1).request).toEqual({ occasion: 'periodic', dryRun: false });
+    await pass(1).end();
+    scheduler.changed();
+    await settle();
+    expect(pass(2).request.occasion).toBe('event');
+    expect(passes).toHaveLength(3);
   });
 
   it('tries again soon after a pass that threw or failed, ever more slowly, until one succeeds', async () => {

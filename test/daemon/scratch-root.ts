@@ -49,11 +49,11 @@ export const scratchRoot = (env: Readonly<Record<string, string>> = {}, system: 
     undeclare: (file: string): void => rmSync(join(places.sshkeys, file), { recursive: true }),
     /** One pass of a server that knows nothing of earlier ones. */
     pass: (request: Partial<PassRequest> = {}): Promise<PassReport> =>
-      createPass(world())({ losses: 'at-once', dryRun: false, ...request }, new AbortController().signal),
+      createPass(world())({ occasion: 'asked', dryRun: false, ...request }, new AbortController().signal),
     /** Passes of one server, which knows what it has seen. */
     server: (): (() => Promise<PassReport>) => {
       const pass = createPass(world());
-      return () => pass({ losses: 'at-once', dryRun: false }, new AbortController().signal);
+      return () => pass({ occasion: 'asked', dryRun: false }, new AbortController().signal);
     },
     running: (): State => {
       const machine = openMachine(places, { pgid: settings.PGID, repos: places.repos });
@@ -73,7 +73,7 @@ export const scratchRoot = (env: Readonly<Record<string, string>> = {}, system: 
 export const passBelow = (root: string): Promise<PassReport> => {
   const log = createLog({ LOG_FORMAT: 'json', LOG_LEVEL: 'error' });
   const world = openWorld(readSettings({}), placesBelow(root), log, () => {});
-  return createPass(world)({ losses: 'at-once', dryRun: false }, new AbortController().signal);
+  return createPass(world)({ occasion: 'asked', dryRun: false }, new AbortController().signal);
 };
 
 export type ScratchRoot = ReturnType<typeof scratchRoot>;

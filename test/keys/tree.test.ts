@@ -19,14 +19,14 @@ import { SAMPLE_KEYS } from './sample-keys.ts';
 
 const { ed25519, rsa2048, ecdsa256 } = SAMPLE_KEYS;
 let root: string;
-let read: (given?: { environmentKeys?: string; now?: Date }) => Declaration;
+let read: (given?: { environmentKeys?: string; now?: Date }, only?: ReadonlySet<string>) => Declaration;
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'tree-'));
   for (const folder of ['repos', 'repos-appendonly', 'admins', 'host']) mkdirSync(join(root, folder));
   const reader = createTreeReader(root, '/sshkeys');
   const context = { systemNames: new Set(['backup']), environmentKeys: '', now: new Date('2026-01-01') };
-  read = (given) => reader({ ...context, ...given });
+  read = (given, only) => reader({ ...context, ...given }, only);
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
@@ -225,6 +225,23 @@ describe('a second reading', () => {
     expect(accounts()).toEqual(['web01 repo /sshkeys/repos/web01 2']);
     rmSync(join(root, 'repos/web01'));
     expect(accounts()).toEqual([]);
+  });
+
+  test('of some accounts alone looks at all their files, and forgets nothing of the others', async () => {
+    for (const file of ['repos/web01', 'admins/web01.pub', 'repos/db', 'repos/web01.example']) put(file);
+    const keysOf = (name: string) => read().accounts.find((account) => account.name === name)?.keys;
+    await expect.poll(() => keysOf('db') === keysOf('db'), { timeout: 10_000 }).toBe(true);
+    const known = keysOf('db');
+    rmSync(join(root, 'repos/web01.example'));
+    expect(accounts(read({}, new Set(['web01', 'gone'])))).toEqual([
+      'web01 admin /sshkeys/admins/web01.pub 1',
+      'web01 repo /sshkeys/repos/web01 1',
+    ]);
+    expect(keysOf('db')).toBe(known);
+    expect(accounts()).toHaveLength(3);
+    read({}, new Set(['web01']));
+    rmSync(join(root, 'repos'), { recursive: true });
+    expect(accounts()).toContain('db repo /sshkeys/repos/db 0');
   });
 
   test('reads a file that just changed, but not again once it has come to rest, and tells versions apart', async () => {

@@ -33,7 +33,9 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
       : execFileSync('docker', ['inspect', '-f', format, container], { encoding: 'utf8' }).trim();
   const running = () => inspect('{{.State.Running}}') === 'true';
   const currentLog = () =>
-    container === undefined ? '' : execFileSync('sh', ['-c', `docker logs ${container} 2>&1`], { encoding: 'utf8' });
+    container === undefined
+      ? ''
+      : execFileSync('sh', ['-c', `docker logs ${container} 2>&1`], { encoding: 'utf8', maxBuffer: Infinity });
 
   const ended = async (): Promise<number> => {
     await until('the container to end', () => !running(), 120_000);

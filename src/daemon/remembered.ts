@@ -1,0 +1,55 @@
+import { type State, stateOf } from '../accounts/account.ts';
+import { type Change, diffStates } from '../accounts/diff.ts';
+import type { Registry } from '../accounts/identity.ts';
+import { intersect } from '../accounts/narrow.ts';
+import type { RepositoryFolder } from '../accounts/repository-folder.ts';
+import { overdue, type Waiting } from '../accounts/stillness.ts';
+import { type Observed, runningState } from '../host/machine.ts';
+import type { PassWorld } from './pass.ts';
+
+/** What a pass that could do all it wanted has left behind; the next one may begin with it instead of looking. */
+export type Remembered = {
+  readonly observed: Observed;
+  readonly running: State;
+  /** What the tree said, without the losses that wait. */
+  readonly wanted: State;
+  /** The folders of the accounts that run. */
+  readonly folders: ReadonlyMap<string, RepositoryFolder>;
+  readonly registry: Registry;
+};
+
+/**
+ * Takes away what has waited long enough, by a look at nothing but the files of these accounts: a revocation does not wait
+ * until a large tree is looked at once more.
+ *
+ * @param now when the pass began, in milliseconds of a steady clock
+ * @returns what the machine has then, and what was taken; null for the first where only another look can tell
+ */
+export const takeOverdue = (
+  world: PassWorld,
+  last: Remembered,
+  waiting: Waiting,
+  now: number,
+): { readonly last: Remembered | null; readonly changes: readonly Change[] } => {
+  const nothing = { last, changes: [] };
+  if (waiting.size === 0) return nothing;
+  const due = overdue(waiting, world.readDeclaration(new Set(waiting.keys())), now);
+  // Who gets another uid is taken away and given anew, which is not done in passing.
+  const concerned = [...last.running.values()].filter(
+    ({ name, uid }) => due.has(name) && (last.wanted.get(name)?.uid ?? uid) === uid,
+  );
+  if (concerned.length === 0) return nothing;
+  const kept = intersect(stateOf(concerned), last.wanted, world.roleQuotas);
+  const untouched = new Map(last.running);
+  for (const { name } of concerned) untouched.delete(name);
+  const running = stateOf([...untouched.values(), ...kept.values()]);
+  try {
+    const observed = world.machine.write(running, 'revoke', last.observed, last.registry.uids);
+    world.onAccess(running);
+    return { last: { ...last, observed, running }, changes: diffStates(last.running, running) };
+  } catch {
+    // The pass that follows looks at everything and tries again; it tells what went wrong.
+    const left = runningState(world.machine.observe(), world.machine.settings);
+    return { last: null, changes: diffStates(last.running, left) };
+  }
+};
