@@ -25,8 +25,8 @@ export type PassWorld = {
   readonly machine: Machine;
   /** The quotas of the roles, which count where a key file says nothing; none if left out. */
   readonly roleQuotas?: RoleQuotas;
-  /** @param only looks at the files of these accounts alone */
-  readonly readDeclaration: (only?: ReadonlySet<string>) => Declaration;
+  /** @param changed the accounts whose files are looked at; the others' are taken as they were read last. All, if left out */
+  readonly readDeclaration: (changed?: ReadonlySet<string>) => Declaration;
   /** @param known folders that are not looked at again, as long as they are there */
   readonly scanRepositories: (known?: ReadonlyMap<string, RepositoryFolder>) => readonly RepositoryFolder[];
   readonly readRegistry: () => Registry;
@@ -47,6 +47,8 @@ export type PassRequest = {
    * the next pass that was asked for or is due anyway.
    */
   readonly occasion: 'asked' | 'periodic' | 'event';
+  /** The accounts whose files the events named; all, if left out. */
+  readonly changed?: ReadonlySet<string>;
   readonly dryRun: boolean;
 };
 
@@ -77,11 +79,13 @@ export const createPass = (world: PassWorld) => {
     const { machine, settings, roleQuotas } = world;
     // Stillness is counted from one look at a file to the next, and looks at the same file are as far apart as their passes.
     const begun = world.now();
-    const early = request.occasion === 'event' && remembered ? takeOverdue(world, remembered, waiting, begun) : null;
-    const last = early?.last ?? null;
+    const before = request.occasion === 'event' ? remembered : null;
     // Until this pass has come to its end well.
     remembered = null;
-    const declaration = world.readDeclaration();
+    const changed = before && request.changed && new Set([...request.changed, ...waiting.keys()]);
+    const declaration = world.readDeclaration(changed ?? undefined);
+    const early = before && takeOverdue(world, before, declaration, waiting, begun);
+    const last = early?.last ?? null;
     const observed = last?.observed ?? machine.observe();
     const running = last?.running ?? runningState(observed, machine.settings);
     const stillness = (wanted: State<AuthorizedKey>): Withheld | null =>

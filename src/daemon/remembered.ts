@@ -1,4 +1,5 @@
 import { type State, stateOf } from '../accounts/account.ts';
+import type { Declaration } from '../accounts/declaration.ts';
 import { type Change, diffStates } from '../accounts/diff.ts';
 import type { Registry } from '../accounts/identity.ts';
 import { intersect } from '../accounts/narrow.ts';
@@ -19,21 +20,21 @@ export type Remembered = {
 };
 
 /**
- * Takes away what has waited long enough, by a look at nothing but the files of these accounts: a revocation does not wait
- * until a large tree is looked at once more.
+ * Takes away what has waited long enough, before anything else is decided or given.
  *
- * @param now when the pass began, in milliseconds of a steady clock
+ * @param now when the pass began, before it looked at the files; in milliseconds of a steady clock
  * @returns what the machine has then, and what was taken; null for the first where only another look can tell
  */
 export const takeOverdue = (
   world: PassWorld,
   last: Remembered,
+  declaration: Declaration,
   waiting: Waiting,
   now: number,
 ): { readonly last: Remembered | null; readonly changes: readonly Change[] } => {
   const nothing = { last, changes: [] };
   if (waiting.size === 0) return nothing;
-  const due = overdue(waiting, world.readDeclaration(new Set(waiting.keys())), now);
+  const due = overdue(waiting, declaration, now);
   // Who gets another uid is taken away and given anew, which is not done in passing.
   const concerned = [...last.running.values()].filter(
     ({ name, uid }) => due.has(name) && (last.wanted.get(name)?.uid ?? uid) === uid,

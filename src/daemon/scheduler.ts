@@ -8,7 +8,8 @@ export type Clock = {
 
 export const realClock: Clock = {
   after: (milliseconds, action) => {
-    const timer = setTimeout(action, milliseconds);
+    // Node's timers count whole milliseconds of their own clock, and may come one too early for what is due.
+    const timer = setTimeout(action, Math.ceil(milliseconds) + 1);
     return { cancel: () => clearTimeout(timer) };
   },
 };
@@ -23,8 +24,25 @@ export type SchedulerOptions = {
   readonly clock: Clock;
 };
 
+/** Of more accounts than these, the whole tree is looked at. */
+const MOST_NAMED = 100;
+/** How long after a pass that looked at some files alone the whole tree is looked at, in case an event was lost. */
+const CATCH_UP_MS = 2000;
 /** How many turns of the event loop a pass waits at most for more who ask for it: some milliseconds. */
 const MOST_TURNS = 1000;
+
+/** What the next pass has to look at, and why. */
+type Due = Pick<PassRequest, 'occasion' | 'changed'>;
+
+/** Losses that wait are looked at in any case. */
+const NOTHING_NEW: Due = { occasion: 'event', changed: new Set() };
+
+const wider = (a: Due, b: Due): Due => {
+  if (a.occasion !== 'event') return a;
+  if (b.occasion !== 'event') return b;
+  const changed = a.changed && b.changed?.union(a.changed);
+  return { occasion: 'event', ...(changed && changed.size <= MOST_NAMED && { changed }) };
+};
 
 type Wish = {
   readonly request: PassRequest;
@@ -37,8 +55,7 @@ type Wish = {
  * seen; whoever asks for a pass gets one that began after the asking, shared with all who asked meanwhile.
  */
 export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, clock }: SchedulerOptions) => {
-  let dirty = false;
-  let periodic = false;
+  let due: Due | null = null;
   let wishes: Wish[] = [];
   let running: AbortController | null = null;
   let idle: Promise<void> = Promise.resolve();
@@ -46,10 +63,26 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
   let failures = 0;
   let recheck: { cancel: () => void } | null = null;
   let resync: { cancel: () => void } | null = null;
+  let catchUp: { cancel: () => void } | null = null;
+
+  const look = (at: Due): void => {
+    if (closed) return;
+    due = due ? wider(due, at) : at;
+    kick();
+  };
 
   const armResync = (): void => {
     resync?.cancel();
-    if (!closed) resync = clock.after(resyncSeconds * 1000, lookEverywhere);
+    if (!closed) resync = clock.after(resyncSeconds * 1000, () => look({ occasion: 'periodic' }));
+  };
+
+  const armCatchUp = (looked: Due): void => {
+    if (looked.changed && !closed) {
+      catchUp ??= clock.after(CATCH_UP_MS, () => look({ occasion: 'event' }));
+      return;
+    }
+    catchUp?.cancel();
+    catchUp = null;
   };
 
   /** A revocation must not wait for the periodic pass because a reading failed once: again after 1 s, 2 s, 4 s, … */
@@ -57,24 +90,23 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
 
   const lookAgain = (milliseconds: number | null): void => {
     recheck?.cancel();
-    recheck = milliseconds === null || closed ? null : clock.after(milliseconds, changed);
+    recheck = milliseconds === null || closed ? null : clock.after(milliseconds, () => look(NOTHING_NEW));
   };
 
   const runOnce = async (): Promise<void> => {
     const controller = new AbortController();
     running = controller;
     const asked = wishes;
-    const dryRun = asked.length > 0 && !dirty && asked.every(({ request }) => request.dryRun);
+    const dryRun = asked.length > 0 && !due && asked.every(({ request }) => request.dryRun);
     const taken = dryRun ? asked : asked.filter(({ request }) => !request.dryRun);
     wishes = asked.filter((wish) => !taken.includes(wish));
-    const occasion = taken.some(({ request }) => request.occasion === 'asked')
-      ? 'asked'
-      : periodic
-        ? 'periodic'
-        : 'event';
-    if (!dryRun) dirty = periodic = false;
+    const at: Due = taken.length > 0 ? { occasion: 'asked' } : (due ?? NOTHING_NEW);
+    if (!dryRun) {
+      due = null;
+      armCatchUp(at);
+    }
     try {
-      const report = await pass({ occasion, dryRun }, controller.signal);
+      const report = await pass({ ...at, dryRun }, controller.signal);
       if (!dryRun) onReport(report);
       for (const wish of taken) wish.resolve(report);
       if (!dryRun)
@@ -104,7 +136,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
   };
 
   const loop = async (): Promise<void> => {
-    while (!closed && (dirty || wishes.length > 0)) {
+    while (!closed && (due || wishes.length > 0)) {
       await gather();
       if (!closed) await runOnce();
     }
@@ -114,30 +146,24 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
   let looping = false;
   const kick = (): void => {
     // A long adoption must not hold up a revocation: it yields to the newer pass, which goes on with it. A dry run would not.
-    if (dirty || wishes.some(({ request }) => !request.dryRun)) running?.abort();
+    if (due || wishes.some(({ request }) => !request.dryRun)) running?.abort();
     if (looping) return;
     looping = true;
     idle = loop().finally(() => {
       looping = false;
-      if (!closed && (dirty || wishes.length > 0)) kick();
+      if (!closed && (due || wishes.length > 0)) kick();
     });
-  };
-
-  const changed = (): void => {
-    if (closed) return;
-    dirty = true;
-    kick();
-  };
-
-  const lookEverywhere = (): void => {
-    periodic = true;
-    changed();
   };
 
   armResync();
   return {
-    /** Something in the key tree may have changed: look again soon. */
-    changed,
+    /**
+     * Something in the key tree may have changed: look again soon.
+     *
+     * @param account whose file it is; anything, if left out
+     */
+    changed: (account?: string): void =>
+      look({ occasion: 'event', ...(account !== undefined && { changed: new Set([account]) }) }),
     /** A pass of one's own, which begins after this call; rejects with what the pass threw. */
     now: (request: PassRequest): Promise<PassReport> =>
       new Promise((resolve, reject) => {
@@ -150,6 +176,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
       closed = true;
       recheck?.cancel();
       resync?.cancel();
+      catchUp?.cancel();
       running?.abort();
       await idle;
       for (const { reject } of wishes.splice(0)) reject(stopping());

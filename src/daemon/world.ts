@@ -29,14 +29,14 @@ export const openWorld = (
     identities,
     roleQuotas: roleQuotas(serveArguments(settings)),
     machine: openMachine(places, { pgid: settings.PGID, repos: places.repos, shared: identities.kind === 'shared' }),
-    readDeclaration: (only) =>
+    readDeclaration: (changed) =>
       readTree(
         {
           systemNames: readSystemAccounts(places.etc).names,
           environmentKeys: settings.BORG_SSHKEYS,
           now: new Date(),
         },
-        only,
+        changed,
       ),
     scanRepositories: (known) => scanRepositories(places.repos, known),
     readRegistry: () => {

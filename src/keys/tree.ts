@@ -31,63 +31,63 @@ const LEFTOVER = /^\.|~$|\.swp$|^#.*#$|^lost\+found$/s;
 const SWAPS = 3;
 
 /**
- * Makes a reader of the key tree. Each reading looks at every file, or at those of some accounts alone, but reads only those that
- * changed. It never throws: what cannot be read is a finding, and a state that makes the core keep what runs. A folder that
+ * Makes a reader of the key tree. Each reading looks at every file, or at those that are said to have changed, and reads what did
+ * change. It never throws: what cannot be read is a finding, and a state that makes the core keep what runs. A folder that
  * cannot be read declares the names that it had when it was read last.
  *
  * @param root the tree on disk
  * @param shown how an operator knows it, for findings
  */
-export const createTreeReader = (
-  root: string,
-  shown: string,
-): ((context: TreeContext, only?: ReadonlySet<string>) => Declaration) => {
+export const createTreeReader = (root: string, shown: string): TreeReader => {
   const files = createFileReader();
-  const lastRead = new Map<Role, readonly DeclaredAccount[]>();
+  const lastRead = new Map<Role, Entries>();
+
+  const readEntry = (
+    entry: string,
+    { handle, folder, bounds }: OpenFolder,
+    role: Role,
+    system: ReadonlySet<string>,
+  ) => {
+    const file = `${shown}/${ROLE_FOLDERS[role]}/${printable(entry)}`;
+    const verdict = judgeFileName(entry, role, system);
+    if (!verdict.ok) return declares(null, [finding('error', verdict.code, file, verdict.found, verdict.remedy)]);
+    const { name } = verdict;
+    const reading = files.read({ path: join(handle, entry), name: join(folder, entry) }, file, bounds);
+    if (reading.kind === 'gone') return null;
+    if (reading.kind === 'refused') return { ...declares(null, [reading.finding]), refused: true };
+    if (reading.kind === 'unreadable')
+      return declares({ name, role, file, keys: [], unreadable: true, version: 'unreadable' }, [reading.finding]);
+    const directives =
+      role === 'admin' ? {} : { ...directivesOf(reading), ...(reading.doubtful && { doubtful: true as const }) };
+    const { keys, version } = reading;
+    return declares({ name, role, file, keys, unreadable: false, version, ...directives }, [
+      ...reading.findings,
+      ...misplaced(reading, role, file),
+    ]);
+  };
 
   /** Null where the folder was exchanged meanwhile. */
   const readEntries = (
-    { handle, folder, bounds, stillThere }: OpenFolder,
+    folder: OpenFolder,
     role: Role,
     system: ReadonlySet<string>,
-    only: ReadonlySet<string> | undefined,
-  ): Folder | null => {
-    const accounts: DeclaredAccount[] = [];
-    const findings: Finding[] = [];
-    for (const entry of readdirSync(handle)) {
-      if (LEFTOVER.test(entry) || (only && !only.has(nameOf(entry)))) continue;
-      const file = `${shown}/${ROLE_FOLDERS[role]}/${printable(entry)}`;
-      const verdict = judgeFileName(entry, role, system);
-      if (!verdict.ok) {
-        findings.push(finding('error', verdict.code, file, verdict.found, verdict.remedy));
-        continue;
-      }
-      const { name } = verdict;
-      const reading = files.read({ path: join(handle, entry), name: join(folder, entry) }, file, bounds);
+    changed: ReadonlySet<string> | undefined,
+  ): Entries | null => {
+    const earlier = lastRead.get(role);
+    const known = changed && earlier?.identity === folder.identity ? earlier.entries : null;
+    const entries = new Map<string, Entry>();
+    for (const entry of readdirSync(folder.handle)) {
+      if (LEFTOVER.test(entry)) continue;
+      const same = changed?.has(nameOf(entry)) ? undefined : known?.get(entry);
+      const read = same ?? readEntry(entry, folder, role, system);
       // A link leads nowhere while its folder is somewhere else.
-      if ((reading.kind === 'refused' || reading.kind === 'gone') && !stillThere()) return null;
-      if (reading.kind === 'unreadable' || reading.kind === 'refused') findings.push(reading.finding);
-      if (reading.kind === 'unreadable')
-        accounts.push({ name, role, file, keys: [], unreadable: true, version: 'unreadable' });
-      if (reading.kind !== 'read') continue;
-      findings.push(...reading.findings);
-      findings.push(...misplaced(reading, role, file));
-      const directives =
-        role === 'admin' ? {} : { ...directivesOf(reading), ...(reading.doubtful && { doubtful: true as const }) };
-      accounts.push({
-        name,
-        role,
-        file,
-        keys: reading.keys,
-        unreadable: false,
-        version: reading.version,
-        ...directives,
-      });
+      if ((read === null || 'refused' in read) && !folder.stillThere()) return null;
+      if (read) entries.set(entry, read);
     }
-    return { state: 'read', accounts, findings };
+    return { identity: folder.identity, entries };
   };
 
-  const readFolder = (role: Role, system: ReadonlySet<string>, only: ReadonlySet<string> | undefined): Folder => {
+  const readFolder = (role: Role, system: ReadonlySet<string>, changed: ReadonlySet<string> | undefined): Folder => {
     const path = join(root, ROLE_FOLDERS[role]);
     const file = `${shown}/${ROLE_FOLDERS[role]}`;
     try {
@@ -98,9 +98,11 @@ export const createTreeReader = (
           if (!folder.startsWith(bounds.root() + sep)) return outside(file);
           return inOpenFolder(folder, (handle, identity) => {
             const stillThere = (): boolean => identityOf(statSync(path)) === identity;
-            const found = readEntries({ handle, folder, bounds, stillThere }, role, system, only);
+            const found = readEntries({ handle, folder, identity, bounds, stillThere }, role, system, changed);
             // Kubernetes replaces the whole folder by swapping a link and removes the old one: half read, its files would seem gone.
-            return stillThere() ? found : null;
+            if (!found || !stillThere()) return null;
+            lastRead.set(role, found);
+            return { state: 'read' as const, ...contentOf(found) };
           });
         });
         if (read) return read;
@@ -112,16 +114,14 @@ export const createTreeReader = (
     }
   };
 
-  return ({ systemNames, environmentKeys, now }, only) => {
+  return ({ systemNames, environmentKeys, now }, changed) => {
     const folders = ROLES.map((role) => {
-      const folder = readFolder(role, systemNames, only);
-      if (folder.state === 'read' && !only) lastRead.set(role, folder.accounts);
-      return [
-        role,
-        folder.state === 'read' ? folder : { ...folder, accounts: (lastRead.get(role) ?? []).map(unseen) },
-      ] as const;
+      const earlier = lastRead.get(role);
+      const folder = readFolder(role, systemNames, changed);
+      const accounts = folder.state === 'read' || !earlier ? folder.accounts : contentOf(earlier).accounts.map(unseen);
+      return [role, { ...folder, accounts }] as const;
     });
-    if (!only) files.sweep();
+    if (!changed) files.sweep();
     const environment = readEnvironment(environmentKeys);
     const accounts = [...folders.flatMap(([, folder]) => folder.accounts), ...environment.accounts];
     return {
@@ -137,6 +137,21 @@ export const createTreeReader = (
   };
 };
 
+/** @param changed the accounts whose files are looked at; any other file is taken as it was read last, if it is still there */
+export type TreeReader = (context: TreeContext, changed?: ReadonlySet<string>) => Declaration;
+
+/** What one file declares. */
+type Entry = { readonly account: DeclaredAccount | null; readonly findings: readonly Finding[] };
+/** A role folder as it was read, by file name. */
+type Entries = { readonly identity: string; readonly entries: ReadonlyMap<string, Entry> };
+
+const declares = (account: DeclaredAccount | null, findings: readonly Finding[]): Entry => ({ account, findings });
+
+const contentOf = ({ entries }: Entries): Pick<Folder, 'accounts' | 'findings'> => ({
+  accounts: [...entries.values()].flatMap(({ account }) => account ?? []),
+  findings: [...entries.values()].flatMap(({ findings }) => findings),
+});
+
 type Folder = {
   readonly state: FolderState;
   readonly accounts: readonly DeclaredAccount[];
@@ -149,6 +164,7 @@ type OpenFolder = {
   readonly handle: string;
   /** Where it was. */
   readonly folder: string;
+  readonly identity: string;
   readonly bounds: Bounds;
   /** Whether it still is where it was; throws where nothing is. */
   readonly stillThere: () => boolean;
@@ -159,9 +175,10 @@ const unseen = ({ name, role, file }: DeclaredAccount): DeclaredAccount => ({
   ...{ name, role, file, keys: [], unreadable: true, version: 'unreadable' },
 });
 
-/** NAME.pub means NAME. admins/borg adds keys to the single-user account, which no other file may name. */
-const nameOf = (entry: string): string => (entry.endsWith('.pub') ? entry.slice(0, -'.pub'.length) : entry);
+/** The account that a file of a role folder names, if it names one: NAME.pub means NAME. */
+export const nameOf = (entry: string): string => (entry.endsWith('.pub') ? entry.slice(0, -'.pub'.length) : entry);
 
+/** admins/borg adds keys to the single-user account, which no other file may name. */
 const judgeFileName = (entry: string, role: Role, system: ReadonlySet<string>): NameVerdict => {
   const text = nameOf(entry);
   return role === 'admin' && text === SINGLE_USER ? { ok: true, name: SINGLE_USER } : judgeName(text, system);

@@ -1,10 +1,10 @@
 import { realpathSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
 import { ROLE_FOLDERS } from '../accounts/role.ts';
 import { pollTree } from './poll.ts';
-import { HOST_FOLDER } from './tree.ts';
+import { HOST_FOLDER, nameOf } from './tree.ts';
 
 /** A running watch; `close` resolves when it holds nothing any more. */
 export type TreeWatch = { readonly close: () => Promise<void> };
@@ -14,6 +14,9 @@ const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 60_000;
 /** How often the folders themselves are looked at, in ms. */
 const FOLDER_CHECK_MS = 1000;
+
+/** @param account whose file seems to have changed; undefined: anything may have */
+type OnEvent = (account?: string) => void;
 
 /**
  * Watches the key tree and calls `onEvent` for anything that may have changed in it, at least once after every (re)start of
@@ -29,7 +32,7 @@ export const watchTree = (
     polling,
     onEvent,
     onFault,
-  }: { readonly polling: boolean; readonly onEvent: () => void; readonly onFault: (error: Error) => void },
+  }: { readonly polling: boolean; readonly onEvent: OnEvent; readonly onFault: (error: Error) => void },
 ): TreeWatch => {
   if (polling) return pollTree(root, onEvent);
   let watcher: FSWatcher | null = null;
@@ -57,14 +60,13 @@ export const watchTree = (
 
   const arm = (): void => {
     try {
-      const fresh = watch(realRoot(root), { ...OPTIONS, ignored: isNoise(root) });
+      const top = realRoot(root);
+      const fresh = watch(top, { ...OPTIONS, ignored: isNoise(root) });
       watcher = fresh;
       const current = (then: () => void) => () => {
         if (watcher === fresh) then();
       };
-      // At once, while chokidar still reads the folder again to see what has changed (150 ms in one of 10,000 files), and when it knows.
-      fresh.on('raw', current(onEvent));
-      fresh.on('all', current(onEvent));
+      fresh.on('all', (event, path) => current(() => onEvent(accountOf(top, event, path)))());
       fresh.on(
         'ready',
         current(() => {
@@ -109,6 +111,15 @@ export const watchTree = (
  * interest; and an unlink is told at once instead of 100 ms later.
  */
 const OPTIONS = { ignoreInitial: true, followSymlinks: false, depth: 1, atomic: false } as const;
+
+/** What is no file of a role folder may concern any account: a folder, or the link by which Kubernetes swaps all files at once. */
+const accountOf = (root: string, event: string, path: string): string | undefined => {
+  const [folder = '', entry = '.', ...deeper] = relative(root, path).split(sep);
+  const isKeyFile = ROLE_FOLDER_NAMES.has(folder) && !entry.startsWith('.') && deeper.length === 0;
+  return isKeyFile && !event.endsWith('Dir') ? nameOf(entry) : undefined;
+};
+
+const ROLE_FOLDER_NAMES: ReadonlySet<string> = new Set(Object.values(ROLE_FOLDERS));
 
 const isNoise = (root: string) => {
   const host = join(realRoot(root), HOST_FOLDER);

@@ -85,7 +85,7 @@ const measure = async (): Promise<Row[]> => {
     if (!any('b', 'd', 'f')) break;
     const found = await withServer(count, async (server, client, daemon) => [
       ...(any('f') && count <= 10_000 ? await benchIdle(server, daemon, count) : []),
-      ...(any('d') && (count === 1000 || (full && count === 10_000))
+      ...(any('d') && (count === 1000 || count === 10_000)
         ? await benchHotChanges(client, server, daemon, count, full ? 100 : 15)
         : []),
       ...(any('b') && count >= 10_000 ? await benchAdmin(client, server, count) : []),

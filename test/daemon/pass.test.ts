@@ -57,14 +57,19 @@ const modelMachine = (running: State, owners: Registry['uids']) => {
 const modelWorld = (given: Circumstances) => {
   const model = modelMachine(given.running, given.registry.uids);
   let { declaration, folders, registry } = given;
+  let read = declaration;
   let time = 0;
   const world: PassWorld = {
     settings: { PUID: given.puid, UID_RANGE: given.uidRange, STOP_ON: given.stopOn },
     machine: model.machine,
-    readDeclaration: (only) => ({
-      ...declaration,
-      accounts: declaration.accounts.filter(({ name }) => !only || only.has(name)),
-    }),
+    readDeclaration: (changed) => {
+      const isSame = ({ name, file }: Declaration['accounts'][number]): boolean =>
+        changed !== undefined && !changed.has(name) && declaration.accounts.some((each) => each.file === file);
+      const same = read.accounts.filter(isSame);
+      const files = new Set(same.map(({ file }) => file));
+      read = { ...declaration, accounts: [...declaration.accounts.filter(({ file }) => !files.has(file)), ...same] };
+      return read;
+    },
     scanRepositories: (known) => folders.map((folder) => known?.get(folder.name) ?? folder),
     readRegistry: () => registry,
     writeRegistry: (next) => {
@@ -96,6 +101,7 @@ const allRead = ({ folders, accounts }: Declaration): boolean =>
 
 const AT_ONCE = { occasion: 'asked', dryRun: false } as const;
 const EVENT = { occasion: 'event', dryRun: false } as const;
+const NONE: ReadonlySet<string> = new Set();
 const signal = new AbortController().signal;
 
 describe('a pass', () => {
@@ -131,7 +137,7 @@ describe('a pass', () => {
           if (next) declaration = { ...next, accounts: next.accounts.map((each) => ({ ...each, version })) };
           one.after(wait, declaration);
           other.after(wait, declaration);
-          const { changes: _, ...report } = await remembering({ occasion: 'event', dryRun: false }, signal);
+          const { changes: _, ...report } = await remembering({ ...EVENT, ...(next ? {} : { changed: NONE }) }, signal);
           const { changes: __, ...expected } = await looking({ occasion: 'periodic', dryRun: false }, signal);
           expect(report).toEqual(expected);
           expect(one.text()).toBe(other.text());
@@ -443,9 +449,9 @@ describe('a pass after an event of the key tree', () => {
         return world.machine.write(...how);
       },
     };
-    const readDeclaration = (only?: ReadonlySet<string>) => {
-      called.push(`look at ${only ? [...only].join('+') : 'all'}`);
-      return world.readDeclaration(only);
+    const readDeclaration = (changed?: ReadonlySet<string>) => {
+      called.push(`look at ${changed ? [...changed].sort().join('+') : 'all'}`);
+      return world.readDeclaration(changed);
     };
     const pass = createPass({ ...world, machine, readDeclaration });
     await pass(AT_ONCE, signal);
@@ -453,7 +459,8 @@ describe('a pass after an event of the key tree', () => {
     called.splice(0);
     return {
       called,
-      pass: () => pass(EVENT, signal),
+      look: () => pass(EVENT, signal),
+      pass: (...changed: readonly string[]) => pass({ ...EVENT, changed: new Set(changed) }, signal),
       wait: (milliseconds: number) => {
         now += milliseconds;
       },
@@ -461,51 +468,53 @@ describe('a pass after an event of the key tree', () => {
     };
   };
 
-  it('takes a loss that has waited before it looks at the whole tree again', async () => {
+  it('looks at the files that the event named and at those of losses that wait, and takes those first', async () => {
     const { called, pass, wait } = await remembering();
     scratch.undeclare('repos/db');
-    expect((await pass()).recheckIn).toBe(200);
+    expect((await pass('db')).recheckIn).toBe(200);
+    scratch.declare('repos/new', line(3));
     wait(200);
     called.splice(0);
-    const { changes, accounts } = await pass();
-    expect(called).toEqual(['look at db', 'revoke web01', 'look at all']);
-    expect(changes.map(({ kind, account }) => `${kind} ${account}`)).toEqual(['account-removed db']);
-    expect(accounts.map(({ name }) => name)).toEqual(['web01']);
+    const { changes, accounts } = await pass('new');
+    expect(called).toEqual(['look at db+new', 'revoke web01', 'grant new+web01']);
+    expect(changes.map(({ kind, account }) => `${kind} ${account}`)).toEqual([
+      'account-removed db',
+      'account-added new',
+      'repository-created new',
+    ]);
+    expect(accounts.map(({ name }) => name)).toEqual(['new', 'web01']);
   });
 
   it('takes nothing from an account whose file is there again', async () => {
     const { called, pass, wait } = await remembering();
     scratch.undeclare('repos/db');
-    await pass();
+    await pass('db');
     scratch.declare('repos/db', line(1));
     wait(200);
     called.splice(0);
     expect((await pass()).changes).toEqual([]);
-    expect(called).toEqual(['look at db', 'look at all']);
+    expect(called).toEqual(['look at db']);
   });
 
-  it('takes nothing while a role folder cannot be looked at', async () => {
-    const { called, pass, wait } = await remembering();
-    scratch.undeclare('repos/db');
-    await pass();
-    rmSync(join(scratch.places.sshkeys, 'admins'), { recursive: true });
-    wait(200);
-    called.splice(0);
-    await pass();
-    expect(called.slice(0, 2)).toEqual(['look at db', 'look at all']);
+  it('looks at all files where the event named none', async () => {
+    const { called, look } = await remembering();
+    scratch.declare('repos/db', line(5));
+    const { changes } = await look();
+    expect(called[0]).toBe('look at all');
+    expect(changes.map(({ kind, account }) => `${kind} ${account}`)).toEqual(['key-added db']);
   });
 
   it('gives in one write what takes nothing from anybody', async () => {
     const { called, pass } = await remembering();
     scratch.declare('repos/new', line(3));
-    await pass();
-    expect(called).toEqual(['look at all', 'grant db+new+web01']);
+    await pass('new');
+    expect(called).toEqual(['look at new', 'grant db+new+web01']);
   });
 
   it('looks everywhere once a write has failed, and tells all the same what is gone', async () => {
     const { called, pass, wait, machine } = await remembering();
     scratch.undeclare('repos/db');
-    await pass();
+    await pass('db');
     wait(200);
     called.splice(0);
     const { write } = machine;
@@ -516,16 +525,16 @@ describe('a pass after an event of the key tree', () => {
     };
     const { changes } = await pass();
     expect(changes.map(({ kind, account }) => `${kind} ${account}`)).toEqual(['account-removed db']);
-    expect(called).toEqual(['look at db', 'revoke web01', 'observe', 'look at all', 'observe']);
+    expect(called).toEqual(['look at db', 'revoke web01', 'observe', 'observe']);
     machine.write = () => {
       throw new Error('ENOSPC');
     };
     scratch.declare('repos/db', line(1));
-    expect((await pass()).failed).toBe('ENOSPC');
+    expect((await pass('db')).failed).toBe('ENOSPC');
     machine.write = write;
     called.splice(0);
-    expect((await pass()).failed).toBeNull();
-    expect(called).toContain('observe');
+    expect((await pass('db')).failed).toBeNull();
+    expect(called.slice(0, 2)).toEqual(['look at all', 'observe']);
     expect([...scratch.running().keys()]).toEqual(['db', 'web01']);
   });
 });

@@ -200,6 +200,39 @@ describe('the scheduler', () => {
     }
   });
 
+  it('names the accounts of the events, and none where one of them named none or where they are many', async () => {
+    const { scheduler, pass } = start();
+    scheduler.changed('web01');
+    scheduler.changed('db');
+    scheduler.changed('web01');
+    await settle();
+    expect(pass(0).request).toEqual({ occasion: 'event', dryRun: false, changed: new Set(['web01', 'db']) });
+    scheduler.changed('web01');
+    scheduler.changed();
+    scheduler.changed('db');
+    await pass(0).end();
+    expect(pass(1).request).toEqual({ occasion: 'event', dryRun: false });
+    for (let name = 0; name < 1000; name += 1) scheduler.changed(`host${name}`);
+    await pass(1).end();
+    expect(pass(2).request).toEqual({ occasion: 'event', dryRun: false });
+  });
+
+  it('looks at the whole tree soon after it looked at some files, in case an event was lost', async () => {
+    const { scheduler, advance, passes, pass } = start();
+    scheduler.changed('web01');
+    await settle();
+    await pass(0).end();
+    await advance(1000);
+    scheduler.changed('db');
+    await settle();
+    await pass(1).end();
+    await advance(1000);
+    expect(pass(2).request).toEqual({ occasion: 'event', dryRun: false });
+    await pass(2).end();
+    await advance(10_000);
+    expect(passes).toHaveLength(3);
+  });
+
   it('looks everywhere when that is due, although an event comes at the same time or a dry run goes before', async () => {
     const { scheduler, advance, passes, pass } = start(10);
     void scheduler.now(REHEARSAL);

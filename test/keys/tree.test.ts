@@ -19,14 +19,14 @@ import { SAMPLE_KEYS } from './sample-keys.ts';
 
 const { ed25519, rsa2048, ecdsa256 } = SAMPLE_KEYS;
 let root: string;
-let read: (given?: { environmentKeys?: string; now?: Date }, only?: ReadonlySet<string>) => Declaration;
+let read: (given?: { environmentKeys?: string; now?: Date }, changed?: ReadonlySet<string>) => Declaration;
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'tree-'));
   for (const folder of ['repos', 'repos-appendonly', 'admins', 'host']) mkdirSync(join(root, folder));
   const reader = createTreeReader(root, '/sshkeys');
   const context = { systemNames: new Set(['backup']), environmentKeys: '', now: new Date('2026-01-01') };
-  read = (given, only) => reader({ ...context, ...given }, only);
+  read = (given, changed) => reader({ ...context, ...given }, changed);
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
@@ -227,21 +227,35 @@ describe('a second reading', () => {
     expect(accounts()).toEqual([]);
   });
 
-  test('of some accounts alone looks at all their files, and forgets nothing of the others', async () => {
-    for (const file of ['repos/web01', 'admins/web01.pub', 'repos/db', 'repos/web01.example']) put(file);
-    const keysOf = (name: string) => read().accounts.find((account) => account.name === name)?.keys;
-    await expect.poll(() => keysOf('db') === keysOf('db'), { timeout: 10_000 }).toBe(true);
-    const known = keysOf('db');
-    rmSync(join(root, 'repos/web01.example'));
-    expect(accounts(read({}, new Set(['web01', 'gone'])))).toEqual([
+  test('of some accounts takes the others as they were read last, if their files are there', () => {
+    for (const file of ['repos/web01', 'admins/web01.pub', 'repos/db', 'repos/gone']) put(file);
+    const all = accounts();
+    put('repos/db', `${ed25519}\n${rsa2048}`);
+    put('repos/web01', `${ed25519}\n${rsa2048}`);
+    put('repos/new');
+    put('repos/bad name');
+    rmSync(join(root, 'repos/gone'));
+    expect(all).toContain('gone repo /sshkeys/repos/gone 1');
+    const some = read({}, new Set(['web01']));
+    expect(accounts(some)).toEqual([
+      'db repo /sshkeys/repos/db 1',
+      'new repo /sshkeys/repos/new 1',
       'web01 admin /sshkeys/admins/web01.pub 1',
-      'web01 repo /sshkeys/repos/web01 1',
+      'web01 repo /sshkeys/repos/web01 2',
     ]);
-    expect(keysOf('db')).toBe(known);
-    expect(accounts()).toHaveLength(3);
-    read({}, new Set(['web01']));
+    expect(findings(some)).toEqual(['bad-name /sshkeys/repos/bad name']);
+    expect(findings(read({}, new Set()))).toEqual(['bad-name /sshkeys/repos/bad name']);
+    expect(accounts()).toContain('db repo /sshkeys/repos/db 2');
+  });
+
+  test('of some accounts looks at all that lies in another folder of the same name', () => {
+    put('repos/web01');
+    read();
+    renameSync(join(root, 'repos'), join(root, 'old'));
+    put('repos/web01', `${ed25519}\n${rsa2048}`);
+    expect(accounts(read({}, new Set(['db'])))).toEqual(['web01 repo /sshkeys/repos/web01 2']);
     rmSync(join(root, 'repos'), { recursive: true });
-    expect(accounts()).toContain('db repo /sshkeys/repos/db 0');
+    expect(accounts(read({}, new Set(['db'])))).toEqual(['web01 repo /sshkeys/repos/web01 0']);
   });
 
   test('reads a file that just changed, but not again once it has come to rest, and tells versions apart', async () => {

@@ -18,10 +18,15 @@ import { type TreeWatch, watchTree } from '../../src/keys/watch.ts';
 let root: string;
 let watch: TreeWatch;
 let events = 0;
+const accounts = new Set<string | undefined>();
 let faults: Error[] = [];
 
 const start = async (polling: boolean): Promise<void> => {
-  watch = watchTree(root, { polling, onEvent: () => (events += 1), onFault: (error) => faults.push(error) });
+  const onEvent = (account?: string): void => {
+    events += 1;
+    accounts.add(account);
+  };
+  watch = watchTree(root, { polling, onEvent, onFault: (error) => faults.push(error) });
   await expect.poll(() => events, { timeout: 10_000 }).toBeGreaterThan(0);
 };
 
@@ -121,6 +126,23 @@ describe('a watch', () => {
     } finally {
       rmSync(outside, { recursive: true });
     }
+  });
+
+  test('names the account whose file it is, and none where any may be concerned', { timeout: 60_000 }, async () => {
+    await start(false);
+    const named = async (change: () => void): Promise<ReadonlySet<string | undefined>> => {
+      accounts.clear();
+      await told(change);
+      return new Set(accounts);
+    };
+    const web01 = join(root, 'repos/web01.pub');
+    expect(await named(() => writeFileSync(web01, 'a'))).toEqual(new Set(['web01']));
+    expect(await named(() => writeFileSync(web01, 'bc'))).toEqual(new Set(['web01']));
+    expect(await named(() => rmSync(web01))).toEqual(new Set(['web01']));
+    for (const other of ['repos/..1', 'repos/folder', 'elsewhere'])
+      expect(await named(() => mkdirSync(join(root, other)))).toEqual(new Set([undefined]));
+    expect(await named(() => writeFileSync(join(root, 'elsewhere/web01'), 'a'))).toEqual(new Set([undefined]));
+    expect(await named(() => symlinkSync('..1', join(root, 'repos/..data')))).toEqual(new Set([undefined]));
   });
 
   test('is over once it is closed', async () => {
