@@ -39,6 +39,11 @@ export const mergeDeclarations = (declaration: Declaration, running: State): Mer
   const conflicting = new Set<string>();
   const findings: Finding[] = [];
   for (const [name, unsorted] of [...byName].sort(([a], [b]) => compareText(a, b))) {
+    const [only] = unsorted;
+    if (only && unsorted.length === 1) {
+      accounts.push({ name, role: only.role, keys: only.keys, ...directivesOf(only) });
+      continue;
+    }
     const files = unsorted.sort((a, b) => compareText(a.file, b.file));
     const conflict = conflictOf(files.filter((account) => account.file !== ENVIRONMENT));
     if (conflict) {

@@ -2,6 +2,7 @@ import { type Account, type State, stateOf } from './account.ts';
 import type { AuthorizedKey } from './authorized-key.ts';
 import { mergeDeclarations } from './conflict.ts';
 import type { Declaration } from './declaration.ts';
+import { sameDirectives } from './directives.ts';
 import { compareFindings, type Finding, isConflict } from './finding.ts';
 import { assignIdentities, type IdentityPolicy, type Registry, shareIdentity, type UidRange } from './identity.ts';
 import { type AccountName, SINGLE_USER } from './name.ts';
@@ -72,7 +73,7 @@ export const desire = (given: Circumstances): Desired => {
       : assignIdentities(names, folders, given.registry, given.uidRange, given.takenIds);
   const accounts: Account<AuthorizedKey>[] = declared.flatMap((account) => {
     const uid = account.role === 'admin' ? given.puid : identities.uids.get(account.name);
-    return uid === undefined || blockedNames.has(account.name) ? [] : [{ ...account, uid }];
+    return uid === undefined || blockedNames.has(account.name) ? [] : [asItRuns({ ...account, uid }, running)];
   });
 
   const late = [
@@ -93,6 +94,17 @@ export const desire = (given: Circumstances): Desired => {
     },
     stopped: stopped || mustStop(findings, given.stopOn),
   };
+};
+
+/** An account that runs just like that is the same object: of most accounts nothing has changed, and nothing more is compared. */
+const asItRuns = (account: Account<AuthorizedKey>, running: State): Account<AuthorizedKey> => {
+  const runs = running.get(account.name);
+  const isSame =
+    runs?.keys === account.keys &&
+    runs.role === account.role &&
+    runs.uid === account.uid &&
+    sameDirectives(runs, account);
+  return isSame ? (runs as Account<AuthorizedKey>) : account;
 };
 
 /** What the tree still says of the accounts that run, as far as that can be told without knowing who owns which folder. */

@@ -16,6 +16,10 @@ export const intersect = (running: State, wanted: State, quotas: RoleQuotas = NO
   for (const [name, had] of running) {
     const wants = wanted.get(name);
     if (!wants) continue;
+    if (wants === had) {
+      kept.push(had);
+      continue;
+    }
     const keys = sharedKeys(had.keys, wants.keys);
     if (keys.length === 0) continue;
     const role = narrowerRole(had.role, wants.role);
@@ -81,6 +85,7 @@ export const losers = (running: State, wanted: State, quotas: RoleQuotas = NO_RO
   const lost = new Set<string>();
   for (const [name, had] of running) {
     const wants = wanted.get(name);
+    if (wants === had) continue;
     const after = wants && new Map(wants.keys.map((key) => [key.blob, key]));
     const loses =
       !wants ||

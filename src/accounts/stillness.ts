@@ -36,14 +36,16 @@ export const withholdLosses = (
   quotas: RoleQuotas = NO_ROLE_QUOTAS,
   identities: IdentityPolicy['kind'] = 'own',
 ): Withheld => {
-  const versions = filesOf(declaration);
+  const lost = losers(running, wanted, quotas);
+  if (lost.size === 0) return { accounts: wanted, waiting: new Map(), recheckIn: null };
+  const versions = filesOf(declaration, lost);
   const waiting = new Map<string, Wait>();
   const accounts = new Map<AccountName, Account>(wanted);
   const owners = new Map(
     [...wanted.values()].filter(({ role }) => role !== 'admin').map(({ uid, name }) => [uid, name]),
   );
   let recheckIn: number | null = null;
-  for (const name of losers(running, wanted, quotas)) {
+  for (const name of lost) {
     const had = running.get(name as AccountName);
     // A repository that was renamed takes its uid along: two accounts must not have it, not for a moment.
     if (!had || (identities === 'own' && (owners.get(had.uid) ?? name) !== name)) continue;
@@ -66,18 +68,21 @@ export const withholdLosses = (
  */
 export const overdue = (waiting: Waiting, declaration: Declaration, now: number): ReadonlySet<string> => {
   if (Object.values(declaration.folders).some((state) => state !== 'read')) return new Set();
-  const files = filesOf(declaration);
+  const files = filesOf(declaration, waiting);
   const due = [...waiting].filter(([name, wait]) => now >= dueOf(wait) && (files.get(name) ?? '') === wait.files);
   return new Set(due.map(([name]) => name));
 };
 
 const dueOf = ({ first, since }: Wait): number => Math.min(since + STILLNESS_MS, first + PATIENCE_MS);
 
-/** What each account's files look like, as one text. */
-const filesOf = ({ accounts }: Declaration): ReadonlyMap<string, string> => {
+/** What the files of some accounts look like, as one text each. */
+const filesOf = (
+  { accounts }: Declaration,
+  names: { readonly has: (name: string) => boolean },
+): ReadonlyMap<string, string> => {
   const versions = new Map<string, string>();
   for (const { name, file, version } of accounts) {
-    versions.set(name, `${versions.get(name) ?? ''}${file} ${version};`);
+    if (names.has(name)) versions.set(name, `${versions.get(name) ?? ''}${file} ${version};`);
   }
   return versions;
 };

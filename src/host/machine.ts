@@ -23,6 +23,8 @@ export type Observed = {
   /** The files of the database that are not plain files of root's with the right mode. */
   readonly unsound: readonly (keyof DatabaseFiles)[];
   readonly authorizedKeys: AuthorizedKeysFiles;
+  /** The state that these files are written as, where it is known. */
+  readonly state?: State;
 };
 
 const FILES = ['group', 'shadow', 'passwd'] as const;
@@ -65,14 +67,16 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     }
   };
 
-  const writeKeys = (state: State, observed: AuthorizedKeysFiles): unknown[] => {
+  const writeKeys = (state: State, observed: Observed): unknown[] => {
+    const had = observed.authorizedKeys;
     const gone = attemptAll(
-      [...observed.keys()].filter((name) => !state.has(name as AccountName)),
+      [...had.keys()].filter((name) => !state.has(name as AccountName)),
       keys.remove,
     );
-    const wanted = [...state].map(([name, account]) => [name, renderAuthorizedKeys(account)] as const);
-    const changed = wanted.filter(([name, text]) => observed.get(name)?.text !== text);
-    return [...gone, ...attemptAll(changed, ([name, text]) => keys.write(name, text, observed.get(name)?.text))];
+    const wanted = [...state].filter(([name, account]) => observed.state?.get(name) !== account);
+    const texts = wanted.map(([name, account]) => [name, renderAuthorizedKeys(account)] as const);
+    const changed = texts.filter(([name, text]) => had.get(name)?.text !== text);
+    return [...gone, ...attemptAll(changed, ([name, text]) => keys.write(name, text, had.get(name)?.text))];
   };
 
   /**
@@ -86,7 +90,7 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
    */
   const write = (state: State, order: 'revoke' | 'grant', observed: Observed, owners?: Registry['uids']): Observed => {
     const failures: unknown[] = [];
-    if (order === 'revoke') failures.push(...writeKeys(state, observed.authorizedKeys));
+    if (order === 'revoke') failures.push(...writeKeys(state, observed));
     const database = renderDatabase(state, settings, owners);
     try {
       writeDatabase(database, observed);
@@ -100,9 +104,9 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
       failures.push(error, ...attemptAll(different, ({ name }) => keys.remove(name)));
       throw new AggregateError(failures, 'the account database could not be written');
     }
-    if (order === 'grant') failures.push(...writeKeys(state, observed.authorizedKeys));
+    if (order === 'grant') failures.push(...writeKeys(state, observed));
     if (failures.length > 0) throw new AggregateError(failures, 'authorized keys could not be written');
-    return { database, unsound: [], authorizedKeys: keysOf(state, observed.authorizedKeys) };
+    return { database, unsound: [], authorizedKeys: keysOf(state, observed), state };
   };
 
   return { observe, write, settings };
@@ -122,10 +126,11 @@ const attemptAll = <T>(things: readonly T[], action: (thing: T) => void): unknow
   });
 
 /** The files of a state that was written; what is as it was observed stays the same object. */
-const keysOf = (state: State, observed: AuthorizedKeysFiles): AuthorizedKeysFiles =>
+const keysOf = (state: State, observed: Observed): AuthorizedKeysFiles =>
   new Map(
     [...state.values()].map((account) => {
-      const had = observed.get(account.name);
+      const had = observed.authorizedKeys.get(account.name);
+      if (had && observed.state?.get(account.name) === account) return [account.name, had];
       const text = renderAuthorizedKeys(account);
       return [account.name, had?.text === text ? had : parseAuthorizedKeys(text)];
     }),

@@ -76,7 +76,7 @@ export const createTreeReader = (root: string, shown: string): TreeReader => {
     const earlier = lastRead.get(role);
     const known = changed && earlier?.identity === folder.identity ? earlier.entries : null;
     const entries = new Map<string, Entry>();
-    for (const entry of readdirSync(folder.handle)) {
+    for (const entry of readdirSync(folder.handle).sort()) {
       if (LEFTOVER.test(entry)) continue;
       const same = changed?.has(nameOf(entry)) ? undefined : known?.get(entry);
       const read = same ?? readEntry(entry, folder, role, system);

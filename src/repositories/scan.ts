@@ -14,6 +14,7 @@ export const scanRepositories = (
 ): readonly RepositoryFolder[] =>
   readdirSync(repos)
     .filter((name) => !name.startsWith('.'))
+    .sort()
     .flatMap((name) => {
       const as = known?.get(name);
       if (as) return [as];

@@ -31,9 +31,11 @@ export const reasonToEnd = (session: Admission, state: State, now: Date): string
 /** Milliseconds since the epoch at which the next key of the state expires, or null. */
 export const nextExpiry = (state: State, now: Date): number | null => {
   let next: number | null = null;
-  for (const { options } of [...state.values()].flatMap(({ keys }) => keys)) {
-    const expiry = options.expiryTime === undefined ? null : readExpiryTime(options.expiryTime);
-    if (expiry && expiry > now) next = Math.min(next ?? Infinity, expiry.getTime());
+  for (const { keys } of state.values()) {
+    for (const { options } of keys) {
+      const expiry = options.expiryTime === undefined ? null : readExpiryTime(options.expiryTime);
+      if (expiry && expiry > now) next = Math.min(next ?? Infinity, expiry.getTime());
+    }
   }
   return next;
 };
@@ -54,7 +56,10 @@ export const noteLosses = (
   keepTicks: number,
 ): PrivilegeLosses => {
   const fresh = new Map([...notes].filter(([, ticks]) => nowTicks - ticks < keepTicks));
-  for (const [name, had] of before) if (loses(had, after.get(name))) fresh.set(name, nowTicks);
+  for (const [name, had] of before) {
+    const has = after.get(name);
+    if (had !== has && loses(had, has)) fresh.set(name, nowTicks);
+  }
   return fresh;
 };
 
