@@ -4,6 +4,9 @@ import { describeError } from './describe-error.ts';
 import { type ControlRequest, requestFormat } from './protocol.ts';
 
 const MAX_REQUEST = 64 * 1024;
+/** How many clients may be connected at once: each needs a descriptor, which a pass needs too. */
+const MOST_CLIENTS = 500;
+const TURNED_AWAY_MS = 1000;
 /** How long a client may take to send its request, and later to read the reply. */
 const PATIENCE_MS = 30_000;
 
@@ -13,7 +16,15 @@ const PATIENCE_MS = 30_000;
  */
 export const startControlServer = async (path: string, answer: (request: ControlRequest) => Promise<unknown>) => {
   rmSync(path, { force: true });
-  const server = createServer({ allowHalfOpen: true }, (socket) => serve(socket, answer));
+  let clients = 0;
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    clients += 1;
+    socket.on('close', () => {
+      clients -= 1;
+    });
+    if (clients > MOST_CLIENTS) turnAway(socket);
+    else serve(socket, answer);
+  });
   // No moment in which the socket is open to others: the mask applies to the name that listen makes.
   const umask = process.umask(0o177);
   try {
@@ -33,11 +44,22 @@ export const startControlServer = async (path: string, answer: (request: Control
   };
 };
 
+/** What it has to say is not waited for: who never says it would stay. */
+const turnAway = (socket: Socket): void => {
+  socket.on('error', () => socket.destroy());
+  socket.setTimeout(TURNED_AWAY_MS, () => socket.destroy());
+  socket.resume();
+  const error = `${MOST_CLIENTS} clients are connected at once; ask again when some are gone`;
+  socket.end(`${JSON.stringify({ error })}\n`);
+};
+
 const serve = (socket: Socket, answer: (request: ControlRequest) => Promise<unknown>): void => {
   let received = '';
   socket.setEncoding('utf8');
   socket.setTimeout(PATIENCE_MS, () => socket.destroy());
   socket.on('error', () => socket.destroy());
+  // Who has gone without a request wants no answer; after one, a client may have ended its side and still listen.
+  socket.on('end', () => socket.destroy());
   socket.on('data', (chunk: string) => {
     received += chunk;
     if (received.length > MAX_REQUEST) {
@@ -46,7 +68,7 @@ const serve = (socket: Socket, answer: (request: ControlRequest) => Promise<unkn
     }
     const end = received.indexOf('\n');
     if (end < 0) return;
-    socket.removeAllListeners('data');
+    socket.removeAllListeners('data').removeAllListeners('end');
     socket.resume();
     socket.setTimeout(0);
     void reply(socket, received.slice(0, end), answer);

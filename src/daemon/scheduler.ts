@@ -3,10 +3,12 @@ import type { PassReport, PassRequest } from './pass.ts';
 
 /** Time as the scheduler needs it: a steady clock in milliseconds, and one timer. Tests bring their own. */
 export type Clock = {
+  readonly now: () => number;
   readonly after: (milliseconds: number, action: () => void) => { readonly cancel: () => void };
 };
 
 export const realClock: Clock = {
+  now: () => performance.now(),
   after: (milliseconds, action) => {
     // Node's timers count whole milliseconds of their own clock, and may come one too early for what is due.
     const timer = setTimeout(action, Math.ceil(milliseconds) + 1);
@@ -28,6 +30,11 @@ export type SchedulerOptions = {
 const MOST_NAMED = 100;
 /** How long after a pass that looked at some files alone the whole tree is looked at, in case an event was lost. */
 const CATCH_UP_MS = 2000;
+/**
+ * How long the next event waits after a pass: as long as that took, within these bounds, in ms. The watcher tells of one file at a
+ * time, and of a thousand that are dropped at once each would get a pass of its own.
+ */
+const PAUSE_MS = { least: 10, most: 100 };
 /** How many turns of the event loop a pass waits at most for more who ask for it: some milliseconds. */
 const MOST_TURNS = 1000;
 
@@ -64,6 +71,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
   let recheck: { cancel: () => void } | null = null;
   let resync: { cancel: () => void } | null = null;
   let catchUp: { cancel: () => void } | null = null;
+  let pause: { cancel: () => void } | null = null;
 
   const look = (at: Due): void => {
     if (closed) return;
@@ -90,7 +98,12 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
 
   const lookAgain = (milliseconds: number | null): void => {
     recheck?.cancel();
-    recheck = milliseconds === null || closed ? null : clock.after(milliseconds, () => look(NOTHING_NEW));
+    const again = (): void => {
+      // What has waited for its files to come to rest does not wait for more.
+      rested();
+      look(NOTHING_NEW);
+    };
+    recheck = milliseconds === null || closed ? null : clock.after(milliseconds, again);
   };
 
   const runOnce = async (): Promise<void> => {
@@ -105,6 +118,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
       due = null;
       armCatchUp(at);
     }
+    const begun = clock.now();
     try {
       const report = await pass({ ...at, dryRun }, controller.signal);
       if (!dryRun) onReport(report);
@@ -118,7 +132,18 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
       if (!dryRun) lookAgain(patience());
     }
     running = null;
+    rested();
+    const took = Math.max(PAUSE_MS.least, Math.min(clock.now() - begun, PAUSE_MS.most));
+    if (!closed) pause = clock.after(took, rested);
   };
+
+  const rested = (): void => {
+    pause?.cancel();
+    pause = null;
+    kick();
+  };
+
+  const isThereWork = (): boolean => wishes.length > 0 || (due !== null && pause === null);
 
   /**
    * Everything that happens in a turn of the event loop becomes one pass. Node takes one connection a turn, and its request in
@@ -136,7 +161,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
   };
 
   const loop = async (): Promise<void> => {
-    while (!closed && (due || wishes.length > 0)) {
+    while (!closed && isThereWork()) {
       await gather();
       if (!closed) await runOnce();
     }
@@ -147,11 +172,11 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
   const kick = (): void => {
     // A long adoption must not hold up a revocation: it yields to the newer pass, which goes on with it. A dry run would not.
     if (due || wishes.some(({ request }) => !request.dryRun)) running?.abort();
-    if (looping) return;
+    if (looping || !isThereWork()) return;
     looping = true;
     idle = loop().finally(() => {
       looping = false;
-      if (!closed && (due || wishes.length > 0)) kick();
+      if (!closed) kick();
     });
   };
 
@@ -177,6 +202,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
       recheck?.cancel();
       resync?.cancel();
       catchUp?.cancel();
+      pause?.cancel();
       running?.abort();
       await idle;
       for (const { reject } of wishes.splice(0)) reject(stopping());

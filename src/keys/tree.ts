@@ -3,13 +3,14 @@ import { join, sep } from 'node:path';
 import { type Declaration, type DeclaredAccount, ENVIRONMENT, type FolderState } from '../accounts/declaration.ts';
 import { directivesOf } from '../accounts/directives.ts';
 import { errorCode } from '../accounts/error-code.ts';
-import type { Finding, FindingCode } from '../accounts/finding.ts';
+import type { Finding } from '../accounts/finding.ts';
 import { judgeName, type NameVerdict, SINGLE_USER } from '../accounts/name.ts';
 import { printable } from '../accounts/printable.ts';
 import { ROLE_FOLDERS, ROLES, type Role } from '../accounts/role.ts';
 import { directivesOfAdmin, type ReadDirectives } from './directives.ts';
 import { parseEnvironmentKeys } from './environment-keys.ts';
 import { type Bounds, createFileReader } from './file-reader.ts';
+import { type Folder, finding, missing, outside, unreadableFolder } from './folder.ts';
 import { findExpiredKeys } from './key-file.ts';
 import { identityOf, inOpenFolder } from './open-folder.ts';
 
@@ -152,12 +153,6 @@ const contentOf = ({ entries }: Entries): Pick<Folder, 'accounts' | 'findings'> 
   findings: [...entries.values()].flatMap(({ findings }) => findings),
 });
 
-type Folder = {
-  readonly state: FolderState;
-  readonly accounts: readonly DeclaredAccount[];
-  readonly findings: readonly Finding[];
-};
-
 /** A role folder that is held open. */
 type OpenFolder = {
   /** The folder itself, wherever it is by now (proc(5): /proc/self/fd). */
@@ -225,44 +220,3 @@ const listOrNothing = (folder: string): string[] => {
     return [];
   }
 };
-
-const finding = (
-  severity: Finding['severity'],
-  code: FindingCode,
-  file: string,
-  message: string,
-  remedy: string,
-): Finding => ({ severity, code, file, line: null, message, remedy });
-
-const failed = (state: FolderState, code: FindingCode, file: string, message: string, remedy: string): Folder => ({
-  state,
-  accounts: [],
-  findings: [finding('error', code, file, `${message}; its accounts stay as they are`, remedy)],
-});
-
-const missing = (file: string): Folder =>
-  failed(
-    'missing',
-    'folder-missing',
-    file,
-    'the folder is not there',
-    'mount the key tree, or make the folder again; empty, it means nobody',
-  );
-
-const unreadableFolder = (file: string, why: string): Folder =>
-  failed(
-    'unreadable',
-    'folder-unreadable',
-    file,
-    `the folder cannot be read (${why})`,
-    'check its permissions and its file system',
-  );
-
-const outside = (file: string): Folder =>
-  failed(
-    'unreadable',
-    'link-leaves-tree',
-    file,
-    'the folder is a link that leads out of the key tree',
-    'make it a real folder',
-  );

@@ -8,13 +8,15 @@ const GRACE_MS = 5000;
  * connections that open no session (`ssh -N`, idle multiplexing) only the server knows.
  *
  * @param most for each account
- * @param now milliseconds since the epoch
+ * @param now milliseconds of a steady clock
  * @returns those that had time to go by themselves; of an account with more than twice as many, also those that had none
  */
 export const connectionsBeyond = (sessions: readonly Session[], most: number, now: number): readonly Session[] =>
   [...Map.groupBy(sessions, ({ account }) => account).values()]
     .filter((ofAccount) => ofAccount.length > most)
     .flatMap((ofAccount) => {
-      const byAge = ofAccount.toSorted((a, b) => a.since - b.since);
-      return byAge.filter(({ since }, index) => index >= 2 * most || (index >= most && now - since > GRACE_MS));
+      const byAge = ofAccount.toSorted((a, b) => a.steadySince - b.steadySince);
+      return byAge.filter(
+        ({ steadySince }, index) => index >= 2 * most || (index >= most && now - steadySince > GRACE_MS),
+      );
     });

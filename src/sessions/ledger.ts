@@ -32,7 +32,7 @@ export const createLedger = (state: () => State, now: () => number, steady: () =
     const account = state().get(user as AccountName);
     const key = account?.keys.find((each) => each.fingerprint === fingerprint);
     const session: Session = {
-      ...{ peer, address, port, account: user, fingerprint, since: now(), process: null },
+      ...{ peer, address, port, account: user, fingerprint, since: now(), steadySince: steady(), process: null },
       ...{ role: account?.role ?? null, uid: account?.uid ?? null },
       subRepositories: account?.subRepositories === true,
       ...{ comment: key?.comment ?? '', file: key?.file ?? null, line: key?.line ?? null },

@@ -19,14 +19,16 @@ export type Session = {
   readonly comment: string;
   readonly file: string | null;
   readonly line: number | null;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, for people. */
   readonly since: number;
+  /** The same moment in milliseconds of a steady clock: the other may be set. */
+  readonly steadySince: number;
   /** Its root process, once it is known. */
   readonly process: { readonly pid: number; readonly start: number } | null;
 };
 
 /** A session as an operator sees it. */
-export type SessionView = Omit<Session, 'process' | 'subRepositories'> & {
+export type SessionView = Omit<Session, 'process' | 'subRepositories' | 'steadySince'> & {
   /** Bytes from the client and to it; null where the kernel does not tell. */
   readonly received: number | null;
   readonly sent: number | null;
@@ -44,7 +46,7 @@ export const namesOf = ({ account, fingerprint, address, port }: Session): reado
 
 /** A session with what is known of its traffic and its processes just now. */
 export const viewOf = (
-  { process, subRepositories: _, ...session }: Session,
+  { process, subRepositories: _, steadySince: __, ...session }: Session,
   connections: readonly Connection[],
   traffic: Traffic | undefined,
 ): SessionView => {

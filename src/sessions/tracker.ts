@@ -98,7 +98,7 @@ export const createTracker = (options: TrackerOptions) => {
     const reason = reasons.get(session.peer);
     reasons.delete(session.peer);
     const told = reason === undefined ? how : `ended by the server: ${reason}`;
-    log.info(closedFacts(session, told, traffic.get(session.peer), Date.now()), 'session closed');
+    log.info(closedFacts(session, told, traffic.get(session.peer), performance.now()), 'session closed');
   };
 
   const follow = (event: LedgerEvent): void => {
@@ -155,7 +155,7 @@ export const createTracker = (options: TrackerOptions) => {
       else judge(session);
     }
     // Where it is in doubt which process is whose, none: the older ones stay, and the doubt is soon over.
-    for (const session of connectionsBeyond(ledger.sessions(), sessionsPerAccount, Date.now()))
+    for (const session of connectionsBeyond(ledger.sessions(), sessionsPerAccount, performance.now()))
       if (session.process)
         endSession(session, `its account has more than ${sessionsPerAccount} connections (SESSIONS_PER_ACCOUNT)`);
     const doubtful = ledger.sessions().some((each) => each.process === null);
@@ -163,7 +163,7 @@ export const createTracker = (options: TrackerOptions) => {
     const connections = listConnections();
     bindFromProcesses(connections);
     for (const session of ledger.sessions().filter((each) => each.process === null)) {
-      const old = Date.now() - session.since > LOST_MS;
+      const old = performance.now() - session.steadySince > LOST_MS;
       if (old && candidates(session, ledger.sessions(), connections).length === 0) forget(session);
     }
     endUnknown(connections);

@@ -30,7 +30,7 @@ export const openedFacts = (session: Session) => ({
 /** The fields of 'session closed'. The bytes are those of the last look: the connection's last seconds are not in them. */
 export const closedFacts = (session: Session, how: string, traffic: Traffic | undefined, now: number) => ({
   ...sessionFacts(session),
-  seconds: Math.max(0, Math.round((now - session.since) / 1000)),
+  seconds: Math.max(0, Math.round((now - session.steadySince) / 1000)),
   ...(traffic && { inAtLeast: traffic.received, outAtLeast: traffic.sent }),
   how,
 });

@@ -143,6 +143,17 @@ describe('the control socket', () => {
     expect(replies).toEqual(Array.from({ length: 200 }, () => HEALTH));
   });
 
+  it('turns away who comes when 500 are connected, and says why, until they are gone', async () => {
+    await listen();
+    const idle = Array.from({ length: 500 }, open);
+    await Promise.all(idle.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
+    await expect(askServer(run, { command: 'ping' })).rejects.toThrow('500 clients are connected');
+    const silent = open();
+    await new Promise((resolve) => silent.resume().once('end', resolve));
+    for (const socket of idle) socket.destroy();
+    await vi.waitFor(async () => expect(await askServer(run, { command: 'ping' })).toEqual(HEALTH));
+  });
+
   it('tells what went wrong in the server', async () => {
     await listen(async () => {
       throw new Error('the disk is full');

@@ -6,6 +6,7 @@ import type { Clock } from '../../src/daemon/scheduler.ts';
 const heldClock = () => {
   const timers = new Set<() => void>();
   const clock: Clock = {
+    now: () => 0,
     after: (_milliseconds, action) => {
       timers.add(action);
       return { cancel: () => void timers.delete(action) };

@@ -6,11 +6,15 @@ const REPORT: PassReport = { changes: [], findings: [], accounts: [], stopped: f
 const AT_ONCE: PassRequest = { occasion: 'asked', dryRun: false };
 const REHEARSAL: PassRequest = { occasion: 'asked', dryRun: true };
 
+/** The shortest time between two passes that follow events. */
+const PAUSE = 10;
+
 /** A clock that stands still until it is told to go on. */
 const standingClock = () => {
   let now = 0;
   let timers: { readonly at: number; readonly action: () => void }[] = [];
   const clock: Clock = {
+    now: () => now,
     after: (milliseconds, action) => {
       const timer = { at: now + milliseconds, action };
       timers.push(timer);
@@ -89,15 +93,17 @@ describe('the scheduler', () => {
   });
 
   it('looks again after an event that came while a pass ran, once, and never runs two at a time', async () => {
-    const { scheduler, passes, pass } = start();
+    const { scheduler, advance, passes, pass } = start();
     scheduler.changed();
     await settle();
     for (let event = 0; event < 10; event += 1) scheduler.changed();
     await settle();
     expect(passes).toHaveLength(1);
     await pass(0).end();
+    await advance(PAUSE);
     expect(passes).toHaveLength(2);
     await pass(1).end();
+    await advance(PAUSE);
     expect(passes).toHaveLength(2);
   });
 
@@ -200,8 +206,44 @@ describe('the scheduler', () => {
     }
   });
 
+  it('makes few passes of events that come one after the other, and lets a long pass be followed by a long pause', async () => {
+    const { scheduler, advance, passes, pass } = start();
+    scheduler.changed('web01');
+    await settle();
+    await advance(60);
+    await pass(0).end();
+    for (let event = 0; event < 59; event += 1) {
+      scheduler.changed(`host${event}`);
+      await advance(1);
+    }
+    expect(passes).toHaveLength(1);
+    await advance(1);
+    expect(passes).toHaveLength(2);
+    await advance(60_000);
+    await pass(1).end();
+    scheduler.changed();
+    await advance(99);
+    expect(passes).toHaveLength(2);
+    await advance(1);
+    expect(passes).toHaveLength(3);
+  });
+
+  it('lets nobody who asks wait for that, nor a loss that has waited', async () => {
+    const { scheduler, advance, passes, pass } = start();
+    scheduler.changed('web01');
+    await settle();
+    await advance(100);
+    await pass(0).end({ recheckIn: 50 });
+    await advance(50);
+    expect(passes).toHaveLength(2);
+    await pass(1).end();
+    void scheduler.now(AT_ONCE);
+    await settle();
+    expect(passes).toHaveLength(3);
+  });
+
   it('names the accounts of the events, and none where one of them named none or where they are many', async () => {
-    const { scheduler, pass } = start();
+    const { scheduler, advance, pass } = start();
     scheduler.changed('web01');
     scheduler.changed('db');
     scheduler.changed('web01');
@@ -211,9 +253,11 @@ describe('the scheduler', () => {
     scheduler.changed();
     scheduler.changed('db');
     await pass(0).end();
+    await advance(PAUSE);
     expect(pass(1).request).toEqual({ occasion: 'event', dryRun: false });
     for (let name = 0; name < 1000; name += 1) scheduler.changed(`host${name}`);
     await pass(1).end();
+    await advance(PAUSE);
     expect(pass(2).request).toEqual({ occasion: 'event', dryRun: false });
   });
 
@@ -240,10 +284,11 @@ describe('the scheduler', () => {
     await advance(10_000);
     scheduler.changed();
     await pass(0).end();
+    await advance(100);
     expect(pass(1).request).toEqual({ occasion: 'periodic', dryRun: false });
     await pass(1).end();
     scheduler.changed();
-    await settle();
+    await advance(PAUSE);
     expect(pass(2).request.occasion).toBe('event');
     expect(passes).toHaveLength(3);
   });
@@ -270,19 +315,20 @@ describe('the scheduler', () => {
     await settle();
     for (let failed = 0; failed < 8; failed += 1) {
       await pass(failed).fail(new Error('EIO'));
+      await advance(PAUSE);
       expect(Math.min(...timers())).toBeLessThanOrEqual(5000);
       await advance(Math.min(...timers()));
     }
   });
 
   it('rejects what was asked for when the pass throws, and goes on', async () => {
-    const { scheduler, passes, pass } = start();
+    const { scheduler, advance, passes, pass } = start();
     const asked = expect(scheduler.now(AT_ONCE)).rejects.toThrow('EIO');
     await settle();
     await pass(0).fail(new Error('EIO'));
     await asked;
     scheduler.changed();
-    await settle();
+    await advance(PAUSE);
     expect(passes).toHaveLength(2);
   });
 

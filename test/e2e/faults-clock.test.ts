@@ -79,6 +79,10 @@ onlyOn('namespace', () => {
       session.ssh.kill();
       await session.ended();
       expect((await server.exec(['update-borgusers'])).exitCode).toBe(0);
+      // A session lasts as long as it lasts, whatever the clock says.
+      const seconds = [...server.log().matchAll(/session closed.*"seconds":(\d+)/g)].map(([, each]) => Number(each));
+      expect(seconds.length).toBeGreaterThan(0);
+      expect(Math.max(...seconds)).toBeLessThan(600);
     },
   );
 

@@ -4,7 +4,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, createClient, type Key } from './harness/client.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { letIn, letsIn, lockedOut } from './harness/logging-in.ts';
-import { until } from './harness/machine.ts';
+import { BASE_ENVIRONMENT, makeData, until } from './harness/machine.ts';
+import { run } from './harness/program.ts';
 import { onlyOn, type Server, startServer } from './harness/server.ts';
 import { connected } from './harness/sessions.ts';
 import { fill, mountSmall, unmount } from './harness/small-disk.ts';
@@ -75,6 +76,23 @@ describe('a full disk of the server’s own state', () => {
       staying.ssh.kill();
     },
   );
+});
+
+onlyOn('container', () => {
+  test.each(['4k', '16k'])('with a /run of %s the start is refused, and says what is full', async (size) => {
+    const { sshkeys, repos, remove } = await makeData();
+    try {
+      const options = ['--rm', '--read-only', '--tmpfs', `/run:size=${size},mode=0755`, '--tmpfs', '/tmp'];
+      const binds = ['-v', `${sshkeys}:/sshkeys`, '-v', `${repos}:/repos`];
+      const words = ['run', ...options, ...binds, '--entrypoint', 'timeout', 'borgserver', '20', 'borgserver', 'sshd'];
+      const { exitCode, stdout, stderr } = await run('docker', words, BASE_ENVIRONMENT, { reject: false });
+      expect(exitCode).toBe(1);
+      const refusals = (stdout + stderr).split('\n').filter((line) => line.includes('cannot start'));
+      expect(refusals).toEqual([expect.stringMatching(/"\/run\/borgserver\/.*ENOSPC.*free space there/)]);
+    } finally {
+      await remove();
+    }
+  });
 });
 
 // The engine may see other mounts than the tests do.

@@ -7,7 +7,6 @@ import { type Client, createClient, type Key } from './harness/client.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { letsIn } from './harness/logging-in.ts';
 import { until } from './harness/machine.ts';
-import { contents } from './harness/repository-files.ts';
 import { startBackup } from './harness/running-backup.ts';
 import { onlyOn, type Server, startServer } from './harness/server.ts';
 import { connected, known, type OpenConnection, openConnection, sessionsOf } from './harness/sessions.ts';
@@ -72,9 +71,10 @@ test('a backup of several hundred MB ends with its key, leaves no lock and a sou
     ended = true;
     return how;
   });
-  await until('the backup to be under way', async () => (await contents(join(server.repos, 'laptop'))).size > 6);
-  const [session] = await known(server, 'laptop', goes);
-  expect(session?.borg).toHaveLength(1);
+  await until('the backup to be under way', async () => {
+    const [session] = await known(server, 'laptop', goes);
+    return session?.borg.length === 1 && (session.received ?? 0) > 1_000_000;
+  });
   expect(ended).toBe(false);
   const from = performance.now();
   await writeKeyFile(server, 'repos/laptop', stays);

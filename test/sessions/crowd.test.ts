@@ -4,7 +4,7 @@ import { session } from './states.ts';
 
 /** Connections of the account, one after the other; each port tells its place. */
 const connections = (account: string, since: readonly number[]) =>
-  since.map((at, index) => session({ account, port: index + 1, since: at }));
+  since.map((at, index) => session({ account, port: index + 1, steadySince: at }));
 
 const portsBeyond = (sessions: Parameters<typeof connectionsBeyond>[0], now: number): readonly number[] =>
   connectionsBeyond(sessions, 2, now).map(({ port }) => port);
@@ -25,5 +25,5 @@ test('a flood is not waited for', () => {
 
 test('every account is counted by itself', () => {
   const many = [...connections('web01', [1, 2, 3]), ...connections('web02', [4, 5]), ...connections('alice', [0, 9])];
-  expect(connectionsBeyond(many, 2, 60_000)).toEqual([expect.objectContaining({ account: 'web01', since: 3 })]);
+  expect(connectionsBeyond(many, 2, 60_000)).toEqual([expect.objectContaining({ account: 'web01', steadySince: 3 })]);
 });
