@@ -6,16 +6,16 @@ import { type Change, diffStates, preparationChange } from '../accounts/diff.ts'
 import { type Directives, directivesOf } from '../accounts/directives.ts';
 import { compareFindings, type Finding } from '../accounts/finding.ts';
 import type { IdentityPolicy, Registry } from '../accounts/identity.ts';
-import type { AccountName } from '../accounts/name.ts';
 import { intersect } from '../accounts/narrow.ts';
 import type { RoleQuotas } from '../accounts/quota.ts';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 import type { Role } from '../accounts/role.ts';
 import { type Waiting, type Withheld, withholdLosses } from '../accounts/stillness.ts';
-import { drift, type Machine, type Observed, runningState } from '../host/machine.ts';
+import { drift, type Machine, runningState } from '../host/machine.ts';
 import type { Settings } from '../settings.ts';
+import { apply } from './apply.ts';
 import { describeError } from './describe-error.ts';
-import { type Remembered, takeOverdue } from './remembered.ts';
+import { type Remembered, remember, takeOverdue } from './remembered.ts';
 
 /** What a pass reads and changes. The real ones are wired in main; a scenario wires a scratch root. */
 export type PassWorld = {
@@ -71,12 +71,13 @@ export type PassReport = {
 
 /** Remembers between passes which losses wait for their files to come to rest, and what the last one left behind. */
 export const createPass = (world: PassWorld) => {
+  const { machine, settings, roleQuotas } = world;
   let waiting: Waiting = new Map();
   let remembered: Remembered | null = null;
+  let untold: readonly Change[] = [];
 
   /** One pass: read what is declared and what is, decide, take away, prepare, give. */
   return async (request: PassRequest, signal: AbortSignal): Promise<PassReport> => {
-    const { machine, settings, roleQuotas } = world;
     // Stillness is counted from one look at a file to the next, and looks at the same file are as far apart as their passes.
     const begun = world.now();
     const before = request.occasion === 'event' ? remembered : null;
@@ -86,6 +87,7 @@ export const createPass = (world: PassWorld) => {
     const declaration = world.readDeclaration(changed ?? undefined);
     const early = before && takeOverdue(world, before, declaration, waiting, begun);
     const last = early?.last ?? null;
+    untold = [...untold, ...(early?.changes ?? [])];
     const observed = last?.observed ?? machine.observe();
     const running = last?.running ?? runningState(observed, machine.settings);
     const stillness = (wanted: State<AuthorizedKey>): Withheld | null =>
@@ -93,9 +95,9 @@ export const createPass = (world: PassWorld) => {
         ? withholdLosses(running, wanted, declaration, waiting, begun, roleQuotas, world.identities?.kind)
         : null;
 
-    let known: ReturnType<typeof readCircumstances>;
+    let circumstances: ReturnType<typeof readCircumstances>;
     try {
-      known = readCircumstances(world, last);
+      circumstances = readCircumstances(world, last);
     } catch (error) {
       // Not knowing who owns what, nothing can be given. What is gone from the keys must go all the same.
       if (!request.dryRun) {
@@ -105,12 +107,13 @@ export const createPass = (world: PassWorld) => {
         const target = intersect(running, still?.accounts ?? declared, roleQuotas);
         machine.write(target, 'revoke', observed);
         world.onAccess(target);
+        untold = [...untold, ...diffStates(running, target)];
       }
       throw error;
     }
-    const { registry } = known;
+    const { registry } = circumstances;
     const desired = desire({
-      ...{ ...known, declaration, running, puid: settings.PUID },
+      ...{ ...circumstances, declaration, running, puid: settings.PUID },
       ...{ uidRange: settings.UID_RANGE, stopOn: settings.STOP_ON },
       ...(world.identities && { identities: world.identities }),
     });
@@ -123,100 +126,25 @@ export const createPass = (world: PassWorld) => {
       ...diffStates(running, target),
       ...preparations.map(preparationChange),
     ];
-    const report = { changes, stopped: desired.stopped, recheckIn: still?.recheckIn ?? null };
-    if (request.dryRun) return { ...report, findings: desired.findings, accounts: summary(target), failed: null };
+    const recheckIn = still?.recheckIn ?? null;
+    const { stopped, findings } = desired;
+    if (request.dryRun) return { changes, stopped, recheckIn, findings, accounts: summary(target), failed: null };
     waiting = still?.waiting ?? new Map();
 
-    const failures: unknown[] = [];
-    let now: Observed | null = observed;
-    const write = (state: State, order: 'revoke' | 'grant'): void => {
-      try {
-        now = machine.write(state, order, now ?? machine.observe(), desired.registry.uids);
-      } catch (error) {
-        now = null;
-        failures.push(error);
-      }
-    };
-    const isRecorded = sameRegistry(registry, desired.registry);
-    const isDue = changes.length > 0 || !isRecorded;
-    if (!changes.every(isGain)) write(keepingTheirUid(intersect(running, target, roleQuotas), running), 'revoke');
-    world.onAccess(target);
-
-    const unrecorded = isRecorded ? [] : record(world, desired.registry);
-    // A number that is not on record must not be given. Whose folder is right has it on disk.
-    const isOnDisk = ({ action }: Desired['preparations'][number]): boolean => action === 'repair-mode';
-    const waits = unrecorded.length === 0 ? [] : preparations.filter((each) => !isOnDisk(each));
-    const ready = preparations.filter((each) => !waits.includes(each));
-    const prepared = await world.prepareRepositories(ready, signal);
-    const unprepared = [...unrecorded, ...waits.map(waitsForRecord), ...prepared];
-    const closed = new Set(unprepared.map((finding) => finding.file));
-    const granted: State = new Map([...target].filter(([name]) => !closed.has(`/repos/${name}`)));
-    if (isDue) write(granted, 'grant');
-    if (closed.size > 0) world.onAccess(granted);
-    if (now && unprepared.length === 0) {
-      const { accounts: wanted, registry } = desired;
-      remembered = {
-        observed: now,
-        running: granted,
-        wanted,
-        registry,
-        folders: settled(known.folders, granted, preparations),
-      };
-    }
+    const plan = { observed, running, target, changes, preparations, recorded: registry, registry: desired.registry };
+    const done = await apply(world, plan, signal);
+    if (done.observed) remembered = remember(done.observed, done.granted, desired, preparations, circumstances.folders);
+    const told = [...untold, ...done.changes];
+    untold = [];
     return {
-      ...report,
-      changes: [
-        ...(early?.changes ?? []),
-        ...changes.filter((change) => !closed.has(`/repos/${change.account}`) || isLoss(change)),
-      ],
-      findings: [...desired.findings, ...unprepared].sort(compareFindings),
-      accounts: summary(granted),
-      failed: failures.length > 0 ? failures.map(describeError).join('; ') : null,
+      ...{ changes: told, stopped, accounts: summary(done.granted) },
+      findings: [...findings, ...done.findings].sort(compareFindings),
+      failed: done.failures.length > 0 ? done.failures.map(describeError).join('; ') : null,
       // What the pass has done meanwhile must not delay a revocation.
-      recheckIn: report.recheckIn === null ? null : Math.max(0, report.recheckIn - (world.now() - begun)),
+      recheckIn: recheckIn === null ? null : Math.max(0, recheckIn - (world.now() - begun)),
     };
   };
 };
-
-/** What was done although the account's folder could not be prepared: what is announced and not done would be told in every pass. */
-const isLoss = ({ kind }: Change): boolean => kind === 'account-removed' || kind === 'key-removed';
-
-/** The folders of accounts that run, as long as nothing was done to them. */
-const settled = (
-  folders: readonly RepositoryFolder[],
-  granted: State,
-  preparations: Desired['preparations'],
-): ReadonlyMap<string, RepositoryFolder> => {
-  const changed = new Set<string>(preparations.map(({ name }) => name));
-  const kept = folders.filter(({ name }) => granted.has(name as AccountName) && !changed.has(name));
-  return new Map(kept.map((folder) => [folder.name, folder]));
-};
-
-/** What takes nothing from anybody, and leaves nothing to be put right before it is given. */
-const isGain = ({ kind }: Change): boolean =>
-  kind === 'account-added' || kind === 'key-added' || kind === 'repository-created';
-
-/** A full disk of the repositories must not keep anybody out of them who is not new: what fails is a finding. */
-const record = (world: PassWorld, registry: Registry): readonly Finding[] => {
-  try {
-    world.writeRegistry(registry);
-    return [];
-  } catch (error) {
-    return [
-      {
-        ...{ severity: 'error', code: 'repository-failed', file: '/repos/.borgserver/identities.json', line: null },
-        message: `the record of uids could not be written: ${describeError(error)}; no new account is opened`,
-        remedy: 'see that /repos has space and is writable; the next update tries again',
-      },
-    ];
-  }
-};
-
-const waitsForRecord = ({ name }: Desired['preparations'][number]): Finding => ({
-  ...{ severity: 'error', code: 'repository-failed', file: `/repos/${name}`, line: null },
-  message: 'its uid could not be put on record; the account is closed',
-  remedy: 'see that /repos has space and is writable; the next update tries again',
-});
 
 const readCircumstances = (
   world: PassWorld,
@@ -229,14 +157,8 @@ const readCircumstances = (
 
 export type Pass = ReturnType<typeof createPass>;
 
-/** An account whose uid changes is taken away first and given anew, so that no moment mixes the two. */
-const keepingTheirUid = (state: State, running: State): State =>
-  new Map([...state].filter(([name, account]) => running.get(name)?.uid === account.uid));
-
 const summary = (state: State): PassReport['accounts'] =>
   [...state.values()].map((account) => {
     const { name, role, uid, keys } = account;
     return { name, role, uid, keys: keys.length, ...directivesOf(account) };
   });
-
-const sameRegistry = (a: Registry, b: Registry): boolean => JSON.stringify(a) === JSON.stringify(b);

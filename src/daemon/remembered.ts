@@ -1,7 +1,9 @@
 import { type State, stateOf } from '../accounts/account.ts';
 import type { Declaration } from '../accounts/declaration.ts';
+import type { Desired } from '../accounts/desired.ts';
 import { type Change, diffStates } from '../accounts/diff.ts';
 import type { Registry } from '../accounts/identity.ts';
+import type { AccountName } from '../accounts/name.ts';
 import { intersect } from '../accounts/narrow.ts';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 import { overdue, type Waiting } from '../accounts/stillness.ts';
@@ -17,6 +19,19 @@ export type Remembered = {
   /** The folders of the accounts that run. */
   readonly folders: ReadonlyMap<string, RepositoryFolder>;
   readonly registry: Registry;
+};
+
+/** @param folders as they were before the preparations, of which another look will tell */
+export const remember = (
+  observed: Observed,
+  running: State,
+  { accounts, registry }: Pick<Desired, 'accounts' | 'registry'>,
+  preparations: Desired['preparations'],
+  folders: readonly RepositoryFolder[],
+): Remembered => {
+  const changed = new Set<string>(preparations.map(({ name }) => name));
+  const settled = folders.filter(({ name }) => running.has(name as AccountName) && !changed.has(name));
+  return { observed, running, wanted: accounts, registry, folders: new Map(settled.map((each) => [each.name, each])) };
 };
 
 /**

@@ -303,6 +303,30 @@ describe('what cannot be known', () => {
   });
 });
 
+describe('what was taken by an update that failed', () => {
+  it('is told by the next one that does not', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1));
+    scratch.declare('repos/db', line(2));
+    const world = scratch.world();
+    let broken = false;
+    const scanRepositories: PassWorld['scanRepositories'] = (known) => {
+      if (broken) throw new Error('EIO');
+      return world.scanRepositories(known);
+    };
+    const pass = createPass({ ...world, scanRepositories });
+    await pass(AT_ONCE, signal);
+    scratch.undeclare('repos/db');
+    broken = true;
+    await expect(pass(AT_ONCE, signal)).rejects.toThrow('EIO');
+    expect([...scratch.running().keys()]).toEqual(['web01']);
+    broken = false;
+    const told = async () => (await pass(AT_ONCE, signal)).changes.map(({ kind, account }) => `${kind} ${account}`);
+    expect(await told()).toContain('account-removed db');
+    expect(await told()).toEqual([]);
+  });
+});
+
 describe('drift', () => {
   const drifting: readonly (readonly [string, () => void])[] = [
     ['a line deleted from passwd', () => writeFileSync(join(scratch.places.extrausers, 'passwd'), '')],

@@ -1,0 +1,101 @@
+import type { State } from '../accounts/account.ts';
+import type { Preparation } from '../accounts/desired.ts';
+import type { Change } from '../accounts/diff.ts';
+import type { Finding } from '../accounts/finding.ts';
+import type { Registry } from '../accounts/identity.ts';
+import { intersect } from '../accounts/narrow.ts';
+import type { Observed } from '../host/machine.ts';
+import { describeError } from './describe-error.ts';
+import type { PassWorld } from './pass.ts';
+
+/** What a pass has decided, and what it was decided upon. */
+export type Plan = {
+  readonly observed: Observed;
+  readonly running: State;
+  readonly target: State;
+  readonly changes: readonly Change[];
+  readonly preparations: readonly Preparation[];
+  /** What is on record, and what is to be. */
+  readonly recorded: Registry;
+  readonly registry: Registry;
+};
+
+export type Applied = {
+  readonly granted: State;
+  /** Of the changes, those that were made. */
+  readonly changes: readonly Change[];
+  readonly findings: readonly Finding[];
+  /** What the machine could not do. */
+  readonly failures: readonly unknown[];
+  /** What the machine has now; null where something was not done, and only another look can tell. */
+  readonly observed: Observed | null;
+};
+
+/** Takes away what is gone, ends the sessions that lost their right, puts uids on record, prepares folders, and gives the rest. */
+export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): Promise<Applied> => {
+  const { machine, roleQuotas } = world;
+  const { running, target, changes, preparations, registry } = plan;
+  const failures: unknown[] = [];
+  let observed: Observed | null = plan.observed;
+  const write = (state: State, order: 'revoke' | 'grant'): void => {
+    try {
+      observed = machine.write(state, order, observed ?? machine.observe(), registry.uids);
+    } catch (error) {
+      observed = null;
+      failures.push(error);
+    }
+  };
+  const isRecorded = sameRegistry(plan.recorded, registry);
+  if (!changes.every(isGain)) write(keepingTheirUid(intersect(running, target, roleQuotas), running), 'revoke');
+  world.onAccess(target);
+
+  const unrecorded = isRecorded ? [] : record(world, registry);
+  // A number that is not on record must not be given. Whose folder is right has it on disk.
+  const waits = unrecorded.length === 0 ? [] : preparations.filter(({ action }) => action !== 'repair-mode');
+  const ready = preparations.filter((each) => !waits.includes(each));
+  const prepared = await world.prepareRepositories(ready, signal);
+  const findings = [...unrecorded, ...waits.map(waitsForRecord), ...prepared];
+  const closed = new Set(findings.map(({ file }) => file));
+  const granted: State = new Map([...target].filter(([name]) => !closed.has(`/repos/${name}`)));
+  if (changes.length > 0 || !isRecorded) write(granted, 'grant');
+  if (closed.size > 0) world.onAccess(granted);
+  return {
+    ...{ granted, findings, failures, observed: findings.length === 0 ? observed : null },
+    changes: changes.filter((change) => !closed.has(`/repos/${change.account}`) || isLoss(change)),
+  };
+};
+
+/** What was done although the account's folder could not be prepared: what is announced and not done would be told in every pass. */
+const isLoss = ({ kind }: Change): boolean => kind === 'account-removed' || kind === 'key-removed';
+
+/** What takes nothing from anybody, and leaves nothing to be put right before it is given. */
+const isGain = ({ kind }: Change): boolean =>
+  kind === 'account-added' || kind === 'key-added' || kind === 'repository-created';
+
+/** A full disk of the repositories must not keep anybody out of them who is not new: what fails is a finding. */
+const record = (world: PassWorld, registry: Registry): readonly Finding[] => {
+  try {
+    world.writeRegistry(registry);
+    return [];
+  } catch (error) {
+    return [
+      {
+        ...{ severity: 'error', code: 'repository-failed', file: '/repos/.borgserver/identities.json', line: null },
+        message: `the record of uids could not be written: ${describeError(error)}; no new account is opened`,
+        remedy: 'see that /repos has space and is writable; the next update tries again',
+      },
+    ];
+  }
+};
+
+const waitsForRecord = ({ name }: Preparation): Finding => ({
+  ...{ severity: 'error', code: 'repository-failed', file: `/repos/${name}`, line: null },
+  message: 'its uid could not be put on record; the account is closed',
+  remedy: 'see that /repos has space and is writable; the next update tries again',
+});
+
+/** An account whose uid changes is taken away first and given anew, so that no moment mixes the two. */
+const keepingTheirUid = (state: State, running: State): State =>
+  new Map([...state].filter(([name, account]) => running.get(name)?.uid === account.uid));
+
+const sameRegistry = (a: Registry, b: Registry): boolean => JSON.stringify(a) === JSON.stringify(b);
