@@ -4,7 +4,7 @@ import { median, type Row } from './measure.ts';
 import type { PlainServer } from './plain-server.ts';
 import { firstAnswer, memoryOf, processes, SERVE, type Way, wayTo, wayToPlain } from './session.ts';
 
-const ROUNDS = 11;
+const ROUNDS = 20;
 
 /** (b) From ssh to borg's first answer, and what a session needs, beside the plain server; both in turn. */
 export const benchLogins = async (client: Client, server: Server, plain: PlainServer): Promise<Row[]> => {
@@ -52,8 +52,8 @@ export const benchAdmin = async (client: Client, server: Server, count: number):
 const inTurn = async (one: Way, other: Way): Promise<[number, number]> => {
   const found: [number[], number[]] = [[], []];
   for (let round = 0; round < ROUNDS; round += 1) {
-    found[0].push((await firstAnswer(one)) ?? Number.NaN);
-    found[1].push((await firstAnswer(other)) ?? Number.NaN);
+    for (const index of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const))
+      found[index].push((await firstAnswer(index === 0 ? one : other)) ?? Number.NaN);
   }
   return [median(found[0]), median(found[1])];
 };

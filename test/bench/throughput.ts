@@ -8,9 +8,9 @@ import type { Client } from '../e2e/harness/client.ts';
 import { median, type Row, timed } from './measure.ts';
 import type { PlainServer } from './plain-server.ts';
 
-const ROUNDS = 5;
+const ROUNDS = 6;
 
-/** (c) Throughput of borg, beside the plain server; both in turn, so that a busy moment hits both. */
+/** (c) Throughput of borg, beside the plain server; both in turn and each first in turn, so that a busy moment or a warm cache hits both. */
 export const benchThroughput = async (
   client: Client,
   plain: PlainServer,
@@ -32,7 +32,8 @@ export const benchThroughput = async (
   ) => {
     const found: [number[], number[]] = [[], []];
     for (let round = 0; round < ROUNDS; round += 1) {
-      for (const [index, { url, env }] of targets.entries()) {
+      for (const index of round % 2 === 0 ? [0, 1] : [1, 0]) {
+        const { url, env } = targets[index as 0 | 1];
         const options = { env: { ...env, ...QUIET }, cwd: client.home };
         found[index]?.push(await timed(() => client.borg(words(url, round), options)));
         if (after) await client.borg(after(url, round), options);

@@ -12,6 +12,7 @@ import { open, requests } from './harness/raw-borg.ts';
 import { contents, ownerships } from './harness/repository-files.ts';
 import { type Server, startServer } from './harness/server.ts';
 import { connected, sessionsOf } from './harness/sessions.ts';
+import { sessionOf } from './isolation/processes.ts';
 
 const SHARED = { IDENTITIES: 'shared', PUID: '1500', PGID: '1600' };
 const FOR_ADMINS = { uid: 1500, gid: 1600, umask: '007' };
@@ -156,6 +157,23 @@ describe('on a disk that cannot change owners (exFAT)', () => {
     for (const words of [['cat', '/repos/web01/config'], ['sh'], []])
       expect(await mallory.ssh('mallory', words, { reject: false })).toMatchObject({ exitCode: 1, stdout: '' });
     expect(await contents(join(server.repos, 'web01'))).toEqual(before);
+  });
+
+  test('the links of another session, which one user id may read, tell no tenant whose it is', async () => {
+    const session = client.ssh('web01', ['borg', 'serve'], { input: 'pipe', reject: false });
+    try {
+      session.stdin?.write(requests(open('/repos/web01', { lock: false })));
+      const pid = await until('the session of web01', () => sessionOf(server, 'web01'));
+      expect((await server.exec(['readlink', `/proc/${pid}/cwd`])).stdout.trim()).toBe('/repos/web01');
+      const links = ['cwd', 'cwd/config', 'root', 'fd/0'].map((link) => open(`/proc/${pid}/${link}`));
+      const input = requests(...links);
+      const { stdout } = await mallory.ssh('mallory', ['borg', 'serve'], { input, reject: false });
+      expect(stdout.match(/exception_class.PathNotAllowed/gs)).toHaveLength(links.length);
+      expect(stdout).not.toContain('web01');
+    } finally {
+      session.stdin?.end();
+      await session;
+    }
   });
 
   test('a name that only differs in case gets no folder, and no one else’s', async () => {

@@ -1,8 +1,9 @@
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
 import { converse, launch } from './launched-session.ts';
 
@@ -40,6 +41,18 @@ const object = (name: string, data: Uint8Array) => ['put', { id: name.padEnd(32,
 const get = (name: string) => ['get', { id: name.padEnd(32, '.') }] as const;
 const commit = ['commit', { save_space: false, compact: false, threshold: 0 }] as const;
 const EXCLUSIVE = { exclusive: true };
+
+test('a session does not load borg’s test suite, which plain borg serve does', () => {
+  const { path, python } = findBorg();
+  const loaded = (words: readonly string[], env: NodeJS.ProcessEnv): string =>
+    spawnSync(python, ['-I', '-X', 'importtime', ...words], { env, input: '', encoding: 'utf8' }).stderr;
+  const serve = ['serve', '--restrict-to-repository', repository];
+  const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', BORG_BASE_DIR: repos };
+  expect(loaded([path, ...serve], env)).toContain('borg.testsuite');
+  const ours = loaded([LAUNCHER, '--session', '', '--', ...serve], { ...env, SSH_ORIGINAL_COMMAND: 'borg serve' });
+  expect(ours).toContain('borg.archiver');
+  expect(ours).not.toContain('borg.testsuite');
+});
 
 test('nobody writes without the lock: it would remove what another session is writing', async () => {
   const writer = await session('--append-only');
