@@ -119,7 +119,7 @@ const environment = z.object({
   SSH_LOG_LEVEL: oneOf(['QUIET', 'FATAL', 'ERROR', 'INFO', 'VERBOSE', 'DEBUG', 'DEBUG1', 'DEBUG2', 'DEBUG3'], 'INFO'),
   CLIENT_ALIVE_INTERVAL: seconds(10, 0, 86_400),
   CLIENT_ALIVE_COUNT_MAX: whole(30, 0, 10_000),
-  LOGIN_GRACE_TIME: seconds(30, 1, 3_600),
+  LOGIN_GRACE_TIME: seconds(120, 1, 3_600),
   MAX_STARTUPS: whole(2000, 1, 100_000),
   PER_SOURCE_PENALTIES: oneOf(['unauthenticated', 'default', 'none'], 'unauthenticated'),
   SESSION_MEMORY: sessionMemory,

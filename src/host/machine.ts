@@ -8,12 +8,7 @@ import { compareText } from '../accounts/finding.ts';
 import type { Registry } from '../accounts/identity.ts';
 import type { AccountName } from '../accounts/name.ts';
 import { type DatabaseFiles, type DatabaseSettings, parseDatabase, renderDatabase } from './account-database.ts';
-import {
-  type AuthorizedKeysFiles,
-  authorizedKeysFolder,
-  parseAuthorizedKeys,
-  renderAuthorizedKeys,
-} from './authorized-keys.ts';
+import { type AuthorizedKeysFiles, authorizedKeysFolder, renderAuthorizedKeys } from './authorized-keys.ts';
 import { keepFolderOpenToRead } from './open-folder.ts';
 import { writeFileAtomically } from './write.ts';
 
@@ -132,7 +127,7 @@ const keysOf = (state: State, observed: Observed): AuthorizedKeysFiles =>
       const had = observed.authorizedKeys.get(account.name);
       if (had && observed.state?.get(account.name) === account) return [account.name, had];
       const text = renderAuthorizedKeys(account);
-      return [account.name, had?.text === text ? had : parseAuthorizedKeys(text)];
+      return [account.name, had?.text === text ? had : { text, keys: account.keys }];
     }),
   );
 

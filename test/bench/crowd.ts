@@ -8,7 +8,7 @@ import { firstAnswer, type Way, wayTo, wayToPlain } from './session.ts';
 
 /** How many of a crowd are borg itself; the others speak ssh and borg's first message, and are as hard on the server. */
 const REAL_BORG = 50;
-const NOTE = 'LoginGraceTime 30 s, sshd’s default 120 s';
+const NOTE = 'LoginGraceTime 120 s, which is sshd’s default, too';
 
 /** (e) Clients of as many accounts that begin in the same instant: how many are served, beside sshd's defaults. */
 export const benchCrowd = async (client: Client, server: Server, plain: PlainServer, full: boolean): Promise<Row[]> => {
