@@ -68,8 +68,9 @@ export const authorizedKeysFolder = (folder: string) => {
     },
 
     /**
-     * Replaces one account's file. Where that fails, one that grants nothing but what is to be granted stays. Any other is
-     * removed, since what cannot be narrowed must not stay as wide as it was; and its own place may be the space that lacked.
+     * Replaces one account's file. Where that fails, one that grants nothing but what is to be granted stays. Anything else is
+     * removed: a folder is in the way, what cannot be narrowed must not stay as wide as it was, and its own place may be the space
+     * that lacked.
      *
      * @param had what the file says now
      * @throws what writeFileAtomically throws
@@ -78,7 +79,6 @@ export const authorizedKeysFolder = (folder: string) => {
       const path = join(folder, name);
       const put = (): void => writeFileAtomically(path, text, { mode: MODE });
       try {
-        if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true });
         put();
       } catch (error) {
         if (had !== undefined && hasNoLineBeyond(had, text)) throw error;

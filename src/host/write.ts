@@ -20,8 +20,7 @@ export const writeFileAtomically = (
   // An account's name may be as long as the name of a file; its prefix is enough, for one file is written at a time.
   const temporary = join(dirname(path), `.${basename(path).slice(0, 200)}.new`);
   try {
-    rmSync(temporary, { force: true });
-    const file = openSync(temporary, 'wx', options.mode);
+    const file = openFresh(temporary, options.mode);
     try {
       // writeSync may write less than asked for.
       const bytes = Buffer.from(content);
@@ -42,6 +41,17 @@ export const writeFileAtomically = (
     throw unwritable(path, error);
   }
   if (options.durable) syncFolder(dirname(path));
+};
+
+/** A file that an interrupted write has left there is in the way seldom enough to be looked for only then. */
+const openFresh = (path: string, mode: number): number => {
+  try {
+    return openSync(path, 'wx', mode);
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+    rmSync(path);
+    return openSync(path, 'wx', mode);
+  }
 };
 
 /** The system's own words name no file where a write to an open one failed. */
