@@ -54,6 +54,25 @@ test('a session does not load borg’s test suite, which plain borg serve does',
   expect(ours).not.toContain('borg.testsuite');
 });
 
+test('a session does not ask the kernel for memory with every message, which plain borg serve does', async () => {
+  const borg = launch({ launcher: LAUNCHER, repos, repository, account: 'web01' });
+  running.push(borg);
+  const reader = await converse(borg);
+  await reader.call(...open(repository, { lock: false }));
+  await reader.call(...get('nothing'));
+  // proc_pid_stat(5), field 10: page faults without a disk.
+  const faults = (): number =>
+    Number(
+      readFileSync(`/proc/${borg.pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ')[7],
+    );
+  const before = faults();
+  for (let message = 0; message < 500; message += 1) await reader.call(...get('nothing'));
+  expect(faults() - before).toBeLessThan(500);
+  await reader.end();
+});
+
 test('nobody writes without the lock: it would remove what another session is writing', async () => {
   const writer = await session('--append-only');
   await writer.call(...open(repository, EXCLUSIVE));
