@@ -139,6 +139,12 @@ describe('a pass', () => {
           other.after(wait, declaration);
           const { changes: _, ...report } = await remembering({ ...EVENT, ...(next ? {} : { changed: NONE }) }, signal);
           const { changes: __, ...expected } = await looking({ occasion: 'periodic', dryRun: false }, signal);
+          if (!allRead(declaration)) {
+            // What cannot be read counts as it runs, so that what was taken early is decided upon a second time.
+            const states = [one, other].map(({ writes }) => writes.at(-1) ?? given.running) as [State, State];
+            expect(grantsBeyond(...states)).toEqual([]);
+            return;
+          }
           expect(report).toEqual(expected);
           expect(one.text()).toBe(other.text());
           expect(one.registry()).toEqual(other.registry());
