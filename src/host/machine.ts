@@ -6,9 +6,13 @@ import { sameDirectives } from '../accounts/directives.ts';
 import { errorCode } from '../accounts/error-code.ts';
 import { compareText } from '../accounts/finding.ts';
 import type { Registry } from '../accounts/identity.ts';
-import type { AccountName } from '../accounts/name.ts';
 import { type DatabaseFiles, type DatabaseSettings, parseDatabase, renderDatabase } from './account-database.ts';
-import { type AuthorizedKeysFiles, authorizedKeysFolder, renderAuthorizedKeys } from './authorized-keys.ts';
+import {
+  type AuthorizedKeysFile,
+  type AuthorizedKeysFiles,
+  authorizedKeysFolder,
+  renderAuthorizedKeys,
+} from './authorized-keys.ts';
 import { keepFolderOpenToRead } from './open-folder.ts';
 import { writeFileAtomically } from './write.ts';
 
@@ -62,17 +66,16 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     }
   };
 
-  const writeKeys = (state: State, observed: Observed): unknown[] => {
-    const had = observed.authorizedKeys;
-    const gone = attemptAll(
-      [...had.keys()].filter((name) => !state.has(name as AccountName)),
+  const writeKeys = (wanted: ReturnType<typeof keysOf>, had: AuthorizedKeysFiles): unknown[] => [
+    ...attemptAll(
+      [...had.keys()].filter((name) => !wanted.has(name)),
       keys.remove,
-    );
-    const wanted = [...state].filter(([name, account]) => observed.state?.get(name) !== account);
-    const texts = wanted.map(([name, account]) => [name, renderAuthorizedKeys(account)] as const);
-    const changed = texts.filter(([name, text]) => had.get(name)?.text !== text);
-    return [...gone, ...attemptAll(changed, ([name, text]) => keys.write(name, text, had.get(name)?.text))];
-  };
+    ),
+    ...attemptAll(
+      [...wanted].filter(([name, file]) => had.get(name) !== file),
+      ([name, { text }]) => keys.write(name, text, had.get(name)?.text),
+    ),
+  ];
 
   /**
    * Makes the machine be as the state says. The order depends on what comes first: taking away begins with the keys (a
@@ -85,7 +88,8 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
    */
   const write = (state: State, order: 'revoke' | 'grant', observed: Observed, owners?: Registry['uids']): Observed => {
     const failures: unknown[] = [];
-    if (order === 'revoke') failures.push(...writeKeys(state, observed));
+    const authorizedKeys = keysOf(state, observed);
+    if (order === 'revoke') failures.push(...writeKeys(authorizedKeys, observed.authorizedKeys));
     const database = renderDatabase(state, settings, owners);
     try {
       writeDatabase(database, observed);
@@ -99,9 +103,9 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
       failures.push(error, ...attemptAll(different, ({ name }) => keys.remove(name)));
       throw new AggregateError(failures, 'the account database could not be written');
     }
-    if (order === 'grant') failures.push(...writeKeys(state, observed));
+    if (order === 'grant') failures.push(...writeKeys(authorizedKeys, observed.authorizedKeys));
     if (failures.length > 0) throw new AggregateError(failures, 'authorized keys could not be written');
-    return { database, unsound: [], authorizedKeys: keysOf(state, observed), state };
+    return { database, unsound: [], authorizedKeys, state };
   };
 
   return { observe, write, settings };
@@ -120,8 +124,8 @@ const attemptAll = <T>(things: readonly T[], action: (thing: T) => void): unknow
     }
   });
 
-/** The files of a state that was written; what is as it was observed stays the same object. */
-const keysOf = (state: State, observed: Observed): AuthorizedKeysFiles =>
+/** The files of a state; what is as it was observed stays the same object. */
+const keysOf = (state: State, observed: Observed): ReadonlyMap<string, AuthorizedKeysFile> =>
   new Map(
     [...state.values()].map((account) => {
       const had = observed.authorizedKeys.get(account.name);

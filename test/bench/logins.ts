@@ -1,6 +1,6 @@
 import type { Client } from '../e2e/harness/client.ts';
 import type { Server } from '../e2e/harness/server.ts';
-import { median, type Row } from './measure.ts';
+import { inTurn, median, type Row } from './measure.ts';
 import type { PlainServer } from './plain-server.ts';
 import { firstAnswer, memoryOf, processes, SERVE, type Way, wayTo, wayToPlain } from './session.ts';
 
@@ -8,7 +8,7 @@ const ROUNDS = 20;
 
 /** (b) From ssh to borg's first answer, and what a session needs, beside the plain server; both in turn. */
 export const benchLogins = async (client: Client, server: Server, plain: PlainServer): Promise<Row[]> => {
-  const [ours, theirs] = await inTurn(wayTo(client, server, 'tenant'), wayToPlain(client, plain));
+  const [ours, theirs] = await measureBoth(wayTo(client, server, 'tenant'), wayToPlain(client, plain));
   const memory = async (way: Way): Promise<number> => {
     const before = processes(SERVE);
     let found = Number.NaN;
@@ -37,7 +37,7 @@ export const benchLogins = async (client: Client, server: Server, plain: PlainSe
 
 /** (b) An admin, who is in every private group, beside a tenant, on a server with many accounts. */
 export const benchAdmin = async (client: Client, server: Server, count: number): Promise<Row[]> => {
-  const [admin, tenant] = await inTurn(wayTo(client, server, 'chief'), wayTo(client, server, 'tenant'));
+  const [admin, tenant] = await measureBoth(wayTo(client, server, 'chief'), wayTo(client, server, 'tenant'));
   return [
     {
       ...{ part: 'b', what: `an admin’s login at ${count}`, unit: 'ms', ours: admin },
@@ -49,11 +49,10 @@ export const benchAdmin = async (client: Client, server: Server, count: number):
   ];
 };
 
-const inTurn = async (one: Way, other: Way): Promise<[number, number]> => {
+const measureBoth = async (one: Way, other: Way): Promise<[number, number]> => {
   const found: [number[], number[]] = [[], []];
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const index of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const))
-      found[index].push((await firstAnswer(index === 0 ? one : other)) ?? Number.NaN);
+    for (const index of inTurn(round)) found[index].push((await firstAnswer(index === 0 ? one : other)) ?? Number.NaN);
   }
   return [median(found[0]), median(found[1])];
 };

@@ -16,6 +16,9 @@ export const median = (numbers: readonly number[]): number => {
   return (low + high) / 2;
 };
 
+/** Which of two is measured first in this round: each in turn, so that a busy moment or a warm cache hits both. */
+export const inTurn = (round: number): readonly [0 | 1, 0 | 1] => (round % 2 === 0 ? [0, 1] : [1, 0]);
+
 /** Milliseconds that the action takes. */
 export const timed = async (action: () => unknown): Promise<number> => {
   const start = performance.now();

@@ -5,12 +5,12 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import type { Client } from '../e2e/harness/client.ts';
-import { median, type Row, timed } from './measure.ts';
+import { inTurn, median, type Row, timed } from './measure.ts';
 import type { PlainServer } from './plain-server.ts';
 
 const ROUNDS = 6;
 
-/** (c) Throughput of borg, beside the plain server; both in turn and each first in turn, so that a busy moment or a warm cache hits both. */
+/** (c) Throughput of borg, beside the plain server. */
 export const benchThroughput = async (
   client: Client,
   plain: PlainServer,
@@ -32,8 +32,8 @@ export const benchThroughput = async (
   ) => {
     const found: [number[], number[]] = [[], []];
     for (let round = 0; round < ROUNDS; round += 1) {
-      for (const index of round % 2 === 0 ? [0, 1] : [1, 0]) {
-        const { url, env } = targets[index as 0 | 1];
+      for (const index of inTurn(round)) {
+        const { url, env } = targets[index];
         const options = { env: { ...env, ...QUIET }, cwd: client.home };
         found[index]?.push(await timed(() => client.borg(words(url, round), options)));
         if (after) await client.borg(after(url, round), options);

@@ -410,13 +410,19 @@ describe('drift', () => {
     ['a leftover of an interrupted write', () => writeFileSync(join(scratch.places.extrausers, '.passwd.new'), 'half')],
   ];
 
-  it.each(drifting)('is repaired by the next pass: %s', async (_what, damage) => {
+  /** One of each role, as the first pass has made them. */
+  const threeAccounts = async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', line(1, 'from="10.0.0.1" '));
     scratch.declare('repos-appendonly/db', line(2));
     scratch.declare('admins/root2', line(3));
     const pass = createPass(scratch.world());
     await pass(AT_ONCE, signal);
+    return pass;
+  };
+
+  it.each(drifting)('is repaired by the next pass: %s', async (_what, damage) => {
+    const pass = await threeAccounts();
     const sound = scratch.owned();
     for (const path of [keysFile('web01'), join(scratch.places.extrausers, 'passwd')]) old(path);
     damage();
@@ -429,12 +435,7 @@ describe('drift', () => {
   it.each(drifting)(
     'is left alone by an event of the key tree, and repaired by the next pass that looks everywhere: %s',
     async (what, damage) => {
-      scratch = scratchRoot();
-      scratch.declare('repos/web01', line(1, 'from="10.0.0.1" '));
-      scratch.declare('repos-appendonly/db', line(2));
-      scratch.declare('admins/root2', line(3));
-      const pass = createPass(scratch.world());
-      await pass(AT_ONCE, signal);
+      const pass = await threeAccounts();
       // The first pass made the folders; the second has seen them.
       await pass(EVENT, signal);
       const sound = scratch.owned();
