@@ -124,6 +124,7 @@ const environment = z.object({
   PER_SOURCE_PENALTIES: oneOf(['unauthenticated', 'default', 'none'], 'unauthenticated'),
   SESSION_MEMORY: sessionMemory,
   SESSIONS_PER_ACCOUNT: whole(50, 1, 100_000),
+  REPOSITORIES_PER_ACCOUNT: whole(1000, 1, 1_000_000),
   STOP_GRACE_SECONDS: seconds(20, 0, 86_400),
   STALE_AFTER: duration('26h'),
   LOG_FORMAT: oneOf(['text', 'json'], 'text'),

@@ -17,6 +17,7 @@ export type SshdConfigInput = {
     | 'PER_SOURCE_PENALTIES'
     | 'SESSION_MEMORY'
     | 'SESSIONS_PER_ACCOUNT'
+    | 'REPOSITORIES_PER_ACCOUNT'
   >;
   /** Every port to listen on; SSH_PORT if left out. */
   readonly ports?: readonly number[];
@@ -67,8 +68,10 @@ const listening = ({ settings, ports, listenAddresses, hostKeys }: SshdConfigInp
   `LoginGraceTime ${plainNumber(settings.LOGIN_GRACE_TIME)}`,
 ];
 
-const login = ({ places, settings, supported }: SshdConfigInput): string[] => [
-  `AuthorizedKeysFile ${plain(places.run)}/authorized_keys/%u`,
+const login = ({ settings, supported }: SshdConfigInput): string[] => [
+  // Who has no role has no keys: only the blocks below name them. AllowGroups would say the same once more, and cost an admin's
+  // login a third look at every group (see roles).
+  'AuthorizedKeysFile none',
   'StrictModes yes',
   'PubkeyAuthentication yes',
   'AuthenticationMethods publickey',
@@ -79,7 +82,6 @@ const login = ({ places, settings, supported }: SshdConfigInput): string[] => [
   ...when(supported, 'KerberosAuthentication', 'no'),
   'UsePAM no',
   'PermitRootLogin no',
-  `AllowGroups ${LOGIN_GROUPS.map(({ name }) => name).join(' ')}`,
   // An agent offers all its keys before the right one. There is no password to guess.
   'MaxAuthTries 20',
   ...when(supported, 'RequiredRSASize', '2048'),
@@ -145,25 +147,33 @@ const sessions = ({ places, settings, hostId, timeZone, supported }: SshdConfigI
 const roles = (input: SshdConfigInput): string[] => [
   '',
   `Match Group ${REPOSITORY_GROUPS.map(({ name }) => name).join(',')}`,
+  keys(input),
   `    Include ${plain(input.places.run)}/${SSHD_CONFIG_FILES.repositories}`,
   ...role(input, 'admin', ROLE_GROUPS.admin, `--restrict-to-path ${plain(input.places.repos)}`),
+  keys(input),
 ];
+
+const keys = ({ places }: SshdConfigInput): string => `    AuthorizedKeysFile ${plain(places.run)}/authorized_keys/%u`;
 
 const REPOSITORY_GROUPS = LOGIN_GROUPS.filter(({ gid }) => gid !== ROLE_GROUPS.admin.gid);
 
 const repositoryRoles = (input: SshdConfigInput): string[] => [
   ...role(input, 'append-only', ROLE_GROUPS['append-only'], ownRepository(input)),
-  ...role(input, 'append-only', SUB_REPOSITORY_GROUPS['append-only'], ownFolder(input)),
+  ...role(input, 'append-only', SUB_REPOSITORY_GROUPS['append-only'], ownFolder(input), mostRepositories(input)),
   ...role(input, 'repo', ROLE_GROUPS.repo, ownRepository(input)),
-  ...role(input, 'repo', SUB_REPOSITORY_GROUPS.repo, ownFolder(input)),
+  ...role(input, 'repo', SUB_REPOSITORY_GROUPS.repo, ownFolder(input), mostRepositories(input)),
 ];
 
-const role = (input: SshdConfigInput, role: Role, group: RoleGroup, restriction: string): string[] => {
+/** A limit of the launcher's, which only means something where an account makes folders of its own. */
+const mostRepositories = ({ settings }: SshdConfigInput): string =>
+  `--repositories ${plainNumber(settings.REPOSITORIES_PER_ACCOUNT)} `;
+
+const role = (input: SshdConfigInput, role: Role, group: RoleGroup, restriction: string, limits = ''): string[] => {
   const own = role === 'append-only' ? ['--append-only'] : [];
   return [
     '',
     `Match Group ${group.name}`,
-    `    ForceCommand ${forcedCommand(input, restriction, [...own, ...input.serveArguments[role]])}`,
+    `    ForceCommand ${forcedCommand(input, restriction, [...own, ...input.serveArguments[role]], limits)}`,
   ];
 };
 
@@ -184,10 +194,11 @@ const forcedCommand = (
   { python, launcher, settings }: SshdConfigInput,
   restriction: string,
   extra: readonly string[],
+  limits: string,
 ): string =>
   [
     `exec ${plain(python)} -I ${plain(launcher)} --session "$SSH_CONNECTION" --account "$USER"`,
-    `--sessions ${plainNumber(settings.SESSIONS_PER_ACCOUNT)} --memory ${memoryWord(settings.SESSION_MEMORY)} --`,
+    `--sessions ${plainNumber(settings.SESSIONS_PER_ACCOUNT)} --memory ${memoryWord(settings.SESSION_MEMORY)} ${limits}--`,
     `serve --umask 0007 ${restriction}`,
     ...extra.map(shellQuote),
   ].join(' ');

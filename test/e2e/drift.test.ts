@@ -102,6 +102,18 @@ test('a file that is gone from authorized_keys comes back, and a strange one goe
   expect((await inside(`ls ${KEYS}`)).split('\n').sort()).toEqual(['', 'ops', 'web01', 'web02']);
 });
 
+test('a key planted for an account without a role lets nobody in, even before it is taken out', async () => {
+  const line = `restrict ${intruder.public}`;
+  const accounts = ['www-data', 'root'];
+  for (const account of accounts) await inside(`echo '${line}' >${KEYS}/${account}`);
+  for (const account of accounts) {
+    const { exitCode, stderr } = await client.ssh(account, ['borg', '--version'], { key: intruder, reject: false });
+    expect(exitCode).toBe(255);
+    expect(stderr).toContain('Permission denied (publickey)');
+  }
+  expect(await repair()).toEqual(accounts.toSorted().map((account) => `authorized-keys-repaired ${account}`));
+});
+
 test('a file of authorized_keys that is a link, or not to be read by sshd, is replaced', async () => {
   await inside(`cd ${KEYS}; mv web01 /run/elsewhere; ln -s /run/elsewhere web01; chmod 600 web02; chmod 700 .`);
   await repair();

@@ -69,6 +69,33 @@ test('an account with as many sessions as it may have is told so, and keeps out 
   await leave([...held.slice(1), ...admin]);
 });
 
+test('each further session of an account stands back behind others, for the CPU and where memory runs out', async () => {
+  for (const path of ['repos/many', 'repos/few']) await grant(server, path, client.key);
+  const held: OpenConnection[] = [];
+  const pids: string[] = [];
+  for (const [account, count] of [...[['few', 1]], ...[1, 2, 3].map((each) => ['many', each])] as [string, number][]) {
+    held.push(openConnection(client, account, client.key, { flags: [], words: ['borg', 'serve'] }));
+    const pid = await until(`session ${count} of ${account}`, async () => {
+      const borg = (await known(server, account, client.key, count)).flatMap((each) => each.borg.map(String));
+      return borg.length === count && borg.find((each) => !pids.includes(each));
+    });
+    pids.push(pid);
+  }
+  const standing = (): Promise<string[]> =>
+    Promise.all(
+      pids.map(async (pid) => {
+        const { stdout } = await server.exec(['cat', `/proc/${pid}/stat`, `/proc/${pid}/oom_score_adj`]);
+        const [stat = '', adjustment = ''] = stdout.trim().split('\n');
+        // proc_pid_stat(5), field 19.
+        return `nice ${stat.replace(/^.*\) /, '').split(' ')[16]}, ended first by ${adjustment}`;
+      }),
+    );
+  await expect
+    .poll(standing, { timeout: 30_000 })
+    .toEqual([0, 0, 1, 2].map((older) => `nice ${older}, ended first by ${500 + 10 * older}`));
+  await leave(held);
+});
+
 test('of sessions that begin in the same instant as many go on as may', async () => {
   await grant(server, 'repos/crowd', client.key);
   const all = Array.from({ length: 8 }, () =>

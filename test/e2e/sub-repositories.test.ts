@@ -23,7 +23,7 @@ const create = (account: string, repository: string, archive: string) =>
 const NOT_ALLOWED = { exitCode: 2, stderr: expect.stringContaining('Repository path not allowed') };
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await startServer({ env: { REPOSITORIES_PER_ACCOUNT: '4' } });
   client = await createClient(server);
   await mkdir(join(client.home, 'documents'));
   await writeFile(join(client.home, 'documents/letter'), 'Dear Sir or Madam');
@@ -91,6 +91,31 @@ test('append-only holds for each of them', async () => {
   await client.borg(['delete', `${client.url('vault', 'vault/one')}::first`]);
   await client.borg(['compact', client.url('vault', 'vault/one')]);
   expect(await segments()).toEqual(expect.arrayContaining(before));
+});
+
+test('it makes as many as it may have, however it goes about it, and has room again when one is gone', async () => {
+  await declare('repos/eager', 'sub-repositories=yes');
+  const url = (name: string) => client.url('eager', `eager/${name}`);
+  // The folder between them counts: three.
+  for (const name of ['one', 'deep/two'])
+    await client.borg(['init', '--encryption', 'none', '--make-parent-dirs', url(name)]);
+  const deep = ['a', 'b', 'c', 'd'].join('/');
+  await client.borg(['init', '--encryption', 'none', '--make-parent-dirs', url(deep)]);
+  const tooMany = await client.borg(['init', '--encryption', 'none', url('five')], { reject: false });
+  expect(tooMany.exitCode).toBe(2);
+  expect(tooMany.stderr).toContain(
+    'Remote: This account has 4 repositories and folders on this server already, and may not have more',
+  );
+  expect(tooMany.stderr).not.toContain('Traceback');
+  expect(await readdir(join(server.repos, 'eager'))).toEqual(['a', 'deep', 'one']);
+  // What is there is used as before, and nobody else is in its way.
+  await create('eager', 'eager/one', 'first');
+  expect((await init('fleet', 'fleet/three')).exitCode).toBe(0);
+  for (const name of [deep, 'one'])
+    await client.borg(['delete', url(name)], { env: { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' } });
+  expect((await init('eager', 'eager/five')).exitCode).toBe(2);
+  await rm(join(server.repos, 'eager/a'), { recursive: true });
+  expect((await init('eager', 'eager/five')).exitCode).toBe(0);
 });
 
 test('borg on the server and maintenance know them by their path', async () => {

@@ -80,15 +80,17 @@ test('everything but a public key and borg is off', async () => {
   expect(options.get('strictmodes')).toBe('yes');
   expect(options.has('acceptenv')).toBe(false);
   expect(options.has('subsystem')).toBe(false);
-  expect(options.get('authorizedkeysfile')).toBe(`${folder}/authorized_keys/%u`);
+  expect(options.get('authorizedkeysfile')).toBe('none');
   expect(options.get('forcecommand')).toBe("echo 'This account has no role on this server.' >&2; exit 1");
 });
 
 test('every role has its block, the narrowest first', () => {
   const { main, repositories } = renderSshdConfig(input);
+  const keys = `AuthorizedKeysFile ${folder}/authorized_keys/%u`;
   const [outer, admin] = main.split('\nMatch Group ').slice(1);
   expect(outer?.trim().split('\n    ')).toEqual([
     'borg-repo,borg-appendonly,borg-repo-sub,borg-appendonly-sub',
+    keys,
     `Include ${folder}/sshd_config.repositories`,
   ]);
   const blocks = [...repositories.split('\nMatch Group ').slice(1), admin ?? ''];
@@ -99,7 +101,7 @@ test('every role has its block, the narrowest first', () => {
     ],
     [
       'borg-appendonly-sub',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 --restrict-to-path "/repos/$USER" --append-only --progress',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --repositories 1000 -- serve --umask 0007 --restrict-to-path "/repos/$USER" --append-only --progress',
     ],
     [
       'borg-repo',
@@ -107,22 +109,27 @@ test('every role has its block, the narrowest first', () => {
     ],
     [
       'borg-repo-sub',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 --restrict-to-path "/repos/$USER" --storage-quota=20G',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --repositories 1000 -- serve --umask 0007 --restrict-to-path "/repos/$USER" --storage-quota=20G',
     ],
     [
       'borg-admin',
       'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 --restrict-to-path /repos',
+      keys,
     ],
   ]);
 });
 
 test('every session is told its limits, before the words that are borg’s', () => {
-  const settings = readSettings({ SESSIONS_PER_ACCOUNT: '7', SESSION_MEMORY: '512M' });
+  const settings = readSettings({ SESSIONS_PER_ACCOUNT: '7', SESSION_MEMORY: '512M', REPOSITORIES_PER_ACCOUNT: '3' });
   const { main, repositories } = renderSshdConfig({ ...input, settings });
   const commands = `${main}${repositories}`.split('\n').filter((line) => line.includes('ForceCommand exec'));
   expect(commands).toHaveLength(5);
-  for (const command of commands)
-    expect(command).toContain(' --account "$USER" --sessions 7 --memory 512000000 -- serve ');
+  const ofSubRepositories = commands.filter((command) => command.includes('--restrict-to-path "/repos/$USER"'));
+  expect(ofSubRepositories).toHaveLength(2);
+  for (const command of commands) {
+    const more = ofSubRepositories.includes(command) ? ' --repositories 3' : '';
+    expect(command).toContain(` --account "$USER" --sessions 7 --memory 512000000${more} -- serve `);
+  }
 });
 
 test('where the file with the roles of repositories is missing, nobody gets more', async () => {
@@ -134,7 +141,7 @@ test('where the file with the roles of repositories is missing, nobody gets more
 
 test('sshd hands a quoted word on as it stands', async () => {
   const options = await effective({ serveArguments: { ...input.serveArguments, admin: ["--debug-topic=it's #1"] } });
-  expect(options.get('allowgroups')).toBeDefined();
+  expect(options.get('forcecommand')).toBeDefined();
   await testConfig(
     probe.path,
     written({ serveArguments: { ...input.serveArguments, admin: ["--debug-topic=it's #1"] } }),

@@ -34,6 +34,7 @@ export const TRIES: Readonly<Record<string, others.Try>> = {
   'forward-socket': forwarding.forwardSocket,
   'forward-agent': forwarding.forwardAgent,
   'forward-x11': forwarding.forwardX11,
+  'forward-tunnel': forwarding.forwardTunnel,
   'back-up': own.backUp,
   'delete-for-good': own.deleteForGood,
   'destroy-own': own.destroyOwn,
@@ -51,6 +52,7 @@ export const TRIES: Readonly<Record<string, others.Try>> = {
   memory: exhausting.memory,
   sessions: exhausting.sessions,
   inodes: exhausting.inodes,
+  repositories: exhausting.repositories,
   processes: exhausting.processes,
   flood: exhausting.flood,
 };

@@ -1,6 +1,6 @@
-import { chown, copyFile, readdir, readFile, stat } from 'node:fs/promises';
+import { chown, copyFile, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { until } from '../harness/machine.ts';
 import type { Finished, Running } from '../harness/program.ts';
@@ -8,7 +8,7 @@ import { open, requests } from '../harness/raw-borg.ts';
 import type { Verdict } from './matrix.ts';
 import type { Try } from './other-repositories.ts';
 import { type Process, processesOf, sessionOf } from './processes.ts';
-import { plant, SESSIONS, speak } from './scene.ts';
+import { plant, REPOSITORIES, SESSIONS, speak } from './scene.ts';
 import { agree, judge } from './verdict.ts';
 
 /** With more than this of memory the bomb has gone off, and is ended. */
@@ -107,6 +107,17 @@ export const sessions: Try = async ({ client, account, owner, column }, { plain 
     for (const each of begun) each.stdin?.end();
     await Promise.all(begun);
   }
+};
+
+export const repositories: Try = async (actor) => {
+  const folder = dirname(actor.ownFolder);
+  const names = Array.from({ length: REPOSITORIES + 1 }, (_, number) => `made-by-${actor.account}-${number}`);
+  const calls = names.map((name) => open(`${dirname(actor.own)}/${name}`, { create: true }));
+  const { stdout, stderr } = await speak(actor, calls);
+  const made = (await readdir(folder)).filter((name) => names.includes(name));
+  for (const name of made) await rm(join(folder, name), { recursive: true });
+  if (made.length > 0 && stderr.includes('REPOSITORIES_PER_ACCOUNT')) return 'limited';
+  return judge(made.length === names.length, `${stdout}${stderr}`);
 };
 
 /** How many tiny files stand before the next, and how many are made then. */

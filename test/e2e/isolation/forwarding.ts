@@ -1,4 +1,4 @@
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, readFile, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { BASE_ENVIRONMENT, freePort, greets, until } from '../harness/machine.ts';
@@ -21,7 +21,7 @@ const during = async (
   look: (ended: () => boolean) => Promise<boolean>,
 ): Promise<{ readonly effect: boolean; readonly said: string }> => {
   let over = false;
-  const ssh = sshWith(actor, ['-o', 'LogLevel=INFO', '-N', ...flags], []);
+  const ssh = sshWith(actor, [...flags, '-o', 'LogLevel=INFO', '-N'], []);
   ssh.then(() => {
     over = true;
   });
@@ -133,6 +133,25 @@ export const forwardX11: Try = async (actor, { server }) => {
     DISPLAY: ':99',
   });
   return judge(variables.includes('DISPLAY='), told, /X11 forwarding request failed/);
+};
+
+/** The server's end: nobody else has an interface of this number. */
+const TUNNEL = 91;
+
+export const forwardTunnel: Try = async (actor, { server }) => {
+  const devices = async (): Promise<string> =>
+    actor.column === 'control'
+      ? readFile('/proc/net/dev', 'utf8')
+      : (await server.exec(['cat', '/proc/net/dev'])).stdout;
+  // Only with DEBUG1 does a client say what the server has told it of the refusal.
+  const flags = ['-o', 'LogLevel=DEBUG1', '-o', 'ExitOnForwardFailure=yes', '-w', `any:${TUNNEL}`];
+  const { effect, said: told } = await during(actor, flags, (ended) =>
+    until(
+      'the tunnel, or a refusal',
+      async () => (await devices()).includes(`tun${TUNNEL}:`) || (ended() && 'refused'),
+    ).then((found) => found === true),
+  );
+  return judge(effect, told, /Server has rejected tunnel device forwarding/);
 };
 
 /** What the other end of a local port says before it closes; nothing if the tunnel has ended before. */

@@ -132,6 +132,7 @@ export const GROUPS: readonly AttemptGroup[] = [
       refusedToAll('forward-socket', 'a Unix socket, in either direction', 'plain sshd'),
       refusedToAll('forward-agent', 'an agent: `-A`', 'plain sshd'),
       refusedToAll('forward-x11', 'X11: `-Y`', 'plain sshd'),
+      refusedToAll('forward-tunnel', 'a network interface: `-w`', 'plain sshd'),
     ],
   },
   {
@@ -222,6 +223,11 @@ export const GROUPS: readonly AttemptGroup[] = [
         title: 'use up the inodes with tiny files, as fast as they can be made',
         expected: each('limited', 'limited', 'limited', 'limited', 'refused'),
         control: 'plain sshd',
+      },
+      {
+        id: 'repositories',
+        title: 'make repositories without end (`REPOSITORIES_PER_ACCOUNT`)',
+        expected: each('refused', 'refused', 'limited', 'allowed', 'refused'),
       },
       {
         id: 'processes',

@@ -20,6 +20,7 @@ export type PlainSshd = {
 const ALLOWS_EVERYTHING = [
   ...['PermitRootLogin yes', 'StrictModes no', 'PidFile none', 'Subsystem sftp internal-sftp', 'AcceptEnv *'],
   ...['AllowTcpForwarding yes', 'AllowStreamLocalForwarding yes', 'AllowAgentForwarding yes'],
+  'PermitTunnel yes',
   // Whatever takes the words of xauth and says that all is well.
   ...['X11Forwarding yes', 'XAuthLocation /bin/true', 'PermitUserEnvironment yes', 'PermitUserRC yes'],
   // Where its default, 10:30:100, drops everybody.

@@ -70,6 +70,8 @@ export const NOWHERE = 'nonexistent';
 
 /** How many sessions an account may have at once here. */
 export const SESSIONS = 3;
+/** How many repositories one that may have several. */
+export const REPOSITORIES = 10;
 
 /** Starts both servers, with every repository in place. */
 export const setScene = async (): Promise<Scene> => {
@@ -85,6 +87,7 @@ export const setScene = async (): Promise<Scene> => {
     env: {
       // Small, so that the limits of a session are soon reached.
       ...{ SESSION_MEMORY: '128M', SESSIONS_PER_ACCOUNT: String(SESSIONS) },
+      REPOSITORIES_PER_ACCOUNT: String(REPOSITORIES),
       // Strangers and tenants come from one address here, and must not be refused for what the others did.
       PER_SOURCE_PENALTIES: 'none',
     },
