@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { GrantedKey } from './account.ts';
 import type { NarrowingOptions } from './authorized-key.ts';
 
@@ -39,4 +39,4 @@ export const parseLine = (line: string): GrantedKey | null => {
 
 /** SHA256:… of a key's wire format, as ssh-keygen -l prints it. */
 export const fingerprintOf = (blob: Uint8Array): string =>
-  `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
+  `SHA256:${hash('sha256', blob, 'base64').replace(/=+$/, '')}`;

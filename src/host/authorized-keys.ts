@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Account, GrantedKey } from '../accounts/account.ts';
 import { parseLine, renderLine } from '../accounts/authorized-key-line.ts';
 import { keepFolderOpenToRead } from './open-folder.ts';
-import { writeFileAtomically } from './write.ts';
+import { makeFile, writeFileAtomically } from './write.ts';
 
 /** sshd opens an AuthorizedKeysFile outside the home with the user's rights: world-readable, and root's for StrictModes. */
 const MODE = 0o644;
@@ -77,7 +77,10 @@ export const authorizedKeysFolder = (folder: string) => {
      */
     write: (name: string, text: string, had: string | undefined): void => {
       const path = join(folder, name);
-      const put = (): void => writeFileAtomically(path, text, { mode: MODE });
+      const put = (): void => {
+        if (had === undefined && makeFile(path, text, MODE)) return;
+        writeFileAtomically(path, text, { mode: MODE });
+      };
       try {
         put();
       } catch (error) {

@@ -6,9 +6,10 @@ import { remedyOf } from './remedy.ts';
 
 /**
  * Replaces a file in one step: whoever reads it sees the old content or the new, never a part, also after kill -9.
- * The file is root's; an existing link at the path is replaced, not followed.
+ * The file is root's, as the server is; an existing link at the path is replaced, not followed.
  *
  * @param options.durable also survive a power cut (fsync of file and folder); for what is on a disk, which may keep no owners
+ *   or have a group of its own for what is made in a folder
  * @throws Error with cause `{ code: 'unwritable', file, found, remedy }`; the old file is then as it was, and nothing is left
  *   beside it
  */
@@ -22,16 +23,15 @@ export const writeFileAtomically = (
   try {
     const file = openFresh(temporary, options.mode);
     try {
-      // writeSync may write less than asked for.
-      const bytes = Buffer.from(content);
-      for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
-      const belong = (): void => {
-        fchownSync(file, 0, 0);
-        fchmodSync(file, options.mode);
-      };
-      if (options.durable) whereOwnersAreKept(belong);
-      else belong();
-      if (options.durable) fsyncSync(file);
+      writeAll(file, content);
+      const settle = (): void => fchmodSync(file, options.mode);
+      if (options.durable) {
+        whereOwnersAreKept(() => {
+          fchownSync(file, 0, 0);
+          settle();
+        });
+        fsyncSync(file);
+      } else settle();
     } finally {
       closeSync(file);
     }
@@ -41,6 +41,38 @@ export const writeFileAtomically = (
     throw unwritable(path, error);
   }
   if (options.durable) syncFolder(dirname(path));
+};
+
+/**
+ * Makes a file that is not there yet, for readers that are not root: none of them can open it before it is whole, so it needs
+ * no other name meanwhile: the rename is a third of the time.
+ *
+ * @returns false where something is there already
+ * @throws Error with cause `{ code: 'unwritable', file, found, remedy }`; nothing is left then
+ */
+export const makeFile = (path: string, content: string, mode: number): boolean => {
+  try {
+    const file = openSync(path, 'wx', 0o600);
+    try {
+      writeAll(file, content);
+      fchmodSync(file, mode);
+    } catch (error) {
+      rmSync(path, { force: true });
+      throw error;
+    } finally {
+      closeSync(file);
+    }
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false;
+    throw unwritable(path, error);
+  }
+};
+
+/** writeSync may write less than asked for. */
+const writeAll = (file: number, content: string | Uint8Array): void => {
+  const bytes = Buffer.from(content);
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
 };
 
 /** A file that an interrupted write has left there is in the way seldom enough to be looked for only then. */

@@ -146,7 +146,8 @@ const readAll = (descriptor: number, expected: number): Buffer | null => {
   for (;;) {
     const count = readSync(descriptor, buffer, length, buffer.length - length, null);
     length += count;
-    if (count === 0) return buffer.subarray(0, length);
+    // As many as fstat has said, where one more would have fitted: it ends here.
+    if (count === 0 || (length === expected && count === expected)) return buffer.subarray(0, length);
     if (length > MOST_BYTES) return null;
     if (length === buffer.length) buffer = Buffer.concat([buffer, Buffer.allocUnsafe(64 * 1024)]);
   }

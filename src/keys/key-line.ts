@@ -110,7 +110,9 @@ const keyLine = ({ verdict, comment }: Words, options: AuthorizedKey['options'],
 
 /** Every character of it is safe in a line of authorized_keys, a log and a terminal. */
 const storedComment = (text: string): string => {
-  const shown = [...printable(text.trim(), MOST_COMMENT)];
+  const line = printable(text.trim(), MOST_COMMENT);
+  if (line.length <= MOST_COMMENT) return line;
+  const shown = [...line];
   return (shown.length > MOST_COMMENT ? `${shown.slice(0, MOST_COMMENT - 1).join('')}…` : shown.join('')).trim();
 };
 

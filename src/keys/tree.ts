@@ -155,7 +155,7 @@ const contentOf = ({ entries }: Entries): Pick<Folder, 'accounts' | 'findings'> 
 
 /** A role folder that is held open. */
 type OpenFolder = {
-  /** The folder itself, wherever it is by now (proc(5): /proc/self/fd). */
+  /** The folder itself, wherever it is by now (proc(5): /proc/PID/fd). */
   readonly handle: string;
   /** Where it was. */
   readonly folder: string;

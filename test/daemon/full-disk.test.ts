@@ -16,7 +16,7 @@ afterEach(() => scratch.remove());
 /** One pass in which there is no space for what the condition names. */
 const passWithout = async (space: (call: Call) => boolean) => {
   const undo = interceptSystem((call) => {
-    if (call.name === 'openSync' && call.path.endsWith('.new') && space(call)) throw systemError('ENOSPC', call);
+    if (call.name === 'writeSync' && space(call)) throw systemError('ENOSPC', call);
   });
   try {
     return await scratch.pass();
