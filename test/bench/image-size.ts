@@ -16,7 +16,18 @@ export const benchImage = async (): Promise<Row[]> => {
     .filter(({ size }) => size >= 0.1);
   const total = layers.reduce((sum, { size }) => sum + size, 0);
   return [
-    { part: 'g', what: 'image', unit: 'MB', ours: total },
-    ...layers.map(({ size, by }): Row => ({ part: 'g', what: `  ${by.slice(0, 46)}`, unit: 'MB', ours: size })),
+    {
+      part: 'g',
+      what: 'image',
+      unit: 'MB',
+      ours: total,
+      beside: { what: 'its base', figure: layers.at(-1)?.size ?? 0 },
+    },
+    ...layers.map(
+      ({ size, by }): Row => ({
+        ...{ part: 'g', what: `  ${by.slice(0, 46)}`, unit: 'MB', ours: size },
+        beside: { what: 'the image', figure: total },
+      }),
+    ),
   ];
 };

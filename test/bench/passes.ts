@@ -32,6 +32,7 @@ const benchAt = async (count: number): Promise<Row[]> => {
   const loop = await useraddLoop(count);
   const beside = { what: `useradd loop${loop.sampled ? ' (sampled)' : ''}`, figure: loop.add };
   const removal = { what: 'userdel + useradd of one', figure: loop.change };
+  const looks = { what: 'id of each, in a loop (sampled)', figure: loop.look };
   return [
     {
       ...{ part: 'a', what: `cold pass, ${count} accounts`, unit: 'ms', ours: median(cold), beside },
@@ -45,12 +46,13 @@ const benchAt = async (count: number): Promise<Row[]> => {
             what: 'cold pass, 10,000',
             unit: 'ms',
             ours: median(cold),
+            beside,
             goal: { of: 'ours', limit: 3000 },
           } as const,
         ]
       : []),
     {
-      ...{ part: 'a', what: `unchanged pass, ${count}`, unit: 'ms', ours: median(unchanged) },
+      ...{ part: 'a', what: `unchanged pass, ${count}`, unit: 'ms', ours: median(unchanged), beside: looks },
       ...(count === 10_000 && { goal: { of: 'ours', limit: 500 } }),
     },
     { part: 'a', what: `one key changed, ${count}`, unit: 'ms', ours: median(oneKey), beside: removal },
@@ -99,10 +101,13 @@ const useraddLoop = async (count: number) => {
     ...['--mount', '--propagation', 'private', 'bash', '-euc', SCRIPT, 'bench'],
     ...[String(sampled ? count >> 1 : 0), String(made)],
   ]);
-  const [add = Number.NaN, change = Number.NaN] = stdout.trim().split(/\s+/).map(Number);
-  return { add: (add / made) * count, change: change / ROUNDS, sampled };
+  const found = [...stdout.matchAll(/(\d+) us/g)].map(([, us]) => Number(us) / 1000);
+  const of = (part: number): number => median(found.slice(part * ROUNDS, (part + 1) * ROUNDS));
+  const each = made / ROUNDS;
+  return { add: (of(0) / each) * count, change: of(1), look: (of(2) / each) * count, sampled };
 };
 
+/** Milliseconds of each round: of the accounts that are made, of one that is removed and made again, of a look at as many as were made. */
 const SCRIPT = `
   scratch=$(mktemp -d); mount -t tmpfs none "$scratch"; cp -a /etc/. "$scratch" 2>/dev/null || true
   mount --bind "$scratch" /etc; umount -l "$scratch"; rmdir "$scratch"
@@ -112,13 +117,13 @@ const SCRIPT = `
     echo "early$i:*:19000:0:99999:7:::" >&5
   done 3>>/etc/passwd 4>>/etc/group 5>>/etc/shadow
   now() { date +%s%N; }
-  start=$(now)
-  for i in $(seq "$2"); do useradd -K UID_MAX=200000 -K GID_MAX=200000 -M -d /nowhere -s /bin/sh "late$i" 2>/dev/null; done
-  middle=$(now)
-  for i in $(seq ${ROUNDS}); do
-    userdel "late$i"
-    useradd -K UID_MAX=200000 -K GID_MAX=200000 -M -d /nowhere -s /bin/sh "late$i" 2>/dev/null
-  done
-  end=$(now)
-  echo "$(((middle - start) / 1000000)) $(((end - middle) / 1000000))"
+  timed() { local start=$(now); "$@"; echo "$((($(now) - start) / 1000)) us"; }
+  add() { useradd -K UID_MAX=200000 -K GID_MAX=200000 -M -d /nowhere -s /bin/sh "$1" 2>/dev/null; }
+  each=$(($2 / ${ROUNDS}))
+  part() { for i in $(seq $((1 + each * ($2 - 1))) $((each * $2))); do "$1" "late$i"; done; }
+  again() { userdel "$1"; add "$1"; }
+  look() { id "$1" >/dev/null; }
+  for round in $(seq ${ROUNDS}); do timed part add "$round"; done
+  for round in $(seq ${ROUNDS}); do timed again "late$round"; done
+  for round in $(seq ${ROUNDS}); do timed part look "$round"; done
 `;

@@ -84,15 +84,17 @@ test('each further session of an account stands back behind others, for the CPU 
   const standing = (): Promise<string[]> =>
     Promise.all(
       pids.map(async (pid) => {
-        const { stdout } = await server.exec(['cat', `/proc/${pid}/stat`, `/proc/${pid}/oom_score_adj`]);
-        const [stat = '', adjustment = ''] = stdout.trim().split('\n');
-        // proc_pid_stat(5), field 19.
-        return `nice ${stat.replace(/^.*\) /, '').split(' ')[16]}, ended first by ${adjustment}`;
+        const files = ['stat', 'oom_score_adj', 'autogroup'].map((name) => `/proc/${pid}/${name}`);
+        const { stdout } = await server.exec(['cat', ...files]);
+        const [stat = '', adjustment = '', autogroup = ''] = stdout.trim().split('\n');
+        // proc_pid_stat(5), field 19; sched(7), autogroup.
+        const nice = stat.replace(/^.*\) /, '').split(' ')[16];
+        return `nice ${nice}, its group ${autogroup.replace(/.* /, '')}, ended first by ${adjustment}`;
       }),
     );
   await expect
     .poll(standing, { timeout: 30_000 })
-    .toEqual([0, 0, 1, 2].map((older) => `nice ${older}, ended first by ${500 + 10 * older}`));
+    .toEqual([0, 0, 1, 2].map((older) => `nice ${older}, its group ${older}, ended first by ${500 + 2 * older}`));
   await leave(held);
 });
 

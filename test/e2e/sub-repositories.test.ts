@@ -2,6 +2,7 @@ import { mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
+import { open, requests, type Value } from './harness/raw-borg.ts';
 import { type Server, startServer } from './harness/server.ts';
 
 let server: Server;
@@ -96,26 +97,41 @@ test('append-only holds for each of them', async () => {
 test('it makes as many as it may have, however it goes about it, and has room again when one is gone', async () => {
   await declare('repos/eager', 'sub-repositories=yes');
   const url = (name: string) => client.url('eager', `eager/${name}`);
-  // The folder between them counts: three.
-  for (const name of ['one', 'deep/two'])
-    await client.borg(['init', '--encryption', 'none', '--make-parent-dirs', url(name)]);
-  const deep = ['a', 'b', 'c', 'd'].join('/');
-  await client.borg(['init', '--encryption', 'none', '--make-parent-dirs', url(deep)]);
-  const tooMany = await client.borg(['init', '--encryption', 'none', url('five')], { reject: false });
-  expect(tooMany.exitCode).toBe(2);
-  expect(tooMany.stderr).toContain(
-    'Remote: This account has 4 repositories and folders on this server already, and may not have more',
-  );
-  expect(tooMany.stderr).not.toContain('Traceback');
-  expect(await readdir(join(server.repos, 'eager'))).toEqual(['a', 'deep', 'one']);
+  const make = (name: string) =>
+    client.borg(['init', '--encryption', 'none', '--make-parent-dirs', url(name)], { reject: false });
+  const tooMany = 'Remote: This account may have 4 repositories and folders on this server, and not more';
+  // A repository of this name makes none of the folder that it is in.
+  for (const name of ['config', 'one']) expect((await make(name)).exitCode).toBe(0);
+  for (const name of ['a/b/c', 'a/b/c/d/e/f/g']) expect((await make(name)).stderr).toContain(tooMany);
+  // The folder between them counts.
+  expect((await make('deep/two')).exitCode).toBe(0);
+  const refused = await make('five');
+  expect(refused.exitCode).toBe(2);
+  expect(refused.stderr).toContain(tooMany);
+  expect(refused.stderr).not.toContain('Traceback');
+  expect((await make('one')).stderr).toContain('already exists');
+  expect(await readdir(join(server.repos, 'eager'))).toEqual(['config', 'deep', 'one']);
   // What is there is used as before, and nobody else is in its way.
   await create('eager', 'eager/one', 'first');
   expect((await init('fleet', 'fleet/three')).exitCode).toBe(0);
-  for (const name of [deep, 'one'])
-    await client.borg(['delete', url(name)], { env: { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' } });
-  expect((await init('eager', 'eager/five')).exitCode).toBe(2);
-  await rm(join(server.repos, 'eager/a'), { recursive: true });
-  expect((await init('eager', 'eager/five')).exitCode).toBe(0);
+  await client.borg(['delete', url('config')], { env: { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' } });
+  expect((await make('five')).exitCode).toBe(0);
+});
+
+test('nor by borg’s protocol without borg: several at once, or what looks like a repository and is none', async () => {
+  await declare('repos/crafty', 'sub-repositories=yes');
+  const made = async () => (await readdir(join(server.repos, 'crafty'))).filter((name) => name.startsWith('made'));
+  const speak = (...calls: readonly (readonly [string, Value])[]) =>
+    client.ssh('crafty', ['borg', 'serve'], { input: requests(...calls), reject: false });
+  // Leaves a file `config` in the account's own folder.
+  const top = open('/repos/crafty', { create: true, exclusive: true });
+  await speak(top, ['destroy', {}], ['save_key', { keydata: Buffer.from('x') }]);
+  expect(await readdir(join(server.repos, 'crafty'))).toEqual(['config']);
+  const sessions = Array.from({ length: 8 }, (_, number) =>
+    speak(open(`/repos/crafty/made${number}`, { create: true })),
+  );
+  await Promise.all(sessions);
+  expect(await made()).toHaveLength(4);
 });
 
 test('borg on the server and maintenance know them by their path', async () => {

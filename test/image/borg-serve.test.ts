@@ -73,6 +73,22 @@ test('a session does not ask the kernel for memory with every message, which pla
   await reader.end();
 });
 
+test('a session does not work out the parameters of a method with every message, which plain borg serve does', async () => {
+  const borg = launch({ launcher: LAUNCHER, repos, repository, account: 'web01', python: ['-m', 'cProfile'] });
+  running.push(borg);
+  let said = '';
+  borg.stdout.on('data', (chunk: Buffer) => {
+    said += chunk.toString('latin1');
+  });
+  const reader = await converse(borg);
+  await reader.call(...open(repository, { lock: false }));
+  for (let message = 0; message < 500; message += 1) await reader.call(...get('nothing'));
+  await reader.end();
+  const calls = (name: string): number => Number(new RegExp(`^ +(\\d+).*\\(${name}\\)$`, 'm').exec(said)?.[1]);
+  expect(calls('signature')).toBeGreaterThan(500);
+  expect(calls('_signature_from_function')).toBeLessThan(250);
+});
+
 test('nobody writes without the lock: it would remove what another session is writing', async () => {
   const writer = await session('--append-only');
   await writer.call(...open(repository, EXCLUSIVE));

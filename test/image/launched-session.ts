@@ -12,6 +12,8 @@ export type LaunchOptions = {
   /** Words before `--`, which are the launcher's; more words behind `serve`, which are borg's. */
   readonly before?: readonly string[];
   readonly more?: readonly string[];
+  /** More options of Python's, before the launcher. */
+  readonly python?: readonly string[];
   /** User and group id of the process; root's if left out. */
   readonly uid?: number;
 };
@@ -20,9 +22,9 @@ export type Call = readonly [method: string, args?: Value];
 
 /** Starts the launcher as sshd does, with the installed borg, without sending anything yet. */
 export const launch = (options: LaunchOptions): ChildProcessWithoutNullStreams => {
-  const { launcher, repos, repository, account, before = [], more = [], uid } = options;
+  const { launcher, repos, repository, account, before = [], more = [], python = [], uid } = options;
   const serve = ['serve', '--umask', '0007', '--restrict-to-repository', repository, ...more];
-  return spawn(findBorg().python, ['-I', launcher, '--session', '', ...before, '--', ...serve], {
+  return spawn(findBorg().python, ['-I', ...python, launcher, '--session', '', ...before, '--', ...serve], {
     cwd: '/',
     ...(uid === undefined ? {} : { uid, gid: uid }),
     env: {
