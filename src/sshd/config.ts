@@ -72,6 +72,8 @@ const login = ({ settings, supported }: SshdConfigInput): string[] => [
   // Who has no role has no keys: only the blocks below name them. AllowGroups would say the same once more, and cost an admin's
   // login a third look at every group (see roles).
   'AuthorizedKeysFile none',
+  // The name that strangers ask for first is refused before any key, and the log says why. A name costs no look at the groups.
+  'DenyUsers root',
   'StrictModes yes',
   'PubkeyAuthentication yes',
   'AuthenticationMethods publickey',
