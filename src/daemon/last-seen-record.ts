@@ -77,3 +77,5 @@ const readKnown = (path: string, log: Logger): readonly LastSeen[] => {
     return [];
   }
 };
+
+export type LastSeenRecord = ReturnType<typeof openLastSeenRecord>;

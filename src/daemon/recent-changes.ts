@@ -23,3 +23,5 @@ export const createRecentChanges = (now: () => number) => {
       fresh().map(({ change, at }) => ({ ...change, secondsAgo: Math.round((now() - at) / 1000) })),
   };
 };
+
+export type RecentChanges = ReturnType<typeof createRecentChanges>;

@@ -1,6 +1,5 @@
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import type { State } from '../accounts/account.ts';
-import { listKeys } from '../accounts/key-list.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { checkCapabilities } from '../host/capabilities.ts';
@@ -11,6 +10,7 @@ import { createTracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
 import type { SshdEvent } from '../sshd/log.ts';
 import { type SshdExit, startSshd } from '../sshd/server.ts';
+import { controlAnswers, type ServerNow } from './control-answers.ts';
 import { controlSocket } from './control-client.ts';
 import { startControlServer } from './control-server.ts';
 import { describeError } from './describe-error.ts';
@@ -22,12 +22,10 @@ import type { Logger } from './log.ts';
 import { type LoginPlan, prepareLogin, serveArguments } from './login-server.ts';
 import { createPass, type PassReport } from './pass.ts';
 import { createPassRecord } from './pass-record.ts';
-import type { ControlReplies, ControlRequest } from './protocol.ts';
 import { createRecentChanges } from './recent-changes.ts';
 import { createReportLog } from './report-log.ts';
 import { prepareRepositoriesFolder, SHARED_IDENTITIES } from './repositories-folder.ts';
 import { createScheduler, realClock } from './scheduler.ts';
-import { serverStatus } from './server-status.ts';
 import { endSessions } from './shutdown.ts';
 import { sshdLog } from './sshd-log.ts';
 import { openWorld } from './world.ts';
@@ -80,7 +78,7 @@ const prepareRunFolder = (path: string): void => {
 
 const run = async (settings: Settings, places: Places, log: Logger, plan: LoginPlan): Promise<number> => {
   const lastSeen = openLastSeenRecord(places.state, log);
-  let granted: State = new Map();
+  const now: ServerNow = { state: 'serving', granted: new Map(), lastPassFailed: null, preparing: null };
   const tracker = createTracker({
     log,
     port: settings.SSH_PORT,
@@ -92,13 +90,12 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const onAccess = (state: State): void => {
     // First of all: nothing that fails may delay a revocation.
     tracker.access(state);
-    granted = state;
+    now.granted = state;
     lastSeen.granted(state);
   };
   const passes = createPassRecord(describeError, Date.now);
-  let preparing: ControlReplies['progress']['preparing'] = null;
-  const onPreparing = (now: typeof preparing): void => {
-    preparing = now;
+  const onPreparing = (preparing: ServerNow['preparing']): void => {
+    now.preparing = preparing;
   };
   const pass = passes.heard(createPass(openWorld(settings, places, log, onAccess, onPreparing)));
   const tell = createReportLog(log);
@@ -107,17 +104,15 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   refuseIfStopped(first);
 
   const started = { ...plan.versions, since: Date.now() };
-  let lastPassFailed: string | null = null;
-  let state: 'serving' | 'stopping' = 'serving';
   const recent = createRecentChanges(() => performance.now());
   const onReport = (report: PassReport): void => {
-    lastPassFailed = report.failed;
+    now.lastPassFailed = report.failed;
     recent.add(report.changes);
     tell(report);
   };
   const onFailure = (error: unknown): void => {
-    lastPassFailed = describeError(error);
-    log.error({ error: lastPassFailed }, 'the update failed; nothing was given by it, and it is tried again');
+    now.lastPassFailed = describeError(error);
+    log.error({ error: now.lastPassFailed }, 'the update failed; nothing was given by it, and it is tried again');
   };
   const collection = createIdleCollection(realClock, collectGarbage);
   const scheduler = createScheduler({
@@ -127,27 +122,10 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     resyncSeconds: settings.RESYNC_SECONDS,
     clock: realClock,
   });
-  const answer = async (request: ControlRequest): Promise<unknown> => {
-    switch (request.command) {
-      case 'ping':
-        return { state, lastPassFailed, port: settings.SSH_PORT };
-      case 'update': {
-        const before = recent.list();
-        return { ...(await scheduler.now({ occasion: 'asked', dryRun: request.dryRun })), recent: before };
-      }
-      case 'progress':
-        return { preparing };
-      case 'status':
-        return serverStatus(settings, started, passes, await tracker.list(), lastSeen.list());
-      case 'sessions':
-        return tracker.list();
-      case 'keys':
-        return listKeys(granted, lastSeen.list(), new Date());
-      case 'end-sessions':
-        return tracker.end(request.selector);
-    }
-  };
-  const control = await startControlServer(controlSocket(places.run), answer);
+  const control = await startControlServer(
+    controlSocket(places.run),
+    controlAnswers({ settings, started, passes, scheduler, tracker, lastSeen, recent, now }),
+  );
   const watcher = watchTree(places.sshkeys, {
     polling: settings.WATCH === 'polling',
     onEvent: scheduler.changed,
@@ -175,7 +153,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   });
   const hurry = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => (state === 'stopping' ? hurry.abort() : ending.resolve({ told: signal })));
+    process.on(signal, () => (now.state === 'stopping' ? hurry.abort() : ending.resolve({ told: signal })));
   }
   process.on('SIGHUP', () => void scheduler.now({ occasion: 'asked', dryRun: false }).catch(() => {}));
   const facts = { port: settings.SSH_PORT, accounts: first.accounts.length, findings: first.findings.length };
@@ -183,7 +161,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   collection.passEnded();
 
   const end = await ending.promise;
-  state = 'stopping';
+  now.state = 'stopping';
   if ('told' in end) log.info({ signal: end.told }, 'stopping: no new connection is accepted');
   else log.error(factsOfEnd(end), 'sshd has ended, and without it nobody can log in: its own lines above say why');
   await sshd.stop();

@@ -1,0 +1,56 @@
+import type { State } from '../accounts/account.ts';
+import { listKeys } from '../accounts/key-list.ts';
+import type { Tracker } from '../sessions/tracker.ts';
+import type { Settings } from '../settings.ts';
+import type { LastSeenRecord } from './last-seen-record.ts';
+import type { PassRecord } from './pass-record.ts';
+import type { ControlReplies, ControlRequest } from './protocol.ts';
+import type { RecentChanges } from './recent-changes.ts';
+import type { Scheduler } from './scheduler.ts';
+import { type ServerStatus, serverStatus } from './server-status.ts';
+
+/** What the server knows of itself at this moment. */
+export type ServerNow = {
+  state: 'serving' | 'stopping';
+  /** Whom it has let in. */
+  granted: State;
+  /** Why the last update failed, or null if it did not. */
+  lastPassFailed: string | null;
+  /** The repository folders that an update is handing over just now, or null. */
+  preparing: ControlReplies['progress']['preparing'];
+};
+
+type Answering = {
+  readonly settings: Settings;
+  readonly started: Pick<ServerStatus, 'borg' | 'openssh' | 'since'>;
+  readonly passes: PassRecord;
+  readonly scheduler: Scheduler;
+  readonly tracker: Tracker;
+  readonly lastSeen: LastSeenRecord;
+  readonly recent: RecentChanges;
+  readonly now: Readonly<ServerNow>;
+};
+
+/** What the control socket answers to each request; see protocol.ts for the shapes. */
+export const controlAnswers =
+  ({ settings, started, passes, scheduler, tracker, lastSeen, recent, now }: Answering) =>
+  async (request: ControlRequest): Promise<ControlReplies[keyof ControlReplies]> => {
+    switch (request.command) {
+      case 'ping':
+        return { state: now.state, lastPassFailed: now.lastPassFailed, port: settings.SSH_PORT };
+      case 'update': {
+        const before = recent.list();
+        return { ...(await scheduler.now({ occasion: 'asked', dryRun: request.dryRun })), recent: before };
+      }
+      case 'progress':
+        return { preparing: now.preparing };
+      case 'status':
+        return serverStatus(settings, started, passes, await tracker.list(), lastSeen.list());
+      case 'sessions':
+        return tracker.list();
+      case 'keys':
+        return listKeys(now.granted, lastSeen.list(), new Date());
+      case 'end-sessions':
+        return tracker.end(request.selector);
+    }
+  };
