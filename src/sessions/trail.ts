@@ -87,7 +87,7 @@ const WHY_REFUSED: Readonly<Record<Refusal['reason'], string>> = {
   'not-ssh': 'it does not speak SSH',
   'login-timeout': 'it took too long to log in',
   dropped: 'too many are logging in at once',
-  penalty: 'its address is shut out for a while',
+  penalty: 'its address is shut out for a while, with all who share it (see PER_SOURCE_PENALTIES)',
   'gave-up': 'it went away before it had logged in',
 };
 

@@ -121,7 +121,7 @@ describe('the shell text', () => {
     // Two hosts share it, and the name of one begins like the other's. A third has a name that means all. Names hold the second.
     const shared = ['twin', 'twin', 'twin', 'twin-2', 'twin-2', 'twin-2', '*'].map(
       (host) =>
-        `unshare --uts sh -ec 'echo "${host}" >/proc/sys/kernel/hostname; sleep 1; eval "$0"' ${shellQuote(again)}`,
+        `unshare --uts sh -ec 'python3 -c "import socket; socket.sethostname(\\"${host}\\")"; sleep 1; eval "$0"' ${shellQuote(again)}`,
     );
     await sh([text, ...shared].join('\n'));
     const passphrase = await readFile(

@@ -20,6 +20,7 @@ test('a few refused logins are shown one by one', () => {
   const { log, lines } = start();
   log.refused(refusal({ fingerprints: ['SHA256:a', 'SHA256:b'] }));
   log.refused(refusal({ asked: null, port: null, reason: 'not-ssh' }));
+  log.refused(refusal({ asked: null, port: null, reason: 'penalty' }));
   expect(lines).toEqual([
     {
       message: 'login refused',
@@ -32,6 +33,11 @@ test('a few refused logins are shown one by one', () => {
       },
     },
     { message: 'login refused', facts: { reason: 'it does not speak SSH', from: '192.0.2.7' } },
+    // The cure is a setting, which nobody would guess.
+    {
+      message: 'login refused',
+      facts: { reason: expect.stringContaining('PER_SOURCE_PENALTIES'), from: '192.0.2.7' },
+    },
   ]);
 });
 
