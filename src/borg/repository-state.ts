@@ -1,4 +1,4 @@
-import { type Dirent, opendirSync } from 'node:fs';
+import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
 import { openBounded } from './bounded-file.ts';
 import { type Encryption, readEncryption } from './encryption.ts';
@@ -28,6 +28,8 @@ export type RepositoryState =
       readonly written: number | null;
       readonly locks: readonly LockHolder[];
       readonly nested: readonly string[];
+      /** The files of the keys that append-only clients have replaced, the oldest first (see image/borg-serve). */
+      readonly formerKeys: readonly string[];
     };
 
 /** borg keeps about ten entries there. */
@@ -42,7 +44,7 @@ const MOST_NESTED = 1000;
  */
 export const readRepositoryState = (path: string): RepositoryState | null =>
   inFolder(path, (folder) => {
-    const entries = someEntries(folder);
+    const entries = folder.someEntries(MOST_ENTRIES);
     if (entries.length === 0) return { kind: 'empty' };
     const names = new Set(entries.map(({ name }) => name));
     const nested = nestedIn(folder, entries);
@@ -59,6 +61,7 @@ export const readRepositoryState = (path: string): RepositoryState | null =>
       committed: index?.modified ?? null,
       written: openBounded(join(folder.path, 'nonce'), (_read, { modified }) => modified),
       locks: readLockHolders(folder, names),
+      formerKeys: names.has('former-keys') ? formerKeysIn(folder) : [],
     };
   });
 
@@ -77,18 +80,6 @@ export const lastBackup = (
   return Math.min(state.committed, state.written ?? state.committed);
 };
 
-const someEntries = ({ path }: FolderHandle): readonly Dirent[] => {
-  const folder = opendirSync(path);
-  const entries: Dirent[] = [];
-  try {
-    for (let entry = folder.readSync(); entry && entries.length < MOST_ENTRIES; entry = folder.readSync())
-      entries.push(entry);
-  } finally {
-    folder.closeSync();
-  }
-  return entries;
-};
-
 const readConfig = (folder: FolderHandle): RepositoryConfig | null =>
   openBounded(join(folder.path, 'config'), (read) =>
     readRepositoryConfig(read(0, MAX_CONFIG_BYTES).toString('latin1')),
@@ -101,6 +92,11 @@ const nestedIn = (folder: FolderHandle, entries: readonly Dirent[]): readonly st
     .filter((entry) => inFolder(join(folder.path, entry.name), readConfig) !== null)
     .map(({ name }) => name)
     .sort();
+
+const formerKeysIn = (folder: FolderHandle): readonly string[] =>
+  inFolder(join(folder.path, 'former-keys'), (keys) =>
+    keys.someEntries(MOST_ENTRIES).map(({ name }) => name),
+  )?.sort() ?? [];
 
 /** Between two commits there may be the files of both; the older ones are removed last. */
 const lastTransaction = (names: ReadonlySet<string>): number | null => {

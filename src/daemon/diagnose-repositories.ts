@@ -99,6 +99,7 @@ export const diagnoseRepositories = (
 ): readonly Diagnosis[] => [
   ...diagnoseLocks(places, surveyed, now),
   ...diagnoseTimes(surveyed, now),
+  ...diagnoseKeys(places, surveyed),
   ...surveyed.flatMap(({ path, state }) =>
     state?.kind === 'unreadable'
       ? [error('repositories', `${printable(path)} cannot be read: ${printable(state.why)}`, 'check the disk')]
@@ -134,6 +135,22 @@ const diagnoseLocks = (places: Places, surveyed: readonly Surveyed[], now: numbe
   );
   return stale.length > 0 ? stale : [ok('locks', 'no lock is left behind')];
 };
+
+/** Whoever overwrites the key of a repository keeps its owner out. That may have been the owner, with another passphrase. */
+const diagnoseKeys = (places: Places, surveyed: readonly Surveyed[]): readonly Diagnosis[] =>
+  surveyed.flatMap(({ path, state }) => {
+    const former = state?.kind === 'repository' ? state.formerKeys : [];
+    if (former.length === 0) return [];
+    const folder = join(places.repos, path, 'former-keys');
+    const times = former.length === 1 ? 'once' : `${former.length} times`;
+    return [
+      warning(
+        'keys',
+        `${printable(path)}: an append-only client has replaced its key ${times}; the former ones are kept`,
+        `if that was not its owner: borgserver borg key import ${quoted(path)} ${quoted(join(folder, former[0] ?? ''))}; if it was: rm -r ${quoted(folder)}`,
+      ),
+    ];
+  });
 
 /** What comes from the future was written under a wrong clock, or this one is wrong. */
 const diagnoseTimes = (surveyed: readonly Surveyed[], now: number): readonly Diagnosis[] => {

@@ -25,6 +25,7 @@ const REPOSITORY = {
   written: NOW - 2 * HOUR,
   locks: [],
   nested: [],
+  formerKeys: [],
 } as const;
 
 const GOOD: Surveyed = { path: 'web01', folder: FOLDER, nested: false, born: NOW - 1000 * HOUR, state: REPOSITORY };

@@ -57,8 +57,6 @@ test('an append-only account makes its repository and fills it', async () => {
 });
 
 test('to whoever took over the host, deletions seem to succeed, and every byte is still there', async () => {
-  // What the operator has put aside, as README says: the key, which a client can overwrite.
-  await operator.borg(['key', 'export', operator.url('ops', 'db01'), join(operator.home, 'db01.key')]);
   const db01 = host.url('db01');
   const borg = (...words: string[]) => host.borg(words, { cwd: host.home });
   await borg('delete', `${db01}::monday`);
@@ -125,7 +123,20 @@ test('the operator takes the repository back to before the deletions, without to
   const fresh = await createClient(server);
   try {
     const options = { cwd: fresh.home, key: operator.key };
-    await fresh.borg(['key', 'import', undone, join(operator.home, 'db01.key')], options);
+    const [former = ''] = await readdir(join(folder(), 'former-keys'));
+    const [told] =
+      (await server.exec(['borgserver', 'doctor'], { reject: false })).stdout.match(
+        /borgserver borg key import .*?;/,
+      ) ?? [];
+    expect(told).toBe(`borgserver borg key import db01 /repos/db01/former-keys/${former};`);
+    await server.exec([
+      'borgserver',
+      'borg',
+      'key',
+      'import',
+      'db01-undone',
+      `/repos/db01-undone/former-keys/${former}`,
+    ]);
     await fresh.borg(['check', '--verify-data', undone], options);
     expect((await fresh.borg(['list', '--short', undone], options)).stdout).toBe('monday\ntuesday\n');
     await fresh.borg(['extract', `${undone}::monday`], options);

@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -156,6 +156,34 @@ test('a key that would damage the config of the repository is refused', async ()
   expect(readFileSync(join(repository, 'config'), 'utf8')).toBe(config);
   expect(await client.call('save_key', { keydata: 'QUFB\nQUJD\n' })).not.toContain('exception');
   expect(await client.call('load_key')).toContain('QUFB');
+});
+
+test('a key that an append-only session replaces is kept as borg exports it, a hundred times, and then nothing is replaced', async () => {
+  const kept = join(repository, 'former-keys');
+  const change = async (client: Awaited<ReturnType<typeof session>>, key: string): Promise<string> =>
+    client.call('save_key', { keydata: Buffer.from(`${key}\n`) });
+  const owner = await session();
+  await owner.call(...open(repository, { lock: false }));
+  await change(owner, 'FIRST');
+  await change(owner, 'SECOND');
+  expect(existsSync(kept)).toBe(false);
+
+  // One that has read the first key, as it were, and does not know of the second.
+  const intruder = await session('--append-only');
+  await intruder.call(...open(repository, { lock: false }));
+  await change(owner, 'THIRD');
+  expect(await change(intruder, 'THIRD')).not.toContain('exception');
+  expect(existsSync(kept)).toBe(false);
+  for (let count = 0; count < 100; count += 1)
+    expect(await change(intruder, `RUBBISH ${count}`)).not.toContain('exception');
+  const files = readdirSync(kept).sort();
+  expect(files).toHaveLength(100);
+  const { id } = /^id = (?<id>\w{64})$/m.exec(readFileSync(join(repository, 'config'), 'utf8'))?.groups ?? {};
+  expect(readFileSync(join(kept, files[0] ?? ''), 'utf8')).toBe(`BORG_KEY ${id}\nTHIRD\n`);
+  expect(readFileSync(join(kept, files[99] ?? ''), 'utf8')).toContain('RUBBISH 98');
+
+  expect(await change(intruder, 'ONE TOO MANY')).toContain('former-keys');
+  expect(await intruder.call('load_key')).toContain('RUBBISH 99');
 });
 
 test('the refusal of a path does not tell which accounts there are', async () => {

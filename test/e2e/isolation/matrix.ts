@@ -154,7 +154,11 @@ export const GROUPS: readonly AttemptGroup[] = [
         title: 'break the lock of a running backup',
         expected: each('refused', 'own only', 'own only', 'allowed', 'refused'),
       },
-      { id: 'overwrite-own-key', title: 'overwrite its key (so keep an export of it)', expected: OWN_ONLY },
+      {
+        id: 'overwrite-own-key',
+        title: 'overwrite its key',
+        expected: each('kept', 'own only', 'own only', 'allowed', 'refused'),
+      },
       refusedToAll('write-unlocked', 'write without its lock, beside a running backup', 'plain sshd'),
       {
         id: 'exceed-quota',

@@ -110,8 +110,8 @@ export const write: Try = async (actor) => {
 export const overwriteKey: Try = async (actor) => saveKey(actor, actor.victim, actor.victimFolder);
 
 /** Puts another key into the repository's config. */
-export const saveKey = async (actor: Actor, path: string, folder: string): Promise<Verdict> => {
-  const keydata = Buffer.from(`KEY OF ${actor.column}`);
+export const saveKey = async (actor: Actor, path: string, folder: string, name = 'KEY'): Promise<Verdict> => {
+  const keydata = Buffer.from(`${name} OF ${actor.column}`);
   const { stdout, stderr } = await speak(actor, [open(path, { lock: false }), ['save_key', { keydata }]]);
   return judge(await holds(folder, keydata.toString()), `${stdout}${stderr}`);
 };

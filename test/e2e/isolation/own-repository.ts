@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { open } from '../harness/raw-borg.ts';
 import { breakLockOf, closedAtOnce, saveKey, type Try } from './other-repositories.ts';
 import { COMMIT, holds, plant, SECRET, SECRET_ID, speak } from './scene.ts';
-import { judge, ofOwn } from './verdict.ts';
+import { agree, judge, ofOwn } from './verdict.ts';
 
 const ENV = { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes', BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' };
 
@@ -60,8 +60,15 @@ export const breakOwnLock: Try = async (actor) => {
   return ofOwn(await breakLockOf(actor, holder, actor.own, actor.ownFolder, refusal), actor.column);
 };
 
-export const overwriteOwnKey: Try = async (actor) =>
-  ofOwn(await saveKey(actor, actor.own, actor.ownFolder), actor.column);
+export const overwriteOwnKey: Try = async (actor) => {
+  const { own, ownFolder, column } = actor;
+  const verdicts = {
+    first: await saveKey(actor, own, ownFolder),
+    second: await saveKey(actor, own, ownFolder, 'OTHER KEY'),
+  };
+  const verdict = ofOwn(agree(verdicts), column);
+  return (await holds(join(ownFolder, 'former-keys'), `KEY OF ${column}`)) ? 'kept' : verdict;
+};
 
 export const writeUnlocked: Try = async (actor) => {
   const text = `unlocked, by ${actor.column}`;
