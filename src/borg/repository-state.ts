@@ -93,10 +93,17 @@ const nestedIn = (folder: FolderHandle, entries: readonly Dirent[]): readonly st
     .map(({ name }) => name)
     .sort();
 
+/** As image/borg-serve names them: when, and the how manyth it is. */
+const FORMER_KEY = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-\d\d$/;
+
 const formerKeysIn = (folder: FolderHandle): readonly string[] =>
   inFolder(join(folder.path, 'former-keys'), (keys) =>
-    keys.someEntries(MOST_ENTRIES).map(({ name }) => name),
-  )?.sort() ?? [];
+    keys
+      .someEntries(MOST_ENTRIES)
+      .map(({ name }) => name)
+      .filter((name) => FORMER_KEY.test(name))
+      .sort(),
+  ) ?? [];
 
 /** Between two commits there may be the files of both; the older ones are removed last. */
 const lastTransaction = (names: ReadonlySet<string>): number | null => {

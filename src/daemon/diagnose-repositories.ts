@@ -146,8 +146,8 @@ const diagnoseKeys = (places: Places, surveyed: readonly Surveyed[]): readonly D
     return [
       warning(
         'keys',
-        `${printable(path)}: an append-only client has replaced its key ${times}; the former ones are kept`,
-        `if that was not its owner: borgserver borg key import ${quoted(path)} ${quoted(join(folder, former[0] ?? ''))}; if it was: rm -r ${quoted(folder)}`,
+        `${printable(path)}: an append-only client has replaced its key ${times}; the former ${former.length === 1 ? 'one is' : 'ones are'} kept`,
+        `if that was not its owner, put back the key of before, with its passphrase of that time: borgserver borg key import ${quoted(path)} ${quoted(join(folder, former[0] ?? ''))}; if it was: rm -r ${quoted(folder)}`,
       ),
     ];
   });

@@ -1,5 +1,14 @@
-import { type ChildProcessWithoutNullStreams, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -131,6 +140,111 @@ test('a session of another role breaks it, as borg does', async () => {
   await other.call(...open(repository, { lock: false }));
   expect(await other.call('break_lock')).not.toContain('exception');
   expect(readdirSync(repository).filter((name) => name.startsWith('lock.'))).toEqual([]);
+});
+
+test('a session does not break its own lock, and writes nothing more once somebody else has broken it', async () => {
+  const first = await session();
+  await first.call(...open(repository, EXCLUSIVE));
+  await first.call(...object('first', Buffer.from('first')));
+  await first.call(...commit);
+  await first.end();
+  for (const role of [['--append-only'], []]) {
+    const writer = await session(...role);
+    // As a client of borg 1.0, whose server takes the lock for itself when it is about to write.
+    await writer.call(...open(repository, { exclusive: null }));
+    expect(await writer.call(...object('mine', Buffer.from('mine')))).not.toContain('exception');
+    expect(await writer.call('break_lock')).toContain('has a lock itself');
+    const admin = await session();
+    await admin.call(...open(repository, { lock: false }));
+    expect(await admin.call('break_lock')).not.toContain('exception');
+    const lost = 'the lock of this session was broken';
+    expect(await writer.call(...object('more', Buffer.from('more')))).toContain(lost);
+    expect(await writer.call(...commit)).toContain(lost);
+    expect(await writer.call('rollback')).not.toContain('exception');
+    expect(await writer.call(...object('more', Buffer.from('more')))).toContain(lost);
+    await writer.kill();
+  }
+});
+
+test('a repository that was opened before does not take the lock along', async () => {
+  const client = await session('--append-only', '--storage-quota=10M');
+  await client.call(...open(repository, EXCLUSIVE));
+  // The error keeps the repository alive until Python collects what refers to itself.
+  for (let count = 0; count < 9; count += 1) await client.call(...object(`chunk ${count}`, Buffer.alloc(1_000_000)));
+  expect(await client.call(...object('too much', Buffer.alloc(1_000_000)))).toContain('StorageQuotaExceeded');
+  await client.call(...open(repository, EXCLUSIVE));
+  for (let count = 0; count < 2000; count += 1) await client.call('inject_exception', { kind: 'divide' });
+  expect(existsSync(join(repository, 'lock.exclusive'))).toBe(true);
+});
+
+test('what a call has begun and not ended is undone: no quota is forgotten, and no index', async () => {
+  const data = Buffer.alloc(1_000_000, 1);
+  const size = (): number => {
+    const segments = join(repository, 'data/0');
+    const names = existsSync(segments) ? readdirSync(segments) : [];
+    return names.reduce((sum, name) => sum + statSync(join(segments, name)).size, 0);
+  };
+  const shared = await session('--append-only', '--storage-quota=10M');
+  await shared.call(...open(repository, { exclusive: false }));
+  await shared.call(...object('first', data));
+  await shared.call('__len__');
+  for (let count = 0; count < 3; count += 1) await shared.call(...object(`more ${count}`, data));
+  expect(size()).toBeLessThan(1_000_000);
+  await shared.end();
+
+  const client = await session('--append-only', '--storage-quota=10M');
+  await client.call(...open(repository, EXCLUSIVE));
+  for (let round = 0; round < 4; round += 1) {
+    for (let count = 0; count < 6; count += 1) await client.call(...object(`round ${round}, ${count}`, data));
+    await client.call(...commit);
+    expect(await client.call('check', { max_duration: Buffer.from('x') })).toContain('TypeError');
+  }
+  expect(size()).toBeLessThan(12_000_000);
+  expect(await client.call(...get('round 0, 0'))).not.toContain('exception');
+});
+
+test('a check, and a key that is saved, leave in the config what somebody else has changed meanwhile', async () => {
+  const config = (): string => readFileSync(join(repository, 'config'), 'utf8');
+  const early = await session('--append-only');
+  await early.call(...open(repository, EXCLUSIVE));
+  await early.call(...object('something', Buffer.from('something')));
+  await early.call(...commit);
+  await early.call('save_key', { keydata: Buffer.from('OLD') });
+  const owner = await session();
+  await owner.call(...open(repository, { lock: false }));
+  await owner.call('save_key', { keydata: Buffer.from('NEW') });
+  writeFileSync(join(repository, 'config'), config().replace(/^storage_quota = 0$/m, 'storage_quota = 7'));
+
+  expect(await early.call('check', {})).not.toContain('exception');
+  expect(config()).toMatch(/^key = NEW$/m);
+  await owner.call('save_key', { keydata: Buffer.from('NEWER') });
+  expect(config()).toMatch(/^storage_quota = 7$/m);
+  await early.end();
+
+  const partial = await session('--append-only');
+  await partial.call(...open(repository, EXCLUSIVE));
+  expect(await partial.call('check', { max_duration: 1e-9 })).not.toContain('exception');
+  expect(config()).toMatch(/^last_segment_checked = \d+$/m);
+  expect(config()).toMatch(/^key = NEWER$/m);
+});
+
+test('nobody else waits for a session that does not come to its end', async () => {
+  const holder = spawn('flock', [repository, 'sleep', '60'], { stdio: 'ignore' });
+  running.push(holder as ChildProcessWithoutNullStreams);
+  const client = await session('--append-only');
+  await client.call(...open(repository, { lock: false }));
+  const answers = async () => client.call('save_key', { keydata: Buffer.from('KEY') });
+  await expect.poll(answers, { timeout: 60_000 }).toContain('does not come to its end');
+});
+
+test('an append-only session lowers no nonce', async () => {
+  const client = await session('--append-only');
+  await client.call(...open(repository, EXCLUSIVE));
+  const reserve = (next: number, from: number | null) =>
+    client.call('commit_nonce_reservation', { next_unreserved: next, start_nonce: from });
+  expect(await reserve(50, null)).not.toContain('exception');
+  expect(await reserve(0, 50)).toContain('upwards');
+  expect(await reserve(100, 50)).not.toContain('exception');
 });
 
 test('above its quota nothing more is written, however often a client asks', async () => {

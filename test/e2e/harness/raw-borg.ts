@@ -41,6 +41,11 @@ export const open = (path: string, more: { readonly [name: string]: Value } = {}
 const encode = (value: Value): Buffer => {
   if (value === null) return Buffer.of(0xc0);
   if (typeof value === 'boolean') return Buffer.of(value ? 0xc3 : 0xc2);
+  if (typeof value === 'number' && !Number.isInteger(value)) {
+    const float = Buffer.of(0xcb, 0, 0, 0, 0, 0, 0, 0, 0);
+    float.writeDoubleBE(value, 1);
+    return float;
+  }
   if (typeof value === 'number') return Buffer.of(value & 0x7f);
   if (typeof value === 'string') {
     const bytes = Buffer.from(value);
