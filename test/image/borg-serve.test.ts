@@ -162,6 +162,9 @@ test('a session does not break its own lock, and writes nothing more once somebo
     expect(await writer.call(...commit)).toContain(lost);
     expect(await writer.call('rollback')).not.toContain('exception');
     expect(await writer.call(...object('more', Buffer.from('more')))).toContain(lost);
+    // With an index again, what is left of the transaction before would be committed.
+    expect(await writer.call('__len__')).not.toContain('exception');
+    expect(await writer.call(...commit)).toContain(lost);
     await writer.kill();
   }
 });
