@@ -31,11 +31,7 @@ export const benchCrowd = async (client: Client, server: Server, plain: PlainSer
         ]),
       () => served(accounts.slice(0, size).map(() => () => answers(wayToPlain(client, plain)))),
     ] as const;
-    const found: [number[], number[]] = [[], []];
-    for (let round = 0; round < ROUNDS; round += 1) {
-      for (const index of inTurn(round)) found[index].push(await crowds[index]());
-    }
-    const [ours, theirs] = found;
+    const [ours, theirs] = await inTurn(ROUNDS, (which) => crowds[which]());
     rows.push({
       ...{ part: 'e', what: `served of ${size} clients in one instant`, unit: '', ours: median(ours) },
       ...{ beside: { what: 'sshd’s defaults', figure: median(theirs) } },

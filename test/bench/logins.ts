@@ -49,10 +49,7 @@ export const benchAdmin = async (client: Client, server: Server, count: number):
   ];
 };
 
-const measureBoth = async (one: Way, other: Way): Promise<[number, number]> => {
-  const found: [number[], number[]] = [[], []];
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const index of inTurn(round)) found[index].push((await firstAnswer(index === 0 ? one : other)) ?? Number.NaN);
-  }
-  return [median(found[0]), median(found[1])];
+const measureBoth = async (...ways: [Way, Way]): Promise<[number, number]> => {
+  const [one, other] = await inTurn(ROUNDS, async (which) => (await firstAnswer(ways[which])) ?? Number.NaN);
+  return [median(one), median(other)];
 };

@@ -16,8 +16,18 @@ export const median = (numbers: readonly number[]): number => {
   return (low + high) / 2;
 };
 
-/** Which of two is measured first in this round: each in turn, so that a busy moment or a warm cache hits both. */
-export const inTurn = (round: number): readonly [0 | 1, 0 | 1] => (round % 2 === 0 ? [0, 1] : [1, 0]);
+/** The figures of two, one after the other in each round, each first in turn: a busy moment or a warm cache hits both. */
+export const inTurn = async (
+  rounds: number,
+  measure: (which: 0 | 1, round: number) => Promise<number>,
+): Promise<readonly [number[], number[]]> => {
+  const found = [[], []] as [number[], number[]];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const which of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const))
+      found[which].push(await measure(which, round));
+  }
+  return found;
+};
 
 /** Milliseconds that the action takes. */
 export const timed = async (action: () => unknown): Promise<number> => {

@@ -30,15 +30,13 @@ export const benchThroughput = async (
     words: (url: string, round: number) => readonly string[],
     after?: (url: string, round: number) => readonly string[],
   ) => {
-    const found: [number[], number[]] = [[], []];
-    for (let round = 0; round < ROUNDS; round += 1) {
-      for (const index of inTurn(round)) {
-        const { url, env } = targets[index];
-        const options = { env: { ...env, ...QUIET }, cwd: client.home };
-        found[index]?.push(await timed(() => client.borg(words(url, round), options)));
-        if (after) await client.borg(after(url, round), options);
-      }
-    }
+    const found = await inTurn(ROUNDS, async (which, round) => {
+      const { url, env } = targets[which];
+      const options = { env: { ...env, ...QUIET }, cwd: client.home };
+      const took = await timed(() => client.borg(words(url, round), options));
+      if (after) await client.borg(after(url, round), options);
+      return took;
+    });
     return found.map(median) as [number, number];
   };
   const create = (name: string) => (url: string, round: number) =>

@@ -51,6 +51,13 @@ const get = (name: string) => ['get', { id: name.padEnd(32, '.') }] as const;
 const commit = ['commit', { save_space: false, compact: false, threshold: 0 }] as const;
 const EXCLUSIVE = { exclusive: true };
 
+/** What has been written of objects, committed or not. */
+const segmentBytes = (): number => {
+  const segments = join(repository, 'data/0');
+  const names = existsSync(segments) ? readdirSync(segments) : [];
+  return names.reduce((sum, name) => sum + statSync(join(segments, name)).size, 0);
+};
+
 test('a session does not load borg’s test suite, which plain borg serve does', () => {
   const { path, python } = findBorg();
   const loaded = (words: readonly string[], env: NodeJS.ProcessEnv): string =>
@@ -182,17 +189,12 @@ test('a repository that was opened before does not take the lock along', async (
 
 test('what a call has begun and not ended is undone: no quota is forgotten, and no index', async () => {
   const data = Buffer.alloc(1_000_000, 1);
-  const size = (): number => {
-    const segments = join(repository, 'data/0');
-    const names = existsSync(segments) ? readdirSync(segments) : [];
-    return names.reduce((sum, name) => sum + statSync(join(segments, name)).size, 0);
-  };
   const shared = await session('--append-only', '--storage-quota=10M');
   await shared.call(...open(repository, { exclusive: false }));
   await shared.call(...object('first', data));
   await shared.call('__len__');
   for (let count = 0; count < 3; count += 1) await shared.call(...object(`more ${count}`, data));
-  expect(size()).toBeLessThan(1_000_000);
+  expect(segmentBytes()).toBeLessThan(1_000_000);
   await shared.end();
 
   const client = await session('--append-only', '--storage-quota=10M');
@@ -202,7 +204,7 @@ test('what a call has begun and not ended is undone: no quota is forgotten, and 
     await client.call(...commit);
     expect(await client.call('check', { max_duration: Buffer.from('x') })).toContain('TypeError');
   }
-  expect(size()).toBeLessThan(12_000_000);
+  expect(segmentBytes()).toBeLessThan(12_000_000);
   expect(await client.call(...get('round 0, 0'))).not.toContain('exception');
 });
 
@@ -258,9 +260,7 @@ test('above its quota nothing more is written, however often a client asks', asy
     const answer = await client.call(...object(`chunk ${index}`, data));
     expect(answer.includes('StorageQuotaExceeded')).toBe(index >= 9);
   }
-  const segments = join(repository, 'data/0');
-  const bytes = readdirSync(segments).reduce((sum, name) => sum + statSync(join(segments, name)).size, 0);
-  expect(bytes).toBeLessThan(12_000_000);
+  expect(segmentBytes()).toBeLessThan(12_000_000);
 });
 
 test('a key that would damage the config of the repository is refused', async () => {
