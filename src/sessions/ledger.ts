@@ -21,8 +21,14 @@ const asEvents = (refusals: readonly Refusal[]): readonly LedgerEvent[] =>
  *
  * @param now milliseconds since the epoch, for people
  * @param steady milliseconds of a steady clock
+ * @param ticks clock ticks since boot
  */
-export const createLedger = (state: () => State, now: () => number, steady: () => number = now) => {
+export const createLedger = (
+  state: () => State,
+  now: () => number,
+  steady: () => number = now,
+  ticks: () => number = now,
+) => {
   const sessions = new Map<string, Session>();
   const strangers = createStrangers(steady);
 
@@ -32,9 +38,9 @@ export const createLedger = (state: () => State, now: () => number, steady: () =
     const account = state().get(user as AccountName);
     const key = account?.keys.find((each) => each.fingerprint === fingerprint);
     const session: Session = {
-      ...{ peer, address, port, account: user, fingerprint, since: now(), steadySince: steady(), process: null },
+      ...{ peer, address, port, account: user, fingerprint, since: now(), steadySince: steady(), ticks: ticks() },
       ...{ role: account?.role ?? null, uid: account?.uid ?? null },
-      subRepositories: account?.subRepositories === true,
+      ...{ subRepositories: account?.subRepositories === true, process: null },
       ...{ comment: key?.comment ?? '', file: key?.file ?? null, line: key?.line ?? null },
     };
     const earlier = sessions.get(peer);

@@ -1,9 +1,19 @@
 import type { Connection } from './connections.ts';
 import type { ProcessName } from './end-connection.ts';
-import { readProcess } from './processes.ts';
+import { readProcess, TICKS_PER_SECOND } from './processes.ts';
 import type { Session } from './session.ts';
 
 const same = (a: ProcessName, b: ProcessName | null): boolean => b !== null && a.pid === b.pid && a.start === b.start;
+
+/** How much the clock of ticks may be late (by the time that Node took to begin). */
+const SPARE_TICKS = TICKS_PER_SECOND / 10;
+
+/**
+ * Whether the process may be the one of a session whose process is unknown. A session that has ended unseen would otherwise be taken for
+ * the next that its account opens, and one that must end would take that with it.
+ */
+const mayCarry = ({ start }: ProcessName, session: Session): boolean =>
+  session.process === null && start <= session.ticks + SPARE_TICKS;
 
 /**
  * Which connection carries which session, as far as it is certain: a command that runs over the connection names its peer; and
@@ -24,14 +34,17 @@ export const matchRoots = (
   for (const session of open) {
     const left = candidates(session, sessions, connections);
     const [only] = left;
-    const rivals = open.filter((each) => each.account === session.account);
+    const rivals = open.filter((each) => only && each.account === session.account && mayCarry(only, each));
     if (only && left.length === 1 && rivals.length === 1)
       matched.set(session.peer, { pid: only.pid, start: only.start });
   }
   return matched;
 };
 
-/** The connections that may carry a session: its own, if that is known; else all of its account's that no other session has. */
+/**
+ * The connections that may carry a session: its own, if that is known; else all of its account's that no other session has and that
+ * began before its login was read.
+ */
 export const candidates = (
   session: Session,
   sessions: readonly Session[],
@@ -42,7 +55,10 @@ export const candidates = (
   if (exact.length > 0) return exact;
   return connections.filter(
     (each) =>
-      each.account === session.account && each.peer === null && !sessions.some(({ process }) => same(each, process)),
+      each.account === session.account &&
+      each.peer === null &&
+      mayCarry(each, session) &&
+      !sessions.some(({ process }) => same(each, process)),
   );
 };
 
@@ -54,7 +70,7 @@ export type Monitor = { readonly root: ProcessName; readonly account: string };
  */
 export const sessionOfMonitor = ({ root, account }: Monitor, sessions: readonly Session[]): Session | null => {
   if (sessions.some(({ process }) => same(root, process))) return null;
-  const [only, ...rivals] = sessions.filter((each) => each.process === null && each.account === account);
+  const [only, ...rivals] = sessions.filter((each) => each.account === account && mayCarry(root, each));
   return only && rivals.length === 0 ? only : null;
 };
 

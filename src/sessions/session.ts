@@ -23,12 +23,14 @@ export type Session = {
   readonly since: number;
   /** The same moment in milliseconds of a steady clock: the other may be set. */
   readonly steadySince: number;
+  /** The same moment in clock ticks since boot, or a little earlier: its root process had begun by then. */
+  readonly ticks: number;
   /** Its root process, once it is known. */
   readonly process: { readonly pid: number; readonly start: number } | null;
 };
 
 /** A session as an operator sees it. */
-export type SessionView = Omit<Session, 'process' | 'subRepositories' | 'steadySince'> & {
+export type SessionView = Omit<Session, 'process' | 'subRepositories' | 'steadySince' | 'ticks'> & {
   /** Bytes from the client and to it; null where the kernel does not tell. */
   readonly received: number | null;
   readonly sent: number | null;
@@ -46,7 +48,7 @@ export const namesOf = ({ account, fingerprint, address, port }: Session): reado
 
 /** A session with what is known of its traffic and its processes just now. */
 export const viewOf = (
-  { process, subRepositories: _, steadySince: __, ...session }: Session,
+  { process, subRepositories: _, steadySince: __, ticks: ___, ...session }: Session,
   connections: readonly Connection[],
   traffic: Traffic | undefined,
 ): SessionView => {

@@ -54,6 +54,7 @@ export const createTracker = (options: TrackerOptions) => {
     () => state,
     Date.now,
     () => performance.now(),
+    ticks,
   );
   const strangers = createStrangerLog(log, () => performance.now());
   const ending = createEnding(log, () => sweep());

@@ -120,6 +120,22 @@ test('with one key of several end its idle, multiplexed and borg connections, an
   expect(bystanders.map((each) => each.over())).toEqual([false, false]);
 });
 
+test('who connects after a key is gone is not taken for one whose process was in doubt', async () => {
+  const [stays, goes] = [await client.newKey(), await client.newKey()];
+  await grant(server, 'repos/doubt', stays, goes);
+  // At once: which process is whose is seen by none of them.
+  const [kept, revoked] = [stays, goes].map((key) =>
+    Array.from({ length: 4 }, () => openConnection(client, 'doubt', key)),
+  );
+  opened.push(...(kept ?? []), ...(revoked ?? []));
+  for (const key of [stays, goes]) await known(server, 'doubt', key, 4);
+  await writeKeyFile(server, 'repos/doubt', stays);
+  await Promise.all((revoked ?? []).map((each) => each.ended()));
+  const later = await open_('doubt', stays);
+  await known(server, 'doubt', goes, 0);
+  expect(later.over()).toBe(false);
+});
+
 test('a key that several accounts share goes on with the others when one loses it', async () => {
   const shared = await client.newKey();
   await writeKeyFile(server, 'repos/shared1', shared);

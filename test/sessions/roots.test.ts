@@ -99,6 +99,18 @@ test('where it is in doubt, every connection of the account that no other sessio
   expect(found.map(({ pid }) => pid)).toEqual([11, 12]);
 });
 
+test('a session that ended unseen is not taken for one that begins after its login', () => {
+  const ended = session({ port: 1, ticks: 100 });
+  const next = session({ port: 2, ticks: 130 });
+  const monitor = { root: { pid: 12, start: 120 }, account: 'web01' };
+  const connections = [connection(12, 'web01')];
+  expect(candidates(ended, [ended, next], connections)).toEqual([]);
+  expect([...matchRoots([ended], connections)]).toEqual([]);
+  expect([...matchRoots([ended, next], connections)]).toEqual([['192.0.2.7|2', monitor.root]]);
+  expect(sessionOfMonitor(monitor, [ended])).toBeNull();
+  expect(sessionOfMonitor(monitor, [ended, next])).toBe(next);
+});
+
 test('sshd’s line about a login’s process binds the one session that waits, and none where that is another’s', () => {
   const monitor = { root: { pid: 10, start: 100 }, account: 'web01' };
   const waiting = session({ port: 2 });
