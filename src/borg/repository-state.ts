@@ -26,6 +26,8 @@ export type RepositoryState =
       readonly committed: number | null;
       /** Milliseconds since the epoch: when a client that encrypts last began to write; null where none does. */
       readonly written: number | null;
+      /** The counter of the encryption is where no client comes to by itself, and where borg soon writes no more. */
+      readonly nonceSpent: boolean;
       readonly locks: readonly LockHolder[];
       readonly nested: readonly string[];
       /** The files of the keys that append-only clients have replaced, the oldest first (see image/borg-serve). */
@@ -59,7 +61,7 @@ export const readRepositoryState = (path: string): RepositoryState | null =>
       bytes: hints?.storageUse ?? null,
       objects: index?.objects ?? null,
       committed: index?.modified ?? null,
-      written: openBounded(join(folder.path, 'nonce'), (_read, { modified }) => modified),
+      ...(readNonce(folder) ?? { written: null, nonceSpent: false }),
       locks: readLockHolders(folder, names),
       formerKeys: names.has('former-keys') ? formerKeysIn(folder) : [],
     };
@@ -92,6 +94,15 @@ const nestedIn = (folder: FolderHandle, entries: readonly Dirent[]): readonly st
     .filter((entry) => inFolder(join(folder.path, entry.name), readConfig) !== null)
     .map(({ name }) => name)
     .sort();
+
+/** 16 digits of hex, in blocks of 16 bytes (borg's documentation, internals: nonce); this is 16 EiB. borg writes no more near 2 ** 64. */
+const SPENT = 2n ** 60n;
+
+const readNonce = (folder: FolderHandle): { readonly written: number; readonly nonceSpent: boolean } | null =>
+  openBounded(join(folder.path, 'nonce'), (read, { modified }) => {
+    const digits = /^[0-9a-f]{16}$/.exec(read(0, 17).toString('latin1').trim())?.[0] ?? '0';
+    return { written: modified, nonceSpent: BigInt(`0x${digits}`) >= SPENT };
+  });
 
 /** As image/borg-serve names them: when, and the how manyth it is. */
 const FORMER_KEY = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-\d\d$/;

@@ -100,6 +100,7 @@ export const diagnoseRepositories = (
   ...diagnoseLocks(places, surveyed, now),
   ...diagnoseTimes(surveyed, now),
   ...diagnoseKeys(places, surveyed),
+  ...diagnoseNonces(places, surveyed),
   ...surveyed.flatMap(({ path, state }) =>
     state?.kind === 'unreadable'
       ? [error('repositories', `${printable(path)} cannot be read: ${printable(state.why)}`, 'check the disk')]
@@ -151,6 +152,21 @@ const diagnoseKeys = (places: Places, surveyed: readonly Surveyed[]): readonly D
       ),
     ];
   });
+
+/** No backup comes so far; a client that is not borg can raise the counter, and borg then ends each backup with an AssertionError. */
+const diagnoseNonces = (places: Places, surveyed: readonly Surveyed[]): readonly Diagnosis[] =>
+  surveyed.flatMap(({ path, state }) =>
+    state?.kind === 'repository' && state.nonceSpent
+      ? [
+          error(
+            'keys',
+            `${printable(path)}: a client has raised the counter of its encryption to its end, where borg backs up no more`,
+            // 2 ** 48 blocks are 4 PiB: above all that was ever counted honestly, so that nothing is used twice.
+            `printf 0001000000000000 >${quoted(join(places.repos, path, 'nonce'))}; where a backup came through meanwhile, also undo it (README, append-only)`,
+          ),
+        ]
+      : [],
+  );
 
 /** What comes from the future was written under a wrong clock, or this one is wrong. */
 const diagnoseTimes = (surveyed: readonly Surveyed[], now: number): readonly Diagnosis[] => {

@@ -62,6 +62,25 @@ test('another host’s lock is left alone until it is a day old; backups from th
   expect(readFileSync(join(path, 'config'), 'utf8')).toContain('[repository]');
 });
 
+test('a counter of the encryption that was raised to its end is told, with a cure after which backups come again', async () => {
+  const path = join(places.repos, "o'clock");
+  const env = { BORG_BASE_DIR: join(root, 'base'), BORG_SELFTEST: 'disabled', BORG_PASSPHRASE: 'x' };
+  await execa('borg', ['init', '--make-parent-dirs', '--encryption', 'repokey-blake2', path], { env });
+  const create = (archive: string) =>
+    execa('borg', ['create', `${path}::${archive}`, '-'], { env, input: archive, reject: false });
+  const found = () =>
+    diagnoseRepositories(places, null, surveyRepositories(places.repos), NOW).filter(({ level }) => level !== 'ok');
+  expect((await create('first')).exitCode).toBe(0);
+  expect(found()).toEqual([]);
+  writeFileSync(join(path, 'nonce'), 'fffffffffffffff0');
+  expect((await create('second')).stderr).toContain('AssertionError');
+  const [{ level, cure } = { level: '', cure: '' }] = found();
+  expect(level).toBe('error');
+  await execa('sh', ['-c', cure?.replace(/;.*/, '') ?? '']);
+  expect(found()).toEqual([]);
+  expect((await create('second')).exitCode).toBe(0);
+});
+
 test('what root wrote into a repository that an admin made is told', async () => {
   const path = await init('laptop');
   chownSync(path, 1000, 1000);
