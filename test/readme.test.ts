@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { SETTING_NAMES } from '../src/settings.ts';
+import { readSettings, SETTING_NAMES, type Settings } from '../src/settings.ts';
 import { VERSION } from '../src/version.ts';
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -30,6 +30,18 @@ describe('the README', () => {
     const rows = tableBelow('## When something is wrong');
     expect(rows.flatMap((cells) => codes(cells[1] ?? '')).sort()).toEqual(known.sort());
     expect(rows.filter((cells) => !cells[2] || !cells[3])).toEqual([]);
+  });
+
+  const UNSET = readSettings({});
+  test.each(
+    tableBelow('## Settings').flatMap(([, names = '', told = '']) =>
+      codes(names).map((name) => [name, /^`(.*?)`/.exec(told)?.[1] ?? ''] as const),
+    ),
+  )('tells the default of %s, as does .env.example', (name, told) => {
+    const asked = (value: string): unknown => readSettings({ [name]: value })[name as keyof Settings];
+    expect(asked(told)).toEqual(UNSET[name as keyof Settings]);
+    const example = new RegExp(`^#${name}=(.*)$`, 'm').exec(read('.env.example'))?.[1];
+    if (name !== 'SSH_PORT') expect(asked(example ?? '?')).toEqual(UNSET[name as keyof Settings]);
   });
 
   test('has every setting in .env.example and in the compose file', () => {

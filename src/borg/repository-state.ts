@@ -1,6 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
 import { openBounded } from './bounded-file.ts';
+import { DEEPEST } from './depth.ts';
 import { type Encryption, readEncryption } from './encryption.ts';
 import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { type Hints, MAX_HINTS_BYTES, readHints, USUAL_HINTS_BYTES } from './hints.ts';
@@ -87,13 +88,25 @@ const readConfig = (folder: FolderHandle): RepositoryConfig | null =>
     readRepositoryConfig(read(0, MAX_CONFIG_BYTES).toString('latin1')),
   );
 
-const nestedIn = (folder: FolderHandle, entries: readonly Dirent[]): readonly string[] =>
-  entries
+/** Paths of the repositories below the folder: below one of them no more is looked for. */
+const nestedIn = (
+  folder: FolderHandle,
+  entries: readonly Dirent[],
+  deeper = DEEPEST,
+  room = { left: MOST_NESTED },
+): readonly string[] => {
+  const folders = entries
     .filter((entry) => entry.isDirectory() && entry.name !== 'data' && !entry.name.startsWith('lock.'))
-    .slice(0, MOST_NESTED)
-    .filter((entry) => inFolder(join(folder.path, entry.name), readConfig) !== null)
-    .map(({ name }) => name)
-    .sort();
+    .slice(0, room.left);
+  room.left -= folders.length;
+  const below = ({ name }: Dirent): readonly string[] =>
+    inFolder(join(folder.path, name), (inside) => {
+      if (readConfig(inside) !== null) return [name];
+      if (deeper === 1) return [];
+      return nestedIn(inside, inside.someEntries(MOST_ENTRIES), deeper - 1, room).map((each) => join(name, each));
+    }) ?? [];
+  return folders.flatMap(below).sort();
+};
 
 /** 16 digits of hex, in blocks of 16 bytes (borg's documentation, internals: nonce); this is 16 EiB. borg writes no more near 2 ** 64. */
 const SPENT = 2n ** 60n;

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { errorCode } from '../accounts/error-code.ts';
 import { printable } from '../accounts/printable.ts';
 import type { Places } from '../places.ts';
+import { DEEPEST } from './depth.ts';
 import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { MAX_ROSTER_BYTES, withoutHost } from './lock-roster.ts';
 
@@ -20,8 +21,8 @@ import { MAX_ROSTER_BYTES, withoutHost } from './lock-roster.ts';
 export type ClearedLock = { readonly repository: string; readonly lock: string; readonly failure?: string };
 
 /**
- * Removes the locks that sessions of this server left behind: in every repository of /repos, in those that an admin made
- * one folder deeper, and in the caches of the server's own borg. Only locks with this host id go; others may be alive.
+ * Removes the locks that sessions of this server left behind: in every repository of /repos, in those that lie deeper, and in the
+ * caches of the server's own borg. Only locks with this host id go; others may be alive.
  *
  * Call it with the lease held and before anybody can log in: then no session with this host id can be alive. borg itself
  * would ask whether the PID is alive, which after a restart may be somebody else's. Of a folder that holds very many, only some
@@ -31,7 +32,7 @@ export type ClearedLock = { readonly repository: string; readonly lock: string; 
  */
 export const clearStaleLocks = async (places: Places, hostId: string): Promise<readonly ClearedLock[]> => {
   const cleared: ClearedLock[] = [];
-  const clear = (path: string, shown: string, nested: boolean): void => {
+  const clear = (path: string, shown: string, deeper: number, room = { left: MOST_NESTED }): void => {
     try {
       inFolder(path, (folder) => {
         const found = folder.someEntries(MOST_ENTRIES);
@@ -39,10 +40,12 @@ export const clearStaleLocks = async (places: Places, hostId: string): Promise<r
         for (const name of [LOCK_FOLDER, ROSTER, ...folders.filter(isHalfMade)]) {
           for (const lock of clearLock(folder, name, hostId)) cleared.push({ repository: printable(shown), ...lock });
         }
-        if (!nested) return;
+        if (deeper === 0) return;
         const inside = folders.filter((name) => name !== 'data' && name !== LOCK_FOLDER && !isHalfMade(name));
-        for (const name of inside.slice(0, MOST_NESTED)) clear(join(folder.path, name), join(shown, name), false);
-        if (found.length === MOST_ENTRIES || inside.length > MOST_NESTED)
+        const looked = inside.slice(0, room.left);
+        room.left -= looked.length;
+        for (const name of looked) clear(join(folder.path, name), join(shown, name), deeper - 1, room);
+        if (found.length === MOST_ENTRIES || inside.length > looked.length)
           cleared.push({ repository: printable(shown), lock: 'nested repositories', failure: TOO_MANY });
       });
     } catch (error) {
@@ -55,18 +58,18 @@ export const clearStaleLocks = async (places: Places, hostId: string): Promise<r
     });
   };
   each(places.repos, (below, name) => {
-    if (!name.startsWith('.')) clear(below, join(places.repos, name), true);
+    if (!name.startsWith('.')) clear(below, join(places.repos, name), DEEPEST);
   });
   each(join(places.state, 'borg'), (below, name) => {
     inFolder(join(below, '.cache'), (cache) => {
-      clear(join(cache.path, 'borg'), join(places.state, 'borg', name, '.cache/borg'), true);
+      clear(join(cache.path, 'borg'), join(places.state, 'borg', name, '.cache/borg'), 1);
     });
   });
   return cleared;
 };
 
 /**
- * How many entries of a folder are looked at, and how many folders in it: its account can fill it without end, and must not
+ * How many entries of a folder are looked at, and how many folders below one of /repos: its account can fill it without end, and must not
  * delay the start by it. The two locks of a repository itself are found by their names.
  */
 const MOST_ENTRIES = 2000;

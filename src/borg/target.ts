@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { printable } from '../accounts/printable.ts';
+import { DEEPEST } from './depth.ts';
 import { nearNames } from './near-names.ts';
 
 /** A repository's folder, and as whom borg has to run on it. */
@@ -61,13 +62,11 @@ const missing = (root: string, relative: string, part: string, command: string):
   });
 };
 
-/** Every repository for `all`, as paths below root, sorted: the folders of root that have one, and those that hold some one folder deeper. */
-export const findRepositories = (root: string): readonly string[] =>
+/** Every repository for `all`, as paths below root, sorted: the folders of root that are one, and what lies below those that are none. */
+export const findRepositories = (root: string, deeper = DEEPEST): readonly string[] =>
   listFolders(root).flatMap((name) => {
     if (isRepository(join(root, name))) return [name];
-    return listFolders(join(root, name))
-      .map((below) => join(name, below))
-      .filter((below) => isRepository(join(root, below)));
+    return deeper === 0 ? [] : findRepositories(join(root, name), deeper - 1).map((below) => join(name, below));
   });
 
 const listFolders = (path: string): string[] =>

@@ -5,7 +5,7 @@ import { type RepositoryState, readRepositoryState } from '../borg/repository-st
 import { scanRepositories } from '../repositories/scan.ts';
 import { describeError } from './describe-error.ts';
 
-/** One folder of /repos, or one that is a repository one folder deeper. */
+/** One folder of /repos, or a repository that lies deeper. */
 export type Surveyed = {
   /** The path below /repos: hostile text where no account has this name. */
   readonly path: string;
@@ -19,7 +19,7 @@ export type Surveyed = {
 };
 
 /**
- * Looks at every entry of /repos, and at the repositories directly inside those, in the order of their paths.
+ * Looks at every entry of /repos, and at the repositories inside those, in the order of their paths.
  *
  * @throws the system's error where /repos cannot be read
  */

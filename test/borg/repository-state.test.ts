@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -257,9 +257,14 @@ describe('the state of a repository, read without its key', () => {
     writeFileSync(at('foreign/config'), '[repository]\nversion = 2\n');
     expect(readRepositoryState(at('foreign'))).toEqual({ kind: 'foreign', nested: [] });
     mkdirSync(at('several-clients'));
-    await init('several-clients/one');
-    await init('several-clients/two');
-    expect(readRepositoryState(at('several-clients'))).toEqual({ kind: 'foreign', nested: ['one', 'two'] });
+    for (const name of ['one', 'two', 'a/b/c/four', 'a/b/c/d/five']) {
+      mkdirSync(dirname(at(`several-clients/${name}`)), { recursive: true });
+      await init(`several-clients/${name}`);
+    }
+    expect(readRepositoryState(at('several-clients'))).toEqual({
+      kind: 'foreign',
+      nested: ['a/b/c/four', 'one', 'two'],
+    });
     expect(readRepositoryState(at('absent'))).toBeNull();
   });
 });

@@ -91,6 +91,8 @@ describe('clearing stale locks', () => {
   test('finds nested repositories, half-made locks and the caches of the server, but does not search data', async () => {
     const nested = repository('team/one');
     exclusive(nested, `${OURS}.1-0`);
+    const deep = repository('team/a/b/c/d');
+    exclusive(deep, `${OURS}.5-0`);
     const halfMade = join(repository('web01'), 'lock.exclusive.abc123.tmp');
     mkdirSync(halfMade);
     writeFileSync(join(halfMade, `${OURS}.2-0`), '');
@@ -98,8 +100,8 @@ describe('clearing stale locks', () => {
     exclusive(cache, `${OURS}.3-0`);
     const inData = join(repository('web02'), 'data');
     exclusive(inData, `${OURS}.4-0`);
-    expect(await clearStaleLocks(places, OURS)).toHaveLength(3);
-    expect(existsSync(join(nested, 'lock.exclusive'))).toBe(false);
+    expect(await clearStaleLocks(places, OURS)).toHaveLength(4);
+    for (const each of [nested, deep]) expect(existsSync(join(each, 'lock.exclusive'))).toBe(false);
     expect(existsSync(halfMade)).toBe(false);
     expect(existsSync(join(cache, 'lock.exclusive'))).toBe(false);
     expect(existsSync(join(inData, 'lock.exclusive'))).toBe(true);
