@@ -9,8 +9,8 @@ export type AccountName = string & { readonly [accountName]: never };
 export const SINGLE_USER = 'borg' as AccountName;
 const RESERVED = /^(all|borg|borg-.*)$/;
 
-/** Linux' LOGIN_NAME_MAX is 256 with the final NUL; a DNS name has 253 bytes at most (RFC 1035). */
-const MAX_LENGTH = 253;
+/** sshd cuts names in its log to as many (auth.c, auth_log: %.100s), and whose session it is could not be told any more. */
+const MAX_LENGTH = 100;
 
 export type NameVerdict =
   | { readonly ok: true; readonly name: AccountName }

@@ -6,13 +6,22 @@ import { type Connection, listConnections } from './connections.ts';
 import { connectionsBeyond } from './crowd.ts';
 import { isAlive, type ProcessName } from './end-connection.ts';
 import { createEnding, processId } from './ending.ts';
+import { createLeaving } from './leaving.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
 import { createTicks, TICKS_PER_SECOND } from './processes.ts';
-import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, reasonToEnd } from './revocation.ts';
+import {
+  accountsWithLostKeys,
+  mayHoldLostPrivileges,
+  nextExpiry,
+  noteLosses,
+  type PrivilegeLosses,
+  reasonToEnd,
+} from './revocation.ts';
 import { candidates, matchRoots, monitorOf, sessionOfMonitor } from './roots.ts';
 import { namesOf, type Session, type SessionView, viewOf } from './session.ts';
 import { readTraffic, type Traffic } from './traffic.ts';
 import { closedFacts, createStrangerLog, howClosed, openedFacts, sessionFacts, type TrailLog } from './trail.ts';
+import { createPatience, unclaimed } from './unclaimed.ts';
 
 export type TrackerOptions = {
   readonly log: TrailLog;
@@ -27,6 +36,8 @@ export type TrackerOptions = {
 };
 
 const SWEEP_MS = 1000;
+/** In which the process of a session that is over has mostly ended. */
+const SETTLE_MS = 100;
 const COMPLAINTS = { burst: 3, perSecond: 1 / 60 };
 /** How often the kernel is asked for bytes, and how often connections are looked for of which no line tells. */
 const SWEEPS_TO_TRAFFIC = 5;
@@ -56,6 +67,9 @@ export const createTracker = (options: TrackerOptions) => {
     () => performance.now(),
     ticks,
   );
+  const leaving = createLeaving();
+  const connected = (): readonly Session[] => [...ledger.sessions(), ...leaving.sessions()];
+  const lasting = createPatience(() => performance.now());
   const strangers = createStrangerLog(log, () => performance.now());
   const ending = createEnding(log, () => sweep());
   const mayComplain = createBucket(COMPLAINTS.burst, COMPLAINTS.perSecond, () => performance.now());
@@ -66,7 +80,7 @@ export const createTracker = (options: TrackerOptions) => {
   const endSession = (session: Session, reason: string): void => {
     const told = reasons.get(session.peer) === reason;
     reasons.set(session.peer, reason);
-    for (const root of candidates(session, ledger.sessions(), session.process ? [] : listConnections())) {
+    for (const root of candidates(session, connected(), session.process ? [] : listConnections())) {
       ending.end(root, sessionFacts(session), reason, told);
     }
   };
@@ -87,12 +101,12 @@ export const createTracker = (options: TrackerOptions) => {
 
   const bindUserChild = (pid: number): void => {
     const monitor = monitorOf(pid);
-    const session = monitor && sessionOfMonitor(monitor, ledger.sessions());
+    const session = monitor && sessionOfMonitor(monitor, connected());
     if (session) bind(session.peer, monitor.root);
   };
 
   const bindFromProcesses = (connections: readonly Connection[]): void => {
-    for (const [peer, root] of matchRoots(ledger.sessions(), connections)) bind(peer, root);
+    for (const [peer, root] of matchRoots(connected(), connections)) bind(peer, root);
   };
 
   const closed = (session: Session, how: string): void => {
@@ -100,6 +114,10 @@ export const createTracker = (options: TrackerOptions) => {
     reasons.delete(session.peer);
     const told = reason === undefined ? how : `ended by the server: ${reason}`;
     log.info(closedFacts(session, told, traffic.get(session.peer), performance.now()), 'session closed');
+  };
+
+  const settle = (): void => {
+    for (const { session, how } of leaving.gone()) closed(session, how);
   };
 
   const follow = (event: LedgerEvent): void => {
@@ -110,7 +128,8 @@ export const createTracker = (options: TrackerOptions) => {
         onOpened(event.session);
         return;
       case 'closed':
-        closed(event.session, howClosed(event.how));
+        if (leaving.take(event.session, howClosed(event.how))) setTimeout(() => survive(settle), SETTLE_MS);
+        else closed(event.session, howClosed(event.how));
         return;
       case 'refused':
         if (!hideStrangers) strangers.refused(event.refusal);
@@ -123,13 +142,18 @@ export const createTracker = (options: TrackerOptions) => {
 
   /** A connection that no session tells of (its line was lost) is judged by its account alone. */
   const endUnknown = (connections: readonly Connection[]): void => {
-    const known = new Set(ledger.sessions().flatMap((each) => (each.process ? [processId(each.process)] : [])));
+    const known = new Set(connected().flatMap((each) => (each.process ? [processId(each.process)] : [])));
     for (const connection of connections.filter((each) => !known.has(processId(each)))) {
       const { account, start } = connection;
       const gone = !state.has(account as AccountName);
       if (gone || mayHoldLostPrivileges(account, start, losses))
         ending.end(connection, { account }, gone ? 'its account is gone' : 'its account lost a privilege');
     }
+  };
+
+  const endUnclaimed = (connections: readonly Connection[]): void => {
+    for (const connection of connections)
+      ending.end(connection, { account: connection.account }, 'it cannot be told which key opened it');
   };
 
   /** A full table of files, for example: it must not end the server and all backups with it. The next sweep tries again. */
@@ -151,12 +175,11 @@ export const createTracker = (options: TrackerOptions) => {
     const forget = (session: Session): void => {
       if (ledger.forget(session.peer)) closed(session, 'its process ended');
     };
-    for (const session of ledger.sessions()) {
-      if (session.process && !isAlive(session.process)) forget(session);
-      else judge(session);
-    }
+    settle();
+    for (const session of ledger.sessions()) if (session.process && !isAlive(session.process)) forget(session);
+    for (const session of connected()) judge(session);
     // Where it is in doubt which process is whose, none: the older ones stay, and the doubt is soon over.
-    for (const session of connectionsBeyond(ledger.sessions(), sessionsPerAccount, performance.now()))
+    for (const session of connectionsBeyond(connected(), sessionsPerAccount, performance.now()))
       if (session.process)
         endSession(session, `its account has more than ${sessionsPerAccount} connections (SESSIONS_PER_ACCOUNT)`);
     const doubtful = ledger.sessions().some((each) => each.process === null);
@@ -165,9 +188,10 @@ export const createTracker = (options: TrackerOptions) => {
     bindFromProcesses(connections);
     for (const session of ledger.sessions().filter((each) => each.process === null)) {
       const old = performance.now() - session.steadySince > LOST_MS;
-      if (old && candidates(session, ledger.sessions(), connections).length === 0) forget(session);
+      if (old && candidates(session, connected(), connections).length === 0) forget(session);
     }
     endUnknown(connections);
+    endUnclaimed(lasting(unclaimed(connected(), connections)));
   };
   const sweep = (): void => survive(look);
 
@@ -182,7 +206,7 @@ export const createTracker = (options: TrackerOptions) => {
   }, SWEEP_MS);
 
   const judgeAll = (): void => {
-    for (const session of ledger.sessions()) judge(session);
+    for (const session of connected()) judge(session);
     if (expiry) clearTimeout(expiry);
     const next = nextExpiry(state, new Date());
     // sshd counts whole seconds, and the key is good in the second that is named.
@@ -203,9 +227,16 @@ export const createTracker = (options: TrackerOptions) => {
       const now = ticks();
       const keep = (loginGraceSeconds + SPARE_SECONDS) * TICKS_PER_SECOND;
       losses = noteLosses(state, granted, losses, now, keep);
+      const narrowed = accountsWithLostKeys(state, granted);
       state = granted;
       survive(judgeAll);
-      survive(() => [...losses.values()].includes(now) && endUnknown(listConnections()));
+      survive(() => {
+        if (narrowed.size === 0 && ![...losses.values()].includes(now)) return;
+        const connections = listConnections();
+        endUnknown(connections);
+        const open = unclaimed(connected(), connections);
+        endUnclaimed([...open].flatMap(([account, each]) => (narrowed.has(account) ? each : [])));
+      });
     },
 
     /** Everybody who is connected, with what the kernel and /proc say just now. */
@@ -213,7 +244,7 @@ export const createTracker = (options: TrackerOptions) => {
       await lookAtTraffic();
       const connections = listConnections();
       bindFromProcesses(connections);
-      return ledger.sessions().map((session) => viewOf(session, connections, traffic.get(session.peer)));
+      return connected().map((session) => viewOf(session, connections, traffic.get(session.peer)));
     },
 
     /**
@@ -222,7 +253,7 @@ export const createTracker = (options: TrackerOptions) => {
      * @returns the sessions that it ends
      */
     end: (selector: string): readonly Session[] => {
-      const chosen = ledger.sessions().filter((session) => namesOf(session).includes(selector));
+      const chosen = connected().filter((session) => namesOf(session).includes(selector));
       for (const session of chosen) endSession(session, 'an operator ended it');
       return chosen;
     },

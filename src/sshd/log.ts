@@ -147,7 +147,8 @@ const RULES: readonly Rule[] = [
   closed(`Closing connection to ${PEER}`, 'closed'),
   // Here the client may have the last word ("Change of username …"), so only the one ending that cannot be its own counts.
   closed(`Disconnecting ${WHOEVER}${PEER}: Too many authentication failures`, 'disconnected'),
-  closed(`(?:ssh_dispatch_run_fatal: )?Connection from (?:(?<stage>user) ${USER} )?${PEER}: .*`, 'broken'),
+  closed(`Disconnecting (?<stage>user) ${USER} ${PEER}: .*`, 'disconnected'),
+  closed(`(?:[a-z_]+: )*Connection from (?:(?<stage>user) ${USER} )?${PEER}: .*`, 'broken'),
   refused(`Invalid user (?<user>.*) ${FROM}`, 'unknown-user'),
   refused(`User ${USER} from ${ADDRESS} not allowed because (?<detail>.*)`, 'not-allowed'),
   refused(`User ${USER} not allowed because (?<detail>.*)`, 'not-allowed'),

