@@ -7,6 +7,7 @@ import { intersect } from '../accounts/narrow.ts';
 import type { Observed } from '../host/machine.ts';
 import { describeError } from './describe-error.ts';
 import type { PassWorld } from './pass.ts';
+import { adoptionGoesOn } from './prepare.ts';
 
 /** What a pass has decided, and what it was decided upon. */
 export type Plan = {
@@ -46,23 +47,46 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
     }
   };
   const isRecorded = sameRegistry(plan.recorded, registry);
-  if (!changes.every(isGain)) write(keepingTheirUid(intersect(running, target, roleQuotas), running), 'revoke');
+  const kept = keepingTheirUid(intersect(running, target, roleQuotas), running);
+  if (!changes.every(isGain)) write(kept, 'revoke');
   world.onAccess(target);
 
   const unrecorded = isRecorded ? [] : record(world, registry);
   // A number that is not on record must not be given. Whose folder is right has it on disk.
   const waits = unrecorded.length === 0 ? [] : preparations.filter(({ action }) => action !== 'repair-mode');
   const ready = preparations.filter((each) => !waits.includes(each));
-  const prepared = await world.prepareRepositories(ready, signal);
-  const findings = [...unrecorded, ...waits.map(waitsForRecord), ...prepared];
+  const early = [...unrecorded, ...waits.map(waitsForRecord)];
+  const slow = ready.filter(({ action }) => action !== 'create');
+  const made = await world.prepareRepositories(
+    ready.filter((each) => !slow.includes(each)),
+    signal,
+  );
+  // Nobody waits for the folder of somebody else.
+  if (slow.length > 0) write(without([...early, ...made, ...slow.map(adoptionGoesOn)], target, kept), 'grant');
+  const findings = [...early, ...made, ...(slow.length > 0 ? await world.prepareRepositories(slow, signal) : [])];
   const closed = new Set(findings.map(({ file }) => file));
-  const granted: State = new Map([...target].filter(([name]) => !closed.has(`/repos/${name}`)));
+  const granted = without(findings, target, kept);
   if (changes.length > 0 || !isRecorded) write(granted, 'grant');
   if (closed.size > 0) world.onAccess(granted);
   return {
     ...{ granted, findings, failures, observed: findings.length === 0 ? observed : null },
     changes: changes.filter((change) => !closed.has(`/repos/${change.account}`) || isLoss(change)),
   };
+};
+
+/**
+ * What is granted where these folders are not ready: nothing to their accounts. But one whose preparation goes on keeps what it had
+ * before, so that a repair costs nobody a running backup.
+ */
+const without = (findings: readonly Finding[], target: State, kept: State): State => {
+  const codes = new Map(findings.map(({ file, code }) => [file, code]));
+  return new Map(
+    [...target].flatMap(([name, account]) => {
+      const code = codes.get(`/repos/${name}`);
+      const granted = code === undefined ? account : code === 'adoption-interrupted' ? kept.get(name) : undefined;
+      return granted ? [[name, granted]] : [];
+    }),
+  );
 };
 
 /** What was done although the account's folder could not be prepared: what is announced and not done would be told in every pass. */

@@ -30,18 +30,19 @@ export const prepareRepositories = async (
       reached(preparation.name, 0);
       await prepareRepository(repos, preparation, reached, signal);
     } catch (error) {
-      findings.push(signal.aborted ? interrupted(preparation) : failed(preparation, error));
+      findings.push(signal.aborted ? adoptionGoesOn(preparation) : failed(preparation, error));
     }
   }
   return findings;
 };
 
-const interrupted = ({ name }: Preparation): Finding => ({
+/** Of a folder that is not ready yet. */
+export const adoptionGoesOn = ({ name }: Preparation): Finding => ({
   severity: 'warning',
   code: 'adoption-interrupted',
   file: `/repos/${name}`,
   line: null,
-  message: 'its preparation was interrupted by a newer update; the account is closed until it is done',
+  message: 'its preparation was interrupted by a newer update; what the account did not have before waits for it',
   remedy: 'nothing: the newer update goes on with it',
 });
 

@@ -81,7 +81,12 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
 
   const armResync = (): void => {
     resync?.cancel();
-    if (!closed) resync = clock.after(resyncSeconds * 1000, () => look({ occasion: 'periodic' }));
+    const again = (): void => {
+      // The pass that it interrupts may be followed by a long one.
+      armResync();
+      look({ occasion: 'periodic' });
+    };
+    if (!closed) resync = clock.after(resyncSeconds * 1000, again);
   };
 
   const armCatchUp = (looked: Due): void => {

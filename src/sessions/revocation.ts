@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Account, State } from '../accounts/account.ts';
 import { readExpiryTime } from '../accounts/expiry-time.ts';
 import type { AccountName } from '../accounts/name.ts';
@@ -40,18 +39,6 @@ export const nextExpiry = (state: State, now: Date): number | null => {
   }
   return next;
 };
-
-/** The accounts of which a key is gone, or narrower by its options: whoever was let in by it is to be ended. */
-export const accountsWithLostKeys = (before: State, after: State): ReadonlySet<string> =>
-  new Set(
-    [...before].flatMap(([name, { keys }]) => {
-      const left = after.get(name)?.keys;
-      if (left === keys) return [];
-      const stays = ({ fingerprint, options }: Account['keys'][number]): boolean =>
-        left?.some((each) => each.fingerprint === fingerprint && isDeepStrictEqual(each.options, options)) ?? false;
-      return keys.every(stays) ? [] : [name];
-    }),
-  );
 
 /** When each account last lost a privilege: in clock ticks since boot. */
 export type PrivilegeLosses = ReadonlyMap<string, number>;

@@ -1,5 +1,6 @@
 import type { State } from '../accounts/account.ts';
 import type { AccountName } from '../accounts/name.ts';
+import { losers } from '../accounts/narrow.ts';
 import { parseLogLine } from '../sshd/log.ts';
 import { createBucket } from './bucket.ts';
 import { type Connection, listConnections } from './connections.ts';
@@ -9,14 +10,7 @@ import { createEnding, processId } from './ending.ts';
 import { createLeaving } from './leaving.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
 import { createTicks, TICKS_PER_SECOND } from './processes.ts';
-import {
-  accountsWithLostKeys,
-  mayHoldLostPrivileges,
-  nextExpiry,
-  noteLosses,
-  type PrivilegeLosses,
-  reasonToEnd,
-} from './revocation.ts';
+import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, reasonToEnd } from './revocation.ts';
 import { candidates, matchRoots, monitorOf, sessionOfMonitor } from './roots.ts';
 import { namesOf, type Session, type SessionView, viewOf } from './session.ts';
 import { readTraffic, type Traffic } from './traffic.ts';
@@ -227,15 +221,15 @@ export const createTracker = (options: TrackerOptions) => {
       const now = ticks();
       const keep = (loginGraceSeconds + SPARE_SECONDS) * TICKS_PER_SECOND;
       losses = noteLosses(state, granted, losses, now, keep);
-      const narrowed = accountsWithLostKeys(state, granted);
+      const lost = losers(state, granted);
       state = granted;
       survive(judgeAll);
       survive(() => {
-        if (narrowed.size === 0 && ![...losses.values()].includes(now)) return;
+        if (lost.size === 0 && ![...losses.values()].includes(now)) return;
         const connections = listConnections();
         endUnknown(connections);
         const open = unclaimed(connected(), connections);
-        endUnclaimed([...open].flatMap(([account, each]) => (narrowed.has(account) ? each : [])));
+        endUnclaimed([...open].flatMap(([account, each]) => (lost.has(account) ? each : [])));
       });
     },
 

@@ -15,6 +15,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type State, stateOf } from '../../src/accounts/account.ts';
 import type { Declaration } from '../../src/accounts/declaration.ts';
 import type { Circumstances } from '../../src/accounts/desired.ts';
+import type { Finding } from '../../src/accounts/finding.ts';
 import type { Registry } from '../../src/accounts/identity.ts';
 import type { AccountName } from '../../src/accounts/name.ts';
 import { intersect } from '../../src/accounts/narrow.ts';
@@ -638,5 +639,75 @@ describe('who may be connected', () => {
     expect(report.accounts.map(({ name }) => name)).toEqual(['db']);
     expect([...scratch.running().keys()]).toEqual(['db']);
     expect(told.at(-1)).toEqual(['db']);
+  });
+
+  it('is who was before, while a newer pass interrupts the repair of its folder; who is new waits', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1));
+    await scratch.pass();
+    chmodSync(join(scratch.places.repos, 'web01'), 0o700);
+    mkdirSync(join(scratch.places.repos, 'taken-over'));
+    scratch.declare('repos/taken-over', line(2));
+    scratch.declare('repos/web01', `${line(1)}${line(3)}`);
+    const told: State[] = [];
+    const world = scratch.world((state) => told.push(state));
+    const controller = new AbortController();
+    const report = await createPass({
+      ...world,
+      prepareRepositories: (all, aborted) => {
+        controller.abort();
+        return world.prepareRepositories(all, aborted);
+      },
+    })(AT_ONCE, controller.signal);
+    expect(report.findings.map(({ code, file }) => [code, file])).toEqual([
+      ['adoption-interrupted', '/repos/taken-over'],
+      ['adoption-interrupted', '/repos/web01'],
+    ]);
+    expect(told.map((state) => state.has('web01' as AccountName))).toEqual(told.map(() => true));
+    expect(told.at(-1)?.has('taken-over' as AccountName)).toBe(false);
+    expect([...scratch.running().values()].map(({ name, keys }) => [name, keys.length])).toEqual([['web01', 1]]);
+    expect(await scratch.pass()).toMatchObject({ findings: [] });
+    expect([...scratch.running().values()].map(({ name, keys }) => [name, keys.length])).toEqual([
+      ['taken-over', 1],
+      ['web01', 2],
+    ]);
+  });
+
+  it('is also who is new, while the folder of somebody else is being handed over', async () => {
+    scratch = scratchRoot();
+    mkdirSync(join(scratch.places.repos, 'taken-over'), { recursive: true });
+    scratch.declare('repos/taken-over', line(1));
+    scratch.declare('repos/web01', line(2));
+    const world = scratch.world();
+    const meanwhile: string[][] = [];
+    await createPass({
+      ...world,
+      prepareRepositories: (all, aborted) => {
+        meanwhile.push([...(scratch?.running().keys() ?? [])]);
+        return world.prepareRepositories(all, aborted);
+      },
+    })(AT_ONCE, signal);
+    expect(meanwhile).toEqual([[], ['web01']]);
+    expect([...scratch.running().keys()].sort()).toEqual(['taken-over', 'web01']);
+  });
+
+  it('no longer is who has lost his key, however long a folder takes to hand over', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1));
+    await scratch.pass();
+    mkdirSync(join(scratch.places.repos, 'taken-over'));
+    scratch.declare('repos/taken-over', line(2));
+    scratch.undeclare('repos/web01');
+    const world = scratch.world();
+    const slow = (_: unknown, aborted: AbortSignal) =>
+      new Promise<readonly Finding[]>((resolve) => aborted.addEventListener('abort', () => resolve([])));
+    const pass = createPass({
+      ...world,
+      prepareRepositories: (all, aborted) =>
+        all.some(({ action }) => action === 'adopt') ? slow(all, aborted) : world.prepareRepositories(all, aborted),
+    });
+    expect(await pass({ occasion: 'periodic', dryRun: false }, signal)).toMatchObject({
+      recheckIn: expect.any(Number),
+    });
   });
 });

@@ -172,6 +172,18 @@ describe('the scheduler', () => {
     }
   });
 
+  it('interrupts a long pass whenever it is time to look at everything again, not only once', async () => {
+    const { scheduler, advance, pass } = start(10);
+    scheduler.changed();
+    await settle();
+    for (const index of [0, 1, 2]) {
+      await advance(10_000);
+      expect(pass(index).signal.aborted).toBe(true);
+      await pass(index).end();
+      await advance(PAUSE);
+    }
+  });
+
   it('comes back when a loss may count that had to wait', async () => {
     const { scheduler, advance, passes, pass } = start();
     scheduler.changed();

@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Account } from '../../src/accounts/account.ts';
-import {
-  accountsWithLostKeys,
-  mayHoldLostPrivileges,
-  nextExpiry,
-  noteLosses,
-  reasonToEnd,
-} from '../../src/sessions/revocation.ts';
+import { mayHoldLostPrivileges, nextExpiry, noteLosses, reasonToEnd } from '../../src/sessions/revocation.ts';
 import type { Session } from '../../src/sessions/session.ts';
 import { account, keyOf, session, state } from './states.ts';
 
@@ -115,22 +109,5 @@ describe('a login that began before its account lost a privilege', () => {
   it('is not noted of an account that gains, or loses a key only', () => {
     expect([...note(accountOf({ role: 'append-only' }), accountOf())]).toEqual([]);
     expect([...note(accountOf(), accountOf({ keys: [] }))]).toEqual([]);
-  });
-});
-
-describe('an account has lost a key', () => {
-  const before = state(accountOf({ keys: [keyOf(1), keyOf(2, { from: '192.0.2.0/24' })] }));
-  const lost = (...accounts: readonly Account[]) => [...accountsWithLostKeys(before, state(...accounts))];
-
-  it('when one is gone or has other options, or the account is gone', () => {
-    expect(lost(accountOf({ keys: [keyOf(2, { from: '192.0.2.0/24' })] }))).toEqual(['web01']);
-    expect(lost(accountOf({ keys: [keyOf(1), keyOf(2, { from: '192.0.2.9' })] }))).toEqual(['web01']);
-    expect(lost()).toEqual(['web01']);
-  });
-
-  it('not when one is added, moved, or another account has fewer', () => {
-    const same = [keyOf(3), keyOf(2, { from: '192.0.2.0/24' }), keyOf(1)];
-    expect(lost(accountOf({ keys: same }), account('web02', []))).toEqual([]);
-    expect([...accountsWithLostKeys(before, before)]).toEqual([]);
   });
 });
