@@ -81,12 +81,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
 
   const armResync = (): void => {
     resync?.cancel();
-    const again = (): void => {
-      // The pass that it interrupts may be followed by a long one.
-      armResync();
-      look({ occasion: 'periodic' });
-    };
-    if (!closed) resync = clock.after(resyncSeconds * 1000, again);
+    if (!closed) resync = clock.after(resyncSeconds * 1000, () => look({ occasion: 'periodic' }));
   };
 
   const armCatchUp = (looked: Due): void => {
