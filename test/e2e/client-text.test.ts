@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { shellQuote } from '../../src/borg/serve-arguments.ts';
@@ -6,7 +6,10 @@ import { type Client, createClient, type Key } from './harness/client.ts';
 import { writeKeyFile } from './harness/key-files.ts';
 import { BASE_ENVIRONMENT } from './harness/machine.ts';
 import { type Finished, type ProgramOptions, type Running, run } from './harness/program.ts';
+import { open, requests } from './harness/raw-borg.ts';
+import { contents } from './harness/repository-files.ts';
 import { type Server, startServer } from './harness/server.ts';
+import { COMMIT } from './isolation/scene.ts';
 
 let server: Server;
 let client: Client;
@@ -64,7 +67,7 @@ const asSystemd = async (text: string, instance: string, home: string): Promise<
     ]),
   );
   const below = (words: string): string =>
-    words.replaceAll(/\/etc\/(?:borg|ssh)\/(\S+?)(?="| |$)/gm, (_, name: string) =>
+    words.replaceAll(/\/(?:etc\/(?:borg|ssh)|var\/lib\/borg-prune)\/(\S+?)(?="| |$)/gm, (_, name: string) =>
       join(home, name).replaceAll(' ', '\\ '),
     );
   for (const [path, content] of files)
@@ -80,6 +83,40 @@ const asSystemd = async (text: string, instance: string, home: string): Promise<
     `export BORG_RSH="$BORG_RSH -o '${hosts}' -o GlobalKnownHostsFile=none"`,
     ...valuesOf('ExecStart').map((words) => words.replace('/usr/bin/borg', 'borg')),
   ].join('\n');
+};
+
+/** Whoever has the client's key deletes an archive, or data from below one: the admin's job does not make that final. */
+const keepsWhatThievesDelete = async (
+  passphrase: string,
+  job: () => Promise<Finished>,
+  seen: string,
+): Promise<void> => {
+  const borg = (...words: string[]) => client.borg(words, { key: logger, env: { BORG_PASSPHRASE: passphrase.trim() } });
+  const expectKept = async (said: RegExp): Promise<void> => {
+    const before = await contents(join(server.repos, 'db01/data'));
+    const { stdout, stderr } = await job();
+    expect(`${stdout}${stderr}`).toMatch(said);
+    expect([...(await contents(join(server.repos, 'db01/data'))).keys()]).toEqual(
+      expect.arrayContaining([...before.keys()]),
+    );
+  };
+  const [first = ''] = (await borg('list', '--short', client.url('db01'))).stdout.split('\n');
+  await borg('delete', `${client.url('db01')}::${first}`);
+  await expectKept(/archives of this list are gone/);
+
+  // The admin has looked, and takes it as it is.
+  await rm(seen);
+  expect((await job()).stderr).not.toContain('are gone');
+  const [chunk = ''] = (await borg('list', '--last', '1', '--format', '{id}{NL}', client.url('db01'))).stdout.split(
+    '\n',
+  );
+  const raw = [
+    open('/repos/db01', { exclusive: true }),
+    ['delete', { id: Buffer.from(chunk, 'hex') }],
+    COMMIT,
+  ] as const;
+  await client.ssh('db01', ['borg', 'serve'], { key: logger, input: requests(...raw) });
+  await expectKept(/Archive .* is missing|missing metadata|Finished with errors|Data integrity error|not found/i);
 };
 
 const refusal = (words: readonly string[]): Promise<Finished> =>
@@ -139,14 +176,20 @@ describe('the shell text', () => {
     const { stdout } = await asAdmin(`${job}\necho "left:"; borg_on db01 list --short`);
     expect(stdout).toContain('== db01');
     prunedByHost(stdout);
+    await keepsWhatThievesDelete(
+      passphrase,
+      () => asAdmin(job, { reject: false }),
+      join(passphrases, '../archives/db01'),
+    );
 
     // The same with systemd's units, from the same state, on a machine that has seen nothing of it.
     await run('rm', ['-r', join(server.repos, 'db01')], BASE_ENVIRONMENT);
     await run('mv', [before, join(server.repos, 'db01')], BASE_ENVIRONMENT);
     const { home: other, sh: bySystemd } = await newcomer('another home of alice');
     await writeFile(join(other, 'db01.passphrase'), passphrase);
-    const units = await print('alice', admin, '--format', 'systemd');
-    prunedByHost((await bySystemd(`${await asSystemd(units, 'db01', other)}\necho "left:"; borg list --short`)).stdout);
+    const units = await asSystemd(await print('alice', admin, '--format', 'systemd'), 'db01', other);
+    prunedByHost((await bySystemd(`${units}\necho "left:"; borg list --short`)).stdout);
+    await keepsWhatThievesDelete(passphrase, () => bySystemd(units, { reject: false }), join(other, 'db01'));
   });
 });
 

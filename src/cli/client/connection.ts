@@ -17,6 +17,8 @@ export type ClientFacts = {
   readonly identity: string | null;
   /** The repositories that only an admin can make room in; empty for anybody else. */
   readonly appendOnly: readonly AccountName[];
+  /** Append-only accounts with several repositories, of which the server does not know which ones are in use. */
+  readonly appendOnlyFolders: readonly AccountName[];
 };
 
 /** Facts of somebody who has a repository to back up to. */
@@ -77,6 +79,10 @@ export const knownHostsComment = (facts: ClientFacts): readonly string[] => [
 /** A comment line: how the passphrase comes to where the job reads it. */
 export const passphraseComment = (path: string): string =>
   `# Then a passphrase, of which you keep a copy elsewhere: (umask 077; head -c 24 /dev/urandom | base64 >${path})`;
+
+/** Comment lines of an admin's job. */
+export const leftOut = (folders: readonly AccountName[]): readonly string[] =>
+  folders.length === 0 ? [] : [`# Not in it, add each of their repositories as NAME/FOLDER: ${folders.join(', ')}`];
 
 /** What an append-only account has to know about room, as comment lines. */
 export const APPEND_ONLY_COMMENT = [

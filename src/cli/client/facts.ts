@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { AccountName } from '../../accounts/name.ts';
 import { printable } from '../../accounts/printable.ts';
 import { readPort, readPublicHost } from '../../accounts/public-address.ts';
 import { nearNames } from '../../borg/near-names.ts';
@@ -38,6 +39,7 @@ export const gatherFacts = async (
   const entries = parseDatabase(passwd, { pgid: settings.PGID, repos: places.repos });
   const entry = findAccount(name, entries);
   const { name: account, role, subRepositories = false } = entry;
+  const appendOnly = role === 'admin' ? appendOnlyNames(entries) : new Map<boolean, AccountName[]>();
   return {
     ...{ account, role, subRepositories },
     repository: repositoryOf(entry, request.repository),
@@ -45,11 +47,15 @@ export const gatherFacts = async (
     port: publicPort(request.port, settings.PUBLIC_PORT, env),
     hostKeys: await servedHostKeys(places.run),
     identity: identityOf(request.identity),
-    appendOnly:
-      role === 'admin'
-        ? entries.filter((each) => each.role === 'append-only' && !each.subRepositories).map((each) => each.name)
-        : [],
+    ...{ appendOnly: appendOnly.get(false) ?? [], appendOnlyFolders: appendOnly.get(true) ?? [] },
   };
+};
+
+/** By whether they have several repositories. */
+const appendOnlyNames = (entries: readonly DatabaseEntry[]): ReadonlyMap<boolean, readonly AccountName[]> => {
+  const found = entries.filter(({ role }) => role === 'append-only');
+  const several = Map.groupBy(found, ({ subRepositories }) => subRepositories === true);
+  return new Map([...several].map(([which, each]) => [which, each.map(({ name }) => name)]));
 };
 
 const refused = (message: string, code: string, remedy: string): Error =>

@@ -8,11 +8,12 @@ import {
   hasRepository,
   keepWords,
   knownHostsLines,
+  leftOut,
   mayCompact,
   repositoryUrl,
   sshWords,
 } from './connection.ts';
-import { HOSTS_FORMAT, pruneEachHost } from './prune-each-host.ts';
+import { pruneJob } from './prune-job.ts';
 
 /**
  * Commands for a POSIX shell, to be pasted or run as a whole. Nothing asks: a question would swallow the lines pasted behind
@@ -77,16 +78,13 @@ const backup = (facts: BackupFacts): string[] => [
   'cmp "$borg_restored/$borg_file" "$borg_file" && echo "restored in $borg_restored"',
 ];
 
-const room = (facts: ClientFacts): string[] => {
-  const prune = `borg prune --list --glob-archives '${archivesOf('{hostname}')}' ${keepWords.join(' ')}`;
-  return mayCompact(facts)
-    ? [prune, 'borg compact']
+const room = (facts: ClientFacts): string[] =>
+  mayCompact(facts)
+    ? [`borg prune --list --glob-archives '${archivesOf('{hostname}')}' ${keepWords.join(' ')}`, 'borg compact']
     : [
-        '# This account is append-only: what prune takes off the list is only marked, and no byte leaves the disk,',
-        '# until an admin of the server compacts. Only then it is final, and there is room again',
-        prune,
+        '# No prune here. This account is append-only: what it takes off the list is only marked, and no byte leaves the disk',
+        '# An admin of the server prunes and compacts, and only that is final',
       ];
-};
 
 const RELOCATED = [
   '# The clients of a repository know it by another URL, and borg would ask whether it has been moved',
@@ -109,17 +107,27 @@ const administer = (facts: ClientFacts): string[] => [
   '',
   ...(facts.appendOnly.length > 0
     ? pruneAppendOnly(facts)
-    : ['# No account is append-only now: nobody needs an admin to make room']),
+    : [
+        '# No account with one repository is append-only now: nobody needs an admin to make room',
+        ...leftOut(facts.appendOnlyFolders),
+      ]),
 ];
 
-const pruneAppendOnly = ({ appendOnly }: ClientFacts): string[] => [
+const pruneAppendOnly = ({ appendOnly, appendOnlyFolders }: ClientFacts): string[] => [
   '# Every week: make room in the append-only repositories. Their clients only mark what they delete',
-  '# Compact makes that final, what a thief of a key deleted too: look at the list before',
+  '# Compact makes that final, what a thief of a key deleted too',
+  '# So nothing is done where data are gone, or archives that the last run had left. Look at the list all the same',
   '# Each host is pruned by itself. One with other characters than letters, digits, dots, dashes is left out',
+  ...leftOut(appendOnlyFolders),
+  'mkdir -p "$borg_folder/archives"',
   `for repository in ${appendOnly.map(shellQuote).join(' ')}; do`,
   '  echo "== $repository"',
   '  borg_on "$repository" list --last 10 || continue',
-  ...pruneEachHost(`borg_on "$repository" list ${HOSTS_FORMAT}`, 'borg_on "$repository"').map((line) => `  ${line}`),
+  ...pruneJob({
+    borg: 'borg_on "$repository"',
+    seen: '"$borg_folder/archives/$repository"',
+    stop: 'continue',
+  }).map((line) => `  ${line}`),
   '  borg_on "$repository" compact --progress',
   'done',
 ];

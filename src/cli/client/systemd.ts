@@ -8,13 +8,14 @@ import {
   hasRepository,
   keepWords,
   knownHostsLines,
+  leftOut,
   MACHINE_PATHS,
   mayCompact,
   passphraseComment,
   repositoryUrl,
   unattendedRsh,
 } from './connection.ts';
-import { HOSTS_FORMAT, pruneEachHost } from './prune-each-host.ts';
+import { pruneJob as pruneLines } from './prune-job.ts';
 
 /** Files of systemd, each below a line `# PATH`, as `systemctl cat` shows them: systemd.service(5), systemd.timer(5). */
 export const renderSystemd = (facts: ClientFacts): string =>
@@ -46,7 +47,8 @@ const backupJob = (facts: BackupFacts): string[] => {
   ];
 };
 
-const PRUNE = '/etc/borg/prune-each-host.sh';
+const PRUNE = '/etc/borg/prune-append-only.sh';
+const STATE = 'borg-prune';
 
 /** For an admin: one instance for each append-only repository, so that one which fails does not keep the others from their room. */
 const pruneJob = (facts: ClientFacts): string[] => {
@@ -55,18 +57,19 @@ const pruneJob = (facts: ClientFacts): string[] => {
   const instances = facts.appendOnly.map((name) => `borg-prune@${name}.timer`);
   return [
     ...file(PRUNE, [
-      'set -e',
-      '# What cannot be read is not compacted either.',
-      `hosts=$(borg list ${HOSTS_FORMAT})`,
+      '# Where data are gone, or archives that the last run had left, nothing is pruned and compacted: a thief may have deleted them.',
       '# Hosts that share a repository are pruned each by itself; one with other characters in its name is left out.',
-      ...pruneEachHost(`printf '%s\\n' "$hosts"`, 'borg', ' || [ $? = 1 ]'),
+      'set -e',
+      ...pruneLines({ borg: 'borg', seen: '"$1"', stop: 'exit 2', tolerated: ' || [ $? = 1 ]' }),
     ]),
     ...file(`${unit}.service`, [
       '# Compact makes deletions final, those of a thief of the key too: look at borg list now and then.',
+      ...leftOut(facts.appendOnlyFolders),
       '# The passphrase of a repository NAME is read from /etc/borg/NAME.passphrase.',
       ...unitHead(`Prune and compact %i on ${facts.host}`),
       ...service(facts, repositoryUrl(facts, repository), repository).map((line) => line.replaceAll(repository, '%i')),
-      `ExecStart=/bin/sh ${PRUNE}`,
+      `StateDirectory=${STATE}`,
+      `ExecStart=/bin/sh ${PRUNE} /var/lib/${STATE}/%i`,
       'ExecStart=/usr/bin/borg compact',
     ]),
     ...timer(`${unit}.timer`, `Prune and compact %i on ${facts.host}, every week`, 'weekly'),

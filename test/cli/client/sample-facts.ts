@@ -14,6 +14,7 @@ export const repo: BackupFacts = {
   hostKeys: ['ssh-ed25519 AAAAC3Nz+/=', 'ssh-rsa AAAAB3Nz+/='],
   identity: '~/.ssh/borg',
   appendOnly: [],
+  appendOnlyFolders: [],
 };
 export const appendOnly: BackupFacts = {
   ...repo,
@@ -27,6 +28,7 @@ export const severalRepositories: BackupFacts = {
 export const admin: ClientFacts = {
   ...repo,
   ...{ account: name('alice'), role: 'admin', repository: null, appendOnly: [name('db01'), name('db-2.example.org')] },
+  appendOnlyFolders: [name('fleet')],
 };
 /** As a single user has it: the account borg backs up to a repository that is named. */
 export const adminWithRepository: BackupFacts = { ...admin, account: name('borg'), repository: 'laptop', port: 22 };
