@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import type { ListedKey } from '../src/accounts/key-list.ts';
+import { keysText } from '../src/cli/keys.ts';
 import { readSettings, SETTING_NAMES, type Settings } from '../src/settings.ts';
 import { VERSION } from '../src/version.ts';
 
@@ -17,6 +19,9 @@ const tableBelow = (heading: string): string[][] => {
 };
 
 const codes = (text: string): string[] => [...text.matchAll(/`([A-Za-z_-]+)`/g)].map((match) => match[1] ?? '');
+
+/** The text between the fences of the block that has this line in it. */
+const sampleWith = (line: string): string => readme.split('\n```').find((block) => block.includes(line)) ?? '';
 
 describe('the README', () => {
   test('names every setting in its table, and no other', () => {
@@ -49,6 +54,33 @@ describe('the README', () => {
       expect(read('.env.example'), name).toMatch(new RegExp(`^#${name}=`, 'm'));
       expect(read('docker-compose.yml'), name).toContain(`${name}: \${${name}:-}`);
     }
+  });
+
+  test('shows the keys as they are printed', () => {
+    const NOW = new Date('2026-01-01T12:00:00Z');
+    const key = (account: string, role: ListedKey['role'], fingerprint: string, comment: string): ListedKey => ({
+      ...{ account, role, type: 'ssh-ed25519', fingerprint, comment, options: {}, file: null, line: null },
+      ...{ lastSeen: null, expired: false, alsoOpens: [] },
+    });
+    const [SHARED, OWN] = [
+      'SHA256:EnkQUWvfAWnXk/UYomt4kYMsZ7BnfQaVHd1N2A7BmgY',
+      'SHA256:lpA6FoTN/XA41J6oNAwmEDTcTtnEmJY/10Dx3gXmvbI',
+    ];
+    const text = keysText(
+      [
+        {
+          ...key('alice', 'admin', SHARED, 'me@laptop'),
+          ...{ alsoOpens: ['web01'], lastSeen: { at: '2026-01-01T11:56:00Z', address: '203.0.113.9' } },
+        },
+        { ...key('web01', 'repo', SHARED, 'me@laptop'), alsoOpens: ['alice'] },
+        {
+          ...key('web01', 'repo', OWN, 'root@web01'),
+          ...{ options: { from: '203.0.113.0/24' }, lastSeen: { at: '2026-01-01T11:59:48Z', address: '203.0.113.7' } },
+        },
+      ],
+      NOW,
+    );
+    expect(sampleWith('LAST LOGIN').trim()).toBe(text.trim());
   });
 
   test('begins with commands that run the server and the tests', () => {

@@ -140,3 +140,7 @@ const tally = ({ repositories }: Status): string => {
 /** The repositories without a backup for longer than the limit. */
 export const staleNames = (rows: readonly RepositoryRow[]): readonly string[] =>
   rows.filter(({ marks }) => marks.some(({ code }) => code === 'stale')).map(({ name }) => name);
+
+/** Whether a monitoring check has to fail for it: no backup comes, or nobody can tell. */
+export const raisesAlarm = ({ marks }: Pick<RepositoryRow, 'marks'>): boolean =>
+  marks.some(({ code }) => code === 'stale' || code === 'unreadable');

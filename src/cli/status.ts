@@ -11,7 +11,7 @@ import { readSettings } from '../settings.ts';
 import { colouring } from './colours.ts';
 import { renderFailure } from './failure.ts';
 import { repositoryRows } from './repository-rows.ts';
-import { type Status, staleNames, statusText } from './status-text.ts';
+import { raisesAlarm, type Status, staleNames, statusText } from './status-text.ts';
 
 /** A server that hangs is no reason to hang, too. */
 const PATIENCE_MS = 10_000;
@@ -22,7 +22,7 @@ export type StatusOptions = { readonly json: boolean; readonly staleAfter?: stri
  * `borgserver status`: the server, and every repository with what is wrong with it. Works without a server, too; then
  * nothing is known of accounts and keys.
  *
- * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit; 2 where nothing can be told
+ * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, or cannot be read; 2 where nothing can be told
  */
 export const runStatus = async (places: Places, options: StatusOptions): Promise<number> => {
   const given = options.staleAfter === undefined ? null : readDuration(options.staleAfter);
@@ -46,7 +46,7 @@ export const runStatus = async (places: Places, options: StatusOptions): Promise
   };
   const text = colouring(process.stdout, process.env);
   console.log(options.json ? statusJson(status) : statusText(status, now, text, process.stdout.columns));
-  return staleNames(status.repositories).length > 0 ? 1 : 0;
+  return status.repositories.some(raisesAlarm) ? 1 : 0;
 };
 
 /** One JSON object; its fields are promised to programs. */

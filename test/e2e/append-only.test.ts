@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
@@ -104,6 +104,8 @@ test('what cannot be undone is refused: the whole repository, a repair, and what
 });
 
 test('the operator takes the repository back to before the deletions, without touching the original', async () => {
+  // The operator looks, on the server, at what the intruder has left.
+  await server.exec(['list', 'db01'], { env: { BORG_PASSPHRASE: 'borgserver' } });
   // Last, the intruder locks the operator out of the data.
   await host.borg(['key', 'change-passphrase', host.url('db01')], { env: { BORG_NEW_PASSPHRASE: 'mine now' } });
   await expectKept();
@@ -146,4 +148,20 @@ test('the operator takes the repository back to before the deletions, without to
   }
   await expectKept();
   expect(await readdir(server.repos)).toContain('db01');
+
+  // It takes the place of the damaged one; whoever has seen that has to forget it, the server's own borg too.
+  const passphrase = { env: { BORG_PASSPHRASE: 'borgserver' }, reject: false };
+  const listedHere = () => server.exec(['list', '--short', 'db01'], passphrase);
+  await server.exec(['sh', '-c', 'mv /repos/db01 /repos/db01-damaged && mv /repos/db01-undone /repos/db01']);
+  await server.exec(['update-borgusers']);
+  expect((await listedHere()).exitCode).not.toBe(0);
+  await server.exec(['sh', '-c', 'rm -r "/repos/.borgserver/borg/$(stat -c %u /repos/db01)"']);
+  expect((await listedHere()).stdout).toBe('monday\ntuesday\n');
+  const db01 = host.url('db01');
+  expect((await host.borg(['list', db01], { reject: false })).exitCode).not.toBe(0);
+  const config = await readFile(join(folder(), 'config'), 'utf8');
+  const id = /^id = ([0-9a-f]{64})$/m.exec(config)?.[1] ?? '';
+  await host.borg(['delete', '--cache-only', db01]);
+  await rm(join(host.home, '.config/borg/security', id), { recursive: true });
+  await host.borg(['create', `${db01}::wednesday`, 'documents'], { cwd: host.home });
 });

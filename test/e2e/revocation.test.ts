@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { open, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient, type Key } from './harness/client.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { letsIn } from './harness/logging-in.ts';
-import { until } from './harness/machine.ts';
+import { freePort, until } from './harness/machine.ts';
 import { startBackup } from './harness/running-backup.ts';
 import { onlyOn, type Server, startServer } from './harness/server.ts';
 import { connected, known, type OpenConnection, openConnection, sessionsOf } from './harness/sessions.ts';
@@ -40,13 +40,6 @@ const open_ = async (account: string, key: Key, options?: Parameters<typeof conn
 };
 /** `borg serve` without a word to it: a session that runs borg until somebody ends it. */
 const BORG = { flags: [], words: ['borg', 'serve'] };
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const listener = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = listener.address() as AddressInfo;
-      listener.close(() => resolve(port));
-    });
-  });
 const withOptions = (options: string, key: Key): Key => ({ ...key, public: `${options} ${key.public}` });
 const update = () => server.exec(['update-borgusers'], { reject: false });
 const endedBecause = (account: string, reason: string) =>

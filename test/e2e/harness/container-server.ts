@@ -9,7 +9,7 @@ import { runOnTerminal } from './terminal.ts';
 /** A server in a container of the image, by the shipped docker-compose.yml. The image must have been built. */
 export const startContainerServer = async (options: ServerOptions): Promise<Server> => {
   const data = await makeData();
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const project = basename(data.folder).toLowerCase();
   const envFile = join(data.folder, 'env');
   let earlier = '';

@@ -18,7 +18,7 @@ const DIRECT: Way = { project: PROJECT, start: [], exec: () => [] };
 /** A server in private namespaces of this machine, by the script that `npm start` calls. */
 export const startNamespaceServer = async (options: ServerOptions, way: Way = DIRECT): Promise<Server> => {
   const data = await makeData();
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const base = { ...BASE_ENVIRONMENT, DATA_DIR: data.folder };
   let log = '';
   let child: ChildProcess | undefined;

@@ -50,6 +50,8 @@ export type StartOptions = {
 };
 
 export type ServerOptions = StartOptions & {
+  /** On 127.0.0.1; one that is free, if left out. */
+  readonly port?: number;
   readonly env?: Environment;
   /** Fills the folders before the first start. Both exist and are empty. */
   readonly prepare?: (dirs: { readonly sshkeys: string; readonly repos: string }) => void | Promise<void>;
