@@ -1,5 +1,6 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { type Dirent, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../accounts/error-code.ts';
 import { printable } from '../accounts/printable.ts';
 import { DEEPEST } from './depth.ts';
 import { nearNames } from './near-names.ts';
@@ -70,10 +71,20 @@ export const findRepositories = (root: string, deeper = DEEPEST): readonly strin
   });
 
 const listFolders = (path: string): string[] =>
-  readdirSync(path, { withFileTypes: true })
+  entriesOf(path)
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
     .map(({ name }) => name)
     .sort();
+
+/** A client may just be deleting it. */
+const entriesOf = (path: string): Dirent[] => {
+  try {
+    return readdirSync(path, { withFileTypes: true });
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+};
 
 /** As borg does (borg/repository.py, is_repository), only by its names. */
 const isRepository = (path: string): boolean =>

@@ -1,8 +1,9 @@
 import type { State } from '../accounts/account.ts';
 import type { Preparation } from '../accounts/desired.ts';
-import type { Change } from '../accounts/diff.ts';
+import { type Change, diffStates } from '../accounts/diff.ts';
 import type { Finding } from '../accounts/finding.ts';
 import type { Registry } from '../accounts/identity.ts';
+import type { AccountName } from '../accounts/name.ts';
 import { intersect } from '../accounts/narrow.ts';
 import type { Observed } from '../host/machine.ts';
 import { describeError } from './describe-error.ts';
@@ -49,28 +50,32 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
   const isRecorded = sameRegistry(plan.recorded, registry);
   const kept = keepingTheirUid(intersect(running, target, roleQuotas), running);
   if (!changes.every(isGain)) write(kept, 'revoke');
-  world.onAccess(target);
+  const slow = preparations.filter(({ action }) => action !== 'create');
+  const meanwhile = without(slow.map(adoptionGoesOn), target, kept);
+  world.onAccess(meanwhile);
 
   const unrecorded = isRecorded ? [] : record(world, registry);
   // A number that is not on record must not be given. Whose folder is right has it on disk.
   const waits = unrecorded.length === 0 ? [] : preparations.filter(({ action }) => action !== 'repair-mode');
   const ready = preparations.filter((each) => !waits.includes(each));
   const early = [...unrecorded, ...waits.map(waitsForRecord)];
-  const slow = ready.filter(({ action }) => action !== 'create');
-  const made = await world.prepareRepositories(
-    ready.filter((each) => !slow.includes(each)),
-    signal,
-  );
+  const [first, then] = [ready.filter((each) => !slow.includes(each)), ready.filter((each) => slow.includes(each))];
+  const made = await world.prepareRepositories(first, signal);
   // Nobody waits for the folder of somebody else.
-  if (slow.length > 0) write(without([...early, ...made, ...slow.map(adoptionGoesOn)], target, kept), 'grant');
-  const findings = [...early, ...made, ...(slow.length > 0 ? await world.prepareRepositories(slow, signal) : [])];
+  if (then.length > 0) write(without([...early, ...made], meanwhile, kept), 'grant');
+  const findings = [...early, ...made, ...(then.length > 0 ? await world.prepareRepositories(then, signal) : [])];
   const closed = new Set(findings.map(({ file }) => file));
   const granted = without(findings, target, kept);
   if (changes.length > 0 || !isRecorded) write(granted, 'grant');
-  if (closed.size > 0) world.onAccess(granted);
+  if (closed.size > 0 || slow.length > 0) world.onAccess(granted);
+  const told = (change: Change): boolean => !closed.has(`/repos/${change.account}`);
+  const goesOn = ({ account }: Change): boolean => granted.has(account as AccountName);
   return {
     ...{ granted, findings, failures, observed: findings.length === 0 ? observed : null },
-    changes: changes.filter((change) => !closed.has(`/repos/${change.account}`) || isLoss(change)),
+    changes: [
+      ...changes.filter((change) => told(change) || (isLoss(change) && !goesOn(change))),
+      ...diffStates(running, granted).filter((change) => !told(change) && goesOn(change)),
+    ],
   };
 };
 

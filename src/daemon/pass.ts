@@ -133,7 +133,7 @@ export const createPass = (world: PassWorld) => {
 
     const plan = { observed, running, target, changes, preparations, recorded: registry, registry: desired.registry };
     // A loss that waits for its files to come to rest does not wait for a long adoption, too.
-    const due = recheckIn === null ? signal : AbortSignal.any([signal, AbortSignal.timeout(recheckIn + 1)]);
+    const due = recheckIn === null ? signal : AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(recheckIn) + 1)]);
     const done = await apply(world, plan, due);
     if (done.observed) remembered = remember(done.observed, done.granted, desired, preparations, circumstances.folders);
     const told = [...untold, ...done.changes];

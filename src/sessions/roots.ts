@@ -26,8 +26,9 @@ export const matchRoots = (
   connections: readonly Connection[],
 ): ReadonlyMap<string, ProcessName> => {
   const matched = new Map<string, ProcessName>();
-  for (const { pid, start, peer } of connections) {
-    const session = sessions.find((each) => each.peer === peer);
+  for (const { pid, start, peer, account } of connections) {
+    // A client may have two connections of one name, to two addresses of the server, and as two accounts.
+    const session = sessions.find((each) => each.peer === peer && each.account === account);
     if (session && !same({ pid, start }, session.process)) matched.set(session.peer, { pid, start });
   }
   const open = sessions.filter((each) => each.process === null && !matched.has(each.peer));
@@ -51,7 +52,7 @@ export const candidates = (
   connections: readonly Connection[],
 ): readonly ProcessName[] => {
   if (session.process) return [session.process];
-  const exact = connections.filter(({ peer }) => peer === session.peer);
+  const exact = connections.filter(({ peer, account }) => peer === session.peer && account === session.account);
   if (exact.length > 0) return exact;
   return connections.filter(
     (each) =>

@@ -1,21 +1,20 @@
 import type { State } from '../accounts/account.ts';
-import type { AccountName } from '../accounts/name.ts';
 import { losers } from '../accounts/narrow.ts';
 import { parseLogLine } from '../sshd/log.ts';
 import { createBucket } from './bucket.ts';
 import { type Connection, listConnections } from './connections.ts';
 import { connectionsBeyond } from './crowd.ts';
 import { isAlive, type ProcessName } from './end-connection.ts';
-import { createEnding, processId } from './ending.ts';
+import { createEnding } from './ending.ts';
 import { createLeaving } from './leaving.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
 import { createTicks, TICKS_PER_SECOND } from './processes.ts';
 import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, reasonToEnd } from './revocation.ts';
 import { candidates, matchRoots, monitorOf, sessionOfMonitor } from './roots.ts';
 import { namesOf, type Session, type SessionView, viewOf } from './session.ts';
+import { createStrays } from './strays.ts';
 import { readTraffic, type Traffic } from './traffic.ts';
 import { closedFacts, createStrangerLog, howClosed, openedFacts, sessionFacts, type TrailLog } from './trail.ts';
-import { createPatience, unclaimed } from './unclaimed.ts';
 
 export type TrackerOptions = {
   readonly log: TrailLog;
@@ -63,7 +62,6 @@ export const createTracker = (options: TrackerOptions) => {
   );
   const leaving = createLeaving();
   const connected = (): readonly Session[] => [...ledger.sessions(), ...leaving.sessions()];
-  const lasting = createPatience(() => performance.now());
   const strangers = createStrangerLog(log, () => performance.now());
   const ending = createEnding(log, () => sweep());
   const mayComplain = createBucket(COMPLAINTS.burst, COMPLAINTS.perSecond, () => performance.now());
@@ -134,22 +132,6 @@ export const createTracker = (options: TrackerOptions) => {
     }
   };
 
-  /** A connection that no session tells of (its line was lost) is judged by its account alone. */
-  const endUnknown = (connections: readonly Connection[]): void => {
-    const known = new Set(connected().flatMap((each) => (each.process ? [processId(each.process)] : [])));
-    for (const connection of connections.filter((each) => !known.has(processId(each)))) {
-      const { account, start } = connection;
-      const gone = !state.has(account as AccountName);
-      if (gone || mayHoldLostPrivileges(account, start, losses))
-        ending.end(connection, { account }, gone ? 'its account is gone' : 'its account lost a privilege');
-    }
-  };
-
-  const endUnclaimed = (connections: readonly Connection[]): void => {
-    for (const connection of connections)
-      ending.end(connection, { account: connection.account }, 'it cannot be told which key opened it');
-  };
-
   /** A full table of files, for example: it must not end the server and all backups with it. The next sweep tries again. */
   const survive = (work: () => void): void => {
     try {
@@ -158,6 +140,12 @@ export const createTracker = (options: TrackerOptions) => {
       if (mayComplain()) log.warn({ error: String(error) }, 'the sessions could not be looked at; it is tried again');
     }
   };
+
+  const strays = createStrays({
+    ...{ sessions: connected, connections: listConnections, state: () => state, losses: () => losses, survive },
+    end: (connection, reason) => ending.end(connection, { account: connection.account }, reason),
+    now: () => performance.now(),
+  });
 
   /**
    * Notices what the log does not say: sessions that ended by a signal, connections whose process was in doubt. And judges
@@ -184,8 +172,7 @@ export const createTracker = (options: TrackerOptions) => {
       const old = performance.now() - session.steadySince > LOST_MS;
       if (old && candidates(session, connected(), connections).length === 0) forget(session);
     }
-    endUnknown(connections);
-    endUnclaimed(lasting(unclaimed(connected(), connections)));
+    strays.look(connections);
   };
   const sweep = (): void => survive(look);
 
@@ -224,13 +211,7 @@ export const createTracker = (options: TrackerOptions) => {
       const lost = losers(state, granted);
       state = granted;
       survive(judgeAll);
-      survive(() => {
-        if (lost.size === 0 && ![...losses.values()].includes(now)) return;
-        const connections = listConnections();
-        endUnknown(connections);
-        const open = unclaimed(connected(), connections);
-        endUnclaimed([...open].flatMap(([account, each]) => (lost.has(account) ? each : [])));
-      });
+      if (lost.size > 0) survive(() => strays.lost(lost));
     },
 
     /** Everybody who is connected, with what the kernel and /proc say just now. */

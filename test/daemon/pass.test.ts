@@ -663,7 +663,8 @@ describe('who may be connected', () => {
       ['adoption-interrupted', '/repos/taken-over'],
       ['adoption-interrupted', '/repos/web01'],
     ]);
-    expect(told.map((state) => state.has('web01' as AccountName))).toEqual(told.map(() => true));
+    expect(told.map((state) => state.get('web01' as AccountName)?.keys.length)).toEqual([1, 1]);
+    expect(report.changes).toEqual([]);
     expect(told.at(-1)?.has('taken-over' as AccountName)).toBe(false);
     expect([...scratch.running().values()].map(({ name, keys }) => [name, keys.length])).toEqual([['web01', 1]]);
     expect(await scratch.pass()).toMatchObject({ findings: [] });
@@ -671,6 +672,28 @@ describe('who may be connected', () => {
       ['taken-over', 1],
       ['web01', 2],
     ]);
+  });
+
+  it('is who has less now, and it is told, while the repair of his folder is interrupted', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', `${line(1)}${line(2)}`);
+    await scratch.pass();
+    chmodSync(join(scratch.places.repos, 'web01'), 0o700);
+    scratch.undeclare('repos/web01');
+    scratch.declare('repos-appendonly/web01', `${line(2)}${line(3)}`);
+    const controller = new AbortController();
+    const world = scratch.world();
+    const report = await createPass({
+      ...world,
+      prepareRepositories: (all, aborted) => {
+        controller.abort();
+        return world.prepareRepositories(all, aborted);
+      },
+    })(AT_ONCE, controller.signal);
+    expect(report.changes.map(({ kind }) => kind).sort()).toEqual(['account-changed', 'key-removed']);
+    expect([...scratch.running().values()].map(({ role, keys }) => [role, keys.length])).toEqual([['append-only', 1]]);
+    const next = await scratch.pass();
+    expect(next.changes.map(({ kind }) => kind).sort()).toEqual(['key-added', 'repository-repaired']);
   });
 
   it('is also who is new, while the folder of somebody else is being handed over', async () => {
@@ -706,8 +729,10 @@ describe('who may be connected', () => {
       prepareRepositories: (all, aborted) =>
         all.some(({ action }) => action === 'adopt') ? slow(all, aborted) : world.prepareRepositories(all, aborted),
     });
-    expect(await pass({ occasion: 'periodic', dryRun: false }, signal)).toMatchObject({
-      recheckIn: expect.any(Number),
-    });
-  });
+    // Interrupted once, so that what is left to wait for is no whole number of milliseconds.
+    for (const interruption of [AbortSignal.timeout(20), signal])
+      expect(await pass({ occasion: 'periodic', dryRun: false }, interruption)).toMatchObject({
+        recheckIn: expect.any(Number),
+      });
+  }, 20_000);
 });

@@ -63,6 +63,13 @@ test('a root that was taken for another session’s is put right by its command'
   expect(found.get('192.0.2.7|2')).toEqual({ pid: 20, start: 200 });
 });
 
+test('a connection is never taken for a session of another account from the same address and port', () => {
+  const others = session({ port: 2, account: 'web02' });
+  const connections = [connection(10, 'web01', 2)];
+  expect([...matchRoots([others], connections)]).toEqual([]);
+  expect(candidates(others, [others], connections)).toEqual([]);
+});
+
 test('no process is ever taken for two sessions', () => {
   const world = fc.array(
     fc.record({ account: fc.constantFrom('a', 'b', 'c'), told: fc.boolean(), bound: fc.boolean(), seen: fc.boolean() }),
