@@ -82,7 +82,7 @@ export const passphraseComment = (path: string): string =>
 
 /** Comment lines of an admin's job. */
 export const leftOut = (folders: readonly AccountName[]): readonly string[] =>
-  folders.length === 0 ? [] : [`# Not in it, add each of their repositories as NAME/FOLDER: ${folders.join(', ')}`];
+  folders.length === 0 ? [] : [`# Not in it, since each has several repositories: ${folders.join(', ')}`];
 
 /** What an append-only account has to know about room, as comment lines. */
 export const APPEND_ONLY_COMMENT = [

@@ -11,26 +11,43 @@ export type PruneJob = {
   readonly tolerated?: string;
 };
 
+/** When each archive was begun, and its id, which names what is in it. Sorted, the newest is the last. */
+const ARCHIVES = "--format '{time:%Y-%m-%d} {id}{NL}'";
+
 /**
  * Lines of sh that prune an append-only repository before it is compacted, which makes every deletion final, a thief's too. So they
- * end where `borg check` finds that data are gone from below archives, and where archives are gone that the last run had left.
+ * end where `borg check` finds that data are gone or replaced, where archives are gone that the last run had left, and where
+ * archives have come with such dates that they would be kept in the place of the real ones.
  *
  * The archives of each host are pruned by itself: with one series for all who share a repository, most of them would lose their
  * archives. What a host calls itself is the client's word: with `*` in it, it would be the archives of all.
  */
-export const pruneJob = ({ borg, seen, stop, tolerated = '' }: PruneJob): readonly string[] => [
-  `${borg} check || ${stop}`,
-  `touch ${seen}`,
-  `borg_now=$(${borg} list --format '{id}{NL}') || ${stop}`,
-  `if [ -n "$(printf '%s\\n' "$borg_now" | sort | comm -23 ${seen} -)" ]; then`,
-  `  echo ${seen}": archives of this list are gone. Nothing is pruned or compacted: it would be final." >&2`,
-  '  echo "Find out who deleted them, and undo it; if that was you, remove the file." >&2',
-  `  ${stop}`,
-  'fi',
-  `borg_hosts=$(${borg} list --format '{hostname}{NL}') || ${stop}`,
-  `printf '%s\\n' "$borg_hosts" | sort -u | grep -x '[A-Za-z0-9_][A-Za-z0-9_.-]*' | while IFS= read -r host; do`,
-  `  ${borg} prune --list --glob-archives "${archivesOf('$host')}" ${keepWords.join(' ')} </dev/null${tolerated}`,
-  'done',
-  `borg_now=$(${borg} list --format '{id}{NL}') || ${stop}`,
-  `printf '%s\\n' "$borg_now" | sort >${seen}`,
-];
+export const pruneJob = ({ borg, seen, stop, tolerated = '' }: PruneJob): readonly string[] => {
+  const remember = `borg_now=$(${borg} list ${ARCHIVES}) && printf '%s\\n' "$borg_now" | sort >${seen} || ${stop}`;
+  return [
+    `mkdir -p "$(dirname ${seen})" && touch ${seen} || ${stop}`,
+    `${borg} check --verify-data || ${stop}`,
+    `borg_now=$(${borg} list ${ARCHIVES}) || ${stop}`,
+    `borg_gone=$(printf '%s\\n' "$borg_now" | sort | comm -23 ${seen} -) || ${stop}`,
+    `borg_new=$(printf '%s\\n' "$borg_now" | sort | comm -13 ${seen} -) || ${stop}`,
+    'if [ -n "$borg_gone" ]; then',
+    `  echo ${seen}": archives of this list are gone. Nothing is pruned or compacted: it would be final." >&2`,
+    '  echo "Find out who deleted them, and undo it. If you did, or the last run was interrupted, remove the file." >&2',
+    `  ${stop}`,
+    'fi',
+    `borg_last=$(tail -n 1 ${seen} | cut -c 1-10)`,
+    `borg_first=$(printf '%s\\n' "$borg_new" | head -n 1 | cut -c 1-10)`,
+    `borg_newest=$(printf '%s\\n' "$borg_new" | tail -n 1 | cut -c 1-10)`,
+    'if [ -n "$borg_new" ] && { expr "$borg_first" "<" "$borg_last" || expr "$borg_newest" ">" "$(date +%Y-%m-%d)"; } >/dev/null; then',
+    `  echo ${seen}": archives have come with dates before the last of this list, or in the future." >&2`,
+    '  echo "Prune would keep them in the place of others. If they are right, remove the file." >&2',
+    `  ${stop}`,
+    'fi',
+    remember,
+    `borg_hosts=$(${borg} list --format '{hostname}{NL}') || ${stop}`,
+    `printf '%s\\n' "$borg_hosts" | sort -u | grep -x '[A-Za-z0-9_][A-Za-z0-9_.-]*' | while IFS= read -r host; do`,
+    `  ${borg} prune --list --glob-archives "${archivesOf('$host')}" ${keepWords.join(' ')} </dev/null${tolerated}`,
+    `  ${remember.replace('list', '</dev/null list')}`,
+    'done',
+  ];
+};
