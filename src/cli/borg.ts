@@ -1,10 +1,10 @@
-import { existsSync, lstatSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, lstatSync } from 'node:fs';
 import { SINGLE_USER } from '../accounts/name.ts';
 import { borgEnvironment } from '../borg/environment.ts';
 import { worseExitCode } from '../borg/exit-code.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { findBorg } from '../borg/interpreter.ts';
+import { launcherBelow, shippedLauncher } from '../borg/launcher.ts';
 import { parsePassthrough, wordsFor } from '../borg/passthrough.ts';
 import { type BorgEnd, type BorgRun, prepareBaseFolder, runBorg } from '../borg/run.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
@@ -181,13 +181,9 @@ type Launcher = {
  * here, too. The launcher takes its words where the client asked for serve; here the server is the client.
  */
 const findLauncher = (places: Places, maintenance: boolean): Launcher => {
-  const { path, python } = findBorg();
-  const own = dirname(realpathSync(process.argv[1] ?? '/'));
-  const candidates = [join(places.run, 'borg-serve'), join(own, 'borg-serve'), join(own, '../image/borg-serve')];
-  const script = candidates.find((file) => existsSync(file));
-  if (!script && maintenance)
-    throw new Error('the launcher borg-serve is not beside the program', { cause: { code: 'no-launcher', path: own } });
-  if (!script) return { command: [path], extra: {} };
+  const { python } = findBorg();
+  const installed = launcherBelow(places.run);
+  const script = existsSync(installed) ? installed : shippedLauncher();
   const word = maintenance ? ['--maintenance'] : [];
   return { command: [python, '-I', script, ...word, '--'], extra: { SSH_ORIGINAL_COMMAND: 'borg serve' } };
 };

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { checkBorg } from '../borg/interpreter.ts';
+import { installLauncher } from '../borg/launcher.ts';
 import { parseServeArguments } from '../borg/serve-arguments.ts';
 import { writeFileAtomically } from '../host/write.ts';
 import type { Places } from '../places.ts';
@@ -65,8 +66,7 @@ export const prepareLogin = async (
     probeSshd(),
     prepareHostKeys({ folder: join(places.sshkeys, 'host'), run: places.run }),
   ]);
-  const launcher = join(places.run, 'borg-serve');
-  installLauncher(launcher);
+  const launcher = await installLauncher(places.run, borg.python);
   const files = renderSshdConfig({
     ...{ places, settings, hostId, python: borg.python, launcher, supported: sshd.supported },
     hostKeys: hostKeys.map(({ privatePath }) => privatePath),
@@ -84,17 +84,4 @@ export const prepareLogin = async (
     'borgserver',
   );
   return { sshd: sshd.path, config, versions: { borg: borg.version, openssh: sshd.version } };
-};
-
-/** The program's own folder may be closed to tenants, below /root for example: what they run stands below the run folder. */
-const installLauncher = (target: string): void => {
-  const own = realpathSync(process.argv[1] ?? '');
-  const source = [join(dirname(own), 'borg-serve'), join(dirname(own), '../image/borg-serve')].find((path) =>
-    existsSync(path),
-  );
-  if (!source)
-    throw new Error('the launcher borg-serve is not beside the program', {
-      cause: { code: 'no-launcher', path: dirname(own) },
-    });
-  writeFileAtomically(target, readFileSync(source, 'utf8'), { mode: 0o644 });
 };

@@ -1,7 +1,6 @@
 import {
   chmodSync,
   chownSync,
-  copyFileSync,
   existsSync,
   lchownSync,
   lstatSync,
@@ -19,6 +18,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readHostId } from '../../src/borg/host-id.ts';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { installLauncher } from '../../src/borg/launcher.ts';
 import { acquireLease } from '../../src/daemon/lease.ts';
 import { type Places, placesBelow } from '../../src/places.ts';
 
@@ -66,7 +67,7 @@ beforeAll(async () => {
   mkdirSync(places.repos);
   chmodSync(places.repos, 0o1771);
   mkdirSync(places.run, { recursive: true });
-  copyFileSync(join(import.meta.dirname, '../../image/borg-serve'), join(places.run, 'borg-serve'));
+  await installLauncher(places.run, findBorg().python, join(import.meta.dirname, '../../image/borg-serve'));
   folder('web01', WEB);
   folder('db', DB);
   for (const name of ['web01', 'db']) {

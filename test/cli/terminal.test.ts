@@ -1,9 +1,11 @@
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { installLauncher } from '../../src/borg/launcher.ts';
 import { controlSocket } from '../../src/daemon/control-client.ts';
 import { startControlServer } from '../../src/daemon/control-server.ts';
 import type { Preparing } from '../../src/daemon/prepare.ts';
@@ -24,7 +26,7 @@ beforeAll(async () => {
   places = placesBelow(root);
   mkdirSync(places.run, { recursive: true });
   mkdirSync(places.repos);
-  copyFileSync(here('../../image/borg-serve'), join(places.run, 'borg-serve'));
+  await installLauncher(places.run, findBorg().python, here('../../image/borg-serve'));
   for (const [name, uid] of [
     ['db', 40_001],
     ['web01', 40_002],

@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
-  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,6 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { installLauncher } from '../../src/borg/launcher.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
 import { hintsWithDeletions, indexWithRoom } from './large-repository.ts';
@@ -59,8 +60,7 @@ beforeEach(async () => {
   running = [];
   folder = mkdtempSync(join(tmpdir(), 'session-limits-'));
   chmodSync(folder, 0o755);
-  copyFileSync(join(import.meta.dirname, '../../image/borg-serve'), join(folder, 'borg-serve'));
-  chmodSync(join(folder, 'borg-serve'), 0o644);
+  await installLauncher(folder, findBorg().python, join(import.meta.dirname, '../../image/borg-serve'));
   repository = join(folder, 'web01');
   mkdirSync(repository);
   chownSync(repository, NOBODY, NOBODY);

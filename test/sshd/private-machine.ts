@@ -14,6 +14,7 @@ import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { LOGIN_GROUPS, ROLE_GROUPS, type Role } from '../../src/accounts/role.ts';
 import { checkBorg } from '../../src/borg/interpreter.ts';
+import { installLauncher } from '../../src/borg/launcher.ts';
 import type { Places } from '../../src/places.ts';
 import { readSettings } from '../../src/settings.ts';
 import { renderSshdConfig, SSHD_CONFIG_FILES, type SshdConfigInput } from '../../src/sshd/config.ts';
@@ -143,9 +144,8 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
   writeFileSync(inside, `#!/bin/sh\nexec nsenter --target ${holder.pid} --mount -- ${probe.path} "$@"\n`, {
     mode: 0o755,
   });
-  const launcher = join(places.run, 'borg-serve');
-  copyFileSync(resolve('image/borg-serve'), launcher);
-  chmodSync(launcher, 0o644);
+  const { python } = await checkBorg();
+  const launcher = await installLauncher(places.run, python, resolve('image/borg-serve'));
   const port = await freePort();
   const hostKeys = await prepareHostKeys({ folder: join(places.sshkeys, 'host'), run: places.run });
   const configPath = join(places.run, SSHD_CONFIG_FILES.main);
@@ -156,7 +156,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
     listenAddresses: ['127.0.0.1'],
     hostKeys: hostKeys.map(({ privatePath }) => privatePath),
     hostId: 'test-host@1',
-    python: (await checkBorg()).python,
+    python,
     launcher,
     serveArguments: { repo: [], 'append-only': [], admin: [] },
     supported: probe.supported,

@@ -1,0 +1,50 @@
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { writeFileAtomically } from '../host/write.ts';
+
+/** The program that sshd's forced command starts, and the folder of its modules beside it. */
+const PROGRAM = 'borg-serve';
+const MODULES = 'launcher';
+
+/** Where the launcher of a server that has started is: tenants run it, and the program's own folder may be closed to them. */
+export const launcherBelow = (run: string): string => join(run, PROGRAM);
+
+/**
+ * The launcher as it was shipped: beside the bundle, or in image/ of the project.
+ *
+ * @throws Error with cause `{ code: 'no-launcher', path }`
+ */
+export const shippedLauncher = (): string => {
+  const own = dirname(realpathSync(process.argv[1] ?? '/'));
+  const found = [join(own, PROGRAM), join(own, '../image', PROGRAM)].find((path) => existsSync(path));
+  if (!found)
+    throw new Error('the launcher borg-serve is not beside the program', { cause: { code: 'no-launcher', path: own } });
+  return found;
+};
+
+/**
+ * Puts the launcher below the run folder, root's and readable for all, its modules compiled: else each session would compile
+ * them anew.
+ *
+ * @param python borg's interpreter
+ * @returns the path of the program
+ * @throws what shippedLauncher throws, and the system's errors
+ */
+export const installLauncher = async (run: string, python: string, source = shippedLauncher()): Promise<string> => {
+  const from = join(dirname(source), MODULES);
+  const to = join(run, MODULES);
+  rmSync(to, { recursive: true, force: true });
+  mkdirSync(to);
+  chmodSync(to, 0o755);
+  for (const name of readdirSync(from).filter((each) => each.endsWith('.py')))
+    writeFileAtomically(join(to, name), readFileSync(join(from, name)), { mode: 0o644 });
+  await execa(python, ['-I', '-c', COMPILE, to], { stdin: 'ignore' });
+  const target = launcherBelow(run);
+  writeFileAtomically(target, readFileSync(source), { mode: 0o644 });
+  return target;
+};
+
+/** What it writes is for tenants to read, whatever the umask of whoever starts the server. */
+const COMPILE =
+  'import compileall, os, sys; os.umask(0o022); sys.exit(not compileall.compile_dir(sys.argv[1], quiet=1))';
