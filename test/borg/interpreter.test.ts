@@ -36,6 +36,7 @@ describe('the check of borg', () => {
   });
 
   test.each([
+    '#! /usr/bin/python3\n',
     '#!/usr/bin/env python3\n',
     '#!/usr/bin/env -S python3 -I\n',
     `#!/bin/sh\n'''exec' "/usr/bin/python3" "$0" "$@"\n' '''\n`,

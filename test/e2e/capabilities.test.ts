@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { IMAGE } from './harness/image.ts';
 import { BASE_ENVIRONMENT, freePort, makeData, PROJECT } from './harness/machine.ts';
 import { type Finished, run } from './harness/program.ts';
 import { onlyOn } from './harness/server.ts';
@@ -88,12 +89,11 @@ onlyOn('container', () =>
       const rights = ['--cap-drop', 'ALL', ...capabilities.flatMap((each) => ['--cap-add', each])];
       const folders = ['--tmpfs', '/run:mode=0755', '--tmpfs', '/tmp:mode=1777', '--tmpfs', '/var/lib/extrausers'];
       const binds = ['-v', `${data.sshkeys}:/sshkeys`, '-v', `${repos}:/repos`];
-      const image = process.env.IMAGE ?? 'borgserver';
       return run(
         'docker',
         [
           ...['run', '--rm', '--read-only', '--security-opt', 'no-new-privileges:true'],
-          ...[...rights, ...folders, ...binds, '--entrypoint', entry, image, ...words],
+          ...[...rights, ...folders, ...binds, '--entrypoint', entry, IMAGE, ...words],
         ],
         BASE_ENVIRONMENT,
         { reject: false },

@@ -2,6 +2,7 @@ import { appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, createClient, type Key } from './harness/client.ts';
+import { IMAGE } from './harness/image.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { letIn, letsIn, lockedOut } from './harness/logging-in.ts';
 import { BASE_ENVIRONMENT, makeData, until } from './harness/machine.ts';
@@ -82,9 +83,9 @@ onlyOn('container', () => {
   test.each(['4k', '16k'])('with a /run of %s the start is refused, and says what is full', async (size) => {
     const { sshkeys, repos, remove } = await makeData();
     try {
-      const options = ['--rm', '--read-only', '--tmpfs', `/run:size=${size},mode=0755`, '--tmpfs', '/tmp'];
+      const options = ['--rm', '--init', '--read-only', '--tmpfs', `/run:size=${size},mode=0755`, '--tmpfs', '/tmp'];
       const binds = ['-v', `${sshkeys}:/sshkeys`, '-v', `${repos}:/repos`];
-      const words = ['run', ...options, ...binds, '--entrypoint', 'timeout', 'borgserver', '20', 'borgserver', 'sshd'];
+      const words = ['run', ...options, ...binds, '--entrypoint', 'timeout', IMAGE, '20', 'borgserver', 'sshd'];
       const { exitCode, stdout, stderr } = await run('docker', words, BASE_ENVIRONMENT, { reject: false });
       expect(exitCode).toBe(1);
       const refusals = (stdout + stderr).split('\n').filter((line) => line.includes('cannot start'));

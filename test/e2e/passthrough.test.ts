@@ -3,6 +3,7 @@ import { chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
+import { IMAGE } from './harness/image.ts';
 import { writeKeyFile } from './harness/key-files.ts';
 import { BASE_ENVIRONMENT } from './harness/machine.ts';
 import { run } from './harness/program.ts';
@@ -197,7 +198,7 @@ test.for([
 onlyOn('container', () =>
   test('docker run means the same by its words', async () => {
     const once = (...words: string[]) =>
-      run('docker', ['run', '--rm', 'borgserver', ...words], BASE_ENVIRONMENT, { reject: false });
+      run('docker', ['run', '--rm', IMAGE, ...words], BASE_ENVIRONMENT, { reject: false });
     expect((await once('borg', '--version')).stdout).toMatch(/^borg 1\.\d/);
     expect((await once('sh', '-c', 'exit 7')).exitCode).toBe(7);
     expect((await once('sshd', '-f', 'x')).stderr).toContain('-f is not taken here');

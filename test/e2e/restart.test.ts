@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
 import { holdLock } from './harness/held-lock.ts';
+import { IMAGE } from './harness/image.ts';
 import { writeKeyFile } from './harness/key-files.ts';
 import { letIn } from './harness/logging-in.ts';
 import { BASE_ENVIRONMENT, PROJECT } from './harness/machine.ts';
@@ -147,22 +148,14 @@ onlyOn('container', () =>
       ['list', 'all'],
       ['borg', 'break-lock', 'web01'],
     ]) {
-      const once = await run('docker', ['run', '--rm', ...volumes, 'borgserver', ...words], BASE_ENVIRONMENT, {
+      const once = await run('docker', ['run', '--rm', ...volumes, IMAGE, ...words], BASE_ENVIRONMENT, {
         reject: false,
       });
       expect(once.exitCode).toBe(2);
       expect(once.stderr).toContain('docker exec');
     }
     await server.stop();
-    const alone = execFileSync('docker', [
-      'run',
-      '--rm',
-      ...volumes,
-      'borgserver',
-      'check',
-      '--repository-only',
-      'web01',
-    ]);
+    const alone = execFileSync('docker', ['run', '--rm', ...volumes, IMAGE, 'check', '--repository-only', 'web01']);
     expect(alone.toString()).toBe('');
     await server.start();
     expect((await create('after-the-one-shot')).exitCode).toBe(0);

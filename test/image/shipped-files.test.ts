@@ -31,7 +31,7 @@ describe('the role groups', () => {
 test('every subcommand of the installed borg is an executable', () => {
   // the interpreter that borg's own first line names: others on the PATH may not have borg's modules
   const borg = execFileSync('sh', ['-c', 'realpath "$(command -v borg)"'], { encoding: 'utf8' }).trim();
-  const python = readFileSync(borg, 'utf8').slice(2).split(/\s/)[0] ?? 'python3';
+  const python = /^#! *(\S+)/.exec(readFileSync(borg, 'utf8'))?.[1] ?? 'python3';
   const program = `
 from borg.archiver import Archiver
 import json

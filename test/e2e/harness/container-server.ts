@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { IMAGE } from './image.ts';
 import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, until, untilReady } from './machine.ts';
 import { run } from './program.ts';
 import type { Environment, Server, ServerOptions, StartOptions } from './server.ts';
@@ -18,7 +19,10 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
 
   // What is not the test's subject comes by the env file, as an operator's would; a test's settings by the environment,
   // which carries any value without a second language of quotes.
-  await writeFile(envFile, `SSH_HOST_PORT=${port}\nSSHKEYS_DIR=${data.sshkeys}\nREPOS_DIR=${data.repos}\nRESTART=no\n`);
+  await writeFile(
+    envFile,
+    `IMAGE=${IMAGE}\nSSH_HOST_PORT=${port}\nSSHKEYS_DIR=${data.sshkeys}\nREPOS_DIR=${data.repos}\nRESTART=no\n`,
+  );
   const compose = (words: readonly string[], reject = true) =>
     run(
       'docker',

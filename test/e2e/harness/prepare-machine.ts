@@ -1,19 +1,22 @@
 import { join } from 'node:path';
+import { IS_BUILT_HERE, seeThatThereIsOne } from './image.ts';
 import { BASE_ENVIRONMENT, PROJECT } from './machine.ts';
 import { run } from './program.ts';
 import { TARGET } from './server.ts';
 
 /**
- * Vitest's global set-up: installs the Debian packages that real tests need, builds the program once and, for containers, the image.
+ * Vitest's global set-up: installs the Debian packages that real tests need, builds the program once and, for containers, the
+ * image; one that IMAGE names must be there.
  */
 export default async (): Promise<void> => {
   const base = { ...process.env, ...BASE_ENVIRONMENT };
   await run(join(PROJECT, 'image/start-without-docker'), ['--prepare'], base);
-  if (TARGET === 'container') {
+  if (TARGET !== 'container') return;
+  if (IS_BUILT_HERE)
     await run(
       'docker',
       ['compose', '-f', join(PROJECT, 'docker-compose.yml'), '--env-file', '/dev/null', 'build'],
       base,
     );
-  }
+  seeThatThereIsOne();
 };
