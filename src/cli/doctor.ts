@@ -3,6 +3,7 @@ import { askServer } from '../daemon/control-client.ts';
 import { describeError } from '../daemon/describe-error.ts';
 import { diagnoseLogin } from '../daemon/diagnose-login.ts';
 import { diagnoseMachine } from '../daemon/diagnose-machine.ts';
+import { diagnosePenalties } from '../daemon/diagnose-penalties.ts';
 import { type Broken, diagnoseRepositories, findBroken } from '../daemon/diagnose-repositories.ts';
 import { type Diagnosis, error } from '../daemon/diagnosis.ts';
 import { probeRepositories } from '../daemon/repositories-folder.ts';
@@ -30,6 +31,7 @@ export const runDoctor = async (places: Places, options: DoctorOptions): Promise
   const lines: readonly Diagnosis[] = [
     ...(await diagnoseMachine(places, readSettings(process.env), surveyed.length, now)),
     ...(await diagnoseLogin(places, server, now)),
+    ...(await diagnosePenalties(readSettings(process.env))),
     ...owned.lines,
     ...diagnoseRepositories(places, server, surveyed, now),
     ...(options.fix && !server

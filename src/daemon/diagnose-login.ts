@@ -5,6 +5,7 @@ import { printable } from '../accounts/printable.ts';
 import { loginGroup } from '../accounts/role.ts';
 import type { Places } from '../places.ts';
 import { SSHD_CONFIG_FILES } from '../sshd/config.ts';
+import { effectiveOptions } from '../sshd/effective.ts';
 import { probeSshd } from '../sshd/probe.ts';
 import { describeError } from './describe-error.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
@@ -115,18 +116,13 @@ const CLOSED: readonly (readonly [string, string])[] = [
   ['usepam', 'no'],
 ];
 
-/** @param effective what `sshd -T` printed: `keyword value` on each line */
+/** @param effective what `sshd -T` printed */
 export const wrongSettings = (
   effective: string,
   account: Pick<AccountStatus, 'role' | 'subRepositories'>,
   places: Pick<Places, 'repos' | 'run'>,
 ): readonly string[] => {
-  const settings = new Map(
-    effective.split('\n').map((line) => {
-      const end = line.indexOf(' ');
-      return [line.slice(0, end), line.slice(end + 1)] as const;
-    }),
-  );
+  const settings = effectiveOptions(effective);
   const closed = CLOSED.filter(([name, value]) => settings.get(name) !== value);
   const command = settings.get('forcecommand') ?? '';
   const restriction =

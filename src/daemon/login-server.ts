@@ -69,6 +69,7 @@ export const prepareLogin = async (
   const launcher = await installLauncher(places.run, borg.python);
   const files = renderSshdConfig({
     ...{ places, settings, hostId, python: borg.python, launcher, supported: sshd.supported },
+    penalties: sshd.penalties,
     hostKeys: hostKeys.map(({ privatePath }) => privatePath),
     serveArguments: serveArguments(settings),
     timeZone: process.env.TZ,

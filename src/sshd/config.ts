@@ -2,6 +2,7 @@ import { LOGIN_GROUPS, ROLE_GROUPS, type Role, type RoleGroup, SUB_REPOSITORY_GR
 import { shellQuote } from '../borg/serve-arguments.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
+import { penaltiesOf } from './penalties.ts';
 import type { OptionalOption } from './probe.ts';
 
 export type SshdConfigInput = {
@@ -35,6 +36,8 @@ export type SshdConfigInput = {
   /** The server's TZ; left out of the sessions where it is anything but the name of a zone. */
   readonly timeZone?: string | undefined;
   readonly supported: ReadonlySet<OptionalOption>;
+  /** What sshd can shut an address out for. */
+  readonly penalties: readonly string[];
 };
 
 /** sshd's configuration: the file that it is started with, and the one that this file includes. */
@@ -68,7 +71,7 @@ const listening = ({ settings, ports, listenAddresses, hostKeys }: SshdConfigInp
   `LoginGraceTime ${plainNumber(settings.LOGIN_GRACE_TIME)}`,
 ];
 
-const login = ({ settings, supported }: SshdConfigInput): string[] => [
+const login = ({ settings, supported, penalties }: SshdConfigInput): string[] => [
   // Who has no role has no keys: only the blocks below name them. AllowGroups would say the same once more, and cost an admin's
   // login a third look at every group (see roles).
   'AuthorizedKeysFile none',
@@ -87,14 +90,15 @@ const login = ({ settings, supported }: SshdConfigInput): string[] => [
   // An agent offers all its keys before the right one. There is no password to guess.
   'MaxAuthTries 20',
   ...when(supported, 'RequiredRSASize', '2048'),
-  ...penalties(settings.PER_SOURCE_PENALTIES).flatMap((value) => when(supported, 'PerSourcePenalties', value)),
+  ...punishment(settings.PER_SOURCE_PENALTIES, penalties).flatMap((value) =>
+    when(supported, 'PerSourcePenalties', value),
+  ),
 ];
 
-/** Behind a NAT or Docker's gateway one client with a wrong key would lock everybody else out. */
-const penalties = (wanted: Settings['PER_SOURCE_PENALTIES']): string[] => {
+const punishment = (wanted: Settings['PER_SOURCE_PENALTIES'], classes: readonly string[]): string[] => {
   switch (wanted) {
     case 'unauthenticated':
-      return ['authfail:0'];
+      return [penaltiesOf(classes)].filter(Boolean);
     case 'default':
       return [];
     case 'none':

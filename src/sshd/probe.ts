@@ -2,6 +2,8 @@ import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { execa } from 'execa';
+import { effectiveOptions } from './effective.ts';
+import { penaltyClasses } from './penalties.ts';
 
 /** Options that make the server better where sshd knows them. Some are newer than OpenSSH 9.2, some a matter of how sshd was built. */
 export const OPTIONAL_OPTIONS = {
@@ -22,6 +24,8 @@ export type SshdProbe = {
   readonly version: string;
   /** The optional options that this sshd takes. */
   readonly supported: ReadonlySet<OptionalOption>;
+  /** The classes of PerSourcePenalties that it knows; none where it does not know the option. */
+  readonly penalties: readonly string[];
 };
 
 /**
@@ -32,8 +36,12 @@ export type SshdProbe = {
  */
 export const probeSshd = async (search = process.env.PATH ?? ''): Promise<SshdProbe> => {
   const path = findSshd(search);
-  const [version, supported] = await Promise.all([sshdVersion(path), supportedOptions(path)]);
-  return { path, version, supported };
+  const [version, supported, penalties] = await Promise.all([
+    sshdVersion(path),
+    supportedOptions(path),
+    knownPenalties(path),
+  ]);
+  return { path, version, supported, penalties };
 };
 
 const noSshd = (found: string): Error =>
@@ -80,6 +88,13 @@ const supportedOptions = async (path: string): Promise<ReadonlySet<OptionalOptio
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+};
+
+/** sshd's own defaults name every class (sshd(8), -G, which is older than the first of them). */
+const knownPenalties = async (path: string): Promise<readonly string[]> => {
+  const asked = ['-G', '-f', '/dev/null'];
+  const { stdout } = await execa(path, asked, { reject: false, stdin: 'ignore', env: { LC_ALL: 'C' } });
+  return penaltyClasses(effectiveOptions(stdout).get('persourcepenalties') ?? '');
 };
 
 const optionNames = (): OptionalOption[] =>

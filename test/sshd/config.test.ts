@@ -5,6 +5,8 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readSettings } from '../../src/settings.ts';
 import { renderSshdConfig, SSHD_CONFIG_FILES, type SshdConfigInput } from '../../src/sshd/config.ts';
+import { effectiveOptions } from '../../src/sshd/effective.ts';
+import { penaltyClasses } from '../../src/sshd/penalties.ts';
 import { probeSshd, type SshdProbe } from '../../src/sshd/probe.ts';
 import { testConfig } from '../../src/sshd/server.ts';
 
@@ -29,6 +31,7 @@ beforeAll(async () => {
     launcher: '/run/borgserver/borg-serve',
     serveArguments: { repo: ['--storage-quota=20G'], 'append-only': ['--progress'], admin: [] },
     supported: probe.supported,
+    penalties: probe.penalties,
   };
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -44,7 +47,7 @@ const written = (changes: Partial<SshdConfigInput> = {}): string => {
 /** What sshd makes of it, in its own words. */
 const effective = async (changes: Partial<SshdConfigInput> = {}): Promise<ReadonlyMap<string, string>> => {
   const { stdout } = await execa(probe.path, ['-T', '-C', 'user=root,host=h,addr=10.0.0.1', '-f', written(changes)]);
-  return new Map(stdout.split('\n').map((line) => [line.split(' ')[0] ?? '', line.slice(line.indexOf(' ') + 1)]));
+  return effectiveOptions(stdout);
 };
 
 test('the installed sshd takes the configuration, and answers equal input with equal bytes', async () => {
@@ -136,7 +139,9 @@ test('where the file with the roles of repositories is missing, nobody gets more
   const path = written();
   rmSync(join(folder, SSHD_CONFIG_FILES.repositories));
   const { stdout } = await execa(probe.path, ['-T', '-C', 'user=root,host=h,addr=10.0.0.1', '-f', path]);
-  expect(stdout).toContain("forcecommand echo 'This account has no role on this server.' >&2; exit 1");
+  expect(effectiveOptions(stdout).get('forcecommand')).toBe(
+    "echo 'This account has no role on this server.' >&2; exit 1",
+  );
 });
 
 test('sshd hands a quoted word on as it stands', async () => {
@@ -197,16 +202,31 @@ describe('settings', () => {
 
   test('say who is punished, where sshd can', () => {
     const supported = new Set(['PerSourcePenalties'] as const);
+    const penalties = ['authfail', 'noauth'];
     const line = (PER_SOURCE_PENALTIES?: string) =>
-      renderSshdConfig({ ...input, supported, settings: readSettings({ PER_SOURCE_PENALTIES }) }).main.match(
+      renderSshdConfig({ ...input, supported, penalties, settings: readSettings({ PER_SOURCE_PENALTIES }) }).main.match(
         /^PerSource.*/m,
       )?.[0];
-    expect(line()).toBe('PerSourcePenalties authfail:0');
+    expect(line()).toBe('PerSourcePenalties authfail:0 noauth:0');
     expect(line('none')).toBe('PerSourcePenalties no');
     expect(line('default')).toBeUndefined();
     expect(renderSshdConfig({ ...input, supported: new Set() }).main).not.toMatch(
       /PerSource|GSSAPI|Kerberos|DebianBanner|Unused/,
     );
+  });
+
+  test('have the installed sshd shut nobody out for wrong keys or accounts that are gone', async () => {
+    const classes = (found: ReadonlyMap<string, string>) => penaltyClasses(found.get('persourcepenalties') ?? '');
+    const found = await effective();
+    expect(classes(found)).toEqual(probe.penalties);
+    const seconds = new Map(
+      (found.get('persourcepenalties') ?? '')
+        .split(' ')
+        .map((word) => [word.split(':')[0], Number(word.split(':')[1])]),
+    );
+    const harmless = ['authfail', 'noauth', 'invaliduser'].filter((name) => seconds.has(name));
+    expect(harmless.map((name) => [name, seconds.get(name)])).toEqual(harmless.map((name) => [name, 0]));
+    expect(harmless.length > 0).toBe(probe.supported.has('PerSourcePenalties'));
   });
 });
 
@@ -238,6 +258,8 @@ describe('the probe', () => {
     expect(probe.version).toMatch(/^OpenSSH_\d+\.\d+/);
     const version = Number(/\d+\.\d+/.exec(probe.version)?.[0]);
     expect(probe.supported.has('PerSourcePenalties')).toBe(version >= 9.8);
+    expect(probe.penalties.includes('authfail')).toBe(version >= 9.8);
+    expect(probe.penalties.includes('invaliduser')).toBe(version >= 10.3);
     expect(probe.supported.has('RequiredRSASize')).toBe(version >= 9.1);
   });
 

@@ -160,6 +160,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
     launcher,
     serveArguments: { repo: [], 'append-only': [], admin: [] },
     supported: probe.supported,
+    penalties: probe.penalties,
     ...overrides,
   });
   writeFileSync(configPath, config.main);
