@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { printable } from '../accounts/printable.ts';
+import { inNoVolume, readMountinfo } from '../host/mounts.ts';
 import { hasEveryId, namespaceProblems, readUserNamespace, spansText } from '../host/user-namespace.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
@@ -26,7 +27,7 @@ export const diagnoseMachine = async (
   ...diagnoseSpace(places.repos),
   diagnoseOwners(places, settings, now),
   ...diagnoseIds(settings),
-  ...diagnoseNfs(places.repos, linesOf('/proc/self/mountinfo').join('\n'), repositories),
+  ...diagnoseNfs(places.repos, readMountinfo(), repositories),
   now < LONG_AGO
     ? error(
         'clock',
@@ -43,17 +44,14 @@ const CONTAINER_SIGNS = ['/.dockerenv', '/run/.containerenv', '/var/run/secrets/
 /** A folder inside the container's own file system is gone with the container. */
 const diagnoseMounts = (places: Places): readonly Diagnosis[] => {
   if (!CONTAINER_SIGNS.some((path) => existsSync(path))) return [];
-  // proc(5), mountinfo: the fifth field is the mount point.
-  const mounts = new Set(linesOf('/proc/self/mountinfo').map((line) => line.split(' ')[4]));
-  return [places.sshkeys, places.repos].map((path) =>
-    mounts.has(path)
-      ? ok('mounts', `${path} is a mount of its own`)
-      : error(
-          'mounts',
-          `${path} lies inside the container, and is lost with it`,
-          `mount a volume or folder at ${path}`,
-        ),
-  );
+  const lost = inNoVolume(places, readMountinfo());
+  const kept = [places.sshkeys, places.repos].filter((path) => !lost.some((each) => `${each}/`.startsWith(`${path}/`)));
+  return [
+    ...kept.map((path) => ok('mounts', `${path} is in volumes of its own`)),
+    ...lost.map((path) =>
+      error('mounts', `${path} lies inside the container, and is lost with it`, `mount a volume or folder at ${path}`),
+    ),
+  ];
 };
 
 const diagnoseSpace = (repos: string): readonly Diagnosis[] => {

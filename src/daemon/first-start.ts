@@ -1,7 +1,8 @@
-import { existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../accounts/error-code.ts';
 import { ROLE_FOLDERS, ROLES } from '../accounts/role.ts';
+import { inNoVolume, readMountinfo } from '../host/mounts.ts';
 import { readRegistry } from '../host/registry.ts';
 import type { Places } from '../places.ts';
 
@@ -10,13 +11,7 @@ import type { Places } from '../places.ts';
  * with it; and repositories that were never used by this server although its host keys were.
  */
 export const doubtfulMounts = (places: Places): readonly { readonly path: string; readonly found: string }[] => {
-  // proc(5), mountinfo: the fifth field is the mount point.
-  const mounts = new Set(
-    readFileSync('/proc/self/mountinfo', 'utf8')
-      .split('\n')
-      .map((line) => line.split(' ')[4]),
-  );
-  const own = [places.sshkeys, places.repos].filter((path) => !mounts.has(path));
+  const own = inNoVolume(places, readMountinfo());
   const forgotten = existsSync(join(places.sshkeys, 'host/ssh_host_ed25519_key')) && !existsSync(places.state);
   return [
     ...own.map((path) => ({ path, found: 'nothing is mounted here: what is written goes away with the container' })),

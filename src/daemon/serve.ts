@@ -3,6 +3,7 @@ import type { State } from '../accounts/account.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { checkCapabilities } from '../host/capabilities.ts';
+import { checkPort } from '../host/port.ts';
 import { checkRoleGroups } from '../host/system-accounts.ts';
 import { watchTree } from '../keys/watch.ts';
 import type { Places } from '../places.ts';
@@ -39,6 +40,7 @@ import { openWorld } from './world.ts';
 export const serve = async (settings: Settings, places: Places, log: Logger): Promise<number> => {
   serveArguments(settings);
   checkCapabilities(settings);
+  await checkPort(settings.SSH_PORT);
   prepareRunFolder(places.run);
   checkRoleGroups(places.etc);
   for (const doubt of doubtfulMounts(places)) log.warn(doubt, 'is the right volume mounted?');

@@ -73,8 +73,8 @@ onlyOn('container', () =>
     const contain = async (
       capabilities: readonly string[],
       name: string,
-      entry: string,
-      ...words: string[]
+      [entry = '', ...words]: readonly string[],
+      options: readonly string[] = [],
     ): Promise<Finished> => {
       const repos = join(data.folder, `repos-${name}`);
       for (const [folder, uid, gid] of [
@@ -92,8 +92,8 @@ onlyOn('container', () =>
       return run(
         'docker',
         [
-          ...['run', '--rm', '--read-only', '--security-opt', 'no-new-privileges:true'],
-          ...[...rights, ...folders, ...binds, '--entrypoint', entry, IMAGE, ...words],
+          ...['run', '--rm', '--init', '--read-only', '--security-opt', 'no-new-privileges:true'],
+          ...[...rights, ...folders, ...binds, ...options, '--entrypoint', entry, IMAGE, ...words],
         ],
         BASE_ENVIRONMENT,
         { reject: false },
@@ -102,22 +102,51 @@ onlyOn('container', () =>
 
     test('are those that the server needs, and suffice', async () => {
       expect([...given].sort()).toEqual(Object.keys(NEEDED).sort());
-      expect((await contain(given, 'all', 'sh', '-c', DEEDS)).stdout).toBe('');
+      expect((await contain(given, 'all', ['sh', '-c', DEEDS])).stdout).toBe('');
     });
 
     test.concurrent.for(Object.entries(NEEDED))('without %s one thing fails', async ([name, { fails }], { expect }) => {
       const rest = Object.keys(NEEDED).filter((each) => each !== name);
-      expect((await contain(rest, `${name}-tried`, 'sh', '-c', DEEDS)).stdout).toBe(`${fails}\n`);
+      expect((await contain(rest, `${name}-tried`, ['sh', '-c', DEEDS])).stdout).toBe(`${fails}\n`);
     });
 
     test.concurrent.for(Object.entries(NEEDED))(
       'without %s the server refuses to start, and says why',
       async ([name, { said }], { expect }) => {
         const rest = Object.keys(NEEDED).filter((each) => each !== name);
-        const { exitCode, stdout, stderr } = await contain(rest, name, 'timeout', '20', 'borgserver', 'sshd');
+        const { exitCode, stdout, stderr } = await contain(rest, name, ['timeout', '20', 'borgserver', 'sshd']);
         expect(exitCode).toBe(1);
         expect(stdout + stderr).toContain(`without the capability ${name} ${said}`);
       },
     );
+
+    // As in Podman and Kubernetes, which leave the low ports to who has the right to them.
+    describe('where low ports are not everybody’s', () => {
+      const UNTIL_HEALTHY =
+        'borgserver sshd & until borgserver healthcheck || ! kill -0 $!; do sleep 0.1; done; kill $!; wait';
+      const START = ['timeout', '20', 'borgserver', 'sshd'];
+      const CLOSED = ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=1024'];
+
+      test('the start ends in one sentence that names the cures', async () => {
+        const { exitCode, stdout, stderr } = await contain(given, 'port', START, CLOSED);
+        expect(exitCode).toBe(1);
+        const said = (stdout + stderr).split('\n').filter((line) => line.includes('ERROR'));
+        expect(said).toHaveLength(1);
+        for (const cure of ['SSH_PORT=2222', 'NET_BIND_SERVICE', 'net.ipv4.ip_unprivileged_port_start=22'])
+          expect(said[0]).toContain(cure);
+      });
+
+      test.concurrent.for([
+        ['SSH_PORT=2222', [], ['-e', 'SSH_PORT=2222']],
+        ['NET_BIND_SERVICE', ['NET_BIND_SERVICE'], []],
+        ['the sysctl', [], ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=22']],
+      ] as const)('each of them is one: %s', async ([name, more, options], { expect }) => {
+        const folder = `port-${name.replace(/\W/g, '-')}`;
+        const closed = name === 'the sysctl' ? [] : CLOSED;
+        const rights = [...given, ...more];
+        const { stdout } = await contain(rights, folder, ['sh', '-c', UNTIL_HEALTHY], [...closed, ...options]);
+        expect(stdout).toMatch(/^healthy\b/m);
+      });
+    });
   }),
 );

@@ -4,8 +4,11 @@ import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
 import { holdLock } from './harness/held-lock.ts';
+import { IMAGE } from './harness/image.ts';
+import { BASE_ENVIRONMENT } from './harness/machine.ts';
+import { run } from './harness/program.ts';
 import { ownerships } from './harness/repository-files.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { onlyOn, type Server, startServer } from './harness/server.ts';
 
 let server: Server;
 let client: Client;
@@ -49,6 +52,32 @@ test('a server that is well has only good lines, each topic one', async () => {
   expect(about(lines, 'mounts')).toHaveLength(server.target === 'container' ? 2 : 0);
   expect(lines.filter(({ level, cure }) => (level === 'ok') !== (cure === null))).toEqual([]);
 });
+
+onlyOn('container', () =>
+  test('volumes for each role folder are enough; host keys without one are lost', async () => {
+    const look = async (...parts: string[]): Promise<readonly string[]> => {
+      const volumes = [...parts.map((part) => `sshkeys/${part}`), 'repos'].flatMap((path) => [
+        '-v',
+        `${join(server.repos, '..', path)}:/${path}`,
+      ]);
+      const words = ['run', '--rm', ...volumes, IMAGE, 'sh', '-c'];
+      // Host keys as a start makes them where no volume is.
+      const script = 'mkdir -p /sshkeys/host; touch /sshkeys/host/ssh_host_ed25519_key; borgserver doctor --json';
+      const { stdout } = await run('docker', [...words, script], BASE_ENVIRONMENT, { reject: false });
+      return about(JSON.parse(stdout), 'mounts').map(({ level, message }) => `${level}: ${message}`);
+    };
+    const wrong = 'lies inside the container, and is lost with it';
+    expect(await look('repos', 'repos-appendonly', 'admins', 'host')).toEqual([
+      'ok: /sshkeys is in volumes of its own',
+      'ok: /repos is in volumes of its own',
+    ]);
+    expect(await look('repos', 'admins')).toEqual([
+      'ok: /repos is in volumes of its own',
+      `error: /sshkeys/host ${wrong}`,
+    ]);
+    expect(await look()).toEqual(['ok: /repos is in volumes of its own', `error: /sshkeys ${wrong}`]);
+  }),
+);
 
 test('files of root’s in a repository are found, and repaired without following a link', async () => {
   const outside = join(server.repos, '../outside');

@@ -1,0 +1,39 @@
+import { createSocket } from 'node:dgram';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import { checkPort } from '../../src/host/port.ts';
+
+const CHECK = join(import.meta.dirname, 'check-port.ts');
+
+/** What the check says in a network of its own, in which the low ports are root's as in Podman. */
+const check = async (port: number, rights: string): Promise<string> => {
+  const { stdout } = await execa('unshare', [
+    ...['--net', 'setpriv', `--bounding-set=${rights}`, `--inh-caps=${rights}`],
+    ...[process.execPath, CHECK, String(port)],
+  ]);
+  return stdout;
+};
+
+test('a low port without the right to it ends in one sentence that names every cure', async () => {
+  const said = await check(22, '-net_bind_service');
+  for (const cure of ['port 22 ', 'SSH_PORT=2222', 'NET_BIND_SERVICE', 'net.ipv4.ip_unprivileged_port_start=22'])
+    expect(said).toContain(cure);
+  expect(said).not.toContain('\n');
+});
+
+test('with the right, or on a high port, there is nothing to say', async () => {
+  expect(await check(22, '+net_bind_service')).toBe('may');
+  expect(await check(2222, '-net_bind_service')).toBe('may');
+});
+
+test('a port that somebody uses is left to sshd to tell', async () => {
+  await checkPort(0);
+  const socket = createSocket('udp4');
+  try {
+    await new Promise<void>((resolve) => socket.bind(0, resolve));
+    await checkPort(socket.address().port);
+  } finally {
+    socket.close();
+  }
+});
