@@ -74,6 +74,22 @@ describe('the compose file', () => {
   });
 });
 
+test('no tmpfs may grow to half of the memory, and each is as large without Docker', () => {
+  const compose = [...read('docker-compose.yml').matchAll(/^ {6}- (\/[a-z/]+):(?:.*\bsize=(\d+m))?/gm)];
+  const sizes = new Map(compose.map(([, path = '', size]) => [path, size]));
+  expect([...sizes.keys()]).toEqual(['/run', '/tmp', '/var/lib/extrausers']);
+  expect([...sizes.values()]).not.toContain(undefined);
+  // The host's own /tmp is the server's there; the root is the server's in its place.
+  const mounts = [
+    ...read('image/private-machine').matchAll(/^mount -t tmpfs -o (?:\S*\bsize=(\d+m))?\S* borgserver (\S+)$/gm),
+  ];
+  expect(mounts.map(([, size, path]) => [path, size])).toEqual([
+    ['"$root"', '64m'],
+    ['run', sizes.get('/run')],
+    ['var/lib/extrausers', sizes.get('/var/lib/extrausers')],
+  ]);
+});
+
 test('copying the example tree lets nobody in: it holds no line that is a key', () => {
   const files = readdirSync(join(PROJECT, 'sshkeys.example'), { recursive: true, encoding: 'utf8' })
     .map((name) => join(PROJECT, 'sshkeys.example', name))
