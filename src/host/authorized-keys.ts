@@ -2,11 +2,23 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, read
 import { join } from 'node:path';
 import type { Account, GrantedKey } from '../accounts/account.ts';
 import { parseLine, renderLine } from '../accounts/authorized-key-line.ts';
+import { loginGroup } from '../accounts/role.ts';
 import { keepFolderOpenToRead } from './open-folder.ts';
 import { makeFile, writeFileAtomically } from './write.ts';
 
-/** sshd opens an AuthorizedKeysFile outside the home with the user's rights: world-readable, and root's for StrictModes. */
-const MODE = 0o644;
+/**
+ * sshd opens an AuthorizedKeysFile outside the home with the account's rights, and StrictModes wants it to be root's. So a group
+ * lets its account read it, and nobody else reads whose keys these are, from where they are accepted, and what their comments say.
+ */
+const MODE = 0o640;
+
+/**
+ * The group by which sshd reads an account's keys. A repository account's is its private one, in which only the admins are
+ * besides it; all admins are one Unix user, and have theirs. Where all accounts are one Unix user nothing keeps them apart but
+ * their role.
+ */
+export const readersGroup = (account: Pick<Account, 'role' | 'uid' | 'subRepositories'>, shared = false): number =>
+  shared || account.role === 'admin' ? loginGroup(account).gid : account.uid;
 
 /** What one account's file says: one line a key, each beginning with `restrict`. */
 export const renderAuthorizedKeys = (account: Account): string =>
@@ -18,12 +30,17 @@ export const renderAuthorizedKeys = (account: Account): string =>
     .join('');
 
 /** The keys that a file grants. Lines that the server did not write are left out: they count as drift and go with the next write. */
-export const parseAuthorizedKeys = (text: string): AuthorizedKeysFile => ({
-  text,
+export const parseAuthorizedKeys = (text: string, gid: number): AuthorizedKeysFile => ({
+  ...{ text, gid },
   keys: text.split('\n').flatMap((line) => parseLine(line) ?? []),
 });
 
-export type AuthorizedKeysFile = { readonly text: string; readonly keys: readonly GrantedKey[] };
+export type AuthorizedKeysFile = {
+  readonly text: string;
+  readonly keys: readonly GrantedKey[];
+  /** The group that may read it. */
+  readonly gid: number;
+};
 
 /** Each file by account name; null where it is not a plain file of root's with the right mode. */
 export type AuthorizedKeysFiles = ReadonlyMap<string, AuthorizedKeysFile | null>;
@@ -43,7 +60,7 @@ export const authorizedKeysFolder = (folder: string) => {
     const earlier = known.get(name);
     if (earlier?.version === version) return earlier;
     const text = readPlainFile(path);
-    const file = earlier?.text === text ? earlier : parseAuthorizedKeys(text);
+    const file = earlier?.text === text ? { ...earlier, gid: seen.gid } : parseAuthorizedKeys(text, seen.gid);
     // Written again within the clock's tick it would look the same: remember only what has come to rest.
     const settled = Date.now() - seen.ctimeMs > 2000;
     known.set(name, { ...file, version: settled ? version : '' });
@@ -72,14 +89,15 @@ export const authorizedKeysFolder = (folder: string) => {
      * removed: a folder is in the way, what cannot be narrowed must not stay as wide as it was, and its own place may be the space
      * that lacked.
      *
+     * @param gid the group that may read it, see readersGroup
      * @param had what the file says now
      * @throws what writeFileAtomically throws
      */
-    write: (name: string, text: string, had: string | undefined): void => {
+    write: (name: string, { text, gid }: Pick<AuthorizedKeysFile, 'text' | 'gid'>, had: string | undefined): void => {
       const path = join(folder, name);
       const put = (): void => {
-        if (had === undefined && makeFile(path, text, MODE)) return;
-        writeFileAtomically(path, text, { mode: MODE });
+        if (had === undefined && makeFile(path, text, { mode: MODE, gid })) return;
+        writeFileAtomically(path, text, { mode: MODE, gid });
       };
       try {
         put();

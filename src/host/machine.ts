@@ -11,6 +11,7 @@ import {
   type AuthorizedKeysFile,
   type AuthorizedKeysFiles,
   authorizedKeysFolder,
+  readersGroup,
   renderAuthorizedKeys,
 } from './authorized-keys.ts';
 import { keepFolderOpenToRead } from './open-folder.ts';
@@ -73,7 +74,7 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     ),
     ...attemptAll(
       [...wanted].filter(([name, file]) => had.get(name) !== file),
-      ([name, { text }]) => keys.write(name, text, had.get(name)?.text),
+      ([name, file]) => keys.write(name, file, had.get(name)?.text),
     ),
   ];
 
@@ -88,7 +89,7 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
    */
   const write = (state: State, order: 'revoke' | 'grant', observed: Observed, owners?: Registry['uids']): Observed => {
     const failures: unknown[] = [];
-    const authorizedKeys = keysOf(state, observed);
+    const authorizedKeys = keysOf(state, observed, settings);
     if (order === 'revoke') failures.push(...writeKeys(authorizedKeys, observed.authorizedKeys));
     const database = renderDatabase(state, settings, owners);
     try {
@@ -125,13 +126,17 @@ const attemptAll = <T>(things: readonly T[], action: (thing: T) => void): unknow
   });
 
 /** The files of a state; what is as it was observed stays the same object. */
-const keysOf = (state: State, observed: Observed): ReadonlyMap<string, AuthorizedKeysFile> =>
+const keysOf = (
+  state: State,
+  observed: Observed,
+  { shared }: DatabaseSettings,
+): ReadonlyMap<string, AuthorizedKeysFile> =>
   new Map(
     [...state.values()].map((account) => {
       const had = observed.authorizedKeys.get(account.name);
       if (had && observed.state?.get(account.name) === account) return [account.name, had];
-      const text = renderAuthorizedKeys(account);
-      return [account.name, had?.text === text ? had : { text, keys: account.keys }];
+      const [text, gid] = [renderAuthorizedKeys(account), readersGroup(account, shared)];
+      return [account.name, had?.text === text && had.gid === gid ? had : { text, gid, keys: account.keys }];
     }),
   );
 
@@ -167,7 +172,8 @@ export const drift = (
   const listed = parseDatabase(observed.database.passwd, settings);
   const known = new Set<string>(listed.map(({ name }) => name));
   for (const account of running.values()) {
-    if (observed.authorizedKeys.get(account.name)?.text === renderAuthorizedKeys(account)) continue;
+    const found = observed.authorizedKeys.get(account.name);
+    if (found?.text === renderAuthorizedKeys(account) && found.gid === readersGroup(account, settings.shared)) continue;
     changes.push({
       kind: 'authorized-keys-repaired',
       account: account.name,

@@ -8,6 +8,7 @@ import { remedyOf } from './remedy.ts';
  * Replaces a file in one step: whoever reads it sees the old content or the new, never a part, also after kill -9.
  * The file is root's, as the server is; an existing link at the path is replaced, not followed.
  *
+ * @param options.gid the file's group, where it is not root's
  * @param options.durable also survive a power cut (fsync of file and folder); for what is on a disk, which may keep no owners
  *   or have a group of its own for what is made in a folder
  * @throws Error with cause `{ code: 'unwritable', file, found, remedy }`; the old file is then as it was, and nothing is left
@@ -16,7 +17,7 @@ import { remedyOf } from './remedy.ts';
 export const writeFileAtomically = (
   path: string,
   content: string | Uint8Array,
-  options: { readonly mode: number; readonly durable?: boolean },
+  options: { readonly mode: number; readonly gid?: number; readonly durable?: boolean },
 ): void => {
   // An account's name may be as long as the name of a file; its prefix is enough, for one file is written at a time.
   const temporary = join(dirname(path), `.${basename(path).slice(0, 200)}.new`);
@@ -24,14 +25,13 @@ export const writeFileAtomically = (
     const file = openFresh(temporary, options.mode);
     try {
       writeAll(file, content);
-      const settle = (): void => fchmodSync(file, options.mode);
       if (options.durable) {
         whereOwnersAreKept(() => {
-          fchownSync(file, 0, 0);
-          settle();
+          fchownSync(file, 0, options.gid ?? 0);
+          fchmodSync(file, options.mode);
         });
         fsyncSync(file);
-      } else settle();
+      } else settle(file, options);
     } finally {
       closeSync(file);
     }
@@ -50,12 +50,16 @@ export const writeFileAtomically = (
  * @returns false where something is there already
  * @throws Error with cause `{ code: 'unwritable', file, found, remedy }`; nothing is left then
  */
-export const makeFile = (path: string, content: string, mode: number): boolean => {
+export const makeFile = (
+  path: string,
+  content: string,
+  options: { readonly mode: number; readonly gid: number },
+): boolean => {
   try {
     const file = openSync(path, 'wx', 0o600);
     try {
       writeAll(file, content);
-      fchmodSync(file, mode);
+      settle(file, options);
     } catch (error) {
       rmSync(path, { force: true });
       throw error;
@@ -67,6 +71,12 @@ export const makeFile = (path: string, content: string, mode: number): boolean =
     if (errorCode(error) === 'EEXIST') return false;
     throw unwritable(path, error);
   }
+};
+
+/** The group first: with the mode the former one would be let in. */
+const settle = (file: number, { mode, gid }: { readonly mode: number; readonly gid?: number }): void => {
+  if (gid !== undefined) fchownSync(file, 0, gid);
+  fchmodSync(file, mode);
 };
 
 /** writeSync may write less than asked for. */

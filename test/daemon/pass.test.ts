@@ -21,7 +21,7 @@ import type { AccountName } from '../../src/accounts/name.ts';
 import { intersect } from '../../src/accounts/narrow.ts';
 import { createPass, type PassWorld } from '../../src/daemon/pass.ts';
 import { renderDatabase } from '../../src/host/account-database.ts';
-import { parseAuthorizedKeys, renderAuthorizedKeys } from '../../src/host/authorized-keys.ts';
+import { parseAuthorizedKeys, readersGroup, renderAuthorizedKeys } from '../../src/host/authorized-keys.ts';
 import type { Observed } from '../../src/host/machine.ts';
 import { anyCircumstances, anyDeclaration, keyNumber, PGID, shuffled } from '../accounts/any.ts';
 import { grantsBeyond } from '../accounts/grants.ts';
@@ -32,12 +32,19 @@ const SETTINGS = { pgid: PGID, repos: '/repos' };
 /** A machine in memory that keeps what a state is written as, and reads it back as the real one does. */
 const modelMachine = (running: State, owners: Registry['uids']) => {
   let database = renderDatabase(running, SETTINGS, owners);
-  let files = new Map([...running.values()].map((account) => [account.name as string, renderAuthorizedKeys(account)]));
+  const filesOf = (state: State) =>
+    new Map(
+      [...state.values()].map((account) => {
+        const written = [renderAuthorizedKeys(account), readersGroup(account)] as const;
+        return [account.name as string, written];
+      }),
+    );
+  let files = filesOf(running);
   const writes: State[] = [];
   const observe = (): Observed => ({
     database,
     unsound: [],
-    authorizedKeys: new Map([...files].map(([name, text]) => [name, parseAuthorizedKeys(text)])),
+    authorizedKeys: new Map([...files].map(([name, written]) => [name, parseAuthorizedKeys(...written)])),
   });
   return {
     writes,
@@ -48,7 +55,7 @@ const modelMachine = (running: State, owners: Registry['uids']) => {
       write: (state: State, _: 'revoke' | 'grant', __: Observed, owners?: Registry['uids']): Observed => {
         writes.push(state);
         database = renderDatabase(state, SETTINGS, owners);
-        files = new Map([...state.values()].map((account) => [account.name as string, renderAuthorizedKeys(account)]));
+        files = filesOf(state);
         return observe();
       },
     },
@@ -398,7 +405,10 @@ describe('drift', () => {
       },
     ],
     ['authorized_keys of another mode', () => chmodSync(keysFile('web01'), 0o666)],
+    ['authorized_keys that everybody may read', () => chmodSync(keysFile('web01'), 0o644)],
     ['authorized_keys of another owner', () => chownSync(keysFile('web01'), 1000, 1000)],
+    ["authorized_keys of another account's group", () => chownSync(keysFile('web01'), 0, 10_000)],
+    ["an admin's authorized_keys of another group", () => chownSync(keysFile('root2'), 0, 10_001)],
     ['the folder of authorized_keys closed', () => chmodSync(join(scratch.places.run, 'authorized_keys'), 0o700)],
     [
       'the folder of authorized_keys lost',
@@ -581,7 +591,7 @@ describe('the files of the machine', () => {
       const mode = (path: string): string => (lstatSync(path).mode & 0o7777).toString(8);
       expect(mode(join(scratch.places.run, 'authorized_keys'))).toBe('755');
       expect(mode(scratch.places.extrausers)).toBe('755');
-      expect(mode(keysFile('web01'))).toBe('644');
+      expect(mode(keysFile('web01'))).toBe('640');
       expect(mode(join(scratch.places.extrausers, 'passwd'))).toBe('644');
       expect(mode(join(scratch.places.extrausers, 'group'))).toBe('644');
       expect(mode(join(scratch.places.extrausers, 'shadow'))).toBe('600');
@@ -589,6 +599,41 @@ describe('the files of the machine', () => {
     } finally {
       process.umask(before);
     }
+  });
+
+  it.each([
+    ['own', { web01: 'the account alone', db: 'the account alone', root2: 772 }],
+    ['shared', { web01: 770, db: 771, root2: 772 }],
+  ])(
+    'with IDENTITIES=%s let only the account read its keys, or who is one Unix user with it',
+    async (identities, groups) => {
+      scratch = scratchRoot({ IDENTITIES: identities });
+      scratch.declare('repos/web01', line(1));
+      scratch.declare('repos-appendonly/db', line(2));
+      scratch.declare('admins/root2', line(3));
+      for (const _again of [1, 2]) {
+        await scratch.pass();
+        for (const [name, group] of Object.entries(groups)) {
+          const { mode, uid, gid } = lstatSync(keysFile(name));
+          const own = lstatSync(join(scratch.places.repos, name), { throwIfNoEntry: false })?.uid;
+          expect({ name, mode: mode & 0o7777, uid, gid }).toEqual({
+            ...{ name, mode: 0o640, uid: 0 },
+            gid: typeof group === 'number' ? group : own,
+          });
+        }
+      }
+      expect((await scratch.pass()).changes).toEqual([]);
+    },
+  );
+
+  it('let nobody read them who had the number of the account before', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1));
+    await scratch.pass();
+    scratch.undeclare('repos/web01');
+    scratch.declare('admins/web01', line(1));
+    await scratch.pass();
+    expect(lstatSync(keysFile('web01')).gid).toBe(772);
   });
 
   it('are written for a name as long as a name can be', async () => {

@@ -118,10 +118,21 @@ test('a file of authorized_keys that is a link, or not to be read by sshd, is re
   await inside(`cd ${KEYS}; mv web01 /run/elsewhere; ln -s /run/elsewhere web01; chmod 600 web02; chmod 700 .`);
   await repair();
   expect(await inside(`cd ${KEYS}; stat -c '%F %a %u' . web01 web02`)).toBe(
-    'directory 755 0\nregular file 644 0\nregular file 644 0\n',
+    'directory 755 0\nregular file 640 0\nregular file 640 0\n',
   );
   expect(await letsIn(client, 'web01')).toBe(true);
   expect(await letsIn(client, 'web02')).toBe(true);
+});
+
+test('a file of authorized_keys that another account could read is closed to it again', async () => {
+  const groups = async () => (await inside(`stat -c %g ${KEYS}/web01 ${KEYS}/web02`)).trim().split('\n').map(Number);
+  const own = [await uidOf('web01'), await uidOf('web02')];
+  expect(await groups()).toEqual(own);
+  await inside(`chgrp ${own[1]} ${KEYS}/web01`);
+  expect(await letsIn(client, 'web01')).toBe(false);
+  expect(await repair()).toEqual(['authorized-keys-repaired web01']);
+  expect(await groups()).toEqual(own);
+  expect(await letsIn(client, 'web01')).toBe(true);
 });
 
 test('a repository that was chowned belongs to its account again, with the same uid, and a backup works', async () => {

@@ -26,23 +26,24 @@ describe('a file that is made', () => {
       seen.push(`${(mode & 0o777).toString(8)} with ${size} bytes at ${name}`);
     });
     try {
-      expect(makeFile(path, LINES, 0o644)).toBe(true);
+      expect(makeFile(path, LINES, { mode: 0o640, gid: 4242 })).toBe(true);
     } finally {
       undo();
       process.umask(umask);
     }
     expect(seen).toEqual([
       '600 with 0 bytes at writeSync',
+      `600 with ${LINES.length} bytes at fchownSync`,
       `600 with ${LINES.length} bytes at fchmodSync`,
-      `644 with ${LINES.length} bytes at closeSync`,
+      `640 with ${LINES.length} bytes at closeSync`,
     ]);
     expect(readFileSync(path, 'utf8')).toBe(LINES);
-    expect(statSync(path)).toMatchObject({ uid: 0, gid: 0, mode: 0o100644 });
+    expect(statSync(path)).toMatchObject({ uid: 0, gid: 4242, mode: 0o100640 });
   });
 
   test('does not take the place of what is there, nor follow it', () => {
     symlinkSync(join(folder, 'elsewhere'), path);
-    expect(makeFile(path, LINES, 0o644)).toBe(false);
+    expect(makeFile(path, LINES, { mode: 0o640, gid: 4242 })).toBe(false);
     expect(lstatSync(path).isSymbolicLink()).toBe(true);
     expect(readdirSync(folder)).toEqual(['web01']);
   });
@@ -52,7 +53,9 @@ describe('a file that is made', () => {
       if (call.name === name) throw systemError('ENOSPC', call);
     });
     try {
-      expect(() => makeFile(path, LINES, 0o644)).toThrow('a file of the server could not be written');
+      expect(() => makeFile(path, LINES, { mode: 0o640, gid: 4242 })).toThrow(
+        'a file of the server could not be written',
+      );
     } finally {
       undo();
     }

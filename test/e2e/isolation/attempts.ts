@@ -45,6 +45,7 @@ export const TRIES: Readonly<Record<string, others.Try>> = {
   'unix-other': unix.unixOther,
   'unix-list': unix.unixList,
   'unix-server': unix.unixServer,
+  'unix-keys': unix.unixKeys,
   'unix-processes': unix.unixProcesses,
   'unix-names': unix.unixNames,
   stay: staying.stay,

@@ -189,6 +189,12 @@ export const GROUPS: readonly AttemptGroup[] = [
         control: 'root',
       },
       {
+        id: 'unix-keys',
+        title: 'read the keys of another account, their comments, and from where they are accepted (`from=`)',
+        expected: each('refused', 'refused', 'refused', 'allowed', '–'),
+        control: 'its owner',
+      },
+      {
         id: 'unix-processes',
         title: "signal another account's session, or read its environment",
         expected: UNIX_NOBODY,

@@ -62,6 +62,10 @@ export const unixServer: Try = (actor, scene) =>
     ask: 'test -w /run/borgserver/control.sock && test -x /run/borgserver',
   });
 
+/** They tell whose the keys are, what their owners wrote about them, and from which addresses they are accepted. */
+export const unixKeys: Try = (actor, scene) =>
+  asUnixUser(actor, scene, { read: `cat /run/borgserver/authorized_keys/${basename(actor.victim)}` });
+
 export const unixProcesses: Try = async (actor, scene) => {
   const { owner, victim } = actor;
   const session = owner.client.ssh(owner.account, ['borg serve'], { input: 'pipe', reject: false });
