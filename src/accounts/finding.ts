@@ -2,6 +2,7 @@
 export type FindingCode =
   // one line of a key file
   | 'malformed-key'
+  | 'other-form'
   | 'weak-key'
   | 'dsa-key'
   | 'certificate'

@@ -3,6 +3,7 @@ import { readExpiryTime } from '../accounts/expiry-time.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
 import { collectDirectives, type ReadDirectives } from './directives.ts';
 import { hasHiddenRest, type KeyLine, type Place, parseKeyLine } from './key-line.ts';
+import { gatherOtherForms } from './other-form.ts';
 
 /** What one key file declares, and what is wrong with it. */
 export type KeyFile = ReadDirectives & {
@@ -36,11 +37,14 @@ export const parseKeyLines = (lines: readonly string[], file: string): KeyFile =
   const keys = new Map<string, AuthorizedKey>();
   const findings = collectFindings(file);
   const directives = collectDirectives();
-  for (const [index, raw] of lines.entries()) {
+  const alone = lines.map((raw, index) => {
     const place = { file, line: index + 1 };
-    const read =
-      index === 0 && raw.startsWith(BYTE_ORDER_MARK) ? parseMarkedLine(raw, place) : parseKeyLine(raw, place);
-    if (read.kind === 'private-key') return privateKey(place);
+    return index === 0 && raw.startsWith(BYTE_ORDER_MARK) ? parseMarkedLine(raw, place) : parseKeyLine(raw, place);
+  });
+  for (const [index, read] of gatherOtherForms(lines, alone, file).entries()) {
+    const place = { file, line: index + 1 };
+    const raw = lines[index] ?? '';
+    if (read.kind === 'private-key') return privateKey(place, raw);
     if (read.kind === 'key') {
       const first = keys.get(read.key.blob);
       if (first) findings.add(duplicate(first, read.key));
@@ -139,14 +143,20 @@ const noValidKey = (file: string): Finding =>
     'put a public key in it, or remove it',
   );
 
-const privateKey = (place: Place): KeyFile => ({
+const PUTTY = /^[ \t]*PuTTY-User-Key-File-/;
+
+const privateKey = (place: Place, raw: string): KeyFile => ({
   keys: [],
   findings: [
     error(
       'private-key',
       place,
       'this is a PRIVATE key; the whole file is ignored',
-      'remove it from here at once and make a new pair, since others may have read it; only the .pub file belongs here',
+      `remove it from here at once and make a new pair, since others may have read it; ${
+        PUTTY.test(raw)
+          ? "of PuTTY's .ppk only what puttygen -L FILE.ppk prints belongs here"
+          : 'only the .pub file belongs here'
+      }`,
     ),
     noValidKey(place.file),
   ],

@@ -1,7 +1,7 @@
 import type { AuthorizedKey } from '../accounts/authorized-key.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
 import { printable } from '../accounts/printable.ts';
-import { parseOptions } from './options.ts';
+import { isHost, parseOptions } from './options.ts';
 import { isKeyType, type KeyVerdict, readKeyWords } from './wire-format.ts';
 
 /** What one line of a key file says. */
@@ -48,8 +48,8 @@ export const parseKeyLine = (raw: string, place: Place): KeyLine => {
   return secret && unknown ? { kind: 'private-key' } : result;
 };
 
-/** No regular expression for the CRs at the end: on a line of nothing but CRs it would take quadratic time. */
-const visiblePart = (raw: string): string => {
+/** What of a line counts: it ends at the first NUL, and CRs at its end are a part of the line end. No regular expression for the CRs at the end: on a line of nothing but CRs it would take quadratic time. */
+export const visiblePart = (raw: string): string => {
   const nul = raw.indexOf('\0');
   let end = nul === -1 ? raw.length : nul;
   while (raw[end - 1] === '\r') end -= 1;
@@ -79,6 +79,11 @@ const withOptions = (text: string, bare: Words, place: Place): KeyLine => {
   const rest = text.slice(end + 1);
   const words = readWords(rest);
   if (!words.verdict.ok) {
+    if (
+      /^@[a-z-]+[ \t]+[^ \t]+[ \t]/.test(text) &&
+      readWords(text.replace(/^[^ \t]+[ \t]+[^ \t]+[ \t]+/, '')).verdict.ok
+    )
+      return knownHost(place);
     if (isKeyType(bare.type) && words.verdict.code === 'malformed-key') return refuseKey(place, bare.verdict);
     if (isKeyType(words.type)) return refuseKey(place, words.verdict);
     const later = readWords(rest.replace(/^[ \t]+/, ''));
@@ -86,11 +91,20 @@ const withOptions = (text: string, bare: Words, place: Place): KeyLine => {
       ? refuse(place, 'malformed-key', 'several blanks between the options and the key', 'write exactly one')
       : refuseKey(place, NO_KEY);
   }
-  const options = parseOptions(text.slice(0, end));
-  return options.ok
-    ? keyLine(words, options.options, place)
-    : refuse(place, options.code, options.found, options.remedy);
+  const before = text.slice(0, end);
+  const options = parseOptions(before);
+  if (options.ok) return keyLine(words, options.options, place);
+  return isHost(before) ? knownHost(place) : refuse(place, options.code, options.found, options.remedy);
 };
+
+/** A line of sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. The host is not shown: what stands there may be anything. */
+const knownHost = (place: Place): KeyLine =>
+  refuse(
+    place,
+    'other-form',
+    'a host stands before the key, as in known_hosts; sshd takes it for an option that it does not know',
+    "known_hosts has the servers' keys: put the client's own .pub file here; if it is the client's key, remove the host",
+  );
 
 /** Where the first blank outside quotes is (sshkey_advance_past_options), and whether a quote was left open. */
 const endOfOptions = (text: string): { readonly end: number; readonly quoted: boolean } => {

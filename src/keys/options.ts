@@ -72,6 +72,27 @@ const REMEDIES = {
 const faultOfExpiry = (value: string): string | null =>
   readExpiryTime(value) ? null : 'expiry-time= is not a date and time that exists';
 
+/** All that sshd knows besides (sshd(8), AUTHORIZED_KEYS FILE FORMAT). */
+const REFUSED: ReadonlySet<string> = new Set([
+  ...['from', 'expiry-time', 'verify-required', 'command', 'environment', 'cert-authority', 'principals', 'tunnel'],
+  ...['permitopen', 'permitlisten', 'no-touch-required', 'touch-required', 'user-rc', 'pty'],
+  ...['port-forwarding', 'agent-forwarding', 'x11-forwarding'],
+]);
+
+/**
+ * Whether what stands before a key can only be meant as the host of a line of known_hosts: names, addresses and patterns, or a
+ * hash, with nothing that could be an option.
+ */
+export const isHost = (text: string): boolean =>
+  /^\|1\|[A-Za-z0-9+/=]+\|[A-Za-z0-9+/=]+$/.test(text) ||
+  text.split(',').every((word) => {
+    const name = word.toLowerCase();
+    const isOption = IMPLIED.has(name) || REFUSED.has(name) || name.startsWith('no-');
+    return (
+      !isOption && /[a-z0-9*]/.test(name) && /^!?(?:[A-Za-z0-9_.*?:-]+|\[[A-Za-z0-9_.*?:-]+\](?::\d+)?)$/.test(word)
+    );
+  });
+
 /** Only a name is shown, never a value: an environment= or command= may hold a secret. */
 const refused = (name: string): OptionsVerdict => {
   const remedy = 'remove it; only from="…", expiry-time="…" and verify-required may stand before a key';

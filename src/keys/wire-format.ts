@@ -60,6 +60,14 @@ const malformed = (found: string): KeyVerdict => ({ ok: false, code: 'malformed-
 /** Whether a word is the name of a key type, one that is refused by name included. */
 export const isKeyType = (word: string): boolean => KINDS.has(word) || CERTIFICATE.test(word);
 
+/** The type that a blob names itself, if it names one. Nothing else in it was looked at. */
+export const blobType = (base64: string): string | null => {
+  const blob = Buffer.from(base64.slice(0, 200), 'base64');
+  const end = blob.length < 4 ? 0 : 4 + blob.readUInt32BE(0);
+  const name = end <= blob.length ? blob.toString('latin1', 4, end) : '';
+  return /^[a-z0-9][a-z0-9@.-]{0,79}$/.test(name) ? name : null;
+};
+
 /**
  * Reads the two words of a public key, as OpenSSH's sshkey_read does: RFC 4253, 6.6 (the blob; ssh-rsa), RFC 5656 (ECDSA),
  * RFC 8709 (Ed25519), OpenSSH's PROTOCOL.u2f (FIDO). What OpenSSH takes although it is not canonical (leading zeros, other

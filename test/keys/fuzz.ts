@@ -78,6 +78,8 @@ const REFUSED_BY_NAME: Partial<Record<FindingCode, (answer: NonNullable<Answer>,
   certificate: ({ type }) => type.endsWith('-CERT'),
   'forbidden-option': () => true,
   'malformed-option': () => true,
+  // A host before the key, which ssh-keygen skips as it does an option, and sshd refuses.
+  'other-form': () => true,
 };
 
 /**
