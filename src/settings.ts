@@ -63,6 +63,18 @@ const sessionMemory = z
     return z.NEVER;
   });
 
+/** Connections, or 'auto'. */
+const maxStartups = z
+  .string()
+  .default('auto')
+  .transform((text, context): number | 'auto' => {
+    if (text === 'auto') return text;
+    const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+    if (count >= 1 && count <= 100_000) return count;
+    context.addIssue({ code: 'custom', message: 'must be auto, or a whole number from 1 to 100000' });
+    return z.NEVER;
+  });
+
 /** Null where it is not set. */
 const publicHost = z
   .string()
@@ -120,7 +132,7 @@ const environment = z.object({
   CLIENT_ALIVE_INTERVAL: seconds(10, 0, 86_400),
   CLIENT_ALIVE_COUNT_MAX: whole(30, 0, 10_000),
   LOGIN_GRACE_TIME: seconds(120, 1, 3_600),
-  MAX_STARTUPS: whole(2000, 1, 100_000),
+  MAX_STARTUPS: maxStartups,
   PER_SOURCE_PENALTIES: oneOf(['unauthenticated', 'default', 'none'], 'unauthenticated'),
   SESSION_MEMORY: sessionMemory,
   SESSIONS_PER_ACCOUNT: whole(50, 1, 100_000),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { checkBorg } from '../borg/interpreter.ts';
 import { installLauncher } from '../borg/launcher.ts';
 import { parseServeArguments } from '../borg/serve-arguments.ts';
+import { serverMemory } from '../host/memory.ts';
 import { writeFileAtomically } from '../host/write.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
@@ -70,6 +71,7 @@ export const prepareLogin = async (
   const files = renderSshdConfig({
     ...{ places, settings, hostId, python: borg.python, launcher, supported: sshd.supported },
     penalties: sshd.penalties,
+    memory: serverMemory(),
     hostKeys: hostKeys.map(({ privatePath }) => privatePath),
     serveArguments: serveArguments(settings),
     timeZone: process.env.TZ,

@@ -7,6 +7,7 @@ import { checkPort } from '../host/port.ts';
 import { checkRoleGroups } from '../host/system-accounts.ts';
 import { watchTree } from '../keys/watch.ts';
 import type { Places } from '../places.ts';
+import { createMemoryOrder } from '../sessions/memory-order.ts';
 import { createTracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
 import type { SshdEvent } from '../sshd/log.ts';
@@ -153,6 +154,10 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     onLine: sshdLog(settings.SSH_LOG_LEVEL, log, heard),
     onExit: ending.resolve,
   });
+  const memoryOrder = createMemoryOrder(
+    (uid) => uid === settings.PUID || (uid >= settings.UID_RANGE.first && uid <= settings.UID_RANGE.last),
+  );
+  void listening.promise.then(() => sshd.pid !== undefined && memoryOrder.listens(sshd.pid));
   const hurry = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => (now.state === 'stopping' ? hurry.abort() : ending.resolve({ told: signal })));
@@ -174,6 +179,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   lastSeen.close();
   await scheduler.close();
   collection.close();
+  memoryOrder.close();
   control.close();
   return 'told' in end ? 0 : 1;
 };

@@ -4,6 +4,7 @@ import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
 import { penaltiesOf } from './penalties.ts';
 import type { OptionalOption } from './probe.ts';
+import { startupsFor } from './startups.ts';
 
 export type SshdConfigInput = {
   readonly places: Pick<Places, 'run' | 'repos'>;
@@ -31,6 +32,8 @@ export type SshdConfigInput = {
   /** borg's own interpreter and the launcher that it runs, as absolute paths. */
   readonly python: string;
   readonly launcher: string;
+  /** What the server has, in bytes: how many may be logging in at once follows it. */
+  readonly memory: number;
   /** Words that parseServeArguments has let through. */
   readonly serveArguments: Readonly<Record<Role, readonly string[]>>;
   /** The server's TZ; left out of the sessions where it is anything but the name of a zone. */
@@ -58,7 +61,7 @@ export const renderSshdConfig = (input: SshdConfigInput): SshdConfig => ({
 
 const text = (lines: readonly string[]): string => `${lines.join('\n')}\n`;
 
-const listening = ({ settings, ports, listenAddresses, hostKeys }: SshdConfigInput): string[] => [
+const listening = ({ settings, ports, listenAddresses, hostKeys, memory }: SshdConfigInput): string[] => [
   ...(ports ?? [settings.SSH_PORT]).map((port) => `Port ${plainNumber(port)}`),
   ...(listenAddresses ?? []).map((address) => `ListenAddress ${plain(address)}`),
   ...hostKeys.map((path) => `HostKey ${plain(path)}`),
@@ -66,9 +69,16 @@ const listening = ({ settings, ports, listenAddresses, hostKeys }: SshdConfigInp
   // Below VERBOSE the lines are missing by which sessions are recognised; SSH_LOG_LEVEL then only filters what is shown.
   `LogLevel ${settings.SSH_LOG_LEVEL.startsWith('DEBUG') ? settings.SSH_LOG_LEVEL : 'VERBOSE'}`,
   'UseDNS no',
-  // The default, 10:30:100, drops clients when many begin at the same minute of the night.
-  `MaxStartups ${plainNumber(settings.MAX_STARTUPS)}`,
+  ...startups(startupsFor(settings.MAX_STARTUPS, memory)),
   `LoginGraceTime ${plainNumber(settings.LOGIN_GRACE_TIME)}`,
+];
+
+/** sshd's own MaxStartups, 10:30:100, drops clients when many begin at the same minute of the night. */
+const startups = ({ most, perSource }: ReturnType<typeof startupsFor>): string[] => [
+  `MaxStartups ${plainNumber(most)}`,
+  `PerSourceMaxStartups ${plainNumber(perSource)}`,
+  // Who has an IPv6 address has mostly 2 ** 64 of them.
+  'PerSourceNetBlockSize 32:64',
 ];
 
 const login = ({ settings, supported, penalties }: SshdConfigInput): string[] => [

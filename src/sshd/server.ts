@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
+import { strangersFirst } from './strangers-first.ts';
 
 /** How the listener ended. A code or a signal, or the error that kept it from starting. */
 export type SshdExit = {
@@ -55,7 +56,8 @@ export const startSshd = async (options: {
 }): Promise<Sshd> => {
   await testConfig(options.sshd, options.configPath);
   let stopped = false;
-  const child = spawn(options.sshd, ['-D', '-e', '-f', options.configPath], {
+  const [program, ...words] = strangersFirst(options.sshd, '-D', '-e', '-f', options.configPath);
+  const child = spawn(program, words, {
     stdio: ['ignore', 'ignore', 'pipe'],
     // A process group of its own: Ctrl-C in the daemon's terminal is for the daemon to answer.
     detached: true,

@@ -84,7 +84,7 @@ test('a session can start no process, open few files, leave no core, and is the 
   expect(limits).toMatch(/^Max open files +256 +256 /m);
   expect(limits).toMatch(/^Max core file size +0 +0 /m);
   expect(limits).toMatch(/^Max data size +268435456 /m);
-  expect(Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'))).toBe(500);
+  expect(Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'))).toBe(300);
 });
 
 test('lists within lists without end are a sentence, not the memory of the server; the lock is free, and others go on', async () => {

@@ -29,6 +29,7 @@ beforeAll(async () => {
     hostId: 'borgserver@4711',
     python: '/usr/bin/python3',
     launcher: '/run/borgserver/borg-serve',
+    memory: 8e9,
     serveArguments: { repo: ['--storage-quota=20G'], 'append-only': ['--progress'], admin: [] },
     supported: probe.supported,
     penalties: probe.penalties,
@@ -186,6 +187,9 @@ describe('settings', () => {
     expect(options.get('clientalivecountmax')).toBe('3');
     expect(options.get('logingracetime')).toBe('11');
     expect(options.get('maxstartups')).toMatch(/^99/);
+    expect(options.get('persourcemaxstartups')).toBe('49');
+    expect(options.get('persourcenetblocksize')).toBe('32:64');
+    expect((await effective({ memory: 900e6 })).get('maxstartups')).toMatch(/^225/);
     expect((await effective({ settings, ports: [22, 2022] })).get('port')).toBe('2022');
   });
 
@@ -205,13 +209,13 @@ describe('settings', () => {
     const penalties = ['authfail', 'noauth'];
     const line = (PER_SOURCE_PENALTIES?: string) =>
       renderSshdConfig({ ...input, supported, penalties, settings: readSettings({ PER_SOURCE_PENALTIES }) }).main.match(
-        /^PerSource.*/m,
+        /^PerSourcePenalties.*/m,
       )?.[0];
     expect(line()).toBe('PerSourcePenalties authfail:0 noauth:0');
     expect(line('none')).toBe('PerSourcePenalties no');
     expect(line('default')).toBeUndefined();
     expect(renderSshdConfig({ ...input, supported: new Set() }).main).not.toMatch(
-      /PerSource|GSSAPI|Kerberos|DebianBanner|Unused/,
+      /PerSourcePenalties|GSSAPI|Kerberos|DebianBanner|Unused/,
     );
   });
 

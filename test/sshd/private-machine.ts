@@ -158,6 +158,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
     hostId: 'test-host@1',
     python,
     launcher,
+    memory: 8e9,
     serveArguments: { repo: [], 'append-only': [], admin: [] },
     supported: probe.supported,
     penalties: probe.penalties,
