@@ -16,6 +16,7 @@ export type FindingCode =
   // one file or its name
   | 'bad-name'
   | 'reserved-name'
+  | 'name-slip'
   | 'no-valid-key'
   | 'file-unreadable'
   | 'file-too-large'

@@ -4,7 +4,7 @@ import { type Declaration, type DeclaredAccount, ENVIRONMENT, type FolderState }
 import { directivesOf } from '../accounts/directives.ts';
 import { errorCode } from '../accounts/error-code.ts';
 import type { Finding } from '../accounts/finding.ts';
-import { judgeName, type NameVerdict, SINGLE_USER } from '../accounts/name.ts';
+import { type AccountName, judgeName, type NameVerdict, SINGLE_USER } from '../accounts/name.ts';
 import { printable } from '../accounts/printable.ts';
 import { ROLE_FOLDERS, ROLES, type Role } from '../accounts/role.ts';
 import { directivesOfAdmin, type ReadDirectives } from './directives.ts';
@@ -12,6 +12,7 @@ import { parseEnvironmentKeys } from './environment-keys.ts';
 import { type Bounds, createFileReader } from './file-reader.ts';
 import { type Folder, finding, missing, outside, unreadableFolder } from './folder.ts';
 import { findExpiredKeys } from './key-file.ts';
+import { slipOf } from './name-slip.ts';
 import { identityOf, inOpenFolder } from './open-folder.ts';
 
 /** What a reading depends on besides the tree. */
@@ -64,6 +65,7 @@ export const createTreeReader = (root: string, shown: string): TreeReader => {
     return declares({ name, role, file, keys, unreadable: false, version, ...directives }, [
       ...reading.findings,
       ...misplaced(reading, role, file),
+      ...(keys.length > 0 ? nameSlip(name, role, file) : []),
     ]);
   };
 
@@ -195,6 +197,17 @@ const readEnvironment = (value: string): Pick<Folder, 'accounts' | 'findings'> =
 
 const misplaced = ({ directivesAt }: ReadDirectives, role: Role, file: string): Finding[] =>
   role === 'admin' && directivesAt !== undefined ? [directivesOfAdmin(file, directivesAt)] : [];
+
+/** Such a name works, and its client would be told that there is no such account, or no such repository. */
+const nameSlip = (name: AccountName, role: Role, file: string): Finding[] => {
+  const slip = slipOf(name);
+  if (!slip) return [];
+  const { why, meant } = slip;
+  const made = `this makes the account '${name}'${role === 'admin' ? '' : ` with the repository /repos/${name}`}`;
+  const rename = `rename the file to ${meant === null ? "its host's or its user's name" : `'${meant}'`}`;
+  const data = role === 'admin' ? '' : `; with data in /repos/${name} as README says ("Rename a repository")`;
+  return [finding('warning', 'name-slip', file, `${made}: ${why}`, `${rename}, if that is meant${data}`)];
+};
 
 /** A mistyped folder lets nobody in, and nobody would notice until a backup fails. */
 const findUnexpected = (root: string, shown: string): Finding[] => {
