@@ -1,6 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { getSystemErrorName } from 'node:util';
 import { execa } from 'execa';
+import { remedyOf } from '../host/remedy.ts';
 import { writeFileAtomically } from '../host/write.ts';
 
 /** The program that sshd's forced command starts, and the folder of its modules beside it. */
@@ -39,10 +41,23 @@ export const installLauncher = async (run: string, python: string, source = ship
   chmodSync(to, 0o755);
   for (const name of readdirSync(from).filter((each) => each.endsWith('.py')))
     writeFileAtomically(join(to, name), readFileSync(join(from, name)), { mode: 0o644 });
-  await execa(python, ['-I', '-c', COMPILE, to], { stdin: 'ignore' });
+  await compile(python, to);
   const target = launcherBelow(run);
   writeFileAtomically(target, readFileSync(source), { mode: 0o644 });
   return target;
+};
+
+const compile = async (python: string, folder: string): Promise<void> => {
+  const { exitCode, all } = await execa(python, ['-I', '-c', COMPILE, folder], {
+    ...({ reject: false, stdin: 'ignore', all: true } as const),
+  });
+  if (exitCode === 0) return;
+  // Python ends with the system's own number: OSError: [Errno 28] No space left on device
+  const [said = '', number] = /\[Errno (\d+)\] .*/.exec(all) ?? [all.trim()];
+  const code = number === undefined ? null : getSystemErrorName(-Number(number));
+  throw new Error('the launcher could not be compiled', {
+    cause: { code: 'unwritable', file: join(folder, '__pycache__'), found: `${code}: ${said}`, remedy: remedyOf(code) },
+  });
 };
 
 /** What it writes is for tenants to read, whatever the umask of whoever starts the server. */

@@ -82,7 +82,7 @@ describe('a borg command at the server', { timeout: 60_000 }, () => {
   test('runs as the owner of the folder: nothing becomes root’s, also not what a check rewrites', async () => {
     const before = lstatSync(join(places.repos, 'web01/config')).ino;
     expect(await borg('check --repository-only web01')).toMatchObject({ exitCode: 0 });
-    expect(await borg('config web01 additional_free_space 1M')).toMatchObject({ exitCode: 0 });
+    expect(await borg('config web01 additional_free_space 10M')).toMatchObject({ exitCode: 0 });
     expect(lstatSync(join(places.repos, 'web01/config')).ino).not.toBe(before);
     expect(strangers(join(places.repos, 'web01'), WEB)).toEqual([]);
     expect(lstatSync(join(places.repos, 'web01/config')).mode & 0o777).toBe(0o660);

@@ -68,7 +68,7 @@ describe('a borg command at the server', () => {
       ['prune', '--keep-last', '1', 'web01'],
       ['compact', 'web01'],
       ['borg', 'key', 'export', 'web01'],
-      ['config', 'web01', 'additional_free_space', '1M'],
+      ['config', 'web01', 'additional_free_space', '10M'],
     ]) {
       const { exitCode, stderr } = await exec(words);
       expect({ words, exitCode, stderr }).toMatchObject({ words, exitCode: 0 });

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { renderLine } from '../../src/accounts/authorized-key-line.ts';
 import { parseKeyFile } from '../../src/keys/key-file.ts';
 import { parseOptions } from '../../src/keys/options.ts';
+import { probeSshd } from '../../src/sshd/probe.ts';
 
 // An sshd of its own on loopback, in front of one authorized_keys file: the proof that it takes what is written.
 
@@ -42,6 +43,8 @@ beforeAll(async () => {
       'StrictModes no',
       'MaxStartups 100',
       'ForceCommand echo admitted',
+      // Else the logins that must be refused soon have all be refused.
+      ...((await probeSshd()).supported.has('PerSourcePenalties') ? ['PerSourcePenalties no'] : []),
       '',
     ].join('\n'),
   );
