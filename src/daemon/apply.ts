@@ -9,6 +9,7 @@ import type { Observed } from '../host/machine.ts';
 import { describeError } from './describe-error.ts';
 import type { PassWorld } from './pass.ts';
 import { adoptionGoesOn } from './prepare.ts';
+import { takeAway } from './take-away.ts';
 
 /** What a pass has decided, and what it was decided upon. */
 export type Plan = {
@@ -39,9 +40,9 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
   const { running, target, changes, preparations, registry } = plan;
   const failures: unknown[] = [];
   let observed: Observed | null = plan.observed;
-  const write = (state: State, order: 'revoke' | 'grant'): void => {
+  const give = (state: State): void => {
     try {
-      observed = machine.write(state, order, observed ?? machine.observe(), registry.uids);
+      observed = machine.write(state, 'grant', observed ?? machine.observe(), registry.uids);
     } catch (error) {
       observed = null;
       failures.push(error);
@@ -49,10 +50,14 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
   };
   const isRecorded = sameRegistry(plan.recorded, registry);
   const kept = keepingTheirUid(intersect(running, target, roleQuotas), running);
-  if (!changes.every(isGain)) write(kept, 'revoke');
   const slow = preparations.filter(({ action }) => action !== 'create');
   const meanwhile = without(slow.map(adoptionGoesOn), target, kept);
-  world.onAccess(meanwhile);
+  const taken = takeAway(world, {
+    ...{ kept: changes.every(isGain) ? null : kept, connected: meanwhile },
+    ...{ observed, owners: registry.uids },
+  });
+  observed = taken.observed;
+  failures.push(...taken.failures);
 
   const unrecorded = isRecorded ? [] : record(world, registry);
   // A number that is not on record must not be given. Whose folder is right has it on disk.
@@ -62,11 +67,11 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
   const [first, then] = [ready.filter((each) => !slow.includes(each)), ready.filter((each) => slow.includes(each))];
   const made = await world.prepareRepositories(first, signal);
   // Nobody waits for the folder of somebody else.
-  if (then.length > 0) write(without([...early, ...made], meanwhile, kept), 'grant');
+  if (then.length > 0) give(without([...early, ...made], meanwhile, kept));
   const findings = [...early, ...made, ...(then.length > 0 ? await world.prepareRepositories(then, signal) : [])];
   const closed = new Set(findings.map(({ file }) => file));
   const granted = without(findings, target, kept);
-  if (changes.length > 0 || !isRecorded) write(granted, 'grant');
+  if (changes.length > 0 || !isRecorded) give(granted);
   if (closed.size > 0 || slow.length > 0) world.onAccess(granted);
   const told = (change: Change): boolean => !closed.has(`/repos/${change.account}`);
   const goesOn = ({ account }: Change): boolean => granted.has(account as AccountName);

@@ -11,11 +11,11 @@ import type { RoleQuotas } from '../accounts/quota.ts';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 import type { Role } from '../accounts/role.ts';
 import { type Waiting, type Withheld, withholdLosses } from '../accounts/stillness.ts';
-import { drift, type Machine, runningState } from '../host/machine.ts';
+import { drift, type Machine, type Observed, runningState } from '../host/machine.ts';
 import type { Settings } from '../settings.ts';
 import { apply } from './apply.ts';
-import { describeError } from './describe-error.ts';
 import { type Remembered, remember, takeOverdue } from './remembered.ts';
+import { asOne, failureOf, takeAway, whatIsGone } from './take-away.ts';
 
 /** What a pass reads and changes. The real ones are wired in main; a scenario wires a scratch root. */
 export type PassWorld = {
@@ -75,6 +75,10 @@ export const createPass = (world: PassWorld) => {
   let waiting: Waiting = new Map();
   let remembered: Remembered | null = null;
   let untold: readonly Change[] = [];
+  /** What ran when the machine was seen last, and what has been given since. */
+  let known: State = new Map();
+  /** Something failed since then: the files may say more than what was left. What was taken once is not given back by waiting. */
+  let troubled = false;
 
   /** One pass: read what is declared and what is, decide, take away, prepare, give. */
   return async (request: PassRequest, signal: AbortSignal): Promise<PassReport> => {
@@ -88,28 +92,45 @@ export const createPass = (world: PassWorld) => {
     const early = before && takeOverdue(world, before, declaration, waiting, begun);
     const last = early?.last ?? null;
     untold = [...untold, ...(early?.changes ?? [])];
-    const observed = last?.observed ?? machine.observe();
-    const running = last?.running ?? runningState(observed, machine.settings);
+    const failures: unknown[] = [...(early?.failures ?? [])];
+    let observed: Observed | null = last?.observed ?? null;
+    // Until it is seen, what the last pass knew of: whose sessions have lost their right ends also where the machine cannot be read.
+    let running = last?.running ?? known;
     const stillness = (wanted: State<AuthorizedKey>): Withheld | null =>
       request.occasion !== 'asked'
-        ? withholdLosses(running, wanted, declaration, waiting, begun, roleQuotas, world.identities?.kind)
+        ? withholdLosses(
+            troubled ? intersect(running, known, roleQuotas) : running,
+            wanted,
+            declaration,
+            waiting,
+            begun,
+            roleQuotas,
+            world.identities?.kind,
+          )
         : null;
 
     let circumstances: ReturnType<typeof readCircumstances>;
     try {
+      observed ??= machine.observe();
+      running = last?.running ?? runningState(observed, machine.settings);
       circumstances = readCircumstances(world, last);
     } catch (error) {
+      failures.push(error);
       // Not knowing who owns what, nothing can be given. What is gone from the keys must go all the same.
       if (!request.dryRun) {
         const declared = stillDeclared(declaration, running);
         const still = stillness(declared);
         waiting = still?.waiting ?? new Map();
-        const target = intersect(running, still?.accounts ?? declared, roleQuotas);
-        machine.write(target, 'revoke', observed);
-        world.onAccess(target);
-        untold = [...untold, ...diffStates(running, target)];
+        const kept = intersect(running, still?.accounts ?? declared, roleQuotas);
+        // A machine that could not be read is not written by heart: only who is connected is known.
+        const taken = takeAway(world, observed ? { kept, observed } : { kept: null, connected: kept, observed });
+        const gone = observed ? whatIsGone(world, running, kept, taken) : { changes: [], failures: taken.failures };
+        failures.push(...gone.failures);
+        untold = [...untold, ...gone.changes];
+        known = kept;
+        troubled = true;
       }
-      throw error;
+      throw asOne(failures);
     }
     const { registry } = circumstances;
     const desired = desire({
@@ -135,13 +156,16 @@ export const createPass = (world: PassWorld) => {
     // A loss that waits for its files to come to rest does not wait for a long adoption, too.
     const due = recheckIn === null ? signal : AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(recheckIn) + 1)]);
     const done = await apply(world, plan, due);
+    known = done.granted;
+    failures.push(...done.failures);
+    troubled = failures.length > 0;
     if (done.observed) remembered = remember(done.observed, done.granted, desired, preparations, circumstances.folders);
     const told = [...untold, ...done.changes];
     untold = [];
     return {
       ...{ changes: told, stopped, accounts: summary(done.granted) },
       findings: [...findings, ...done.findings].sort(compareFindings),
-      failed: done.failures.length > 0 ? done.failures.map(describeError).join('; ') : null,
+      failed: failureOf(failures),
       // What the pass has done meanwhile must not delay a revocation.
       recheckIn: recheckIn === null ? null : Math.max(0, recheckIn - (world.now() - begun)),
     };

@@ -1,14 +1,15 @@
 import { type State, stateOf } from '../accounts/account.ts';
 import type { Declaration } from '../accounts/declaration.ts';
 import type { Desired } from '../accounts/desired.ts';
-import { type Change, diffStates } from '../accounts/diff.ts';
+import type { Change } from '../accounts/diff.ts';
 import type { Registry } from '../accounts/identity.ts';
 import type { AccountName } from '../accounts/name.ts';
 import { intersect } from '../accounts/narrow.ts';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 import { overdue, type Waiting } from '../accounts/stillness.ts';
-import { type Observed, runningState } from '../host/machine.ts';
+import type { Observed } from '../host/machine.ts';
 import type { PassWorld } from './pass.ts';
+import { takeAway, whatIsGone } from './take-away.ts';
 
 /** What a pass that could do all it wanted has left behind; the next one may begin with it instead of looking. */
 export type Remembered = {
@@ -38,7 +39,7 @@ export const remember = (
  * Takes away what has waited long enough, before anything else is decided or given.
  *
  * @param now when the pass began, before it looked at the files; in milliseconds of a steady clock
- * @returns what the machine has then, and what was taken; null for the first where only another look can tell
+ * @returns what the machine has then, what was taken, and what failed; null for the first where only another look can tell
  */
 export const takeOverdue = (
   world: PassWorld,
@@ -46,8 +47,8 @@ export const takeOverdue = (
   declaration: Declaration,
   waiting: Waiting,
   now: number,
-): { readonly last: Remembered | null; readonly changes: readonly Change[] } => {
-  const nothing = { last, changes: [] };
+): { readonly last: Remembered | null; readonly changes: readonly Change[]; readonly failures: readonly unknown[] } => {
+  const nothing = { last, changes: [], failures: [] };
   if (waiting.size === 0) return nothing;
   const due = overdue(waiting, declaration, now);
   // Who gets another uid is taken away and given anew, which is not done in passing.
@@ -59,13 +60,8 @@ export const takeOverdue = (
   const untouched = new Map(last.running);
   for (const { name } of concerned) untouched.delete(name);
   const running = stateOf([...untouched.values(), ...kept.values()]);
-  try {
-    const observed = world.machine.write(running, 'revoke', last.observed, last.registry.uids);
-    world.onAccess(running);
-    return { last: { ...last, observed, running }, changes: diffStates(last.running, running) };
-  } catch {
-    // The pass that follows looks at everything and tries again; it tells what went wrong.
-    const left = runningState(world.machine.observe(), world.machine.settings);
-    return { last: null, changes: diffStates(last.running, left) };
-  }
+  const taken = takeAway(world, { kept: running, observed: last.observed, owners: last.registry.uids });
+  // Where it failed, the pass that follows looks at everything and tries again.
+  const { changes, failures } = whatIsGone(world, last.running, running, taken);
+  return { last: taken.observed && { ...last, observed: taken.observed, running }, changes, failures };
 };
