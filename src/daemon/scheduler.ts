@@ -187,8 +187,11 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
      *
      * @param account whose file it is; anything, if left out
      */
-    changed: (account?: string): void =>
-      look({ occasion: 'event', ...(account !== undefined && { changed: new Set([account]) }) }),
+    changed: (account?: string): void => {
+      // It may be a revocation, which must not wait as long as what has failed often.
+      failures = 0;
+      look({ occasion: 'event', ...(account !== undefined && { changed: new Set([account]) }) });
+    },
     /** A pass of one's own, which begins after this call; rejects with what the pass threw. */
     now: (request: PassRequest): Promise<PassReport> =>
       new Promise((resolve, reject) => {

@@ -334,6 +334,24 @@ describe('the scheduler', () => {
     }
   });
 
+  it('lets a loss that was seen in a failing pass wait a second at most, however often one has failed before', async () => {
+    const { scheduler, advance, timers, passes, pass } = start(600);
+    scheduler.changed();
+    await settle();
+    for (let failed = 0; failed < 8; failed += 1) {
+      await pass(failed).fail(new Error('EIO'));
+      await advance(PAUSE);
+      await advance(Math.min(...timers()));
+    }
+    await pass(8).fail(new Error('EIO'));
+    await advance(PAUSE);
+    scheduler.changed('web01');
+    await settle();
+    await pass(9).fail(new Error('EIO'));
+    await advance(1000);
+    expect(passes).toHaveLength(11);
+  });
+
   it('rejects what was asked for when the pass throws, and goes on', async () => {
     const { scheduler, advance, passes, pass } = start();
     const asked = expect(scheduler.now(AT_ONCE)).rejects.toThrow('EIO');
