@@ -23,6 +23,7 @@ export const openWorld = (
   onPreparing: (now: Preparing | null) => void = () => {},
 ): PassWorld => {
   const identities = policyOf(settings, places);
+  const system = rememberingSystem(places.etc);
   const readTree = createTreeReader(places.sshkeys, '/sshkeys');
   return {
     settings,
@@ -32,7 +33,7 @@ export const openWorld = (
     readDeclaration: (changed) =>
       readTree(
         {
-          systemNames: readSystemAccounts(places.etc).names,
+          systemNames: system.names(),
           environmentKeys: settings.BORG_SSHKEYS,
           now: new Date(),
         },
@@ -49,7 +50,7 @@ export const openWorld = (
       return registry;
     },
     writeRegistry: (registry) => writeRegistry(places.state, registry),
-    takenIds: () => readSystemAccounts(places.etc).ids,
+    takenIds: system.ids,
     prepareRepositories: (preparations, signal) =>
       prepareRepositories(
         places.repos,
@@ -64,6 +65,31 @@ export const openWorld = (
       ).finally(() => onPreparing(null)),
     onAccess,
     now: () => performance.now(),
+  };
+};
+
+/**
+ * The machine's own accounts. Where they cannot be read, the names that were read last tell what is declared, so that what is gone can
+ * be taken away; the ids are read or missing, and then nothing is given.
+ */
+const rememberingSystem = (etc: string) => {
+  let last: ReadonlySet<string> | null = null;
+  let failure: unknown = null;
+  return {
+    names: (): ReadonlySet<string> => {
+      failure = null;
+      try {
+        last = readSystemAccounts(etc).names;
+      } catch (error) {
+        if (!last) throw error;
+        failure = error;
+      }
+      return last;
+    },
+    ids: (): ReadonlySet<number> => {
+      if (failure !== null) throw failure;
+      return readSystemAccounts(etc).ids;
+    },
   };
 };
 

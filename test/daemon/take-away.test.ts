@@ -1,3 +1,5 @@
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { State } from '../../src/accounts/account.ts';
 import { describeError } from '../../src/daemon/describe-error.ts';
@@ -99,5 +101,24 @@ describe.each(['asked', 'periodic', 'event'] as const)('a pass (%s) in which two
     expectGone();
     expect(grantsBeyond(scratch.running(), server.access())).toEqual([]);
     expect(grantsBeyond(server.access(), scratch.running())).toEqual([]);
+  });
+});
+
+describe('an update in which the machine’s own accounts cannot be read', () => {
+  it('takes away all the same, and gives nothing', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/stays', line(1));
+    scratch.declare('repos/gone', line(2));
+    const pass = createPass(scratch.world());
+    await pass({ occasion: 'asked', dryRun: false }, signal);
+    scratch.undeclare('repos/gone');
+    scratch.declare('repos/new', line(3));
+    const passwd = join(scratch.places.etc, 'passwd');
+    renameSync(passwd, `${passwd}.away`);
+    await expect(pass({ occasion: 'asked', dryRun: false }, signal)).rejects.toThrow('ENOENT');
+    expect([...scratch.running().keys()]).toEqual(['stays']);
+    renameSync(`${passwd}.away`, passwd);
+    expect((await pass({ occasion: 'asked', dryRun: false }, signal)).failed).toBeNull();
+    expect([...scratch.running().keys()]).toEqual(['new', 'stays']);
   });
 });
