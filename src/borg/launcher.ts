@@ -1,8 +1,9 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { execa } from 'execa';
 import { remedyOf } from '../host/remedy.ts';
+import { shippedFile } from '../host/shipped.ts';
 import { writeFileAtomically } from '../host/write.ts';
 
 /** The program that sshd's forced command starts, and the folder of its modules beside it. */
@@ -13,17 +14,11 @@ const MODULES = 'launcher';
 export const launcherBelow = (run: string): string => join(run, PROGRAM);
 
 /**
- * The launcher as it was shipped: beside the bundle, or in image/ of the project.
+ * The launcher as it was shipped.
  *
- * @throws Error with cause `{ code: 'no-launcher', path }`
+ * @throws what shippedFile throws
  */
-export const shippedLauncher = (): string => {
-  const own = dirname(realpathSync(process.argv[1] ?? '/'));
-  const found = [join(own, PROGRAM), join(own, '../image', PROGRAM)].find((path) => existsSync(path));
-  if (!found)
-    throw new Error('the launcher borg-serve is not beside the program', { cause: { code: 'no-launcher', path: own } });
-  return found;
-};
+export const shippedLauncher = (): string => shippedFile(PROGRAM);
 
 /**
  * Puts the launcher below the run folder, root's and readable for all, its modules compiled: else each session would compile

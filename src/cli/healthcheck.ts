@@ -1,6 +1,8 @@
 import { connect } from 'node:net';
+import { printable } from '../accounts/printable.ts';
 import { askServer } from '../daemon/control-client.ts';
 import type { Places } from '../places.ts';
+import { freshAlarms } from '../sessions/alarms.ts';
 import { renderFailure } from './failure.ts';
 
 /** Twice this is less than Docker gives the check. */
@@ -23,6 +25,8 @@ const findProblem = async (places: Places): Promise<string | null> => {
   if (!health) return 'the server does not run';
   if (health.state === 'stopping') return 'the server is stopping';
   if (health.lastPassFailed !== null) return `the last update failed: ${health.lastPassFailed}`;
+  const [alarm] = freshAlarms(health.alarms, Date.now());
+  if (alarm) return `${printable(alarm.what)} (see the log, and borgserver doctor)`;
   return greets(health.port);
 };
 

@@ -37,7 +37,12 @@ export const controlAnswers =
   async (request: ControlRequest): Promise<ControlReplies[keyof ControlReplies]> => {
     switch (request.command) {
       case 'ping':
-        return { state: now.state, lastPassFailed: now.lastPassFailed, port: settings.SSH_PORT };
+        return {
+          state: now.state,
+          lastPassFailed: now.lastPassFailed,
+          port: settings.SSH_PORT,
+          alarms: tracker.alarms(),
+        };
       case 'update': {
         const before = recent.list();
         return { ...(await scheduler.now({ occasion: 'asked', dryRun: request.dryRun })), recent: before };
@@ -45,7 +50,7 @@ export const controlAnswers =
       case 'progress':
         return { preparing: now.preparing };
       case 'status':
-        return serverStatus(settings, started, passes, await tracker.list(), lastSeen.list());
+        return serverStatus(settings, started, passes, await tracker.list(), lastSeen.list(), tracker.alarms());
       case 'sessions':
         return tracker.list();
       case 'keys':

@@ -32,7 +32,7 @@ const diagnoseServer = (server: ServerStatus | null): readonly Diagnosis[] => {
       ),
     ];
   }
-  const { lastPass, findings, version, borg, openssh, accounts } = server;
+  const { lastPass, findings, version, borg, openssh, accounts, alarms } = server;
   const failed = lastPass?.failed ?? null;
   return [
     failed === null
@@ -41,6 +41,13 @@ const diagnoseServer = (server: ServerStatus | null): readonly Diagnosis[] => {
     ...(lastPass?.stopped
       ? [error('server', 'the last update was stopped by a conflict', 'see the errors in keys')]
       : []),
+    ...alarms.map(({ what, times, last }) =>
+      error(
+        'sessions',
+        `${printable(what)} (${times} times, last ${new Date(last).toISOString()})`,
+        'look at the lines around it in the log: it is either a bug of the server or an attack on it',
+      ),
+    ),
     ...(findings.length === 0 ? [ok('keys', 'every key file is right')] : []),
     ...findings.map(({ severity, file, line, message, remedy }) =>
       (severity === 'error' ? error : warning)('keys', `${file}${line === null ? '' : `:${line}`}: ${message}`, remedy),

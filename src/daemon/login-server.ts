@@ -4,6 +4,7 @@ import { checkBorg } from '../borg/interpreter.ts';
 import { installLauncher } from '../borg/launcher.ts';
 import { parseServeArguments } from '../borg/serve-arguments.ts';
 import { serverMemory } from '../host/memory.ts';
+import { shippedFile } from '../host/shipped.ts';
 import { writeFileAtomically } from '../host/write.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
@@ -19,6 +20,9 @@ import type { Logger } from './log.ts';
 export type LoginPlan = {
   readonly sshd: string;
   readonly config: string;
+  /** borg's interpreter, and the small program that starts sshd. */
+  readonly python: string;
+  readonly starter: string;
   readonly versions: { readonly borg: string; readonly openssh: string };
 };
 
@@ -86,5 +90,12 @@ export const prepareLogin = async (
     { version: VERSION, borg: borg.version, sshd: sshd.version, hostKeys: hostKeyFingerprints(hostKeys) },
     'borgserver',
   );
-  return { sshd: sshd.path, config, versions: { borg: borg.version, openssh: sshd.version } };
+  const starter = shippedFile('sshd-with-log');
+  return {
+    sshd: sshd.path,
+    config,
+    python: borg.python,
+    starter,
+    versions: { borg: borg.version, openssh: sshd.version },
+  };
 };

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { ListedKey } from '../accounts/key-list.ts';
+import type { Alarm } from '../sessions/alarms.ts';
 import type { Session, SessionView } from '../sessions/session.ts';
 import type { PassReport } from './pass.ts';
 import type { Preparing } from './prepare.ts';
@@ -24,6 +25,8 @@ export type Health = {
   readonly state: 'serving' | 'stopping';
   readonly lastPassFailed: string | null;
   readonly port: number;
+  /** What sshd's log and the kernel did not agree on, in the last day. */
+  readonly alarms: readonly Alarm[];
 };
 
 /** What the pass did, and what passes before it had done already. */

@@ -8,9 +8,11 @@ import { checkRoleGroups } from '../host/system-accounts.ts';
 import { watchTree } from '../keys/watch.ts';
 import type { Places } from '../places.ts';
 import { createMemoryOrder } from '../sessions/memory-order.ts';
+import { readProcess } from '../sessions/processes.ts';
 import { createTracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
 import type { SshdEvent } from '../sshd/log.ts';
+import type { Message } from '../sshd/message.ts';
 import { type SshdExit, startSshd } from '../sshd/server.ts';
 import { controlAnswers, type ServerNow } from './control-answers.ts';
 import { controlSocket } from './control-client.ts';
@@ -82,12 +84,15 @@ const prepareRunFolder = (path: string): void => {
 const run = async (settings: Settings, places: Places, log: Logger, plan: LoginPlan): Promise<number> => {
   const lastSeen = openLastSeenRecord(places.state, log);
   const now: ServerNow = { state: 'serving', granted: new Map(), lastPassFailed: null, preparing: null };
+  const { first: least, last: most } = settings.UID_RANGE;
+  const isAccount = (uid: number): boolean => uid === settings.PUID || (uid >= least && uid <= most);
   const tracker = createTracker({
     log,
     port: settings.SSH_PORT,
     loginGraceSeconds: settings.LOGIN_GRACE_TIME,
     hideStrangers: ['QUIET', 'FATAL', 'ERROR'].includes(settings.SSH_LOG_LEVEL),
     sessionsPerAccount: settings.SESSIONS_PER_ACCOUNT,
+    isAccount,
     onOpened: lastSeen.note,
   });
   const onAccess = (state: State): void => {
@@ -142,8 +147,8 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const ending = Promise.withResolvers<{ readonly told: string } | SshdExit>();
   const listening = Promise.withResolvers<'listening'>();
   const heard = {
-    line: (text: string): SshdEvent => {
-      const event = tracker.line(text);
+    message: (message: Message): SshdEvent => {
+      const event = tracker.message(message);
       if (event.kind === 'listening') listening.resolve('listening');
       return event;
     },
@@ -151,13 +156,14 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const sshd = await startSshd({
     sshd: plan.sshd,
     configPath: plan.config,
-    onLine: sshdLog(settings.SSH_LOG_LEVEL, log, heard),
+    ...{ python: plan.python, starter: plan.starter },
+    onMessage: sshdLog(settings.SSH_LOG_LEVEL, log, heard),
     onExit: ending.resolve,
   });
-  const memoryOrder = createMemoryOrder(
-    (uid) => uid === settings.PUID || (uid >= settings.UID_RANGE.first && uid <= settings.UID_RANGE.last),
-  );
+  const memoryOrder = createMemoryOrder(isAccount);
   void listening.promise.then(() => sshd.pid !== undefined && memoryOrder.listens(sshd.pid));
+  const listener = sshd.pid === undefined ? null : readProcess(sshd.pid);
+  if (listener) tracker.listens(listener);
   const hurry = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => (now.state === 'stopping' ? hurry.abort() : ending.resolve({ told: signal })));
@@ -171,8 +177,8 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   now.state = 'stopping';
   if ('told' in end) log.info({ signal: end.told }, 'stopping: no new connection is accepted');
   else log.error(factsOfEnd(end), 'sshd has ended, and without it nobody can log in: its own lines above say why');
-  await sshd.stop();
-  await endSessions('told' in end ? settings.STOP_GRACE_SECONDS : 0, log, hurry.signal);
+  await sshd.stop(tracker.running);
+  await endSessions('told' in end ? settings.STOP_GRACE_SECONDS : 0, tracker.running, log, hurry.signal);
   // Until now a key that is removed still ends its sessions.
   await watcher.close();
   await tracker.close();

@@ -4,6 +4,7 @@ import type { IdentityPolicy } from '../accounts/identity.ts';
 import type { LastSeen } from '../accounts/last-seen.ts';
 import { roleQuotas } from '../accounts/quota.ts';
 import type { Role } from '../accounts/role.ts';
+import type { Alarm } from '../sessions/alarms.ts';
 import type { Session } from '../sessions/session.ts';
 import type { Settings } from '../settings.ts';
 import { VERSION } from '../version.ts';
@@ -41,6 +42,8 @@ export type ServerStatus = {
   readonly lastPass: LastPass | null;
   readonly sessions: number;
   readonly findings: readonly Finding[];
+  /** What sshd's log and the kernel did not agree on, in the last day. */
+  readonly alarms: readonly Alarm[];
   readonly accounts: readonly AccountStatus[];
 };
 
@@ -51,6 +54,7 @@ export const serverStatus = (
   passes: PassRecord,
   sessions: readonly Pick<Session, 'account'>[],
   seen: readonly LastSeen[],
+  alarms: readonly Alarm[],
 ): ServerStatus => {
   const logins = new Map<string, number>();
   for (const { account, at } of seen) logins.set(account, Math.max(logins.get(account) ?? 0, Date.parse(at)));
@@ -60,7 +64,7 @@ export const serverStatus = (
     ...{ version: VERSION, borg: facts.borg, openssh: facts.openssh, since: facts.since },
     ...{ puid: settings.PUID, pgid: settings.PGID, port: settings.SSH_PORT },
     ...{ identities: settings.IDENTITIES, staleAfter: finite(settings.STALE_AFTER) },
-    ...{ lastPass: passes.last(), sessions: sessions.length, findings: passes.findings() },
+    ...{ lastPass: passes.last(), sessions: sessions.length, findings: passes.findings(), alarms },
     accounts: passes.accounts().map(({ name, role, uid, keys, quota, subRepositories }) => ({
       ...{ name, role, uid, keys, quota: finite(quota ?? quotas[role]) },
       ...{ lastLogin: logins.get(name) ?? null, connected: connected.has(name) },

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { listConnections } from '../sessions/connections.ts';
-import { endConnection } from '../sessions/end-connection.ts';
+import { type EndOfConnection, endConnection } from '../sessions/end-connection.ts';
+import type { Running } from '../sessions/tracker.ts';
 import type { Logger } from './log.ts';
 
 const POLL_MS = 100;
@@ -9,25 +9,33 @@ const POLL_MS = 100;
  * Waits for running sessions, then ends them: TERM lets borg release its lock, KILL is for what does not listen.
  *
  * @param graceSeconds how long to wait before TERM
+ * @param running looks who is still there
  * @param hurry ends the waiting: somebody asked a second time
  */
-export const endSessions = async (graceSeconds: number, log: Logger, hurry: AbortSignal): Promise<void> => {
-  const running = listConnections();
-  if (running.length === 0) return;
-  const accounts = [...new Set(running.map(({ account }) => account))];
+export const endSessions = async (
+  graceSeconds: number,
+  running: () => readonly Running[],
+  log: Logger,
+  hurry: AbortSignal,
+): Promise<void> => {
+  const first = running();
+  if (first.length === 0) return;
+  const accounts = [...new Set(first.map(({ account }) => account))];
   log.info(
-    { sessions: running.length, accounts: someOf(accounts), seconds: graceSeconds },
+    { sessions: first.length, accounts: someOf(accounts), seconds: graceSeconds },
     'stopping: waiting for running sessions',
   );
-  if (await allEnded(graceSeconds * 1000, hurry)) return;
-  const left = listConnections();
+  if (await allEnded(graceSeconds * 1000, running, hurry)) return;
+  const left = running();
   log.warn({ sessions: left.length }, 'stopping: ending the sessions that are left');
-  const killed = (await Promise.all(left.map(endConnection))).filter((how) => how === 'killed').length;
-  if (killed === 0) return;
-  log.warn(
-    { sessions: killed },
-    'stopping: killed sessions that did not end; their locks are cleared at the next start',
-  );
+  const ends = await Promise.all(left.map((each) => endConnection(each)));
+  const count = (wanted: EndOfConnection): number => ends.filter((how) => how === wanted).length;
+  if (count('killed') > 0)
+    log.warn(
+      { sessions: count('killed') },
+      'stopping: killed sessions that did not end; their locks are cleared at the next start',
+    );
+  if (count('alive') > 0) log.error({ sessions: count('alive') }, 'stopping: sessions are still there after KILL');
 };
 
 const MOST_NAMES = 10;
@@ -37,9 +45,13 @@ const someOf = (names: readonly string[]): string =>
     ? `${names.slice(0, MOST_NAMES).join(' ')} and ${names.length - MOST_NAMES} more`
     : names.join(' ');
 
-const allEnded = async (milliseconds: number, hurry: AbortSignal): Promise<boolean> => {
+const allEnded = async (
+  milliseconds: number,
+  running: () => readonly Running[],
+  hurry: AbortSignal,
+): Promise<boolean> => {
   const end = performance.now() + milliseconds;
-  while (listConnections().length > 0) {
+  while (running().length > 0) {
     if (performance.now() >= end || hurry.aborted) return false;
     await pause(POLL_MS);
   }

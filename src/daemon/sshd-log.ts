@@ -2,6 +2,7 @@ import { printable } from '../accounts/printable.ts';
 import { createBucket } from '../sessions/bucket.ts';
 import type { Tracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
+import type { Message } from '../sshd/message.ts';
 import type { Logger } from './log.ts';
 
 /** Raw lines that are shown at once and a second; strangers can make sshd write as many as they like. */
@@ -10,28 +11,33 @@ const RAW_LINES = { burst: 200, perSecond: 100 };
 const TROUBLE_LINES = { burst: 10, perSecond: 0.1 };
 
 /**
- * What becomes of each line of sshd's log: the tracker makes events of it; what an operator has to cure is always shown; the line
+ * What becomes of each message of sshd's log: the tracker makes events of it; what an operator has to cure is always shown; the text
  * itself only where SSH_LOG_LEVEL asks for it.
  */
 export const sshdLog = (
   level: Settings['SSH_LOG_LEVEL'],
   log: Logger,
-  tracker: Pick<Tracker, 'line'>,
-): ((line: string) => void) => {
+  tracker: Pick<Tracker, 'message'>,
+): ((message: Message) => void) => {
   const raw = level === 'VERBOSE' || level.startsWith('DEBUG');
   const now = (): number => performance.now();
   const mayShow = createBucket(RAW_LINES.burst, RAW_LINES.perSecond, now);
   const mayWarn = createBucket(TROUBLE_LINES.burst, TROUBLE_LINES.perSecond, now);
   let hidden = 0;
-  return (line) => {
-    const event = tracker.line(line);
-    if (event.kind === 'trouble' && mayWarn()) log.error({ sshd: printable(event.text, 1000) }, 'sshd reports trouble');
+  return (message) => {
+    const event = tracker.message(message);
+    // Root's own: what runs as an account may not raise an error in sshd's name.
+    if (event.kind === 'trouble' && message.uid === 0 && mayWarn())
+      log.error({ sshd: printable(event.text, 1000) }, 'sshd reports trouble');
     if (!raw) return;
     if (!mayShow()) {
       hidden += 1;
       return;
     }
-    log.info({ sshd: printable(line, 1000), ...(hidden > 0 && { linesNotShownBefore: hidden }) }, 'sshd');
+    log.info(
+      { sshd: printable(message.text, 1000), pid: message.pid, ...(hidden > 0 && { linesNotShownBefore: hidden }) },
+      'sshd',
+    );
     hidden = 0;
   };
 };

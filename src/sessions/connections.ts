@@ -1,47 +1,55 @@
-import { descendants, listProcesses, type Process } from './processes.ts';
+import { descendants, type Process, type ProcessName, processId } from './processes.ts';
 
-/** The root process (sshd calls it the monitor) of one connection after the login: with it ends everything that runs over the connection. */
-export type Connection = {
-  readonly pid: number;
-  readonly start: number;
-  /** The account's name, as sshd writes it into the title. */
-  readonly account: string;
-  /** The client's address and port, where a command of the connection tells it; null while nothing runs. */
-  readonly peer: string | null;
-  /** The processes of borg that run over it. */
+/**
+ * The root process (sshd's monitor) of one connection, by what the kernel shows and nobody can write: root's, and a child of our
+ * own listener. What sshd calls it changes with its releases. With it ends everything that runs over the connection.
+ */
+export type Connection = ProcessName & {
+  /** The user id of its process that runs as an account; null before the login. */
+  readonly uid: number | null;
+  /** The processes of borg that run over it: by their command line, for people. */
   readonly borg: readonly number[];
 };
 
-/** `sshd: NAME [priv]` (9.2), `sshd-session: NAME [priv]` (9.8 and later). */
-const MONITOR = /^sshd(?:-session)?: ([A-Za-z0-9_][A-Za-z0-9_.-]*) \[priv\]\s*$/;
-/** The process that talks to a stranger before the login. */
-const STRANGER = /^sshd(?:-session|-auth)?: (?:.* )?\[net\]\s*$/;
+/** Whether a user id is an account's: nobody else's processes have it. */
+export type IsAccount = (uid: number) => boolean;
 
-/** How a connection is named: address and port, as in sshd's log. */
-export const peerName = (address: string, port: number): string => `${address}|${port}`;
+/** The first process, which adopts whose parent has ended. */
+const INIT = 1;
 
 /**
- * Lists the connections that are logged in. A monitor has its title already while its client authenticates; the client is in
- * once the monitor has a child of the account's own user id.
+ * Lists all connections.
+ *
+ * @param listener whose children are connections; once it has ended its children are the first process', and of those only that count
+ *   which have a child of an account's
+ * @param known connections that were seen before
  */
-export const listConnections = (processes: readonly Process[] = listProcesses()): readonly Connection[] => {
-  const children = Map.groupBy(processes, ({ parent }) => parent);
-  return processes.flatMap(({ pid, uid, start, words }) => {
-    const account = MONITOR.exec(words[0] ?? '')?.[1];
-    if (account === undefined || uid !== 0) return [];
-    const below = descendants(pid, children);
-    const isIn = (each: Process): boolean => each.parent === pid && each.uid !== 0;
-    if (!below.some((each) => isIn(each) && !STRANGER.test(each.words[0] ?? ''))) return [];
-    const launchers = below.filter((each) => sessionOf(each.words) !== null);
-    return [
-      { pid, start, account, peer: sessionOf(launchers[0]?.words ?? []), borg: launchers.map((each) => each.pid) },
-    ];
-  });
+export const listConnections = (
+  processes: readonly Process[],
+  listener: ProcessName | null,
+  known: ReadonlySet<string>,
+  isAccount: IsAccount,
+): readonly Connection[] => {
+  if (listener === null) return [];
+  const children = Map.groupBy(
+    processes.filter(({ ended }) => !ended),
+    ({ parent }) => parent,
+  );
+  const listens = processes.some((each) => processId(each) === processId(listener) && !each.ended);
+  const isRoot = (each: Process, uid: number | null): boolean => {
+    if (known.has(processId(each))) return true;
+    if (listens) return each.parent === listener.pid;
+    return each.parent === INIT && uid !== null && each.start >= listener.start;
+  };
+  return processes
+    .filter(({ uid, ended }) => uid === 0 && !ended)
+    .flatMap((each) => {
+      const uid = (children.get(each.pid) ?? []).find((child) => isAccount(child.uid))?.uid ?? null;
+      if (!isRoot(each, uid)) return [];
+      const borg = descendants(each.pid, children).filter(({ words }) => words.includes('--session'));
+      return [{ pid: each.pid, start: each.start, uid, borg: borg.map(({ pid }) => pid) }];
+    });
 };
 
-/** The forced command hands `$SSH_CONNECTION` (address, port, own address, own port) to the launcher behind --session. */
-const sessionOf = (words: readonly string[]): string | null => {
-  const connection = words[words.indexOf('--session') + 1]?.split(' ') ?? [];
-  const [address, port] = connection;
-  return words.includes('--session') && connection.length === 4 && address ? peerName(address, Number(port)) : null;
-};
+/** How a client is named: address and port, as in sshd's log. A label. */
+export const peerName = (address: string, port: number): string => `${address}|${port}`;

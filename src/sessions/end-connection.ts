@@ -1,38 +1,36 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Process, processesBelow, readProcess } from './processes.ts';
+import { isAlive, type ProcessName, processesBelow } from './processes.ts';
 
 /** How long a connection gets to end by itself: borg releases its lock within milliseconds of TERM. */
 const PATIENCE_MS = 3000;
 const POLL_MS = 20;
 
-/** One process for ever: a pid may be given again, with another start. */
-export type ProcessName = { readonly pid: number; readonly start: number };
+/** 'killed': TERM was not enough, and a lock may remain (the next borg of this server removes it). 'alive': neither was KILL. */
+export type EndOfConnection = 'ended' | 'killed' | 'alive';
 
 /**
- * Ends a connection by its root process: TERM, on which sshd ends what runs over the connection and borg releases its lock;
- * after some seconds KILL for all of it.
+ * Ends a connection by its root process, or any other process with all below it: TERM, on which sshd ends what runs over the
+ * connection and borg releases its lock; after some seconds KILL for all of it.
  *
- * @returns 'ended', or 'killed' where TERM was not enough (a lock may then remain; the next borg of this server removes it)
+ * @param onFound gets all that is going to be ended
+ * @returns what was seen, not what was tried
  */
-export const endConnection = async (root: ProcessName): Promise<'ended' | 'killed'> => {
+export const endConnection = async (
+  root: ProcessName,
+  onFound: (all: readonly ProcessName[]) => void = () => {},
+): Promise<EndOfConnection> => {
   const below = isAlive(root) ? processesBelow(root.pid) : [];
-  signal(root, 'SIGTERM');
   const all: readonly ProcessName[] = [root, ...below];
+  onFound(all);
+  signal(root, 'SIGTERM');
   if (await gone(all, PATIENCE_MS)) return 'ended';
   for (const each of all) signal(each, 'SIGKILL');
-  await gone(all, PATIENCE_MS);
-  return 'killed';
-};
-
-/** Whether this very process still runs. One that has ended and waits to be reaped does not. */
-export const isAlive = ({ pid, start }: ProcessName): boolean => {
-  const found: Process | null = readProcess(pid);
-  return found !== null && found.start === start && found.words.join('') !== '';
+  return (await gone(all, PATIENCE_MS)) ? 'killed' : 'alive';
 };
 
 const gone = async (processes: readonly ProcessName[], milliseconds: number): Promise<boolean> => {
   const end = performance.now() + milliseconds;
-  while (processes.some(isAlive)) {
+  while (processes.some((each) => isAlive(each))) {
     if (performance.now() >= end) return false;
     await pause(POLL_MS);
   }
@@ -45,6 +43,6 @@ export const signal = (process_: ProcessName, name: NodeJS.Signals): void => {
   try {
     process.kill(process_.pid, name);
   } catch {
-    // It has ended by itself.
+    // It has ended by itself, or may not be signalled: whether it is gone is looked at.
   }
 };

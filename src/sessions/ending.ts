@@ -1,30 +1,35 @@
-import { endConnection, type ProcessName } from './end-connection.ts';
+import { endConnection } from './end-connection.ts';
+import { type ProcessName, processId } from './processes.ts';
 import type { TrailLog } from './trail.ts';
 
 /**
- * Ends connections, each once, and says so in the trail.
+ * Ends connections, each once at a time, and says so in the trail when it was seen.
  *
  * @param onEnded called after each
+ * @param onAlive called for each that could not be ended
  */
-export const createEnding = (log: TrailLog, onEnded: () => void) => {
+export const createEnding = (log: TrailLog, onEnded: () => void, onAlive: (root: ProcessName) => void) => {
   const underWay = new Map<string, Promise<void>>();
+  const below = new Map<string, ReadonlySet<string>>();
 
-  const run = async (root: ProcessName, facts: object, reason: string, told: boolean): Promise<void> => {
-    const how = await endConnection(root);
-    if (how === 'killed' && !told) log.warn({ ...facts, reason }, 'session killed: it did not end by itself');
+  const run = async (root: ProcessName, facts: object, reason: string, what: string): Promise<void> => {
+    const how = await endConnection(root, (all) => below.set(processId(root), new Set(all.map(processId))));
+    if (how === 'alive') return onAlive(root);
+    log.warn({ ...facts, reason }, `${what} ended`);
+    if (how === 'killed') log.warn({ ...facts, reason }, `${what} killed: it did not end by itself`);
   };
 
   return {
     /**
-     * @param facts what identifies the session
-     * @param told it was tried before, and said
+     * @param facts what identifies it
+     * @param what it is, for the trail
      */
-    end: (root: ProcessName, facts: object, reason: string, told = false): void => {
+    end: (root: ProcessName, facts: object, reason: string, what: 'session' | 'process' = 'session'): void => {
       const name = processId(root);
       if (underWay.has(name)) return;
-      if (!told) log.warn({ ...facts, reason }, 'session ended');
-      const done = run(root, facts, reason, told).finally(() => {
+      const done = run(root, facts, reason, what).finally(() => {
         underWay.delete(name);
+        below.delete(name);
         onEnded();
       });
       // Without /proc nothing could be ended; the next sweep tries again.
@@ -33,12 +38,11 @@ export const createEnding = (log: TrailLog, onEnded: () => void) => {
         done.catch(() => {}),
       );
     },
+    /** Whether it is being ended, by itself or with what it runs below: told twice, borg may leave its lock behind. */
+    covers: (process: ProcessName): boolean => [...below.values()].some((each) => each.has(processId(process))),
     /** Resolves when all that is being ended has ended. */
     settled: async (): Promise<void> => {
       await Promise.all(underWay.values());
     },
   };
 };
-
-/** As text, for maps. */
-export const processId = ({ pid, start }: ProcessName): string => `${pid} ${start}`;

@@ -1,101 +1,198 @@
 import type { State } from '../accounts/account.ts';
+import { readExpiryTime } from '../accounts/expiry-time.ts';
 import type { AccountName } from '../accounts/name.ts';
 import type { CloseReason, SshdEvent } from '../sshd/log.ts';
+import type { Writer } from '../sshd/message.ts';
+import type { Connection } from './connections.ts';
 import { peerName } from './connections.ts';
+import { fromAllows } from './from-allows.ts';
+import { type ProcessName, processId } from './processes.ts';
 import type { Session } from './session.ts';
-import { createStrangers, type Refusal } from './strangers.ts';
+import { createStrangers, type OptionRefusal, type Refusal } from './strangers.ts';
 
 export type LedgerEvent =
+  /** sshd says so, of a process that is a connection of ours. It may be judged by that, and nothing else. */
+  | { readonly kind: 'accepted'; readonly session: Session }
+  /** The kernel shows it: a process of the account's runs below the connection. */
   | { readonly kind: 'opened'; readonly session: Session }
-  /** 'replaced': its address and port are another connection's by now, and sshd said nothing of its end. */
-  | { readonly kind: 'closed'; readonly session: Session; readonly how: CloseReason | 'replaced' }
+  /** sshd says that it is over, or soon will be: whether it is the kernel tells. */
+  | { readonly kind: 'leaving'; readonly session: Session }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  | { readonly kind: 'user-child'; readonly pid: number };
+  /** A login that is told of by a process that is no connection of ours. */
+  | { readonly kind: 'contradicted'; readonly account: string; readonly address: string; readonly writer: Writer };
+
+type Entry = {
+  readonly session: Session;
+  readonly seen: boolean;
+  readonly how: CloseReason | null;
+  /** The pid of its process that runs as the account, by sshd's word. */
+  readonly child: number | null;
+  /** When its process was first seen to be gone, by the steady clock; null while it runs. */
+  readonly gone: number | null;
+};
+
+/** A session that is over. */
+export type Closed = Entry;
+
+/** In which sshd's last message of a connection is read, which may come after its process is gone. */
+const LAST_WORDS_MS = 500;
+/** Connections that are remembered between two lines that sshd writes one after the other. */
+const MOST_REFUSED = 1000;
 
 const asEvents = (refusals: readonly Refusal[]): readonly LedgerEvent[] =>
   refusals.map((refusal) => ({ kind: 'refused', refusal }));
 
 /**
- * Joins sshd's lines, which come interleaved, into sessions and refused logins, by address and port. Holds only what is not
- * over yet.
+ * Joins what sshd says into sessions and refused logins. A session is its connection's root process, which the kernel names as the
+ * writer of the line; address, port and key are labels on it. Holds only what is not over yet.
  *
+ * @param listener sshd's own process; null before it has started
  * @param now milliseconds since the epoch, for people
  * @param steady milliseconds of a steady clock
- * @param ticks clock ticks since boot
  */
 export const createLedger = (
   state: () => State,
+  listener: () => ProcessName | null,
   now: () => number,
   steady: () => number = now,
-  ticks: () => number = now,
 ) => {
-  const sessions = new Map<string, Session>();
+  const entries = new Map<string, Entry>();
   const strangers = createStrangers(steady);
 
-  const opened = ({ address, port, user, fingerprint }: Extract<SshdEvent, { kind: 'accepted' }>): LedgerEvent[] => {
+  /** Connections of which a key was just refused by its options. */
+  const refusedByOptions = new Set<string>();
+
+  const put = (entry: Entry): Entry => {
+    entries.set(processId(entry.session.process), entry);
+    return entry;
+  };
+
+  const see = (entry: Entry): readonly LedgerEvent[] =>
+    entry.seen ? [] : [{ kind: 'opened', session: put({ ...entry, seen: true }).session }];
+
+  const entryOf = ({ pid, start }: Writer): Entry | undefined => entries.get(processId({ pid, start }));
+
+  const accepted = (event: Extract<SshdEvent, { kind: 'accepted' }>, writer: Writer): readonly LedgerEvent[] => {
+    const { address, port, user, fingerprint } = event;
     const peer = peerName(address, port);
     strangers.forget(peer);
+    if (writer.uid !== 0 || (writer.start !== 0 && writer.parent !== listener()?.pid))
+      return [{ kind: 'contradicted', account: user, address, writer }];
     const account = state().get(user as AccountName);
     const key = account?.keys.find((each) => each.fingerprint === fingerprint);
     const session: Session = {
-      ...{ peer, address, port, account: user, fingerprint, since: now(), steadySince: steady(), ticks: ticks() },
+      ...{ peer, address, port, account: user, fingerprint, since: now(), steadySince: steady() },
       ...{ role: account?.role ?? null, uid: account?.uid ?? null },
-      ...{ subRepositories: account?.subRepositories === true, process: null },
+      ...{ subRepositories: account?.subRepositories === true, process: { pid: writer.pid, start: writer.start } },
       ...{ comment: key?.comment ?? '', file: key?.file ?? null, line: key?.line ?? null },
     };
-    const earlier = sessions.get(peer);
-    sessions.set(peer, session);
-    return [
-      ...(earlier ? [{ kind: 'closed', session: earlier, how: 'replaced' } as const] : []),
-      { kind: 'opened', session },
-    ];
+    put({ session, seen: false, how: null, child: null, gone: null });
+    return [{ kind: 'accepted', session }];
   };
 
-  const closed = (event: Extract<SshdEvent, { kind: 'closed' }>): readonly LedgerEvent[] => {
-    const peer = peerName(event.address, event.port);
-    const session = sessions.get(peer);
-    if (!session) return event.loggedIn ? [] : asEvents(strangers.closed(event));
-    sessions.delete(peer);
-    return [{ kind: 'closed', session, how: event.reason }];
+  const refused = (event: Extract<SshdEvent, { kind: 'refused' }>, writer: Writer): readonly LedgerEvent[] => {
+    const byOptions = refusedByOptions.delete(processId(writer)) && event.reason === 'failed';
+    return asEvents(strangers.refused(event, byOptions ? whyOptions(event) : null));
+  };
+
+  /** sshd says which option it was in other words with each release; the server has written them itself. */
+  const whyOptions = ({ user, address, detail }: Extract<SshdEvent, { kind: 'refused' }>): OptionRefusal => {
+    const fingerprint = /SHA256:\S+/.exec(detail)?.[0];
+    const options = state()
+      .get(user as AccountName)
+      ?.keys.find((each) => each.fingerprint === fingerprint)?.options;
+    if (options?.from !== undefined && address !== null && !fromAllows(options.from, address)) return 'not-from';
+    const expiry = options?.expiryTime === undefined ? null : readExpiryTime(options.expiryTime);
+    return expiry && expiry.getTime() < now() ? 'expired' : 'key-options';
+  };
+
+  /** Said by the root process, or by the one that runs as the account, whose parent that is. */
+  const closed = (event: Extract<SshdEvent, { kind: 'closed' }>, writer: Writer): readonly LedgerEvent[] => {
+    const entry = entryOf(writer) ?? parentOf(writer);
+    if (entry) return [{ kind: 'leaving', session: put({ ...entry, how: entry.how ?? event.reason }).session }];
+    return event.loggedIn || writer.uid !== 0 ? [] : asEvents(strangers.closed(event));
+  };
+
+  /** Whose process below it has written. With its last words it may be gone already, or its parent. */
+  const parentOf = ({ pid, parent, uid }: Writer): Entry | undefined => {
+    if (uid === 0) return undefined;
+    for (const entry of entries.values()) {
+      const isBelow = entry.session.process.pid === parent || entry.child === pid;
+      if (isBelow && entry.session.uid === uid) return entry;
+    }
+    return undefined;
+  };
+
+  /** One that writes with the account's user id below the connection is the login, by the kernel's word. */
+  const witness = (writer: Writer): readonly LedgerEvent[] => {
+    const entry = parentOf(writer);
+    return entry ? see(entry) : [];
+  };
+
+  const follow = (event: SshdEvent, writer: Writer): readonly LedgerEvent[] => {
+    switch (event.kind) {
+      case 'accepted':
+        return accepted(event, writer);
+      case 'closed':
+        return closed(event, writer);
+      case 'options-refused':
+        if (writer.uid === 0 && refusedByOptions.size < MOST_REFUSED) refusedByOptions.add(processId(writer));
+        return [];
+      case 'refused':
+        return writer.uid === 0 ? refused(event, writer) : [];
+      case 'dropped':
+        return writer.uid === 0 ? asEvents([strangers.dropped(event)]) : [];
+      case 'user-child': {
+        const entry = entryOf(writer);
+        if (entry) put({ ...entry, child: event.pid });
+        return [];
+      }
+      case 'connected':
+      case 'key-found':
+      case 'session-started':
+      case 'session-closed':
+      case 'listening':
+      case 'penalty':
+      case 'stopping':
+      case 'trouble':
+      case 'other':
+        return [];
+    }
   };
 
   return {
-    /** Takes one line's event, and says what follows from it. */
-    take: (event: SshdEvent): readonly LedgerEvent[] => {
-      switch (event.kind) {
-        case 'accepted':
-          return opened(event);
-        case 'closed':
-          return closed(event);
-        case 'refused':
-          return asEvents(strangers.refused(event));
-        case 'dropped':
-          return asEvents([strangers.dropped(event)]);
-        case 'user-child':
-          return [event];
-        case 'connected':
-        case 'key-found':
-        case 'session-started':
-        case 'session-closed':
-        case 'listening':
-        case 'penalty':
-        case 'stopping':
-        case 'trouble':
-        case 'other':
-          return [];
-      }
-    },
+    /** Takes one message's event, and says what follows from it. */
+    take: (event: SshdEvent, writer: Writer): readonly LedgerEvent[] => [...witness(writer), ...follow(event, writer)],
+    /** Takes what the kernel shows: who is in is 'opened'. */
+    look: (connections: readonly Connection[]): readonly LedgerEvent[] =>
+      connections.flatMap((connection) => {
+        const entry = entries.get(processId(connection));
+        return entry && connection.uid !== null && connection.uid === entry.session.uid ? see(entry) : [];
+      }),
+    /** Those that sshd has told of so long ago and the kernel has not shown yet. */
+    unseen: (milliseconds: number): readonly Session[] =>
+      [...entries.values()]
+        .filter(({ seen, session, gone }) => !seen && gone === null && steady() - session.steadySince > milliseconds)
+        .map(({ session }) => session),
     /** What follows from sshd having said nothing more of a stranger for so long. */
     overdue: (milliseconds: number): readonly LedgerEvent[] => asEvents(strangers.overdue(milliseconds)),
-    sessions: (): readonly Session[] => [...sessions.values()],
-    get: (peer: string): Session | undefined => sessions.get(peer),
-    /** Notes the root process of a session. */
-    bind: (peer: string, process: NonNullable<Session['process']>): void => {
-      const session = sessions.get(peer);
-      if (session) sessions.set(peer, { ...session, process });
+    sessions: (): readonly Session[] =>
+      [...entries.values()].flatMap(({ session, gone }) => (gone === null ? [session] : [])),
+    has: (process: ProcessName): boolean => entries.has(processId(process)),
+    /** Takes out those whose process has ended, each once; a moment later where nobody has said how: neither sshd nor whoever ended it. */
+    gone: (
+      isAlive: (process: ProcessName) => boolean,
+      isExplained: (process: ProcessName) => boolean = () => false,
+    ): readonly Closed[] => {
+      const dead = [...entries.values()].filter(({ session, gone }) => gone !== null || !isAlive(session.process));
+      const over = dead.filter(
+        ({ session, how, gone }) =>
+          how !== null || isExplained(session.process) || (gone !== null && steady() - gone >= LAST_WORDS_MS),
+      );
+      for (const entry of dead) put({ ...entry, gone: entry.gone ?? steady() });
+      for (const { session } of over) entries.delete(processId(session.process));
+      return over;
     },
-    /** Forgets a session whose end sshd did not log: one that was ended by a signal. */
-    forget: (peer: string): boolean => sessions.delete(peer),
   };
 };
 

@@ -1,6 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { errorCode } from '../accounts/error-code.ts';
 
+/** One process for ever: a pid may be given again, with another start. */
+export type ProcessName = { readonly pid: number; readonly start: number };
+
+/** As text, for maps. */
+export const processId = ({ pid, start }: ProcessName): string => `${pid} ${start}`;
+
 /** A process as root may see it without CAP_SYS_PTRACE: no environment, no file descriptors, no limits of another user's. */
 export type Process = {
   readonly pid: number;
@@ -9,7 +15,9 @@ export type Process = {
   readonly uid: number;
   /** Clock ticks (1/100 s) since boot at which it began (proc_pid_stat(5), field 22). With the pid it names one process for ever. */
   readonly start: number;
-  /** Its command line; sshd writes its title here. */
+  /** It has ended and waits to be reaped. */
+  readonly ended: boolean;
+  /** Its command line: text of its own, for people to read. */
   readonly words: readonly string[];
 };
 
@@ -34,7 +42,7 @@ export const readProcess = (pid: number, proc = '/proc'): Process | null => {
       pid,
       parent: Number(/^PPid:\t(\d+)/m.exec(status)?.[1]),
       uid: Number(/^Uid:\t(\d+)/m.exec(status)?.[1]),
-      start: startOf(readFileSync(`${proc}/${pid}/stat`, 'utf8')),
+      ...stateOf(readFileSync(`${proc}/${pid}/stat`, 'utf8')),
       words: readFileSync(`${proc}/${pid}/cmdline`, 'utf8').split('\0').slice(0, 64),
     };
   } catch (error) {
@@ -47,7 +55,25 @@ export const readProcess = (pid: number, proc = '/proc'): Process | null => {
 const GONE: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH']);
 
 /** The second field, the program's name, may hold blanks and parentheses: count from its end. */
-const startOf = (stat: string): number => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+const stateOf = (stat: string): Pick<Process, 'start' | 'ended'> => {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { start: Number(fields[19]), ended: fields[0] === 'Z' || fields[0] === 'X' };
+};
+
+/**
+ * Whether this very process still runs. One that has ended and waits to be reaped does not.
+ *
+ * @throws the system's error where it cannot be told
+ */
+export const isAlive = ({ pid, start }: ProcessName, proc = '/proc'): boolean => {
+  try {
+    const found = stateOf(readFileSync(`${proc}/${pid}/stat`, 'utf8'));
+    return found.start === start && !found.ended;
+  } catch (error) {
+    if (GONE.has(errorCode(error))) return false;
+    throw error;
+  }
+};
 
 /**
  * Everything below a process, as the kernel tells it (proc_pid_task(5), children). Where it does not, by looking at all

@@ -1,10 +1,11 @@
 import type { Role } from '../accounts/role.ts';
 import type { Connection } from './connections.ts';
+import { type ProcessName, processId } from './processes.ts';
 import type { Traffic } from './traffic.ts';
 
 /** One connection that is logged in, and by whose word. Every text in it is printable. */
 export type Session = {
-  /** Its name: address and port of the client. */
+  /** Address and port of the client, as one word. */
   readonly peer: string;
   readonly address: string;
   readonly port: number;
@@ -23,14 +24,12 @@ export type Session = {
   readonly since: number;
   /** The same moment in milliseconds of a steady clock: the other may be set. */
   readonly steadySince: number;
-  /** The same moment in clock ticks since boot, or a little earlier: its root process had begun by then. */
-  readonly ticks: number;
-  /** Its root process, once it is known. */
-  readonly process: { readonly pid: number; readonly start: number } | null;
+  /** Its connection's root process, which is its name: nobody else has it, and no text can say otherwise. */
+  readonly process: ProcessName;
 };
 
 /** A session as an operator sees it. */
-export type SessionView = Omit<Session, 'process' | 'subRepositories' | 'steadySince' | 'ticks'> & {
+export type SessionView = Omit<Session, 'process' | 'subRepositories' | 'steadySince'> & {
   /** Bytes from the client and to it; null where the kernel does not tell. */
   readonly received: number | null;
   readonly sent: number | null;
@@ -48,12 +47,10 @@ export const namesOf = ({ account, fingerprint, address, port }: Session): reado
 
 /** A session with what is known of its traffic and its processes just now. */
 export const viewOf = (
-  { process, subRepositories: _, steadySince: __, ticks: ___, ...session }: Session,
+  { process, subRepositories: _, steadySince: __, ...session }: Session,
   connections: readonly Connection[],
   traffic: Traffic | undefined,
 ): SessionView => {
-  const carries = ({ peer, pid, start }: Connection): boolean =>
-    peer === session.peer || (pid === process?.pid && start === process.start);
-  const borg = connections.find(carries)?.borg ?? [];
+  const borg = connections.find((each) => processId(each) === processId(process))?.borg ?? [];
   return { ...session, received: traffic?.received ?? null, sent: traffic?.sent ?? null, borg };
 };

@@ -2,6 +2,9 @@ import { printable } from '../accounts/printable.ts';
 import type { RefusalReason, SshdEvent } from '../sshd/log.ts';
 import { peerName } from './connections.ts';
 
+/** Why a key that is right did not open: its from= does not allow the address, its expiry-time= has passed, or it is not known which. */
+export type OptionRefusal = 'not-from' | 'expired' | 'key-options';
+
 /** A login that was tried and came to nothing. Texts are printable. */
 export type Refusal = {
   readonly address: string;
@@ -10,7 +13,7 @@ export type Refusal = {
   readonly asked: string | null;
   /** Of the keys that were offered, as far as they were logged and not too many. */
   readonly fingerprints: readonly string[];
-  readonly reason: RefusalReason | 'dropped' | 'penalty' | 'gave-up';
+  readonly reason: RefusalReason | OptionRefusal | 'dropped' | 'penalty' | 'gave-up';
 };
 
 /** Strangers who have not come to an end yet: beyond these the oldest are told early, so that they never fill memory. */
@@ -51,7 +54,10 @@ export const createStrangers = (now: () => number) => {
     return left >= 0;
   };
 
-  const refused = (event: Extract<SshdEvent, { kind: 'refused' }>): readonly Refusal[] => {
+  const refused = (
+    event: Extract<SshdEvent, { kind: 'refused' }>,
+    byOptions: OptionRefusal | null,
+  ): readonly Refusal[] => {
     const { address, port, reason } = event;
     const asked = event.user === null ? null : printable(event.user, MOST_NAME);
     if (address === null) return [];
@@ -67,7 +73,7 @@ export const createStrangers = (now: () => number) => {
     const fingerprints = [...(known?.fingerprints ?? []), ...(offered ? [offered] : [])].slice(0, MOST_FINGERPRINTS);
     const at = known?.at ?? now();
     // That the account is unknown or closed says more than that each of its keys failed.
-    const telling = known && reason === 'failed' ? known.reason : reason;
+    const telling = byOptions ?? (known && reason === 'failed' ? known.reason : reason);
     const stranger = { address, port, asked: asked ?? known?.asked ?? null, fingerprints, reason: telling, at };
     waiting.set(peerName(address, port), stranger);
     return LAST_WORDS.has(reason) ? [...early, ...told(stranger)] : early;

@@ -1,133 +1,115 @@
 import type { State } from '../accounts/account.ts';
+import type { AccountName } from '../accounts/name.ts';
 import { losers } from '../accounts/narrow.ts';
-import { parseLogLine } from '../sshd/log.ts';
+import { printable } from '../accounts/printable.ts';
+import { parseLogLine, type SshdEvent } from '../sshd/log.ts';
+import type { Message } from '../sshd/message.ts';
+import { type Alarm, createAlarms } from './alarms.ts';
 import { createBucket } from './bucket.ts';
-import { type Connection, listConnections } from './connections.ts';
 import { connectionsBeyond } from './crowd.ts';
-import { isAlive, type ProcessName } from './end-connection.ts';
 import { createEnding } from './ending.ts';
-import { createLeaving } from './leaving.ts';
+import { createExpiryTimer } from './expiry-timer.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
-import { createTicks, TICKS_PER_SECOND } from './processes.ts';
+import { createTicks, isAlive, type ProcessName, processId, TICKS_PER_SECOND } from './processes.ts';
 import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, reasonToEnd } from './revocation.ts';
-import { candidates, matchRoots, monitorOf, sessionOfMonitor } from './roots.ts';
 import { namesOf, type Session, type SessionView, viewOf } from './session.ts';
-import { createStrays } from './strays.ts';
+import { createStrays, SETTLE_MS, type Stray, strayFacts } from './strays.ts';
+import type { TrackerOptions } from './tracker-options.ts';
 import { readTraffic, type Traffic } from './traffic.ts';
-import { closedFacts, createStrangerLog, howClosed, openedFacts, sessionFacts, type TrailLog } from './trail.ts';
+import { createStrangerLog, openedFacts, sessionFacts, tellClosed } from './trail.ts';
+import { createWitness, type Sight } from './witness.ts';
 
-export type TrackerOptions = {
-  readonly log: TrailLog;
-  readonly port: number;
-  readonly loginGraceSeconds: number;
-  /** Leaves refused logins out of the log. */
-  readonly hideStrangers: boolean;
-  /** Connections that an account may have at once. */
-  readonly sessionsPerAccount: number;
-  /** Every session as it opens. */
-  readonly onOpened: (session: Session) => void;
-};
+/** A connection, or a process of an account's under none, and whose it is: for the log. */
+export type Running = ProcessName & { readonly account: string };
 
 const SWEEP_MS = 1000;
-/** In which the process of a session that is over has mostly ended. */
-const SETTLE_MS = 100;
+/** When it is looked whether a session is over that is said to be, in ms from then. */
+const FAREWELLS_MS = [0, 20, 60, 150, 400];
 const COMPLAINTS = { burst: 3, perSecond: 1 / 60 };
-/** How often the kernel is asked for bytes, and how often connections are looked for of which no line tells. */
+/** How often the kernel is asked for bytes. */
 const SWEEPS_TO_TRAFFIC = 5;
-const SWEEPS_TO_UNKNOWN = 10;
-/** A session without a process for so long has ended, and sshd did not say so. */
-const LOST_MS = 10_000;
-/** setTimeout takes no more; a later expiry is looked at again by then. */
-const LONGEST_TIMER_MS = 24 * 3600 * 1000;
+/** Of the time that a look at all processes takes, how much passes until the next. */
+const REST = 20;
+/** How long sshd may take from a login's line to its process. */
+const UNSEEN_MS = 10_000;
 /** Beyond LoginGraceTime, for a busy machine. */
 const SPARE_SECONDS = 60;
 
 /**
- * Knows who is connected, and ends whoever may not be any more. Fed with sshd's lines and with every new state; what it
- * decides is in revocation.ts, what it remembers in ledger.ts.
+ * Knows who is connected, and ends whoever may not be any more. Fed with sshd's messages and with every new state. What the kernel
+ * shows decides (witness.ts); what sshd says are labels (ledger.ts); why somebody must go is in revocation.ts and strays.ts.
  */
 export const createTracker = (options: TrackerOptions) => {
-  const { log, port, loginGraceSeconds, hideStrangers, sessionsPerAccount, onOpened } = options;
+  const { log, port, loginGraceSeconds, hideStrangers, sessionsPerAccount, isAccount, onOpened } = options;
+  const steady = (): number => performance.now();
   let state: State = new Map();
   let losses: PrivilegeLosses = new Map();
   const ticks = createTicks();
-  let expiry: NodeJS.Timeout | null = null;
   let sweeps = 0;
+  let nextLook = 0;
   let traffic: ReadonlyMap<string, Traffic> = new Map();
-  const ledger = createLedger(
-    () => state,
-    Date.now,
-    () => performance.now(),
-    ticks,
-  );
-  const leaving = createLeaving();
-  const connected = (): readonly Session[] => [...ledger.sessions(), ...leaving.sessions()];
-  const strangers = createStrangerLog(log, () => performance.now());
-  const ending = createEnding(log, () => sweep());
-  const mayComplain = createBucket(COMPLAINTS.burst, COMPLAINTS.perSecond, () => performance.now());
+  const witness = createWitness(isAccount);
+  const ledger = createLedger(() => state, witness.listener, Date.now, steady);
+  const strangers = createStrangerLog(log, steady);
+  const alarms = createAlarms(Date.now);
+  const strays = createStrays(steady);
+  const mayComplain = createBucket(COMPLAINTS.burst, COMPLAINTS.perSecond, steady);
   /** Why a session is being ended, for the line about its closing. */
   const reasons = new Map<string, string>();
 
-  /** Where the root process of a session is in doubt, all that it can be end: the others come back, and the one must not stay. */
+  const alarm = (facts: object, what: string): void => {
+    if (alarms.raise(what)) log.error(facts, what);
+  };
+  const ending = createEnding(
+    log,
+    () => sweep(),
+    (root) => alarm({ pid: root.pid }, 'a session could not be ended: its process is still there after KILL'),
+  );
+
   const endSession = (session: Session, reason: string): void => {
-    const told = reasons.get(session.peer) === reason;
-    reasons.set(session.peer, reason);
-    for (const root of candidates(session, connected(), session.process ? [] : listConnections())) {
-      ending.end(root, sessionFacts(session), reason, told);
-    }
+    reasons.set(processId(session.process), reason);
+    ending.end(session.process, sessionFacts(session), reason);
   };
 
   const judge = (session: Session): void => {
-    const { account, process } = session;
     const reason = reasonToEnd(session, state, new Date());
     if (reason !== null) endSession(session, reason);
-    else if (process && mayHoldLostPrivileges(account, process.start, losses))
+    else if (mayHoldLostPrivileges(session.account, session.process.start, losses))
       endSession(session, 'it began to log in before its privileges changed');
   };
 
-  const bind = (peer: string, root: ProcessName): void => {
-    ledger.bind(peer, root);
-    const session = ledger.get(peer);
-    if (session) judge(session);
-  };
-
-  const bindUserChild = (pid: number): void => {
-    const monitor = monitorOf(pid);
-    const session = monitor && sessionOfMonitor(monitor, connected());
-    if (session) bind(session.peer, monitor.root);
-  };
-
-  const bindFromProcesses = (connections: readonly Connection[]): void => {
-    for (const [peer, root] of matchRoots(connected(), connections)) bind(peer, root);
-  };
-
-  const closed = (session: Session, how: string): void => {
-    const reason = reasons.get(session.peer);
-    reasons.delete(session.peer);
-    const told = reason === undefined ? how : `ended by the server: ${reason}`;
-    log.info(closedFacts(session, told, traffic.get(session.peer), performance.now()), 'session closed');
-  };
-
-  const settle = (): void => {
-    for (const { session, how } of leaving.gone()) closed(session, how);
+  /** Tells of those whose process is gone. */
+  const settle = (atLast = false): void => {
+    for (const over of ledger.gone(
+      (process) => isAlive(process),
+      (process) => atLast || reasons.has(processId(process)),
+    )) {
+      const id = processId(over.session.process);
+      tellClosed(log, over, reasons.get(id), traffic.get(over.session.peer), steady());
+      reasons.delete(id);
+    }
   };
 
   const follow = (event: LedgerEvent): void => {
     switch (event.kind) {
+      case 'accepted':
+        judge(event.session);
+        return;
       case 'opened':
         log.info(openedFacts(event.session), 'session opened');
-        judge(event.session);
         onOpened(event.session);
         return;
-      case 'closed':
-        if (leaving.take(event.session, howClosed(event.how))) setTimeout(() => survive(settle), SETTLE_MS);
-        else closed(event.session, howClosed(event.how));
+      case 'leaving':
+        for (const milliseconds of FAREWELLS_MS) setTimeout(() => survive(() => settle()), milliseconds);
         return;
       case 'refused':
         if (!hideStrangers) strangers.refused(event.refusal);
         return;
-      case 'user-child':
-        bindUserChild(event.pid);
+      case 'contradicted':
+        alarm(
+          { account: printable(event.account, 100), from: event.address, pid: event.writer.pid, uid: event.writer.uid },
+          'sshd’s log tells of a login, and the process that wrote it is no connection of sshd’s',
+        );
         return;
     }
   };
@@ -141,38 +123,41 @@ export const createTracker = (options: TrackerOptions) => {
     }
   };
 
-  const strays = createStrays({
-    ...{ sessions: connected, connections: listConnections, state: () => state, losses: () => losses, survive },
-    end: (connection, reason) => ending.end(connection, { account: connection.account }, reason),
-    now: () => performance.now(),
-  });
+  const endStray = (stray: Stray): void => {
+    const facts = strayFacts(stray, state);
+    if (stray.alarm) alarm(facts, 'a connection is logged in of which sshd’s log does not tell; it is ended');
+    ending.end(stray.process, facts, stray.why, stray.kind === 'process' ? 'process' : 'session');
+  };
 
-  /**
-   * Notices what the log does not say: sessions that ended by a signal, connections whose process was in doubt. And judges
-   * everybody again: whatever has failed the first time must not keep anybody in.
-   */
+  /** Holds what sshd has told against what the kernel shows. */
+  const compare = (lost: ReadonlySet<number> = new Set()): Sight => {
+    const begun = steady();
+    const sight = witness.look();
+    for (const event of ledger.look(sight.connections)) follow(event);
+    for (const session of ledger.unseen(UNSEEN_MS)) {
+      alarm(
+        sessionFacts(session),
+        'sshd’s log tells of a login that the kernel does not show; its connection is ended',
+      );
+      endSession(session, 'the kernel does not show its login');
+    }
+    const outside = sight.outsiders.filter((each) => !ending.covers(each));
+    const unlabelled = sight.connections.filter((each) => each.uid !== null && !ledger.has(each));
+    for (const stray of strays(unlabelled, outside, state, losses, lost)) endStray(stray);
+    const now = steady();
+    nextLook = now + REST * (now - begun);
+    return sight;
+  };
+
+  /** Judges everybody again: whatever has failed the first time must not keep anybody in. */
   const look = (): void => {
     for (const event of ledger.overdue((loginGraceSeconds + SPARE_SECONDS) * 1000)) follow(event);
     strangers.tick();
-    const forget = (session: Session): void => {
-      if (ledger.forget(session.peer)) closed(session, 'its process ended');
-    };
     settle();
-    for (const session of ledger.sessions()) if (session.process && !isAlive(session.process)) forget(session);
-    for (const session of connected()) judge(session);
-    // Where it is in doubt which process is whose, none: the older ones stay, and the doubt is soon over.
-    for (const session of connectionsBeyond(connected(), sessionsPerAccount, performance.now()))
-      if (session.process)
-        endSession(session, `its account has more than ${sessionsPerAccount} connections (SESSIONS_PER_ACCOUNT)`);
-    const doubtful = ledger.sessions().some((each) => each.process === null);
-    if (!doubtful && sweeps % SWEEPS_TO_UNKNOWN !== 0) return;
-    const connections = listConnections();
-    bindFromProcesses(connections);
-    for (const session of ledger.sessions().filter((each) => each.process === null)) {
-      const old = performance.now() - session.steadySince > LOST_MS;
-      if (old && candidates(session, connected(), connections).length === 0) forget(session);
-    }
-    strays.look(connections);
+    for (const session of ledger.sessions()) judge(session);
+    for (const session of connectionsBeyond(ledger.sessions(), sessionsPerAccount, steady()))
+      endSession(session, `its account has more than ${sessionsPerAccount} connections (SESSIONS_PER_ACCOUNT)`);
+    if (steady() >= nextLook) compare();
   };
   const sweep = (): void => survive(look);
 
@@ -187,40 +172,57 @@ export const createTracker = (options: TrackerOptions) => {
   }, SWEEP_MS);
 
   const judgeAll = (): void => {
-    for (const session of connected()) judge(session);
-    if (expiry) clearTimeout(expiry);
-    const next = nextExpiry(state, new Date());
-    // sshd counts whole seconds, and the key is good in the second that is named.
-    expiry =
-      next === null ? null : setTimeout(() => survive(judgeAll), Math.min(next - Date.now() + 1000, LONGEST_TIMER_MS));
+    for (const session of ledger.sessions()) judge(session);
+    expiry.set(nextExpiry(state, new Date()));
   };
+  const expiry = createExpiryTimer(() => survive(judgeAll));
 
   return {
-    /** Takes one line of sshd's log. */
-    line: (text: string): ReturnType<typeof parseLogLine> => {
+    /** Takes sshd's own process, before its first message. */
+    listens: (listener: ProcessName): void => witness.follow(listener),
+
+    /** Takes one message of sshd's log. */
+    message: ({ text, ...writer }: Message): SshdEvent => {
       const event = parseLogLine(text);
-      for (const each of ledger.take(event)) survive(() => follow(each));
+      survive(() => {
+        for (const each of ledger.take(event, writer)) survive(() => follow(each));
+      });
       return event;
     },
 
     /** Takes what is granted from now on, and ends every connection that it does not cover. */
     access: (granted: State): void => {
-      const now = ticks();
       const keep = (loginGraceSeconds + SPARE_SECONDS) * TICKS_PER_SECOND;
-      losses = noteLosses(state, granted, losses, now, keep);
-      const lost = losers(state, granted);
+      const before = state;
+      losses = noteLosses(before, granted, losses, ticks(), keep);
+      const lost = losers(before, granted);
+      const uids = new Set([...lost].flatMap((name) => before.get(name as AccountName)?.uid ?? []));
       state = granted;
       survive(judgeAll);
-      if (lost.size > 0) survive(() => strays.lost(lost));
+      if (uids.size === 0) return;
+      survive(() => compare(uids));
+      setTimeout(() => survive(compare), SETTLE_MS + 1);
     },
 
     /** Everybody who is connected, with what the kernel and /proc say just now. */
     list: async (): Promise<readonly SessionView[]> => {
       await lookAtTraffic();
-      const connections = listConnections();
-      bindFromProcesses(connections);
-      return connected().map((session) => viewOf(session, connections, traffic.get(session.peer)));
+      const { connections } = compare();
+      settle();
+      return ledger.sessions().map((session) => viewOf(session, connections, traffic.get(session.peer)));
     },
+
+    /** What the kernel shows, for the end of the server: who is logged in, or is an account's without a connection. */
+    running: (): readonly Running[] => {
+      const { connections, outsiders } = witness.look();
+      const names = new Map(ledger.sessions().map(({ process, account }) => [processId(process), account]));
+      return [...connections.filter(({ uid }) => uid !== null), ...outsiders].map((each) => ({
+        ...{ pid: each.pid, start: each.start },
+        account: names.get(processId(each)) ?? `uid ${each.uid}`,
+      }));
+    },
+
+    alarms: (): readonly Alarm[] => alarms.list(),
 
     /**
      * Ends the sessions of an account, of a key, or of one address and port, because an operator says so.
@@ -228,16 +230,17 @@ export const createTracker = (options: TrackerOptions) => {
      * @returns the sessions that it ends
      */
     end: (selector: string): readonly Session[] => {
-      const chosen = connected().filter((session) => namesOf(session).includes(selector));
+      const chosen = ledger.sessions().filter((session) => namesOf(session).includes(selector));
       for (const session of chosen) endSession(session, 'an operator ended it');
       return chosen;
     },
 
     close: async (): Promise<void> => {
       clearInterval(timer);
-      if (expiry) clearTimeout(expiry);
+      expiry.set(null);
       await ending.settled();
       sweep();
+      survive(() => settle(true));
       strangers.tick(true);
     },
   };

@@ -1,5 +1,6 @@
+import type { CloseReason } from '../sshd/log.ts';
 import { createBucket } from './bucket.ts';
-import type { LedgerEvent } from './ledger.ts';
+import type { Closed } from './ledger.ts';
 import type { Session } from './session.ts';
 import type { Refusal } from './strangers.ts';
 import type { Traffic } from './traffic.ts';
@@ -14,6 +15,7 @@ const MOST_ADDRESSES = 100;
 export type TrailLog = {
   readonly info: (facts: object, message: string) => void;
   readonly warn: (facts: object, message: string) => void;
+  readonly error: (facts: object, message: string) => void;
 };
 
 /** What identifies a session in every line about it. */
@@ -28,12 +30,34 @@ export const openedFacts = (session: Session) => ({
 });
 
 /** The fields of 'session closed'. The bytes are those of the last look: the connection's last seconds are not in them. */
-export const closedFacts = (session: Session, how: string, traffic: Traffic | undefined, now: number) => ({
+const closedFacts = (session: Session, how: string, traffic: Traffic | undefined, now: number) => ({
   ...sessionFacts(session),
   seconds: Math.max(0, Math.round((now - session.steadySince) / 1000)),
   ...(traffic && { inAtLeast: traffic.received, outAtLeast: traffic.sent }),
   how,
 });
+
+/**
+ * Writes that a session is over.
+ *
+ * @param reason why the server ended it; undefined where it did not
+ * @param now milliseconds of a steady clock
+ */
+export const tellClosed = (
+  log: TrailLog,
+  { session, seen, how }: Closed,
+  reason: string | undefined,
+  traffic: Traffic | undefined,
+  now: number,
+): void => {
+  const label = how === null ? 'its process ended' : HOW_CLOSED[how];
+  // What sshd alone has told of is written down, and counts as no login.
+  if (!seen) log.info({ ...openedFacts(session), seen: 'it was over before the kernel showed it' }, 'session opened');
+  log.info(
+    closedFacts(session, reason === undefined ? label : `ended by the server: ${reason}`, traffic, now),
+    'session closed',
+  );
+};
 
 /**
  * Keeps strangers from filling the log: a bucket of lines, and a sum of what did not fit. Call `tick` now and then.
@@ -82,6 +106,9 @@ const WHY_REFUSED: Readonly<Record<Refusal['reason'], string>> = {
   'unknown-user': 'there is no such account',
   'not-allowed': 'it is no account of this server',
   failed: 'no key was accepted',
+  'not-from': 'its key is right, and from= does not allow its address',
+  expired: 'its key is right, and its expiry-time= has passed',
+  'key-options': 'its key is right, and an option of the key refuses it',
   'too-many-keys': 'too many keys were tried',
   'nothing-in-common': 'no algorithm in common',
   'not-ssh': 'it does not speak SSH',
@@ -92,9 +119,7 @@ const WHY_REFUSED: Readonly<Record<Refusal['reason'], string>> = {
 };
 
 /** How a session ended, in the words of the trail. */
-export const howClosed = (how: Extract<LedgerEvent, { kind: 'closed' }>['how']): string => HOW_CLOSED[how];
-
-const HOW_CLOSED: Readonly<Record<Extract<LedgerEvent, { kind: 'closed' }>['how'], string>> = {
+const HOW_CLOSED: Readonly<Record<CloseReason, string>> = {
   disconnected: 'the client disconnected',
   closed: 'the client closed the connection',
   reset: 'the client reset the connection',
@@ -102,5 +127,4 @@ const HOW_CLOSED: Readonly<Record<Extract<LedgerEvent, { kind: 'closed' }>['how'
   vanished: 'the client stopped answering',
   unused: 'nothing was done over it',
   broken: 'the connection broke',
-  replaced: 'it ended without a word',
 };

@@ -57,6 +57,8 @@ export type SshdEvent =
       readonly port: number | null;
       readonly detail: string;
     }
+  /** Comes before the 'refused' of the same process: a key was right, and one of its options forbade it (expired, another address). */
+  | { readonly kind: 'options-refused' }
   | ({
       readonly kind: 'dropped';
       readonly reason: 'max-startups' | 'penalty' | 'other';
@@ -77,7 +79,8 @@ const PEER = `${ADDRESS} port (?<port>\\d+)`;
 const FROM = `from ${PEER}`;
 /** Of somebody who is logged in: a checked name. */
 const USER = '(?<user>[A-Za-z0-9_.-]+)';
-const KEY = '(?<keyType>[A-Za-z0-9-]+) (?<fingerprint>SHA256:[A-Za-z0-9+/]+)';
+/** The length of a SHA-256 in base64: a longer one is somebody who wants the end of a line cut off. */
+const KEY = '(?<keyType>[A-Za-z0-9-]+) (?<fingerprint>SHA256:[A-Za-z0-9+/]{43})';
 /** Before the login a name is whatever the client sent: as much as possible, so that the last address of the line counts, which is sshd's. */
 const WHOEVER = '(?:(?<stage>user|authenticating user|invalid user) (?<user>.*) )?';
 
@@ -106,7 +109,7 @@ const refused = (pattern: string, reason: RefusalReason): Rule =>
 
 const trouble = (pattern: string): Rule => rule(pattern, ({ text = '' }) => ({ kind: 'trouble', text }));
 
-/** sshd 9.2 to 10.0 at LogLevel VERBOSE; every pattern begins and ends where the line does. */
+/** sshd 9.2 to 10.6 at LogLevel VERBOSE; every pattern begins and ends where the line does. */
 const RULES: readonly Rule[] = [
   rule(`Accepted key ${KEY} found at (?<file>/.*):(?<line>\\d+)`, (groups) => ({
     kind: 'key-found',
@@ -159,6 +162,7 @@ const RULES: readonly Rule[] = [
   ),
   // A certificate's ID is the client's own text, behind everything else: here the first address counts.
   refused(`Failed publickey for ${USER} ${FROM} ssh2: (?<detail>[A-Za-z0-9-]+-CERT SHA256:\\S+) ID .*`, 'failed'),
+  rule('Refused by key options(?: at .*)?', () => ({ kind: 'options-refused' })),
   refused(`Unable to negotiate with ${PEER}: (?<detail>.*)`, 'nothing-in-common'),
   refused(`banner exchange: Connection ${FROM}: (?<detail>.*)`, 'not-ssh'),
   refused(`Timeout before authentication for connection from ${ADDRESS} to \\S+, pid = \\d+`, 'login-timeout'),
@@ -170,7 +174,7 @@ const RULES: readonly Rule[] = [
     ...peer(groups),
   })),
   rule(
-    `srclimit_penalise: (?<network>[0-9A-Fa-f:./]+): activating \\S+ penalty of (?<seconds>\\d+) seconds for penalty: (?<detail>.*)`,
+    `srclimit_penalise: (?<network>[0-9A-Fa-f:./]+): activating \\S+ penalty of (?<seconds>\\d+(?:\\.\\d+)?) seconds for penalty: (?<detail>.*)`,
     (groups) => ({
       kind: 'penalty',
       network: groups.network ?? '',
@@ -193,16 +197,24 @@ const dropReason = (detail: string): 'max-startups' | 'penalty' | 'other' => {
   return detail.startsWith('penalty: ') ? 'penalty' : 'other';
 };
 
+/** What the process that talks to strangers may say; the rest it cannot know. */
+const FROM_STRANGERS: ReadonlySet<SshdEvent['kind']> = new Set(['connected', 'closed', 'refused']);
+const PASSED_ON = ' [preauth]';
+
 /**
- * Reads one line that `sshd -e` wrote, without its line end. What the line does not say for certain is 'other': nothing that a
- * client sends as its name, its version, its certificate or its farewell makes a line say something that sshd does not.
+ * Reads one message that `sshd -e` wrote. What it does not say for certain is 'other': nothing that a client sends as its name, its
+ * version, its certificate or its farewell makes it say something that sshd does not. It is a label: whether it is true the kernel tells.
  */
 export const parseLogLine = (text: string): SshdEvent => {
   // Said by the process that talks to strangers and passed on by its monitor.
-  const line = text.endsWith(' [preauth]') ? text.slice(0, -' [preauth]'.length) : text;
+  const passedOn = text.endsWith(PASSED_ON);
+  const line = passedOn ? text.slice(0, -PASSED_ON.length) : text;
   for (const [pattern, event] of RULES) {
     const match = pattern.exec(line);
-    if (match) return event(match.groups ?? {});
+    if (!match) continue;
+    const said = event(match.groups ?? {});
+    const known = !passedOn || (FROM_STRANGERS.has(said.kind) && !(said.kind === 'closed' && said.loggedIn));
+    return known ? said : { kind: 'other', text };
   }
   return { kind: 'other', text };
 };

@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { execa } from 'execa';
+import { type Message, parseMessage } from './message.ts';
 import { strangersFirst } from './strangers-first.ts';
 
 /** How the listener ended. A code or a signal, or the error that kept it from starting. */
@@ -16,12 +19,16 @@ export type SshdExit = {
 export type Sshd = {
   /** The listener's; undefined if it could not be started. */
   readonly pid: number | undefined;
-  /** Ends the listener: nobody can connect any more, running sessions go on. Resolves when it has ended. */
-  readonly stop: () => Promise<void>;
+  /**
+   * Ends the listener: nobody can connect any more, running sessions go on. Resolves when it has ended.
+   *
+   * @param halted called while the listener stands still: its children are all there are, and still its own
+   */
+  readonly stop: (halted?: () => void) => Promise<void>;
 };
 
-/** Enough for every line of sshd; more is somebody who wants to fill a log. */
-export const MAX_LINE_BYTES = 4096;
+/** Enough for every line of the reader's; more is somebody who wants to fill a log. */
+const MAX_LINE_BYTES = 32_768;
 
 /** Where sshd locks up the process that talks to strangers; compiled into Debian's sshd, and lost with every /run. */
 const PRIVILEGE_SEPARATION_FOLDER = '/run/sshd';
@@ -41,28 +48,35 @@ export const testConfig = async (sshd: string, configPath: string): Promise<void
 };
 
 /**
- * Tests the configuration, then starts sshd in the foreground (sshd -D -e).
+ * Tests the configuration, then starts sshd in the foreground (sshd -D -e), by the small program that has the kernel say who
+ * wrote each message of its log.
  *
- * @param options.onLine gets each line of the log, without its end, cut to 4 KiB. Lines of sessions that outlive the listener come too
- * @param options.onExit called once, when the listener has ended
+ * @param options.onMessage gets each message. Those of sessions that outlive the listener come too
+ * @param options.onExit called once, when the listener has ended, or its log has while it still runs
  * @throws what testConfig throws
  */
 export const startSshd = async (options: {
   /** Absolute path of sshd. */
   readonly sshd: string;
   readonly configPath: string;
-  readonly onLine: (line: string) => void;
+  /** A Python interpreter, and image/sshd-with-log as it was shipped. */
+  readonly python: string;
+  readonly starter: string;
+  readonly onMessage: (message: Message) => void;
   readonly onExit: (reason: SshdExit) => void;
 }): Promise<Sshd> => {
   await testConfig(options.sshd, options.configPath);
   let stopped = false;
-  const [program, ...words] = strangersFirst(options.sshd, '-D', '-e', '-f', options.configPath);
-  const child = spawn(program, words, {
-    stdio: ['ignore', 'ignore', 'pipe'],
+  const sshd = strangersFirst(options.sshd, '-D', '-e', '-f', options.configPath);
+  const child = spawn(options.python, ['-I', options.starter, ...sshd], {
+    stdio: ['ignore', 'pipe', 'inherit'],
     // A process group of its own: Ctrl-C in the daemon's terminal is for the daemon to answer.
     detached: true,
   });
-  readLines(child.stderr, options.onLine);
+  const logEnded = readLines(child.stdout, (line) => {
+    const message = parseMessage(line);
+    if (message) options.onMessage(message);
+  });
   const ended = new Promise<void>((resolve) => {
     let told = false;
     const tell = (reason: Omit<SshdExit, 'stopped'>): void => {
@@ -73,19 +87,42 @@ export const startSshd = async (options: {
     };
     child.once('error', (error) => tell({ code: null, signal: null, error: error.message }));
     child.once('exit', (code, signal) => tell({ code, signal, error: null }));
+    // Without its log nobody can tell who logs in. Where the listener has ended it says so itself, and first.
+    void logEnded.then(() =>
+      setTimeout(() => tell({ code: null, signal: null, error: 'its log has ended' }), 1000).unref(),
+    );
   });
   return {
     pid: child.pid,
-    stop: () => {
+    stop: async (halted) => {
       stopped = true;
+      if (halted && child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGSTOP');
+        await standsStill(child.pid);
+        halted();
+      }
+      // With TERM waiting it ends before it takes in anybody.
       child.kill('SIGTERM');
-      return ended;
+      child.kill('SIGCONT');
+      await ended;
     },
   };
 };
 
-/** Splits at \n and nowhere else: sshd escapes what clients send, but a carriage return or U+2028 must never begin a line of its own. */
-const readLines = (stream: Readable, onLine: (line: string) => void): void => {
+const STOPPED = /\) [TtZX] /;
+const MOST_LOOKS = 100;
+
+/** A signal is delivered when its process comes to it: a moment later on a busy machine. */
+const standsStill = async (pid: number): Promise<void> => {
+  for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') X ');
+    if (STOPPED.test(stat)) return;
+    await pause(10);
+  }
+};
+
+/** Splits at \n and nowhere else; U+2028 must never begin a line of its own. Resolves when nothing more will come. */
+const readLines = (stream: Readable, onLine: (line: string) => void): Promise<void> => {
   let pending: Buffer[] = [];
   let length = 0;
   const keep = (bytes: Buffer): void => {
@@ -94,8 +131,7 @@ const readLines = (stream: Readable, onLine: (line: string) => void): void => {
     length += bytes.length;
   };
   const finish = (): void => {
-    // sshd -e ends its lines with \r\n.
-    const line = Buffer.concat(pending).toString('utf8').replace(/\r$/, '');
+    const line = Buffer.concat(pending).toString('utf8');
     pending = [];
     length = 0;
     if (line !== '') onLine(line);
@@ -109,7 +145,11 @@ const readLines = (stream: Readable, onLine: (line: string) => void): void => {
     }
     keep(chunk.subarray(start));
   });
-  stream.on('end', finish);
-  // The log is not worth the daemon's life.
-  stream.on('error', () => {});
+  return new Promise((resolve) => {
+    stream.on('end', () => {
+      finish();
+      resolve();
+    });
+    stream.on('error', () => resolve());
+  });
 };

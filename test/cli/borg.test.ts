@@ -214,7 +214,8 @@ describe('a borg command at the server', { timeout: 60_000 }, () => {
   });
 
   test('with all stops when it is interrupted', async () => {
-    const running = start(['with-lock', 'all', 'sh', '-c', 'echo ready; exec sleep 60']);
+    // The command begins a moment before borg waits for it; what ends borg in between does not end the command.
+    const running = start(['with-lock', 'all', 'sh', '-c', 'sleep 1; echo ready; exec sleep 60']);
     await saysReady(running);
     running.kill('SIGTERM');
     const { stdout, exitCode } = await running;

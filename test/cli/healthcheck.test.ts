@@ -7,6 +7,7 @@ import { runHealthcheck } from '../../src/cli/healthcheck.ts';
 import { askServer, controlSocket } from '../../src/daemon/control-client.ts';
 import { startControlServer } from '../../src/daemon/control-server.ts';
 import { placesBelow } from '../../src/places.ts';
+import type { Alarm } from '../../src/sessions/alarms.ts';
 
 let root: string;
 let said: string[];
@@ -35,9 +36,14 @@ const listen = (onConnection: (socket: Socket) => void): Promise<number> =>
     ends.push(() => server.close());
   });
 
-const daemon = async (port: number, lastPassFailed: string | null = null, state = 'serving'): Promise<void> => {
+const daemon = async (
+  port: number,
+  lastPassFailed: string | null = null,
+  state = 'serving',
+  alarms: readonly Alarm[] = [],
+): Promise<void> => {
   const control = await startControlServer(controlSocket(placesBelow(root).run), async () => ({
-    ...{ state, lastPassFailed, port },
+    ...{ state, lastPassFailed, port, alarms },
   }));
   ends.push(control.close);
 };
@@ -58,6 +64,16 @@ test('no daemon, one that stops, and one whose last update failed are not', asyn
   said = [];
   await daemon(1, 'the disk is full');
   expect(await check()).toBe('1 the last update failed: the disk is full');
+});
+
+test('nor is one whose log and kernel do not agree, for some minutes', async () => {
+  const port = await listen((socket) => socket.end('SSH-2.0-OpenSSH_10.0\r\n'));
+  await daemon(port, null, 'serving', [{ what: 'a login that\u001b nobody sees', times: 1, last: Date.now() }]);
+  expect(await check()).toBe('1 a login that\\u{1b} nobody sees (see the log, and borgserver doctor)');
+  ends.pop()?.();
+  said = [];
+  await daemon(port, null, 'serving', [{ what: 'long ago', times: 1, last: Date.now() - 3_600_000 }]);
+  expect(await check()).toBe('0 healthy');
 });
 
 test('neither is a port on which nobody listens, somebody else does, or sshd hangs up', async () => {

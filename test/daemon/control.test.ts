@@ -7,7 +7,7 @@ import { askServer, controlSocket } from '../../src/daemon/control-client.ts';
 import { startControlServer } from '../../src/daemon/control-server.ts';
 import type { Health } from '../../src/daemon/protocol.ts';
 
-const HEALTH: Health = { state: 'serving', lastPassFailed: null, port: 22 };
+const HEALTH: Health = { state: 'serving', lastPassFailed: null, port: 22, alarms: [] };
 
 let run: string;
 let server: { close: () => void } | null;

@@ -6,14 +6,16 @@ import { parseLogLine } from '../../src/sshd/log.ts';
 
 const TROUBLE = 'Authentication refused: bad ownership or modes for directory /run';
 
+const SSHD = { pid: 7, uid: 0, parent: 1, start: 100 };
+
 /** What is written about lines of sshd at a level. */
-const written = (level: Settings['SSH_LOG_LEVEL'], lines: readonly string[]) => {
+const written = (level: Settings['SSH_LOG_LEVEL'], lines: readonly string[], writer = SSHD) => {
   const log = createLog({ LOG_FORMAT: 'json', LOG_LEVEL: 'error' });
   const told: { level: string; facts: { sshd?: string } }[] = [];
   for (const name of ['info', 'warn', 'error'] as const)
     log[name] = ((facts: { sshd?: string }) => told.push({ level: name, facts })) as typeof log.info;
-  const hear = sshdLog(level, log, { line: parseLogLine });
-  for (const line of lines) hear(line);
+  const hear = sshdLog(level, log, { message: ({ text }) => parseLogLine(text) });
+  for (const text of lines) hear({ ...writer, text });
   return told;
 };
 
@@ -24,6 +26,10 @@ describe('the lines of sshd themselves', () => {
         { level: 'error', facts: { sshd: TROUBLE } },
       ]);
     }
+  });
+
+  it('are no trouble where a tenant’s process has written them', () => {
+    expect(written('INFO', [TROUBLE], { ...SSHD, uid: 10_000 })).toEqual([]);
   });
 
   it('are shown at VERBOSE and DEBUG, without anything that moves a terminal', () => {

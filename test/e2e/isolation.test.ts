@@ -56,7 +56,8 @@ test('what is refused to everybody has somebody for whom it comes through', () =
   const unproved = ATTEMPTS.filter(
     ({ expected, control }) => !control && !Object.values(expected).some((verdict) => proved.includes(verdict)),
   );
-  expect(unproved.map(({ id }) => id)).toEqual(['stay']);
+  // Of these three the attempt itself looks whether it has got anywhere.
+  expect(unproved.map(({ id }) => id)).toEqual(['forge-log', 'stay', 'outlive']);
 });
 
 test('README says what this run has found', async () => {

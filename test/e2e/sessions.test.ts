@@ -1,9 +1,12 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient, type Key } from './harness/client.ts';
+import { holdLock, waitingForLock } from './harness/held-lock.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
+import { open, requests } from './harness/raw-borg.ts';
 import { type Server, startServer } from './harness/server.ts';
 import { connected, known, type OpenConnection, openConnection, sessionsOf } from './harness/sessions.ts';
+import { processesOf } from './isolation/processes.ts';
 
 let server: Server;
 let client: Client;
@@ -181,4 +184,20 @@ test('an operator ends sessions by account, by fingerprint, and by address and p
   });
   await open_('ended', one);
   expect((await end('nobody')).exitCode).toBe(1);
+});
+
+test('a borg that waits for a lock does not outlive the client that asked for it', async () => {
+  const url = client.url('waits');
+  await grant(server, 'repos/waits', client.key);
+  const env = { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' };
+  await client.borg(['init', '-e', 'none', url], { env });
+  const held = await holdLock(server, client, 'waits', url, { env });
+  const waiting = client.ssh('waits', ['borg serve'], { input: 'pipe', reject: false });
+  waiting.stdin?.write(requests(open('/repos/waits', { lock_wait: 120 })));
+  await waitingForLock(server, 'waits');
+  waiting.kill('SIGKILL');
+  const borgs = async () => (await processesOf(server, 'waits')).filter(({ words }) => words.includes('borg-serve'));
+  await until('only the holder of the lock to be left', async () => (await borgs()).length === 1 || undefined);
+  expect((await borgs()).map(({ pid }) => pid)).toEqual([held.pid]);
+  expect((await held.release()).exitCode).toBe(0);
 });

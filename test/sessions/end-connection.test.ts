@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { afterEach, expect, it } from 'vitest';
-import { endConnection, isAlive, type ProcessName, signal } from '../../src/sessions/end-connection.ts';
-import { createTicks, listProcesses, readProcess } from '../../src/sessions/processes.ts';
+import { endConnection, signal } from '../../src/sessions/end-connection.ts';
+import { createTicks, isAlive, listProcesses, type ProcessName, readProcess } from '../../src/sessions/processes.ts';
 import { until } from '../e2e/harness/machine.ts';
 
 let started: ChildProcess[] = [];
@@ -29,19 +29,19 @@ const shell = async (
 it('what ends on TERM is not killed', async () => {
   const { root, below } = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
   expect(await endConnection(root)).toBe('ended');
-  expect([root, ...below].map(isAlive)).toEqual([false, false]);
+  expect([root, ...below].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
 it('what does not listen is killed after a while, with everything below it', async () => {
   const { root, below } = await shell('trap "" TERM; sleep 1000 & while :; do wait; done');
   expect(await endConnection(root)).toBe('killed');
-  expect([root, ...below].map(isAlive)).toEqual([false, false]);
+  expect([root, ...below].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
 it('what is left below a process that ended at once is killed, too', async () => {
   const { root, below } = await shell('(trap "" TERM; exec sleep 1000) & wait');
   expect(await endConnection(root)).toBe('killed');
-  expect([root, ...below].map(isAlive)).toEqual([false, false]);
+  expect([root, ...below].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
 it('a process that has got the pid of another is neither signalled nor anything below it', async () => {
@@ -50,7 +50,7 @@ it('a process that has got the pid of another is neither signalled nor anything 
   expect(isAlive(former)).toBe(false);
   signal(former, 'SIGKILL');
   expect(await endConnection(former)).toBe('ended');
-  expect([root, ...below].map(isAlive)).toEqual([true, true]);
+  expect([root, ...below].map((each) => isAlive(each))).toEqual([true, true]);
 });
 
 it('the time now is not before the beginning of what runs, nor after that of what begins later', async () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createLedger, type LedgerEvent } from '../../src/sessions/ledger.ts';
 import { parseLogLine } from '../../src/sshd/log.ts';
+import { hear, LISTENER, writerOf } from './hearing.ts';
 import { account, keyOf, state } from './states.ts';
 
 const recorded = (version: string): string[] =>
@@ -11,12 +12,16 @@ const recorded = (version: string): string[] =>
     .trim()
     .split('\n');
 
-const feed = (lines: readonly string[], accounts = state()): readonly LedgerEvent[] => {
-  const ledger = createLedger(
+const start = (accounts = state(), steady = () => 1000) =>
+  createLedger(
     () => accounts,
+    () => LISTENER,
     () => 1000,
+    steady,
   );
-  return lines.flatMap((line) => ledger.take(parseLogLine(line)));
+const feed = (lines: readonly string[], accounts = state(), uid?: number): readonly LedgerEvent[] => {
+  const ledger = start(accounts);
+  return lines.flatMap((line) => hear(ledger, line, uid));
 };
 const kinds = (events: readonly LedgerEvent[]) => events.map(({ kind }) => kind);
 
@@ -25,7 +30,7 @@ const opened = (port: number, key: number, name = 'web01') => [
   `Accepted key ED25519 ${keyOf(key).fingerprint} found at /run/borgserver/authorized_keys/${name}:1`,
   `Postponed publickey for ${name} from 192.0.2.7 port ${port} ssh2 [preauth]`,
   `Accepted publickey for ${name} from 192.0.2.7 port ${port} ssh2: ED25519 ${keyOf(key).fingerprint}`,
-  `User child is on pid ${port}`,
+  `User child is on pid ${200_000 + port}`,
   `Starting session: forced-command (config) 'exec x' for ${name} from 192.0.2.7 port ${port} id 0`,
 ];
 const closed = (port: number, name = 'web01') => [
@@ -40,20 +45,25 @@ const stranger = (port: number, name: string) => [
 ];
 
 describe.each(['9.2', '10.0'])('the recorded lines of OpenSSH %s', (version) => {
-  const events = feed(recorded(version));
+  const events = feed(recorded(version), state(account('web01', []), account('boss', [])));
 
   test('open a session for each login', () => {
     const logins = recorded(version).filter((line) => line.startsWith('Accepted publickey')).length;
     expect(logins).toBeGreaterThan(0);
-    expect(kinds(events).filter((kind) => kind === 'opened')).toHaveLength(logins);
+    expect(kinds(events).filter((kind) => kind === 'accepted')).toHaveLength(logins);
+    expect(kinds(events)).toContain('opened');
   });
 
-  test('close what was opened, each once, and nothing that was not', () => {
+  test('tell the end of what was opened, and of nothing that was not', () => {
     const open = new Set<string>();
+    let leaving = 0;
     for (const event of events) {
-      if (event.kind === 'opened') open.add(event.session.peer);
-      if (event.kind === 'closed') expect(open.delete(event.session.peer)).toBe(true);
+      if (event.kind === 'accepted') open.add(event.session.peer);
+      if (event.kind !== 'leaving') continue;
+      leaving += 1;
+      expect(open.has(event.session.peer)).toBe(true);
     }
+    expect(leaving).toBeGreaterThan(0);
   });
 
   test.each([
@@ -71,18 +81,19 @@ describe.each(['9.2', '10.0'])('the recorded lines of OpenSSH %s', (version) => 
 
 test('a session carries role, uid, comment and place of the line that admitted it', () => {
   const accounts = state(account('web01', [keyOf(1), keyOf(2)], { role: 'append-only', uid: 10_007 }));
-  expect(feed(opened(4000, 2), accounts)).toContainEqual({
+  expect(feed(opened(4000, 2), accounts, 10_007)).toContainEqual({
     kind: 'opened',
     session: expect.objectContaining({
       ...{ account: 'web01', role: 'append-only', uid: 10_007, fingerprint: keyOf(2).fingerprint, comment: 'key 2' },
       ...{ file: '/sshkeys/repos/some', line: 2, address: '192.0.2.7', port: 4000, since: 1000 },
+      process: { pid: 104_000, start: 100 },
     }),
   });
 });
 
-test('a key that the state does not know is a session all the same, without a role', () => {
+test('a key that the state does not know is a session all the same, without a role, to be judged', () => {
   expect(feed(opened(4000, 1))).toContainEqual({
-    kind: 'opened',
+    kind: 'accepted',
     session: expect.objectContaining({ account: 'web01', role: null, comment: '' }),
   });
 });
@@ -116,13 +127,13 @@ test('however the lines of many connections are interleaved, each tells the same
           const own = events.filter(
             (event) =>
               (event.kind === 'refused' && event.refusal.port === port) ||
-              ((event.kind === 'opened' || event.kind === 'closed') && event.session.port === port),
+              ('session' in event && event.session.port === port),
           );
-          expect(kinds(own)).toEqual(fails ? ['refused'] : ['opened', ...(ends ? ['closed'] : [])]);
+          expect(kinds(own)).toEqual(fails ? ['refused'] : ['accepted', 'opened', ...(ends ? ['leaving'] : [])]);
           for (const event of own) {
             if (event.kind === 'refused')
               expect(event.refusal).toMatchObject({ asked: `a${owner}`, fingerprints: [keyOf(9).fingerprint] });
-            else if (event.kind !== 'user-child')
+            else if ('session' in event)
               expect(event.session).toMatchObject({
                 account: `a${owner}`,
                 comment: `key ${second ? owner + 10 : owner}`,
@@ -137,38 +148,122 @@ test('however the lines of many connections are interleaved, each tells the same
 
 test('a client that tries keys that fail before the one that lets it in was not refused', () => {
   const [first = '', failed = ''] = stranger(4000, 'web01');
-  const events = feed([first, failed, ...opened(4000, 1).slice(1), ...closed(4000)]);
-  expect(kinds(events)).toEqual(['opened', 'user-child', 'closed']);
-  const ledger = createLedger(
-    () => state(),
-    () => 0,
-  );
-  for (const line of [first, failed, ...opened(4000, 1)]) ledger.take(parseLogLine(line));
+  const ledger = start(state(account('web01', [keyOf(1)])));
+  const events = [first, failed, ...opened(4000, 1).slice(1), ...closed(4000)].flatMap((line) => hear(ledger, line));
+  expect(kinds(events)).toEqual(['accepted', 'opened', 'leaving']);
   expect(ledger.overdue(-1)).toEqual([]);
 });
 
-test('an address and port that is used again closes the session of which nothing more was heard', () => {
-  const events = feed([...opened(4000, 1), ...opened(4000, 2)], state(account('web01', [keyOf(1), keyOf(2)])));
-  const told = events.filter(({ kind }) => kind !== 'user-child');
-  expect(kinds(told)).toEqual(['opened', 'closed', 'opened']);
-  expect(told[1]).toMatchObject({ how: 'replaced', session: { fingerprint: keyOf(1).fingerprint } });
+const WEB = state(account('web01', [keyOf(1), keyOf(2)]));
+const ACCEPTED = opened(4000, 1)[3] ?? '';
+
+test('a session is over when its process is, once, whatever sshd says', () => {
+  const ledger = start(WEB);
+  for (const line of [...opened(4000, 1), ...closed(4000)]) hear(ledger, line);
+  expect(ledger.gone(() => true)).toEqual([]);
+  expect(ledger.sessions()).toHaveLength(1);
+  expect(ledger.gone(() => false)).toMatchObject([{ seen: true, how: 'disconnected', session: { account: 'web01' } }]);
+  expect(ledger.gone(() => false)).toEqual([]);
+  expect(closed(4000).flatMap((line) => hear(ledger, line))).toEqual([]);
 });
 
-test('the end of a session that was noticed already is no refused login', () => {
-  const ledger = createLedger(
-    () => state(),
-    () => 0,
-  );
-  for (const line of opened(4000, 1)) ledger.take(parseLogLine(line));
-  ledger.forget('192.0.2.7|4000');
-  expect(closed(4000).flatMap((line) => ledger.take(parseLogLine(line)))).toEqual([]);
+test('two connections of one address and port, to two addresses of the server, are two sessions', () => {
+  const ledger = start(WEB);
+  for (const line of opened(4000, 1)) hear(ledger, line);
+  const other = { ...writerOf(ACCEPTED), pid: 7 };
+  expect(ledger.take(parseLogLine(opened(4000, 2)[3] ?? ''), other)).toMatchObject([{ kind: 'accepted' }]);
+  ledger.take(parseLogLine(closed(4000)[1] ?? ''), { ...writerOf(closed(4000)[1] ?? ''), parent: 7 });
+  expect(ledger.gone(({ pid }) => pid !== 7)).toMatchObject([
+    { how: 'disconnected', session: { process: { pid: 7 } } },
+  ]);
+  expect(ledger.sessions()).toMatchObject([{ process: { pid: 104_000 } }]);
+});
+
+test('how a session ended may be said a moment after its process was gone', () => {
+  let time = 0;
+  const ledger = start(WEB, () => time);
+  for (const line of [...opened(4000, 1), ...opened(4001, 2)]) hear(ledger, line);
+  expect(ledger.gone(() => false)).toEqual([]);
+  expect(ledger.sessions()).toEqual([]);
+  for (const line of closed(4000)) hear(ledger, line);
+  expect(ledger.gone(() => false)).toMatchObject([{ how: 'disconnected', session: { port: 4000 } }]);
+  time += 500;
+  expect(ledger.gone(() => false)).toMatchObject([{ how: null, session: { port: 4001 } }]);
+});
+
+describe('a login that sshd tells of', () => {
+  test('opens nothing before the kernel shows it', () => {
+    const ledger = start(WEB);
+    expect(kinds(hear(ledger, ACCEPTED))).toEqual(['accepted']);
+    const connection = { pid: 104_000, start: 100, uid: null, borg: [] };
+    expect(ledger.look([connection])).toEqual([]);
+    expect(ledger.look([{ ...connection, uid: 10_001 }])).toEqual([]);
+    expect(ledger.unseen(-1)).toHaveLength(1);
+    expect(kinds(ledger.look([{ ...connection, uid: 10_000 }]))).toEqual(['opened']);
+    expect(ledger.look([{ ...connection, uid: 10_000 }])).toEqual([]);
+    expect(ledger.unseen(-1)).toEqual([]);
+  });
+
+  test.each([
+    ['as an account', { uid: 10_000 }],
+    ['as sshd’s process for strangers', { uid: 105 }],
+    ['by root elsewhere', { parent: 1 }],
+  ])('contradicts the kernel where it is written %s', (_, more) => {
+    const ledger = start(WEB);
+    const events = ledger.take(parseLogLine(ACCEPTED), { ...writerOf(ACCEPTED), ...more });
+    expect(events).toMatchObject([{ kind: 'contradicted', account: 'web01' }]);
+    expect(ledger.sessions()).toEqual([]);
+  });
+
+  test('is over already where its process is gone', () => {
+    let time = 0;
+    const ledger = start(WEB, () => time);
+    ledger.take(parseLogLine(ACCEPTED), { ...writerOf(ACCEPTED), parent: 0, start: 0 });
+    const look = () => ledger.gone(({ start }) => start === 100);
+    expect(look()).toEqual([]);
+    time += 500;
+    expect(look()).toMatchObject([{ seen: false, how: null }]);
+  });
+});
+
+describe('what a tenant’s process says', () => {
+  const bye = closed(4000)[1] ?? '';
+
+  test('of another connection ends nothing there', () => {
+    const ledger = start(WEB);
+    for (const line of [...opened(4000, 1), ...opened(4001, 2)]) hear(ledger, line);
+    expect(ledger.take(parseLogLine(closed(4001)[1] ?? ''), writerOf(bye))).toMatchObject([
+      { kind: 'leaving', session: { port: 4000 } },
+    ]);
+  });
+
+  test('is known for its own where it, or its connection, has ended by then', () => {
+    const ledger = start(WEB);
+    for (const line of opened(4000, 1)) {
+      const { text, ...writer } = { text: line, ...writerOf(line) };
+      ledger.take(parseLogLine(text), line.startsWith('User child') ? writerOf(opened(4000, 1)[0] ?? '') : writer);
+    }
+    for (const parent of [0, 1]) {
+      const adopted = { ...writerOf(bye), parent };
+      expect(ledger.take(parseLogLine(bye), { ...adopted, pid: 7 })).toEqual([]);
+      expect(ledger.take(parseLogLine(bye), adopted)).toMatchObject([{ kind: 'leaving' }]);
+    }
+  });
+
+  test('of its own end is a label, as another account it is nothing', () => {
+    const ledger = start(WEB);
+    for (const line of opened(4000, 1)) hear(ledger, line);
+    expect(ledger.take(parseLogLine(bye), { ...writerOf(bye), uid: 10_001 })).toEqual([]);
+    for (const line of [
+      ...stranger(4000, 'web01'),
+      'drop connection #1 from [192.0.2.7]:4000 on [192.0.2.1]:22 Maxstartups',
+    ])
+      expect(ledger.take(parseLogLine(line), writerOf(bye)).filter(({ kind }) => kind === 'refused')).toEqual([]);
+  });
 });
 
 test('a hundred thousand strangers who never come to an end fill no memory, and each is told once', () => {
-  const ledger = createLedger(
-    () => state(),
-    () => 0,
-  );
+  const ledger = start();
   const told = new Set<string>();
   let events = 0;
   const tell = (found: readonly LedgerEvent[]) => {
@@ -179,7 +274,7 @@ test('a hundred thousand strangers who never come to an end fill no memory, and 
   };
   for (let n = 0; n < 100_000; n += 1) {
     const from = `10.0.${n >> 16}.${(n >> 8) & 255} port ${1024 + (n & 255)}`;
-    tell(ledger.take(parseLogLine(`Invalid user u${n} from ${from}`)));
+    tell(hear(ledger, `Invalid user u${n} from ${from}`));
   }
   expect(100_000 - events).toBeLessThanOrEqual(1000);
   tell(ledger.overdue(-1));

@@ -39,7 +39,7 @@ it('a process that has ended is none; one of which nothing can be told is a faul
 it('what is below a process is its children and theirs, and nobody else', () => {
   const parents: Readonly<Record<number, number>> = { 2: 1, 3: 1, 4: 3, 5: 4, 6: 2 };
   const processes = Object.entries(parents).map(
-    ([pid, parent]): Process => ({ pid: Number(pid), parent, uid: 0, start: 0, words: [] }),
+    ([pid, parent]): Process => ({ pid: Number(pid), parent, uid: 0, start: 0, ended: false, words: [] }),
   );
   const children = Map.groupBy(processes, ({ parent }) => parent);
   expect(descendants(3, children).map(({ pid }) => pid)).toEqual([4, 5]);

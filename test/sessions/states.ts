@@ -30,7 +30,7 @@ export const session = (more: Partial<Session> = {}): Session => {
   return {
     ...{ peer: `${address}|${port}`, address, port, account: name, role: 'repo', uid: 10_000 },
     ...{ subRepositories: false, fingerprint: keyOf(1).fingerprint, comment: 'key 1', file: null, line: null },
-    ...{ since: 0, steadySince: 0, ticks: 100_000, process: null },
+    ...{ since: 0, steadySince: 0, process: { pid: port, start: 100 } },
     ...more,
   };
 };

@@ -1,20 +1,25 @@
 import { describe, expect, it } from 'vitest';
 import { createLedger } from '../../src/sessions/ledger.ts';
 import { parseLogLine } from '../../src/sshd/log.ts';
+import { hear, LISTENER, writerOf } from './hearing.ts';
 import { account, keyOf, state } from './states.ts';
 
 /** A ledger that is fed with lines and gives back the refusals that follow from them. */
-const listen = () => {
+const listen = (accounts = state(account('web01', [keyOf(1)]))) => {
   let time = 0;
   const ledger = createLedger(
-    () => state(account('web01', [keyOf(1)])),
-    () => 0,
+    () => accounts,
+    () => LISTENER,
+    () => 1_800_000_000_000,
     () => time,
   );
   const refusals = (events: ReturnType<typeof ledger.take>) =>
     events.flatMap((event) => (event.kind === 'refused' ? [event.refusal] : []));
   return {
-    hear: (...lines: readonly string[]) => lines.flatMap((line) => refusals(ledger.take(parseLogLine(line)))),
+    /** As one connection's. */
+    hearAs: (pid: number, ...lines: readonly string[]) =>
+      lines.flatMap((line) => refusals(ledger.take(parseLogLine(line), { ...writerOf(line), pid }))),
+    hear: (...lines: readonly string[]) => lines.flatMap((line) => refusals(hear(ledger, line))),
     overdue: (milliseconds: number) => refusals(ledger.overdue(milliseconds)),
     wait: (milliseconds: number) => {
       time += milliseconds;
@@ -42,7 +47,7 @@ describe('a login that comes to nothing is told once, when it is over', () => {
     expect(
       hear(
         failed(1, 'aa'),
-        `Accepted publickey for web01 from ${from(1)} ssh2: ED25519 SHA256:a`,
+        `Accepted publickey for web01 from ${from(1)} ssh2: ED25519 ${keyOf(1).fingerprint}`,
         `Disconnected from user web01 ${from(1)}`,
         `Closing connection to ${from(1)}`,
       ),
@@ -87,6 +92,31 @@ describe('a login that comes to nothing is told once, when it is over', () => {
         `Connection reset by ${from(2)}`,
       ),
     ).toEqual([]);
+  });
+});
+
+describe('a key that is right, and whose options refuse it, is told as that', () => {
+  const lines = (why: string) => [
+    why,
+    `Failed publickey for web01 from ${from(1)} ssh2: ED25519 ${keyOf(1).fingerprint}`,
+    `Connection closed by authenticating user web01 ${from(1)} [preauth]`,
+  ];
+
+  it.each([
+    ['not-from', { from: '192.0.2.0/24' }],
+    ['expired', { expiryTime: '20200101Z' }],
+    ['key-options', { verifyRequired: true }],
+  ] as const)('as %s', (reason, options) => {
+    for (const why of ['Refused by key options', 'Refused by key options at /run/authorized_keys/web01:1']) {
+      const { hearAs } = listen(state(account('web01', [keyOf(1, options)])));
+      expect(hearAs(7, ...lines(why))).toMatchObject([{ reason, asked: 'web01' }]);
+    }
+  });
+
+  it('and not where another connection said so', () => {
+    const { hearAs } = listen();
+    hearAs(8, 'Refused by key options');
+    expect(hearAs(7, ...lines('Postponed publickey'))).toMatchObject([{ reason: 'failed' }]);
   });
 });
 

@@ -11,7 +11,7 @@ const start = () => {
   const lines: { readonly facts: Readonly<Record<string, unknown>>; readonly message: string }[] = [];
   const clock = { now: 0 };
   const write = (facts: object, message: string) => void lines.push({ facts: { ...facts }, message });
-  const log = createStrangerLog({ info: write, warn: write }, () => clock.now);
+  const log = createStrangerLog({ info: write, warn: write, error: write }, () => clock.now);
   const sums = () => lines.filter(({ message }) => message === 'more logins refused, not shown one by one');
   return { log, lines, clock, sums };
 };

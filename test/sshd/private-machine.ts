@@ -171,7 +171,8 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
   const sshd = await startSshd({
     sshd: inside,
     configPath,
-    onLine: (line) => lines.push(line),
+    ...{ python, starter: resolve('image/sshd-with-log') },
+    onMessage: ({ text }) => lines.push(text),
     onExit: (reason) => exits.push(reason),
   });
   await until(() => lines.some((line) => line.startsWith('Server listening')));

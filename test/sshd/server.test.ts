@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { MAX_LINE_BYTES, type SshdExit, startSshd } from '../../src/sshd/server.ts';
+import type { Message } from '../../src/sshd/message.ts';
+import { type SshdExit, startSshd } from '../../src/sshd/server.ts';
 import { until } from './private-machine.ts';
 
 // Real programs on a machine that may be busy.
@@ -19,28 +20,70 @@ const start = async (script: string) => {
   const sshd = join(folder, 'sshd');
   writeFileSync(sshd, `#!/bin/sh\n[ "$1" = -t ] && exit 0\n${script}\n`, { mode: 0o755 });
   const lines: string[] = [];
+  const messages: Message[] = [];
   const exits: SshdExit[] = [];
   const server = await startSshd({
     sshd,
     configPath: '/nonexistent',
-    onLine: (line) => lines.push(line),
+    ...{ python: '/usr/bin/python3', starter: join(import.meta.dirname, '../../image/sshd-with-log') },
+    onMessage: (message) => {
+      messages.push(message);
+      lines.push(message.text);
+    },
     onExit: (reason) => exits.push(reason),
   });
-  return { lines, exits, server };
+  return { lines, messages, exits, server };
 };
 
-test('lines are split where sshd ends them and nowhere else', async () => {
+test('each message is one, whatever it holds: a newline in it begins no line', async () => {
   const { lines, exits } = await start(
-    `printf 'one\\r\\ntwo \\r still two\\342\\200\\250too\\n\\nthr' >&2; sleep 0.1; printf 'ee\\nlast' >&2`,
+    `printf 'one\\r\\n' >&2; printf 'two\\r\\nAccepted publickey\\001 too\\342\\200\\250\\r\\n' >&2; printf 'last' >&2`,
   );
-  await until(() => exits.length > 0 && lines.length === 4);
-  expect(lines).toEqual(['one', 'two \r still two\u2028too', 'three', 'last']);
+  await until(() => exits.length > 0 && lines.length === 3);
+  expect(lines).toEqual(['one', 'two\\015\\012Accepted publickey\\001 too\u2028', 'last']);
 });
 
-test('a line without an end costs 4 KiB, not the memory of the server', async () => {
-  const { lines, exits } = await start(`head -c 3000000 /dev/zero | tr '\\0' x >&2; printf '\\nnext\\n' >&2`);
-  await until(() => exits.length > 0 && lines.length === 2);
-  expect(lines).toEqual(['x'.repeat(MAX_LINE_BYTES), 'next']);
+test('the kernel says who wrote it', async () => {
+  const { messages, exits, server } = await start(
+    `echo own >&2; setpriv --reuid 4242 --clear-groups sh -c 'echo "$$ $PPID" >&2; sleep 0.2' & wait`,
+  );
+  await until(() => exits.length > 0 && messages.length === 2);
+  const [own, other] = messages;
+  const [pid, parent] = (other?.text ?? '').split(' ').map(Number);
+  expect(own).toMatchObject({ pid: server.pid, uid: 0, parent: process.pid, text: 'own' });
+  expect(other).toMatchObject({ pid, uid: 4242, parent });
+  expect(other?.start).toBeGreaterThanOrEqual(own?.start ?? Infinity);
+});
+
+test('of a writer that had ended by then, it is not known whose child it was', async () => {
+  // Five hundred at once: some are gone before they are looked at, and none is taken for another.
+  const { messages, exits } = await start('for n in $(seq 500); do (echo "$n" >&2) & done; wait');
+  await until(() => exits.length > 0 && messages.length === 500);
+  expect(new Set(messages.map(({ text }) => text)).size).toBe(500);
+  for (const { parent, start } of messages) expect(parent === 0).toBe(start === 0);
+});
+
+test('a message of any length costs some kilobytes, not the memory of the server', async () => {
+  const { lines, exits } = await start(`head -c 60000 /dev/zero | tr '\\0' x >&2; echo next >&2`);
+  await until(() => exits.length > 0 && lines.at(-1) === 'next');
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(4096);
+});
+
+test('while the listener stands still somebody may look, and then it ends', async () => {
+  const { exits, server } = await start('while :; do sleep 0.01; done');
+  let state = '';
+  await server.stop(() => {
+    state = /^State:\t(\w)/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1] ?? '';
+  });
+  expect(state).toBe('T');
+  expect(exits).toEqual([{ code: null, signal: 'SIGTERM', error: null, stopped: true }]);
+});
+
+test('a log that ends while sshd runs is told as its end: nobody could be told any more', async () => {
+  const { exits, server } = await start('exec 2>/dev/null; exec sleep 60');
+  await until(() => exits.length > 0);
+  expect(exits).toMatchObject([{ error: 'its log has ended' }]);
+  await server.stop();
 });
 
 test('the end of sshd is told once, with how it came about', async () => {

@@ -1,7 +1,9 @@
 import * as exhausting from './exhausting.ts';
+import * as forging from './forging.ts';
 import * as forwarding from './forwarding.ts';
 import * as names from './names.ts';
 import * as others from './other-repositories.ts';
+import * as outliving from './outliving.ts';
 import * as own from './own-repository.ts';
 import * as running from './running.ts';
 import * as staying from './staying.ts';
@@ -48,7 +50,9 @@ export const TRIES: Readonly<Record<string, others.Try>> = {
   'unix-keys': unix.unixKeys,
   'unix-processes': unix.unixProcesses,
   'unix-names': unix.unixNames,
+  'forge-log': forging.forgeLog,
   stay: staying.stay,
+  outlive: outliving.outlive,
   'memory-by-options': exhausting.memoryByOptions,
   memory: exhausting.memory,
   sessions: exhausting.sessions,

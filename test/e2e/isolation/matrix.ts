@@ -94,6 +94,12 @@ export const GROUPS: readonly AttemptGroup[] = [
         expected: each('same answer', 'same answer', 'same answer', 'same answer', 'same answer'),
         control: 'its owner',
       },
+      {
+        id: 'forge-log',
+        title:
+          "have the server's log, `sessions` or `keys` tell of a login, an end or an error that was not: by a name with a newline",
+        expected: NOBODY,
+      },
       refusedToAll(
         'log-in-without-key',
         'log in without a key: no password, keyboard-interactive, host-based',
@@ -213,6 +219,11 @@ export const GROUPS: readonly AttemptGroup[] = [
       {
         id: 'stay',
         title: 'go on after the key is gone: running, idle and multiplexed connections',
+        expected: UNIX_NOBODY,
+      },
+      {
+        id: 'outlive',
+        title: 'the same without a connection: were borg taken over, it could end its own from below',
         expected: UNIX_NOBODY,
       },
       refusedToAll('memory-by-options', 'have borg read `/dev/zero` into memory by its options', 'plain sshd'),

@@ -1,0 +1,17 @@
+import type { IsAccount } from './connections.ts';
+import type { Session } from './session.ts';
+import type { TrailLog } from './trail.ts';
+
+/** What the tracker of sessions has to know of the server. */
+export type TrackerOptions = {
+  readonly log: TrailLog;
+  readonly port: number;
+  readonly loginGraceSeconds: number;
+  /** Leaves refused logins out of the log. */
+  readonly hideStrangers: boolean;
+  /** Connections that an account may have at once. */
+  readonly sessionsPerAccount: number;
+  readonly isAccount: IsAccount;
+  /** Every session as it opens. */
+  readonly onOpened: (session: Session) => void;
+};

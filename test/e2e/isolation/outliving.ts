@@ -1,0 +1,44 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { until } from '../harness/machine.ts';
+import { requests } from '../harness/raw-borg.ts';
+import type { Try } from './other-repositories.ts';
+import { processesOf } from './processes.ts';
+import { ACCOUNTS } from './scene.ts';
+
+/**
+ * A borg that was taken over ends the connection it runs over from below: the process of sshd above it has its own user id. It
+ * then runs under no connection, and its key is removed.
+ */
+export const outlive: Try = async (actor, { server }) => {
+  const { client, account, column } = actor;
+  if (column === 'no key' || column === 'control') throw new Error('nobody to stay');
+  const file = join(server.sshkeys, ACCOUNTS[column].keyFile);
+  const key = await client.newKey();
+  const before = await readFile(file, 'utf8');
+  await writeFile(file, `${before}${key.public}\n`);
+  await server.exec(['update-borgusers']);
+  const borgs = async () =>
+    (await processesOf(server, account)).filter(({ words }) => words.includes('borg-serve')).map(({ pid }) => pid);
+  const others = await borgs();
+  const session = client.ssh(account, ['borg serve'], { key, input: 'pipe', reject: false });
+  session.stdin?.write(requests());
+  const pid = await until('its borg', async () => (await borgs()).find((each) => !others.includes(each)));
+  try {
+    const script = `
+      parent=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$1/status")
+      exec setpriv --reuid="$(id -u "$0")" --clear-groups sh -c 'kill -STOP "$1" && kill -KILL "$2"' sh "$1" "$parent"`;
+    await server.exec(['sh', '-c', script, account, String(pid)]);
+    await session;
+    await writeFile(file, before);
+    await server.exec(['update-borgusers']);
+    const gone = async () => ((await borgs()).includes(pid) ? undefined : true);
+    return await until('its borg to end', gone, 15_000).then(
+      () => 'refused',
+      () => 'allowed',
+    );
+  } finally {
+    session.kill();
+    await server.exec(['kill', '-KILL', String(pid)], { reject: false });
+  }
+};

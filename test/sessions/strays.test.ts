@@ -1,0 +1,64 @@
+import { expect, it } from 'vitest';
+import type { Connection } from '../../src/sessions/connections.ts';
+import { createStrays } from '../../src/sessions/strays.ts';
+import { process_ } from './process-list.ts';
+import { account, keyOf, state } from './states.ts';
+
+const WEB = state(account('web01', [keyOf(1)]));
+const connection: Connection = { pid: 60, start: 100, uid: 10_000, borg: [] };
+const outsider = process_(62, 1, { uid: 10_000 });
+
+const clock = () => {
+  const time = { now: 0 };
+  return { time, strays: createStrays(() => time.now) };
+};
+
+it('a connection of which no line tells is ended after a while, with an alarm', () => {
+  const { time, strays } = clock();
+  const look = () => strays([connection], [], WEB, new Map());
+  expect(look()).toEqual([]);
+  time.now = 9_999;
+  expect(look()).toEqual([]);
+  time.now = 10_000;
+  expect(look()).toMatchObject([{ kind: 'connection', alarm: true, process: { pid: 60 } }]);
+});
+
+it('it is ended at once where its account is gone or has lost a privilege since it began', () => {
+  const { strays } = clock();
+  expect(strays([connection], [], state(), new Map())).toMatchObject([{ why: 'its account is gone', alarm: false }]);
+  expect(strays([connection], [], WEB, new Map([['web01', 100]]))).toMatchObject([{ alarm: false }]);
+  expect(strays([connection], [], WEB, new Map([['web01', 99]]))).toEqual([]);
+});
+
+it('and a moment later where its account has lost a key: the line may just be on its way', () => {
+  const { time, strays } = clock();
+  expect(strays([connection], [], WEB, new Map(), new Set([10_000]))).toEqual([]);
+  time.now = 100;
+  expect(strays([connection], [], WEB, new Map())).toHaveLength(1);
+});
+
+it('a process under no connection gets a second to end by itself, and hardly any after a loss', () => {
+  const { time, strays } = clock();
+  const look = (lost: ReadonlySet<number> = new Set(), accounts = WEB) =>
+    strays([], [outsider], accounts, new Map(), lost);
+  expect(look()).toEqual([]);
+  time.now = 1000;
+  expect(look()).toMatchObject([{ kind: 'process', why: 'its connection has ended' }]);
+  for (const [accounts, why] of [
+    [WEB, 'its connection has ended'],
+    [state(), 'its account is gone'],
+  ] as const) {
+    const after = clock();
+    expect(after.strays([], [outsider], accounts, new Map(), new Set([10_000]))).toEqual([]);
+    after.time.now = 100;
+    expect(after.strays([], [outsider], accounts, new Map())).toMatchObject([{ why }]);
+  }
+});
+
+it('one that is not seen any more is forgotten: another with its pid has its own time', () => {
+  const { time, strays } = clock();
+  strays([], [outsider], WEB, new Map());
+  strays([], [], WEB, new Map());
+  time.now = 5000;
+  expect(strays([], [outsider], WEB, new Map())).toEqual([]);
+});
