@@ -63,6 +63,18 @@ const sessionMemory = z
     return z.NEVER;
   });
 
+/** Bytes, or 'auto'. */
+const minFree = z
+  .string()
+  .default('auto')
+  .transform((text, context): number | 'auto' => {
+    if (text === 'auto') return text;
+    const bytes = readQuota(text);
+    if (typeof bytes === 'number') return bytes;
+    context.addIssue({ code: 'custom', message: 'must be auto, or a size of at least 10M, for example 5G' });
+    return z.NEVER;
+  });
+
 /** Connections, or 'auto'. */
 const maxStartups = z
   .string()
@@ -137,6 +149,7 @@ const environment = z.object({
   SESSION_MEMORY: sessionMemory,
   SESSIONS_PER_ACCOUNT: whole(50, 1, 100_000),
   REPOSITORIES_PER_ACCOUNT: whole(1000, 1, 1_000_000),
+  MIN_FREE: minFree,
   STOP_GRACE_SECONDS: seconds(20, 0, 86_400),
   STALE_AFTER: duration('26h'),
   LOG_FORMAT: oneOf(['text', 'json'], 'text'),

@@ -105,6 +105,14 @@ describe('the settings', () => {
       ]),
   );
 
+  it('take what is kept free of the disk as auto, or as a size', () => {
+    expect(readSettings({}).MIN_FREE).toBe('auto');
+    expect(readSettings({ MIN_FREE: '1.5T' }).MIN_FREE).toBe(1_500_000_000_000);
+    expect(problemsOf({ MIN_FREE: '2%' })).toEqual([
+      'MIN_FREE: must be auto, or a size of at least 10M, for example 5G',
+    ]);
+  });
+
   it.each(['0', '-1', '1.5', 'auto'])('refuse SESSIONS_PER_ACCOUNT=%j', (value) =>
     expect(problemsOf({ SESSIONS_PER_ACCOUNT: value })).toHaveLength(1),
   );

@@ -29,7 +29,7 @@ export const runDoctor = async (places: Places, options: DoctorOptions): Promise
   const surveyed = surveyRepositories(places.repos);
   const owned = server ? await look(places, server) : { lines: [] };
   const lines: readonly Diagnosis[] = [
-    ...(await diagnoseMachine(places, readSettings(process.env), surveyed.length, now)),
+    ...(await diagnoseMachine(places, readSettings(process.env), surveyed, now)),
     ...(await diagnoseLogin(places, server, now)),
     ...(await diagnosePenalties(readSettings(process.env))),
     ...owned.lines,

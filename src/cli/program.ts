@@ -65,7 +65,7 @@ export const createProgram = (
     .option('--stale-after <duration>', 'how long without a backup is too long: 26h, 3d, never (default: STALE_AFTER)')
     .addHelpText(
       'after',
-      '\nExit code: 0, or 1 if a repository had no backup for longer.\nExample: borgserver status --stale-after 3d',
+      '\nExit code: 0, or 1 if a repository had no backup for longer, or new data are refused since a disk is nearly full.\nExample: borgserver status --stale-after 3d',
     )
     .action((options: StatusOptions) => finish(runStatus(places, options)));
 

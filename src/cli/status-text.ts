@@ -1,4 +1,6 @@
+import { printable } from '../accounts/printable.ts';
 import { quotaText } from '../accounts/quota.ts';
+import type { DiskSpace } from '../daemon/disk-spaces.ts';
 import { SHARED_IDENTITIES } from '../daemon/repositories-folder.ts';
 import type { ServerStatus } from '../daemon/server-status.ts';
 import type { Colour, Paint } from './colours.ts';
@@ -6,11 +8,10 @@ import type { Mark } from './repository-marks.ts';
 import type { RepositoryRow } from './repository-rows.ts';
 import { renderBytes, renderDuration, renderTable } from './table.ts';
 
-export type Space = { readonly free: number; readonly total: number };
-
 export type Status = {
   readonly server: ServerStatus | null;
-  readonly space: Space;
+  /** That of /repos first. */
+  readonly disks: readonly DiskSpace[];
   readonly repositories: readonly RepositoryRow[];
 };
 
@@ -28,9 +29,34 @@ const ago = (then: number, now: number): string => `${renderDuration(Math.max(0,
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
-const serverLines = ({ server, space }: Status, now: number, paint: Paint): readonly string[] => {
+/** The disk of /repos. */
+export const spaceOf = ({ disks }: Pick<Status, 'disks'>): { readonly free: number; readonly total: number } => {
+  const { free, total } = disks[0] ?? { free: 0, total: 0 };
+  return { free, total };
+};
+
+const diskLine = ({ path, free, floor, state }: DiskSpace, paint: Paint): readonly string[] => {
+  const place = `${printable(path)}: ${renderBytes(free)} free`;
+  switch (state) {
+    case 'below':
+      return [paint(`${place}, less than ${renderBytes(floor)} (MIN_FREE): new data are REFUSED; make room`, 'red')];
+    case 'near':
+      return [paint(`${place}; below ${renderBytes(floor)} (MIN_FREE) new data are refused`, 'yellow')];
+    case 'enough':
+      return [];
+  }
+};
+
+const serverLines = (status: Status, now: number, paint: Paint): readonly string[] => {
+  const { server, disks } = status;
+  const space = spaceOf(status);
   const free = `${renderBytes(space.free)} of ${renderBytes(space.total)} free`;
-  if (!server) return [paint('no server runs here: accounts and keys are unknown', 'yellow'), `repositories: ${free}`];
+  if (!server)
+    return [
+      paint('no server runs here: accounts and keys are unknown', 'yellow'),
+      `repositories: ${free}`,
+      ...disks.flatMap((disk) => diskLine(disk, paint)),
+    ];
   const { version, borg, openssh, since, port, lastPass, sessions, findings, accounts, identities } = server;
   const errors = findings.filter(({ severity }) => severity === 'error').length;
   const admins = accounts.filter(({ role }) => role === 'admin');
@@ -38,6 +64,7 @@ const serverLines = ({ server, space }: Status, now: number, paint: Paint): read
     `borgserver ${version}, borg ${borg}, ${openssh}; on port ${port}, started ${ago(since, now)}`,
     ...(lastPass ? [passLine(lastPass, now, paint)] : []),
     `repositories: ${free}; ${plural(sessions, 'session')} now`,
+    ...disks.flatMap((disk) => diskLine(disk, paint)),
     ...(identities === 'shared' ? [paint(SHARED_IDENTITIES, 'yellow')] : []),
     ...(admins.length > 0
       ? [`admins: ${admins.map(({ name, keys }) => `${name} (${plural(keys, 'key')})`).join(', ')}`]

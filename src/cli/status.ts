@@ -1,9 +1,10 @@
-import { existsSync, statfsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readDuration } from '../accounts/duration.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { findLockOwner, type LockOwner } from '../borg/lock-owner.ts';
 import { askServer } from '../daemon/control-client.ts';
+import { readDiskSpaces } from '../daemon/disk-spaces.ts';
 import { surveyRepositories } from '../daemon/repository-survey.ts';
 import type { ServerStatus } from '../daemon/server-status.ts';
 import type { Places } from '../places.ts';
@@ -11,7 +12,7 @@ import { readSettings } from '../settings.ts';
 import { colouring } from './colours.ts';
 import { renderFailure } from './failure.ts';
 import { repositoryRows } from './repository-rows.ts';
-import { raisesAlarm, type Status, staleNames, statusText } from './status-text.ts';
+import { raisesAlarm, type Status, spaceOf, staleNames, statusText } from './status-text.ts';
 
 /** A server that hangs is no reason to hang, too. */
 const PATIENCE_MS = 10_000;
@@ -22,7 +23,7 @@ export type StatusOptions = { readonly json: boolean; readonly staleAfter?: stri
  * `borgserver status`: the server, and every repository with what is wrong with it. Works without a server, too; then
  * nothing is known of accounts and keys.
  *
- * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, or cannot be read; 2 where nothing can be told
+ * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, or cannot be read, or new data are refused since a disk is nearly full; 2 where nothing can be told
  */
 export const runStatus = async (places: Places, options: StatusOptions): Promise<number> => {
   const given = options.staleAfter === undefined ? null : readDuration(options.staleAfter);
@@ -36,30 +37,27 @@ export const runStatus = async (places: Places, options: StatusOptions): Promise
     return null;
   });
   const now = Date.now();
+  const surveyed = surveyRepositories(places.repos);
+  const minFree = server?.minFree ?? readSettings(process.env).MIN_FREE;
   const status: Status = {
     server,
-    space: spaceOf(places.repos),
-    repositories: repositoryRows(surveyRepositories(places.repos), {
+    disks: readDiskSpaces(places.repos, minFree, surveyed),
+    repositories: repositoryRows(surveyed, {
       ...{ server, now, staleAfter: given ?? defaultLimit(server) },
       nameHolder: holderNames(places, server),
     }),
   };
   const text = colouring(process.stdout, process.env);
   console.log(options.json ? statusJson(status) : statusText(status, now, text, process.stdout.columns));
-  return status.repositories.some(raisesAlarm) ? 1 : 0;
+  return status.repositories.some(raisesAlarm) || status.disks.some(({ state }) => state === 'below') ? 1 : 0;
 };
 
 /** One JSON object; its fields are promised to programs. */
 export const statusJson = (status: Status): string =>
-  JSON.stringify({ ...status, stale: staleNames(status.repositories) });
+  JSON.stringify({ ...status, space: spaceOf(status), stale: staleNames(status.repositories) });
 
 const defaultLimit = (server: ServerStatus | null): number =>
   server ? (server.staleAfter ?? Infinity) : readSettings(process.env).STALE_AFTER;
-
-const spaceOf = (path: string): Status['space'] => {
-  const { bavail, blocks, bsize } = statfsSync(path);
-  return { free: bavail * bsize, total: blocks * bsize };
-};
 
 /** A lock of this server's names its process, and so the account and where it logged in from. */
 const holderNames = (places: Places, server: ServerStatus | null) => {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { printable } from '../accounts/printable.ts';
 import { inNoVolume, readMountinfo } from '../host/mounts.ts';
 import { hasEveryId, namespaceProblems, readUserNamespace, spansText } from '../host/user-namespace.ts';
@@ -7,12 +7,11 @@ import type { Settings } from '../settings.ts';
 import { describeError } from './describe-error.ts';
 import { diagnoseNfs } from './diagnose-nfs.ts';
 import { diagnoseOwnName } from './diagnose-own-name.ts';
+import { diagnoseSpace } from './diagnose-space.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 import { probeRepositories, SHARED_IDENTITIES } from './repositories-folder.ts';
+import type { Surveyed } from './repository-survey.ts';
 
-/** borg needs a segment and the new index while it compacts: some 545 MB. */
-const COMPACTION_BYTES = 600e6;
-const LITTLE = 0.05;
 /** Older than this program. */
 const LONG_AGO = Date.parse('2025-01-01');
 
@@ -20,14 +19,14 @@ const LONG_AGO = Date.parse('2025-01-01');
 export const diagnoseMachine = async (
   places: Places,
   settings: Settings,
-  repositories: number,
+  surveyed: readonly Surveyed[],
   now: number,
 ): Promise<readonly Diagnosis[]> => [
   ...diagnoseMounts(places),
-  ...diagnoseSpace(places.repos),
+  ...diagnoseSpace(places.repos, settings.MIN_FREE, surveyed),
   diagnoseOwners(places, settings, now),
   ...diagnoseIds(settings),
-  ...diagnoseNfs(places.repos, readMountinfo(), repositories),
+  ...diagnoseNfs(places.repos, readMountinfo(), surveyed.length),
   now < LONG_AGO
     ? error(
         'clock',
@@ -52,26 +51,6 @@ const diagnoseMounts = (places: Places): readonly Diagnosis[] => {
       error('mounts', `${path} lies inside the container, and is lost with it`, `mount a volume or folder at ${path}`),
     ),
   ];
-};
-
-const diagnoseSpace = (repos: string): readonly Diagnosis[] => {
-  const { bavail, blocks, bsize, files, ffree } = statfsSync(repos);
-  const free = bavail * bsize;
-  const shown = `${(free / 1e9).toFixed(1)} GB free of ${((blocks * bsize) / 1e9).toFixed(1)} GB`;
-  const space =
-    free < COMPACTION_BYTES
-      ? error(
-          'space',
-          `${shown}: too little for borg compact; on a full disk even list fails`,
-          'make room: grow the volume, or move a repository away',
-        )
-      : bavail < LITTLE * blocks
-        ? warning('space', shown, 'grow the volume, or prune and compact while there is room for it')
-        : ok('space', shown);
-  // Some file systems have inodes without end, and say 0.
-  return files > 0 && ffree < LITTLE * files
-    ? [space, warning('inodes', `${ffree} of ${files} inodes free`, 'move other data away: borg needs few')]
-    : [space];
 };
 
 /** A rootless container has but some ids. */

@@ -23,15 +23,21 @@ export type Surveyed = {
  *
  * @throws the system's error where /repos cannot be read
  */
-export const surveyRepositories = (repos: string): readonly Surveyed[] =>
-  [...scanRepositories(repos)]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap((folder) => {
-      if (folder.kind === 'other') return [{ path: folder.name, folder, nested: false, born: 0, state: null }];
-      const top = surveyOne(repos, folder.name, folder, false);
-      const nested = top.state && 'nested' in top.state ? top.state.nested : [];
-      return [top, ...nested.map((name) => surveyOne(repos, join(folder.name, name), folder, true))];
-    });
+export const surveyRepositories = (repos: string): readonly Surveyed[] => [...eachRepository(repos)];
+
+/** The same one by one, for whoever has other things to do in between. */
+export function* eachRepository(repos: string): Generator<Surveyed> {
+  for (const folder of [...scanRepositories(repos)].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (folder.kind === 'other') {
+      yield { path: folder.name, folder, nested: false, born: 0, state: null };
+      continue;
+    }
+    const top = surveyOne(repos, folder.name, folder, false);
+    yield top;
+    for (const name of top.state && 'nested' in top.state ? top.state.nested : [])
+      yield surveyOne(repos, join(folder.name, name), folder, true);
+  }
+}
 
 const surveyOne = (repos: string, path: string, folder: RepositoryFolder, nested: boolean): Surveyed => {
   const place = join(repos, path);

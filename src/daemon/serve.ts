@@ -14,6 +14,7 @@ import type { Settings } from '../settings.ts';
 import type { SshdEvent } from '../sshd/log.ts';
 import type { Message } from '../sshd/message.ts';
 import { type SshdExit, startSshd } from '../sshd/server.ts';
+import { openCompactionRecord } from './compaction-record.ts';
 import { controlAnswers, type ServerNow } from './control-answers.ts';
 import { controlSocket } from './control-client.ts';
 import { startControlServer } from './control-server.ts';
@@ -172,6 +173,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const facts = { port: settings.SSH_PORT, accounts: first.accounts.length, findings: first.findings.length };
   if ((await Promise.race([listening.promise, ending.promise])) === 'listening') log.info(facts, 'serving');
   collection.passEnded();
+  const compactions = openCompactionRecord(places.repos, places.run, log);
 
   const end = await ending.promise;
   now.state = 'stopping';
@@ -186,6 +188,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   await scheduler.close();
   collection.close();
   memoryOrder.close();
+  compactions.close();
   control.close();
   return 'told' in end ? 0 : 1;
 };

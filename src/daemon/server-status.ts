@@ -39,6 +39,8 @@ export type ServerStatus = {
   readonly port: number;
   /** Seconds without a backup after which a repository is stale; null: never. */
   readonly staleAfter: number | null;
+  /** MIN_FREE: bytes, or 'auto'. */
+  readonly minFree: number | 'auto';
   readonly lastPass: LastPass | null;
   readonly sessions: number;
   readonly findings: readonly Finding[];
@@ -64,6 +66,7 @@ export const serverStatus = (
     ...{ version: VERSION, borg: facts.borg, openssh: facts.openssh, since: facts.since },
     ...{ puid: settings.PUID, pgid: settings.PGID, port: settings.SSH_PORT },
     ...{ identities: settings.IDENTITIES, staleAfter: finite(settings.STALE_AFTER) },
+    minFree: settings.MIN_FREE,
     ...{ lastPass: passes.last(), sessions: sessions.length, findings: passes.findings(), alarms },
     accounts: passes.accounts().map(({ name, role, uid, keys, quota, subRepositories }) => ({
       ...{ name, role, uid, keys, quota: finite(quota ?? quotas[role]) },

@@ -20,6 +20,7 @@ export type SshdConfigInput = {
     | 'SESSION_MEMORY'
     | 'SESSIONS_PER_ACCOUNT'
     | 'REPOSITORIES_PER_ACCOUNT'
+    | 'MIN_FREE'
   >;
   /** Every port to listen on; SSH_PORT if left out. */
   readonly ports?: readonly number[];
@@ -214,12 +215,12 @@ const forcedCommand = (
 ): string =>
   [
     `exec ${plain(python)} -I ${plain(launcher)} --session "$SSH_CONNECTION" --account "$USER"`,
-    `--sessions ${plainNumber(settings.SESSIONS_PER_ACCOUNT)} --memory ${memoryWord(settings.SESSION_MEMORY)} ${limits}--`,
+    `--sessions ${plainNumber(settings.SESSIONS_PER_ACCOUNT)} --memory ${sizeWord(settings.SESSION_MEMORY)} --min-free ${sizeWord(settings.MIN_FREE)} ${limits}--`,
     `serve --umask 0007 ${restriction}`,
     ...extra.map(shellQuote),
   ].join(' ');
 
-const memoryWord = (memory: Settings['SESSION_MEMORY']): string => (memory === 'auto' ? memory : plainNumber(memory));
+const sizeWord = (size: number | 'auto'): string => (size === 'auto' ? size : plainNumber(size));
 
 const when = (supported: ReadonlySet<OptionalOption>, name: OptionalOption, value: string): string[] =>
   supported.has(name) ? [`${name} ${value}`] : [];

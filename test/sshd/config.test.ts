@@ -102,30 +102,35 @@ test('every role has its block, the narrowest first', () => {
   expect(blocks.map((block) => block.trim().split('\n    '))).toEqual([
     [
       'borg-appendonly',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --append-only --progress',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --append-only --progress',
     ],
     [
       'borg-appendonly-sub',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --repositories 1000 -- serve --umask 0007 --restrict-to-path "/repos/$USER" --append-only --progress',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto --repositories 1000 -- serve --umask 0007 --restrict-to-path "/repos/$USER" --append-only --progress',
     ],
     [
       'borg-repo',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --storage-quota=20G',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --storage-quota=20G',
     ],
     [
       'borg-repo-sub',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --repositories 1000 -- serve --umask 0007 --restrict-to-path "/repos/$USER" --storage-quota=20G',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto --repositories 1000 -- serve --umask 0007 --restrict-to-path "/repos/$USER" --storage-quota=20G',
     ],
     [
       'borg-admin',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 --restrict-to-path /repos',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto -- serve --umask 0007 --restrict-to-path /repos',
       keys,
     ],
   ]);
 });
 
 test('every session is told its limits, before the words that are borg’s', () => {
-  const settings = readSettings({ SESSIONS_PER_ACCOUNT: '7', SESSION_MEMORY: '512M', REPOSITORIES_PER_ACCOUNT: '3' });
+  const settings = readSettings({
+    SESSIONS_PER_ACCOUNT: '7',
+    SESSION_MEMORY: '512M',
+    REPOSITORIES_PER_ACCOUNT: '3',
+    MIN_FREE: '5G',
+  });
   const { main, repositories } = renderSshdConfig({ ...input, settings });
   const commands = `${main}${repositories}`.split('\n').filter((line) => line.includes('ForceCommand exec'));
   expect(commands).toHaveLength(5);
@@ -133,7 +138,9 @@ test('every session is told its limits, before the words that are borg’s', () 
   expect(ofSubRepositories).toHaveLength(2);
   for (const command of commands) {
     const more = ofSubRepositories.includes(command) ? ' --repositories 3' : '';
-    expect(command).toContain(` --account "$USER" --sessions 7 --memory 512000000${more} -- serve `);
+    expect(command).toContain(
+      ` --account "$USER" --sessions 7 --memory 512000000 --min-free 5000000000${more} -- serve `,
+    );
   }
 });
 

@@ -1,0 +1,174 @@
+"""The disk is never full: below a floor a session takes no new data, and what reads or makes room goes on.
+
+On a full disk borg cannot even list, delete, compact or break a lock: each of these writes a little, too."""
+
+import errno
+import functools
+import os
+
+from borg.constants import MAX_OBJECT_SIZE
+from borg.helpers import Error
+from borg.repository import Repository
+
+from launcher import unfinished
+
+MANIFEST = bytes(32)
+# Bytes that a session writes between two looks at the disk. On a network file system a look is a question to its server.
+STEP = 1 << 20
+# `auto` is never more, whatever a compaction needs: a part of the disk, or bytes.
+MOST_NEED = 2_000_000_000
+PART = 50
+# A manifest that names fewer archives may be larger than the one before: that may have been compressed better.
+LEAST_MANIFEST = 1 << 16
+# A segment with less than a twentieth of it in use costs little to compact.
+AS_GOOD_AS_EMPTY = 0.95
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def size_text(size):
+    for unit, name in ((10**12, 'TB'), (10**9, 'GB'), (10**6, 'MB')):
+        if size >= unit:
+            return '%.1f %s' % (size / unit, name)
+    return '%d kB' % (size // 1000)
+
+
+def need_of(repository):
+    """Bytes that one compaction of it needs: borg copies up to a segment before it removes one, and writes index and hints anew."""
+    index = repository.index.size() if repository.index is not None else 0
+    segment = getattr(repository, 'max_segment_size', 0) + MAX_OBJECT_SIZE
+    return min(repository.storage_quota_use, segment) + 4 * index
+
+
+class Disk:
+    """The floor of the file systems on which the repositories are.
+
+    setting is `auto`, or bytes. shared is a folder of the file system that they share, and need what the largest compaction there
+    needs: a repository on a mount of its own has that for itself."""
+
+    def __init__(self, setting, shared, need):
+        self.size = None if setting == 'auto' else int(setting)
+        self.shared, self.need = shared, need
+        self.others = {}
+
+    def room(self, folder, own_need=0):
+        """Bytes that are free for this process, and the floor there; a file system that does not tell its size has none."""
+        found = os.statvfs(folder)
+        free, whole = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+        if whole == 0:
+            return free, 0
+        if self.size is not None:
+            return free, self.size
+        return free, max(whole // PART, min(max(own_need, self.need_of_others(folder)), MOST_NEED, whole // 2))
+
+    def need_of_others(self, folder):
+        if folder not in self.others:
+            self.others[folder] = self.need if os.stat(folder).st_dev == os.stat(self.shared).st_dev else 0
+        return self.others[folder]
+
+
+def sentence(floor, makes_no_room):
+    rest = 'its operator has to make room' if makes_no_room else 'deleting and compacting work'
+    return 'the server has less than %s left and takes no new data; %s' % (size_text(floor), rest)
+
+
+def install(setting, shared, need=0):
+    """Holds every session of this process to the floor: see Disk."""
+    disk = Disk(setting, shared, need)
+    create, put, delete = Repository.create, Repository.put, Repository.delete
+    commit, rollback = Repository.commit, Repository._rollback
+
+    def begin(self):
+        # Why nothing more of this transaction is taken.
+        self.floor_refusal = None
+        # Bytes since the last look; of this transaction above the floor; of its manifest below it.
+        self.floor_unseen, self.floor_taken, self.floor_manifest = STEP, 0, 0
+
+    def give_up(self, words):
+        unfinished.clear(self)
+        # What the client has sent already must not begin a new transaction, with a part of its data only.
+        self.floor_refusal = words
+        raise Error(words)
+
+    def replaced(self):
+        if MANIFEST not in self.index:
+            return 0
+        segment, offset = self.index[MANIFEST]
+        return self.io.read(segment, offset, MANIFEST, read_data=False)
+
+    def look(self, id, size):
+        if not self._active_txn:
+            self.prepare_txn(self.get_transaction_id())
+        free, floor = disk.room(self.path, need_of(self))
+        self.floor_unseen = 0
+        if free - size >= floor:
+            self.floor_taken += size
+            return
+        # What manifests cannot take, so that there is always room for a compaction.
+        rest = min(floor // 2, MOST_NEED // 2)
+        if id == MANIFEST:
+            # What deletes or compacts writes a manifest. In an append-only repository the former one stays on the disk: there only a
+            # backup that is as good as done comes to its end.
+            may = self.floor_taken > 0 if self.append_only else True
+            self.floor_manifest += size
+            if may and free - size >= rest and self.floor_manifest <= max(2 * replaced(self), LEAST_MANIFEST):
+                return
+        give_up(self, sentence(floor, self.append_only or free < rest))
+
+    def cleared_if_full(change):
+        """What did not fit is cleared at once, or the disk stays full."""
+        @functools.wraps(change)
+        def call(self, *args, **kwargs):
+            if self.floor_refusal is not None:
+                raise Error(self.floor_refusal)
+            try:
+                return change(self, *args, **kwargs)
+            except OSError as err:
+                if err.errno not in FULL:
+                    raise
+            give_up(self, 'the disk of the server is full; what did not fit was cleared')
+        return call
+
+    @functools.wraps(put)
+    def put_above_floor(self, id, data, *args, **kwargs):
+        size = len(data) + self.io.put_header_fmt.size
+        self.floor_unseen += size
+        if self.floor_unseen >= STEP or id == MANIFEST:
+            look(self, id, size)
+        return put(self, id, data, *args, **kwargs)
+
+    @functools.wraps(commit)
+    def commit_above_floor(self, save_space=False, compact=True, threshold=0.1, *args, **kwargs):
+        if self.floor_manifest and not compact:
+            # So that endless manifests do not add up, and that what was deleted whole is free at once.
+            compact, threshold = True, AS_GOOD_AS_EMPTY
+        return commit(self, save_space, compact, threshold, *args, **kwargs)
+
+    full_commit = cleared_if_full(commit_above_floor)
+
+    @functools.wraps(commit)
+    def commit_or_refuse(self, *args, **kwargs):
+        refusal = self.floor_refusal
+        if refusal is not None:
+            unfinished.clear(self)
+            raise Error(refusal)
+        return full_commit(self, *args, **kwargs)
+
+    @functools.wraps(rollback)
+    def rollback_and_begin(self, *args, **kwargs):
+        begin(self)
+        return rollback(self, *args, **kwargs)
+
+    @functools.wraps(create)
+    def create_above_floor(self, path):
+        there = path
+        while not os.path.exists(there):
+            there = os.path.dirname(there)
+        free, floor = disk.room(there)
+        if free < floor:
+            raise Error(sentence(floor, self.append_only))
+        return create(self, path)
+
+    begin(Repository)
+    Repository.create = create_above_floor
+    Repository.put, Repository.delete = cleared_if_full(put_above_floor), cleared_if_full(delete)
+    Repository.commit, Repository._rollback = commit_or_refuse, rollback_and_begin

@@ -1,0 +1,53 @@
+"""What borg asks for before it commits.
+
+From ten segments on that have something to free, borg asks for a whole segment (525 MB), even to commit deletions, which compact
+nothing: on a small disk that is nearly full nobody could make room any more, neither a client nor the server's own maintenance. What
+a compaction copies can be known."""
+
+import functools
+import os
+
+from borg.constants import MAX_OBJECT_SIZE
+from borg.repository import Repository
+
+
+def free_at(path):
+    """Bytes that this process may use there."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
+def copied(repository, threshold):
+    """Bytes that a compaction writes before it removes anything; None as threshold: it does not come."""
+    if threshold is None:
+        return 0
+    total, most = 0, repository.max_segment_size + MAX_OBJECT_SIZE
+    for segment, free in repository.compact.items():
+        try:
+            size = repository.io.segment_size(segment)
+        except FileNotFoundError:
+            continue
+        if free > threshold * size:
+            total += size - free
+            if total >= most:
+                return most
+    return total
+
+
+def install():
+    commit, check = Repository.commit, Repository.check_free_space
+
+    @functools.wraps(commit)
+    def commit_with_threshold(self, save_space=False, compact=True, threshold=0.1, *args, **kwargs):
+        self.coming_compaction = threshold if compact and not self.append_only else None
+        return commit(self, save_space, compact, threshold, *args, **kwargs)
+
+    @functools.wraps(check)
+    def check_what_is_needed(self):
+        # As borg reckons them: the index four times, and the hints.
+        rest = 4 * self.index.size() + 20 * (len(self.segments) + len(self.compact)) + 4096 + self.additional_free_space
+        if free_at(self.path) - rest < copied(self, self.coming_compaction):
+            check(self)  # it says so, and cleans up
+
+    Repository.coming_compaction = 0.1
+    Repository.commit, Repository.check_free_space = commit_with_threshold, check_what_is_needed

@@ -1,0 +1,52 @@
+import { statfsSync } from 'node:fs';
+import { printable } from '../accounts/printable.ts';
+import { describeError } from './describe-error.ts';
+import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
+import { type DiskSpace, readDiskSpaces } from './disk-spaces.ts';
+import type { Surveyed } from './repository-survey.ts';
+
+/** Of inodes. */
+const LITTLE = 0.05;
+const CURE = 'delete and compact (borgserver maintenance NAME -- …), grow the disk, or move a repository away';
+
+/** Each file system of the repositories: a line for its space, and one for its inodes where there are few. Never throws. */
+export const diagnoseSpace = (
+  repos: string,
+  minFree: number | 'auto',
+  surveyed: readonly Surveyed[],
+): readonly Diagnosis[] => {
+  try {
+    return readDiskSpaces(repos, minFree, surveyed).flatMap((disk) => [lineOf(disk), ...inodesOf(disk.path)]);
+  } catch (failure) {
+    return [error('space', `cannot be read: ${printable(describeError(failure))}`, 'see that /repos is mounted')];
+  }
+};
+
+const lineOf = ({ path, free, total, floor, state }: DiskSpace): Diagnosis => {
+  const shown = `${gigabytes(free)} GB free of ${gigabytes(total)} GB at ${printable(path)}`;
+  const kept = `${gigabytes(floor)} GB (MIN_FREE)`;
+  switch (state) {
+    case 'below':
+      return error('space', `${shown}: less than ${kept}, so new data are refused`, CURE);
+    case 'near':
+      return warning('space', `${shown}: below ${kept} new data are refused`, CURE);
+    case 'enough':
+      return ok('space', shown);
+  }
+};
+
+const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(bytes < 1e9 ? 3 : 1);
+
+const inodesOf = (path: string): readonly Diagnosis[] => {
+  // Some file systems have inodes without end, and say 0.
+  const { files, ffree } = statfsSync(path);
+  return files > 0 && ffree < LITTLE * files
+    ? [
+        warning(
+          'inodes',
+          `${ffree} of ${files} inodes free at ${printable(path)}`,
+          'move other data away: borg needs few',
+        ),
+      ]
+    : [];
+};

@@ -1,0 +1,46 @@
+import { lstatSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { compactionNeed, diskFloor, judgeSpace, type Space } from '../borg/disk-floor.ts';
+import type { Surveyed } from './repository-survey.ts';
+
+/** A file system on which repositories are, with what is kept free of it. */
+export type DiskSpace = Space & {
+  /** /repos, or the first repository that is on a mount of its own. */
+  readonly path: string;
+  /** Bytes below which sessions take no new data. */
+  readonly floor: number;
+  readonly state: ReturnType<typeof judgeSpace>;
+};
+
+/**
+ * Every file system of the repositories, that of /repos first. A repository that cannot be looked at is left out.
+ *
+ * @param setting MIN_FREE
+ * @throws the system's error where /repos cannot be looked at
+ */
+export const readDiskSpaces = (
+  repos: string,
+  setting: number | 'auto',
+  surveyed: readonly Surveyed[],
+): readonly DiskSpace[] => {
+  const found = new Map([[lstatSync(repos).dev, { path: repos, need: 0 }]]);
+  for (const { path, state } of surveyed) {
+    if (state?.kind !== 'repository') continue;
+    const place = join(repos, path);
+    const device = lstatSync(place, { throwIfNoEntry: false })?.dev;
+    if (device === undefined) continue;
+    const disk = found.get(device) ?? { path: place, need: 0 };
+    disk.need = Math.max(disk.need, compactionNeed(state));
+    found.set(device, disk);
+  }
+  return [...found.values()].map(({ path, need }) => {
+    const space = spaceOf(path);
+    const floor = diskFloor(setting, space, need);
+    return { path, ...space, floor, state: judgeSpace(space, floor) };
+  });
+};
+
+const spaceOf = (path: string): Space => {
+  const { bavail, blocks, bsize } = statfsSync(path);
+  return { free: bavail * bsize, total: blocks * bsize };
+};

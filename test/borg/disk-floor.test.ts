@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { compactionNeed, diskFloor, judgeSpace } from '../../src/borg/disk-floor.ts';
+
+const GIGABYTE = 1e9;
+
+test.each([
+  ['a fiftieth of a large disk', 'auto', 1000 * GIGABYTE, 0.6 * GIGABYTE, 20 * GIGABYTE],
+  ['what the largest compaction needs', 'auto', 20 * GIGABYTE, 0.6 * GIGABYTE, 0.6 * GIGABYTE],
+  ['2 GB of that at most', 'auto', 20 * GIGABYTE, 9 * GIGABYTE, 2 * GIGABYTE],
+  ['half of a small disk at most', 'auto', 0.1 * GIGABYTE, 0.6 * GIGABYTE, 0.05 * GIGABYTE],
+  ['what was set, whatever the disk', 5 * GIGABYTE, 0.1 * GIGABYTE, 0, 5 * GIGABYTE],
+] as const)('kept free is %s', (_, setting, total, need, floor) => {
+  expect(diskFloor(setting, { total }, need)).toBe(floor);
+});
+
+test('a compaction needs no more than the repository holds, nor more than a segment, and the index four times', () => {
+  expect(compactionNeed({ bytes: 1000, objects: 0 })).toBe(1000);
+  expect(compactionNeed({ bytes: 1e12, objects: 0 })).toBe(520 * 1024 * 1024);
+  expect(compactionNeed({ bytes: null, objects: null })).toBe(520 * 1024 * 1024);
+  expect(compactionNeed({ bytes: 1e12, objects: 1_000_000 })).toBeGreaterThan(800e6);
+});
+
+test('it is told before it comes to that; a file system that tells no size has no floor', () => {
+  const total = 100 * GIGABYTE;
+  expect(judgeSpace({ free: 1.9 * GIGABYTE, total }, 2 * GIGABYTE)).toBe('below');
+  expect(judgeSpace({ free: 2 * GIGABYTE, total }, 2 * GIGABYTE)).toBe('near');
+  expect(judgeSpace({ free: 4 * GIGABYTE, total }, 2 * GIGABYTE)).toBe('enough');
+  expect(judgeSpace({ free: 0, total: 0 }, 2 * GIGABYTE)).toBe('enough');
+});
