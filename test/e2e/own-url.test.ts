@@ -1,0 +1,72 @@
+import { appendFile, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Client, createClient } from './harness/client.ts';
+import { grant, writeKeyFile } from './harness/key-files.ts';
+import { type Server, startServer } from './harness/server.ts';
+
+let server: Server;
+let client: Client;
+
+beforeAll(async () => {
+  server = await startServer();
+  client = await createClient(server);
+  await grant(server, 'repos/web01', client.key);
+  await grant(server, 'repos-appendonly/mail01', client.key);
+  await grant(server, 'admins/alice', await client.newKey().then((key) => (admin = key)));
+  await writeKeyFile(server, 'repos/fleet', client.key);
+  await appendFile(join(server.sshkeys, 'repos/fleet'), '# borgserver: sub-repositories=yes\n');
+  await server.exec(['update-borgusers']);
+});
+afterAll(async () => {
+  await client?.cleanup();
+  await server?.cleanup();
+});
+
+let admin: Awaited<ReturnType<Client['newKey']>>;
+
+test.each([
+  ['web01', 'The repository of this account is ssh://web01@HOST/repos/web01'],
+  ['mail01', 'The repository of this account is ssh://mail01@HOST/repos/mail01'],
+  ['fleet', 'The repositories of this account are ssh://fleet@HOST/repos/fleet/NAME'],
+  ['alice', 'The repositories of this account are ssh://alice@HOST/repos/NAME'],
+])('%s, who asks for a path as other hosters have it, is told the own one, and nothing else', async (account, own) => {
+  const key = account === 'alice' ? admin : client.key;
+  const elsewhere = ['/backup/x', '/x', '/~/../backup'];
+  // Below the folder of an account with several, and below /repos for an admin, that is a path of its own.
+  const relative = account === 'web01' ? ['/./x', '/~/x'] : [];
+  for (const path of account === 'alice' ? elsewhere : [...elsewhere, ...relative, '/repos/nobody', '/repos/db01']) {
+    const url = `ssh://${account}@127.0.0.1:${server.port}${path}`;
+    const { stderr, exitCode } = await client.borg(['list', url], { key, reject: false });
+    expect(exitCode, path).toBe(2);
+    expect(stderr, path).toContain('Repository path not allowed: ');
+    expect(stderr.split('\n'), path).toContain(own);
+    expect(stderr, path).not.toContain('Traceback');
+  }
+});
+
+test('no repository inside a folder is called like a file of borg’s own', async () => {
+  const init = (account: string, path: string) =>
+    client.borg(['init', '-e', 'none', client.url(account, path)], {
+      reject: false,
+      key: account === 'alice' ? admin : client.key,
+    });
+  await mkdir(join(server.repos, 'team'), { mode: 0o777 });
+  for (const [account, path, name] of [
+    ['fleet', 'fleet/data', 'data'],
+    ['fleet', 'fleet/lock.exclusive', 'lock.exclusive'],
+    ['fleet', 'fleet/index.7', 'index.7'],
+    ['alice', 'team/config', 'config'],
+  ] as const) {
+    const { stderr, exitCode } = await init(account, path);
+    expect({ path, exitCode }).toEqual({ path, exitCode: 2 });
+    expect(stderr).toContain(
+      `a repository in the folder of an account cannot be called ${name}: borg keeps files of its own`,
+    );
+  }
+  for (const [account, path] of [
+    ['fleet', 'fleet/database'],
+    ['alice', 'data'],
+  ] as const)
+    expect(await init(account, path), path).toMatchObject({ exitCode: 0 });
+});
