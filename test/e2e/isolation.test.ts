@@ -6,7 +6,7 @@ import { PROJECT } from './harness/machine.ts';
 import { contents } from './harness/repository-files.ts';
 import { TRIES } from './isolation/attempts.ts';
 import { ATTEMPTS, COLUMNS, type Column, type Verdict } from './isolation/matrix.ts';
-import { readLastRuns, renderSection, sectionOf } from './isolation/readme-section.ts';
+import { placeOf, readLastRuns, renderSection, sectionOf } from './isolation/readme-section.ts';
 import { type Scene, setScene } from './isolation/scene.ts';
 
 // Every cell of the table in README's security model is made here, by a real client against the real server. What must be
@@ -65,7 +65,7 @@ test('README says what this run has found', async () => {
   const readme = await readFile(file, 'utf8');
   const found = sectionOf(readme);
   if (process.env.MATRIX === 'write' && found !== undefined) {
-    const lastRuns = { ...readLastRuns(readme), [scene.server.target]: programs };
+    const lastRuns = { ...readLastRuns(readme), [await placeOfRun(scene)]: programs };
     await writeFile(
       file,
       readme.replace(found, () => renderSection(results, lastRuns)),
@@ -75,6 +75,12 @@ test('README says what this run has found', async () => {
   // Which versions ran last is written down and not compared: they differ from machine to machine.
   expect(found).toBe(renderSection(results, readLastRuns(readme)));
 });
+
+const placeOfRun = async ({ server }: Scene): Promise<string> => {
+  if (server.target === 'namespace') return placeOf(undefined);
+  const { stdout } = await server.exec(['cat', '/etc/os-release']);
+  return placeOf(/^VERSION_CODENAME=(\w+)$/m.exec(stdout)?.[1] ?? 'an unknown Debian');
+};
 
 /** `borg 1.2.4 and OpenSSH 9.2`, as the server has them. */
 const programsOf = async ({ actors, server }: Scene): Promise<string> => {

@@ -1,4 +1,3 @@
-import type { Target } from '../harness/server.ts';
 import { type Attempt, COLUMNS, type Column, GROUPS, LEGEND, type Verdict } from './matrix.ts';
 
 /** Where the section begins and ends in README.md. */
@@ -9,10 +8,12 @@ export const END = '<!-- end of the isolation matrix -->';
 /** The verdicts of a run, by attempt and column. */
 export type Results = ReadonlyMap<Attempt['id'], Readonly<Record<Column, Verdict>>>;
 
-/** With which programs each target ran last, such as `borg 1.4.0 and OpenSSH 10.0`. */
-export type LastRuns = Readonly<Partial<Record<Target, string>>>;
+/** With which programs it ran last in each place, such as `borg 1.4.0 and OpenSSH 10.0`. */
+export type LastRuns = Readonly<Record<string, string>>;
 
-const PLACES: Readonly<Record<Target, string>> = { container: 'in the image', namespace: 'without Docker' };
+/** Where a run took place. @param debian the release's name, such as trixie, of an image; undefined without Docker */
+export const placeOf = (debian: string | undefined): string =>
+  debian === undefined ? 'without Docker' : `in the image of ${debian}`;
 
 /** The section as README has it, markers included, without a newline at its end. */
 export const renderSection = (results: Results, lastRuns: LastRuns): string => {
@@ -38,20 +39,17 @@ export const renderSection = (results: Results, lastRuns: LastRuns): string => {
 };
 
 const lastRunLine = (lastRuns: LastRuns): string => {
-  const said = Object.entries(PLACES).flatMap(([target, place]) => {
-    const programs = lastRuns[target === 'container' ? 'container' : 'namespace'];
-    return programs === undefined ? [] : [`${place} with ${programs}`];
-  });
-  return `Last run: ${said.join(', ')}.`;
+  const places = Object.keys(lastRuns).sort();
+  return `Last run: ${places.map((place) => `${place} with ${lastRuns[place]}`).join(', ')}.`;
 };
 
 /** What a README says of the last runs. */
 export const readLastRuns = (readme: string): LastRuns => {
   const line = /^Last run: .*$/m.exec(readme)?.[0] ?? '';
-  const of = (target: Target) =>
-    new RegExp(`${PLACES[target]} with (borg [0-9.]+ and OpenSSH [0-9.]+)(?=[,.])`).exec(line)?.[1];
-  const [container, namespace] = [of('container'), of('namespace')];
-  return { ...(container !== undefined && { container }), ...(namespace !== undefined && { namespace }) };
+  const runs = line.matchAll(
+    /(in the image of [a-z]+|without Docker) with (borg [0-9.]+ and OpenSSH [0-9.]+)(?=[,.])/g,
+  );
+  return Object.fromEntries([...runs].map(([, place, programs]) => [place, programs]));
 };
 
 /** The section that a README has now, or undefined. */
