@@ -70,23 +70,13 @@ export const FAMILIES: ReadonlySet<string> = new Set(
 const LONG_WITH_VALUE: readonly string[] = [
   ...['--checkpoint-interval', '--chunker-params', '--comment', '--compression', '--debug-profile', '--debug-topic'],
   ...['--encryption', '--exclude', '--exclude-from', '--exclude-if-present', '--files-cache', '--files-changed'],
-  ...['--filter', '--first', '--format', '--glob-archives', '--keep-daily', '--keep-hourly', '--keep-last'],
-  ...['--keep-minutely', '--keep-monthly', '--keep-secondly', '--keep-weekly', '--keep-within', '--keep-yearly'],
-  ...[
-    '--last',
-    '--lock-wait',
-    '--max-duration',
-    '--offset',
-    '--paths-delimiter',
-    '--pattern',
-    '--patterns-from',
-    '--prefix',
-    '--recompress',
-  ],
-  ...['--remote-buffer', '--remote-path', '--remote-ratelimit', '--restrict-to-path', '--restrict-to-repository'],
-  ...['--rsh', '--segment', '--sort-by', '--stdin-group', '--stdin-mode', '--stdin-name', '--stdin-user'],
-  ...['--storage-quota', '--strip-components', '--tar-filter', '--target', '--threshold', '--timestamp', '--umask'],
-  ...['--upload-buffer', '--upload-ratelimit'],
+  ...['--filter', '--first', '--format', '--glob-archives', '--import-related-secrets', '--keep-daily'],
+  ...['--keep-hourly', '--keep-last', '--keep-minutely', '--keep-monthly', '--keep-secondly', '--keep-weekly'],
+  ...['--keep-within', '--keep-yearly', '--last', '--lock-wait', '--max-duration', '--offset', '--paths-delimiter'],
+  ...['--pattern', '--patterns-from', '--prefix', '--recompress', '--remote-buffer', '--remote-path'],
+  ...['--remote-ratelimit', '--restrict-to-path', '--restrict-to-repository', '--rsh', '--segment', '--sort-by'],
+  ...['--stdin-group', '--stdin-mode', '--stdin-name', '--stdin-user', '--storage-quota', '--strip-components'],
+  ...['--tar-filter', '--target', '--threshold', '--timestamp', '--umask', '--upload-buffer', '--upload-ratelimit'],
 ];
 const SHORT_WITH_VALUE = 'CHPacdemowy';
 

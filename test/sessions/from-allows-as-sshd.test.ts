@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { faultOfFrom } from '../../src/keys/from-patterns.ts';
 import { fromAllows } from '../../src/sessions/from-allows.ts';
+import { effectiveOptions } from '../../src/sshd/effective.ts';
 
 let folder: string;
 
@@ -21,7 +22,7 @@ const sshdAllows = (list: string, address: string): boolean => {
   writeFileSync(config, `HostKey ${join(folder, 'host')}\nMatch Address ${list}\n  ForceCommand matched\n`);
   const connection = `user=root,host=${address},addr=${address}`;
   const told = execFileSync('/usr/sbin/sshd', ['-T', '-f', config, '-C', connection], { encoding: 'utf8' });
-  return told.includes('forcecommand matched');
+  return effectiveOptions(told).get('forcecommand') === 'matched';
 };
 
 test.each([
