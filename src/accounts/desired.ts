@@ -5,6 +5,7 @@ import type { Declaration } from './declaration.ts';
 import { sameDirectives } from './directives.ts';
 import { compareFindings, type Finding, isConflict } from './finding.ts';
 import { assignIdentities, type IdentityPolicy, type Registry, shareIdentity, type UidRange } from './identity.ts';
+import { lostRepository, NO_REPOSITORIES, trackRepositories } from './lost-repository.ts';
 import { type AccountName, SINGLE_USER } from './name.ts';
 import { REPOSITORY_MODE, type RepositoryFolder } from './repository-folder.ts';
 import { ROLES, type Role } from './role.ts';
@@ -23,6 +24,8 @@ export type Circumstances = {
   /** Numeric ids of the machine's own accounts and groups. */
   readonly takenIds: ReadonlySet<number>;
   readonly stopOn: StopOn;
+  /** Names of lost repositories of which the operator has said that they are known. */
+  readonly confirmed?: ReadonlySet<string> | undefined;
 };
 
 /** What has to be done to a repository folder before its account may log in. */
@@ -81,18 +84,27 @@ export const desire = (given: Circumstances): Desired => {
     ...identities.without.map((name) => noFreeUid(name, given.uidRange)),
     ...appendOnlyKeysOfAdmins(accounts),
   ];
-  const findings = [...early, ...late].sort(compareFindings);
+  const known = given.registry.repositories ?? NO_REPOSITORIES;
+  const repositories = trackRepositories(known, {
+    ...{ folders, declared: new Set(names), confirmed: given.confirmed },
+    isWhole: ROLES.every((role) => declaration.folders[role] === 'read'),
+  });
+  const lost = new Set(repositories.lost);
+  const openLosses = names.filter((name) => lost.has(name)).map(lostRepository);
+  const findings = [...early, ...late, ...openLosses].sort(compareFindings);
   return {
     accounts: stateOf(accounts),
     preparations: accounts.flatMap((account) =>
-      account.role === 'admin' ? [] : prepare(account, entries.get(account.name), policy),
+      account.role === 'admin' ? [] : prepare(account, entries.get(account.name), policy, lost),
     ),
     findings,
     registry: {
       ...identities.registry,
+      ...(repositories !== NO_REPOSITORIES && { repositories }),
       roles: ROLES.filter((role) => knownRole(role, accounts, declaration, given.registry)),
     },
-    stopped: stopped || mustStop(findings, given.stopOn),
+    // A repository that is gone is no error of the key tree's: it must not keep the others from their updates.
+    stopped: stopped || mustStop([...early, ...late], given.stopOn),
   };
 };
 
@@ -126,13 +138,23 @@ const knownRole = (role: Role, accounts: readonly Account[], declaration: Declar
     ? accounts.some((account) => account.role === role && account.name !== SINGLE_USER)
     : registry.roles.includes(role);
 
-const prepare = (account: Account, folder: RepositoryFolder | undefined, policy: IdentityPolicy): Preparation[] => {
+const prepare = (
+  account: Account,
+  folder: RepositoryFolder | undefined,
+  policy: IdentityPolicy,
+  lost: ReadonlySet<string>,
+): Preparation[] => {
   const { name, uid } = account;
   const shared = policy.kind === 'shared' ? policy : null;
   const gid = shared?.pgid ?? uid;
   const asMounted = shared?.keepsOwners === false;
   const who = { name, uid, ...(shared && { gid }), ...(asMounted && { asMounted }) };
-  if (!folder) return [{ ...who, action: 'create', reason: 'the account has no repository folder yet' }];
+  if (!folder) {
+    const reason = lost.has(name)
+      ? "the account's repository folder is GONE"
+      : 'the account has no repository folder yet';
+    return [{ ...who, action: 'create', reason }];
+  }
   if (asMounted) return [];
   if (folder.uid !== uid || folder.gid !== gid) {
     return [

@@ -32,6 +32,7 @@ export type FindingCode =
   | 'unexpected-entry'
   | 'repository-not-a-folder'
   | 'repository-failed'
+  | 'repository-lost'
   | 'adoption-interrupted'
   | 'no-free-uid';
 

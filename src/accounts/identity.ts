@@ -1,4 +1,5 @@
 import { compareText } from './finding.ts';
+import type { KnownRepositories } from './lost-repository.ts';
 import type { AccountName } from './name.ts';
 import type { RepositoryFolder } from './repository-folder.ts';
 import type { Role } from './role.ts';
@@ -11,6 +12,8 @@ export type Registry = {
   readonly uids: Readonly<Record<string, number>>;
   /** The roles that had accounts in the last pass: a missing role folder is then a missing mount. */
   readonly roles: readonly Role[];
+  /** Which repositories there are; left out: none is known. */
+  readonly repositories?: KnownRepositories | undefined;
 };
 
 export type UidRange = { readonly first: number; readonly last: number };

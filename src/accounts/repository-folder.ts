@@ -7,6 +7,8 @@ export type RepositoryFolder = {
   readonly gid: number;
   /** Permission bits with setuid, setgid and sticky: mode & 0o7777. */
   readonly mode: number;
+  /** Whether there is anything in it; left out where that was not looked at. */
+  readonly filled?: boolean;
 };
 
 /** The mode of a repository folder: the account and its private group; new files below inherit the group. */

@@ -9,7 +9,7 @@ import { runKeys } from './keys.ts';
 import { runMaintenance } from './maintenance.ts';
 import { runEndSessions, runSessions } from './sessions.ts';
 import { runStatus, type StatusOptions } from './status.ts';
-import { runUpdate } from './update.ts';
+import { runUpdate, type UpdateOptions } from './update.ts';
 
 /**
  * Every command with its options, its help and an example.
@@ -45,11 +45,12 @@ export const createProgram = (
     .description('look at the key tree now, apply it, and say what was done and what was refused')
     .option('--json', 'print one JSON object', false)
     .option('--dry-run', 'change nothing, print the same', false)
+    .option('--confirm <NAME...>', 'you know that the repository NAME was gone: it is restored, or begins anew')
     .addHelpText(
       'after',
       '\nExit code: 0 all is right, 1 applied but something was refused, 2 stopped by a conflict, 3 failed.\nExample: borgserver update --dry-run',
     )
-    .action((options: { json: boolean; dryRun: boolean }) => finish(runUpdate(places, options)));
+    .action((options: UpdateOptions) => finish(runUpdate(places, options)));
 
   program
     .command('keys')

@@ -10,6 +10,7 @@ import { renderDuration } from './table.ts';
 export type MarkCode =
   | 'not-a-folder'
   | 'unreadable'
+  | 'lost'
   | 'wrong-owner'
   | 'no-key'
   | 'never-initialised'
@@ -30,6 +31,8 @@ export type Circumstances = {
   readonly puid: number | undefined;
   /** Every folder is PUID's, or whose the mount says; left out: each is its account's own. */
   readonly shared?: boolean;
+  /** The server tells that a repository was here, and its folder was gone. */
+  readonly lost?: boolean;
   /** Bytes. */
   readonly quota: number | null;
   /** Milliseconds since the epoch. */
@@ -58,7 +61,8 @@ export const lastOwnBackup = ({ state }: Surveyed, account: AccountStatus | null
 export const marksOf = (found: Surveyed, given: Circumstances): readonly Mark[] => {
   if (found.state === null) return [error('not-a-folder', 'a link or a file, not a folder')];
   const marks = [...ownerMarks(found, given), ...contentMarks(found), ...quotaMarks(found, given)];
-  const all = [...staleMarks(found, given), ...marks];
+  const lost = given.lost ? [error('lost', 'LOST: its folder was gone, and is a new one')] : [];
+  const all = [...lost, ...staleMarks(found, given), ...marks];
   return [...all.filter(({ level }) => level === 'error'), ...all.filter(({ level }) => level === 'warning')];
 };
 

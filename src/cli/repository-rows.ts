@@ -48,10 +48,12 @@ export type Viewpoint = {
 export const repositoryRows = (surveyed: readonly Surveyed[], viewpoint: Viewpoint): readonly RepositoryRow[] => {
   const { server } = viewpoint;
   const accounts = new Map(server?.accounts.filter(({ role }) => role !== 'admin').map((each) => [each.name, each]));
+  const lost = new Set(server?.findings.filter(({ code }) => code === 'repository-lost').map(({ file }) => file));
+  const isLost = ({ path }: Surveyed): boolean => lost.has(`/repos/${path}`);
   const accountOf = (found: Surveyed) => (server ? (accounts.get(found.folder.name) ?? null) : undefined);
   return surveyed
-    .filter((found) => !holdsOthers(found, accountOf(found)))
-    .map((found) => rowOf(found, accountOf(found), viewpoint));
+    .filter((found) => isLost(found) || !holdsOthers(found, accountOf(found)))
+    .map((found) => rowOf(found, accountOf(found), viewpoint, isLost(found)));
 };
 
 const holdsOthers = ({ state }: Surveyed, account: AccountStatus | null | undefined): boolean =>
@@ -61,6 +63,7 @@ const rowOf = (
   found: Surveyed,
   account: AccountStatus | null | undefined,
   { server, now, staleAfter, nameHolder }: Viewpoint,
+  lost: boolean,
 ): RepositoryRow => {
   const repository = found.state?.kind === 'repository' ? found.state : null;
   // Whatever is told to borg serve comes before what the repository's config says.
@@ -79,6 +82,7 @@ const rowOf = (
     })),
     marks: marksOf(found, {
       account,
+      lost,
       puid: server?.puid,
       shared: server?.identities === 'shared',
       quota,

@@ -168,6 +168,6 @@ const tally = ({ repositories }: Status): string => {
 export const staleNames = (rows: readonly RepositoryRow[]): readonly string[] =>
   rows.filter(({ marks }) => marks.some(({ code }) => code === 'stale')).map(({ name }) => name);
 
-/** Whether a monitoring check has to fail for it: no backup comes, or nobody can tell. */
+/** Whether a monitoring check has to fail for it: no backup comes, they are gone, or nobody can tell. */
 export const raisesAlarm = ({ marks }: Pick<RepositoryRow, 'marks'>): boolean =>
-  marks.some(({ code }) => code === 'stale' || code === 'unreadable');
+  marks.some(({ code }) => code === 'stale' || code === 'lost' || code === 'unreadable');

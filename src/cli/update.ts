@@ -1,6 +1,7 @@
 import type { Change } from '../accounts/diff.ts';
 import { directivesText } from '../accounts/directives.ts';
 import type { Finding } from '../accounts/finding.ts';
+import { printable } from '../accounts/printable.ts';
 import { askServer } from '../daemon/control-client.ts';
 import type { PassReport } from '../daemon/pass.ts';
 import { passAlone } from '../daemon/pass-alone.ts';
@@ -91,17 +92,29 @@ const tally = ({ accounts }: PassReport): string => {
   return `${plural(accounts.length, 'account')}, ${plural(keys, 'key')}.`;
 };
 
+/** `confirm`: names of lost repositories that the operator knows of. */
+export type UpdateOptions = { readonly json: boolean; readonly dryRun: boolean; readonly confirm?: readonly string[] };
+
+/** Only what was told can be known: a name with a slip in it would confirm nothing, and say so to nobody. */
+const checkLost = async (places: Places, names: readonly string[]): Promise<void> => {
+  const server = await askServer(places.run, { command: 'status' });
+  const lost = new Set(server?.findings.filter(({ code }) => code === 'repository-lost').map(({ file }) => file));
+  const wrong = names.filter((name) => !lost.has(`/repos/${name}`)).map((name) => printable(name, 100));
+  if (wrong.length === 0) return;
+  const found = server
+    ? `no repository is told as lost: ${wrong.join(', ')}`
+    : 'no server runs here that could be told';
+  throw new Error(found, { cause: { code: 'nothing-to-confirm' } });
+};
+
 /**
  * `update-borgusers`: a pass now, by the server that runs here, or by itself where none runs (on a scratch machine that is
  * gone with it: useful to try a key tree).
  *
  * @returns the exit code, see updateExitCode; 3 where no pass was possible
  */
-export const runUpdate = async (
-  places: Places,
-  options: { readonly json: boolean; readonly dryRun: boolean },
-): Promise<number> => {
-  const report = await obtainReport(places, options.dryRun).catch((error: unknown) => renderFailure(error));
+export const runUpdate = async (places: Places, options: UpdateOptions): Promise<number> => {
+  const report = await obtainReport(places, options).catch((error: unknown) => renderFailure(error));
   if (typeof report === 'string') {
     console.error(report);
     return 3;
@@ -110,8 +123,9 @@ export const runUpdate = async (
   return updateExitCode(report);
 };
 
-const obtainReport = async (places: Places, dryRun: boolean): Promise<UpdateReply> => {
-  const asked = askServer(places.run, { command: 'update', dryRun });
+const obtainReport = async (places: Places, { dryRun, confirm }: UpdateOptions): Promise<UpdateReply> => {
+  if (confirm) await checkLost(places, confirm);
+  const asked = askServer(places.run, { command: 'update', dryRun, ...(confirm && { confirm: [...confirm] }) });
   const answered = await whileServerWorks(places.run, asked);
   if (answered) return answered;
   const text = createPreparingText(process.stderr);

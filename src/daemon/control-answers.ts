@@ -45,7 +45,9 @@ export const controlAnswers =
         };
       case 'update': {
         const before = recent.list();
-        return { ...(await scheduler.now({ occasion: 'asked', dryRun: request.dryRun })), recent: before };
+        const { dryRun, confirm } = request;
+        const confirmed = confirm && { confirmed: new Set(confirm) };
+        return { ...(await scheduler.now({ occasion: 'asked', dryRun, ...confirmed })), recent: before };
       }
       case 'progress':
         return { preparing: now.preparing };

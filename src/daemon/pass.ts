@@ -50,6 +50,8 @@ export type PassRequest = {
   /** The accounts whose files the events named; all, if left out. */
   readonly changed?: ReadonlySet<string>;
   readonly dryRun: boolean;
+  /** Names of lost repositories of which whoever asked knows. */
+  readonly confirmed?: ReadonlySet<string>;
 };
 
 export type PassReport = {
@@ -136,7 +138,7 @@ export const createPass = (world: PassWorld) => {
     const desired = desire({
       ...{ ...circumstances, declaration, running, puid: settings.PUID },
       ...{ uidRange: settings.UID_RANGE, stopOn: settings.STOP_ON },
-      ...(world.identities && { identities: world.identities }),
+      ...{ ...(world.identities && { identities: world.identities }), confirmed: request.confirmed },
     });
     const still = stillness(desired.accounts);
     const wanted = still?.accounts ?? desired.accounts;

@@ -10,7 +10,12 @@ import type { ServerStatus } from './server-status.ts';
 /** What may be asked over the control socket: one JSON object on one line. */
 export const requestFormat = z.discriminatedUnion('command', [
   z.object({ command: z.literal('ping') }),
-  z.object({ command: z.literal('update'), dryRun: z.boolean() }),
+  z.object({
+    command: z.literal('update'),
+    dryRun: z.boolean(),
+    /** Names of lost repositories that the operator knows of. */
+    confirm: z.array(z.string().max(255)).max(1000).optional(),
+  }),
   z.object({ command: z.literal('progress') }),
   z.object({ command: z.literal('status') }),
   z.object({ command: z.literal('sessions') }),

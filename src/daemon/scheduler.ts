@@ -120,7 +120,8 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
     }
     const begun = clock.now();
     try {
-      const report = await pass({ ...at, dryRun }, controller.signal);
+      const confirmed = new Set(taken.flatMap(({ request }) => [...(request.confirmed ?? [])]));
+      const report = await pass({ ...at, dryRun, ...(confirmed.size > 0 && { confirmed }) }, controller.signal);
       if (!dryRun) onReport(report);
       for (const wish of taken) wish.resolve(report);
       if (!dryRun)

@@ -8,6 +8,7 @@ const format = z.object({
   highWater: z.int().min(0),
   uids: z.record(z.string(), z.int().min(0)),
   roles: z.array(z.enum(ROLES)),
+  repositories: z.object({ kept: z.array(z.string()), lost: z.array(z.string()) }).optional(),
 });
 
 export const EMPTY_REGISTRY: Registry = { highWater: 0, uids: {}, roles: [] };

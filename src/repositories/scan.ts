@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, opendirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 
@@ -21,5 +21,21 @@ export const scanRepositories = (
       const found = lstatSync(join(repos, name), { throwIfNoEntry: false });
       if (!found) return [];
       const kind = found.isDirectory() ? 'folder' : 'other';
-      return [{ name, kind, uid: found.uid, gid: found.gid, mode: found.mode & 0o7777 }];
+      const filled = kind === 'folder' && (found.nlink > 2 || holdsSomething(join(repos, name)));
+      return [{ name, kind, uid: found.uid, gid: found.gid, mode: found.mode & 0o7777, filled }];
     });
+
+/** Most file systems count a folder's folders as its links, and every repository has one: then nothing is opened. */
+const holdsSomething = (path: string): boolean => {
+  try {
+    const folder = opendirSync(path);
+    try {
+      return folder.readSync() !== null;
+    } finally {
+      folder.closeSync();
+    }
+  } catch {
+    // What cannot be read was not seen empty.
+    return true;
+  }
+};

@@ -636,6 +636,34 @@ describe('the files of the machine', () => {
     expect(lstatSync(keysFile('web01')).gid).toBe(772);
   });
 
+  it.each(['own', 'shared'])(
+    'tell of a repository whose folder is gone until that is confirmed (IDENTITIES=%s)',
+    async (identities) => {
+      scratch = scratchRoot({ IDENTITIES: identities, STOP_ON: 'errors' });
+      const folder = join(scratch.places.repos, 'web01');
+      scratch.declare('repos/web01', line(1));
+      scratch.declare('repos/new', line(2));
+      await scratch.pass();
+      rmSync(join(scratch.places.repos, 'new'), { recursive: true });
+      mkdirSync(join(folder, 'data'));
+      expect((await scratch.pass()).findings).toEqual([]);
+      rmSync(folder, { recursive: true });
+      const lost = { severity: 'error', code: 'repository-lost', file: '/repos/web01' };
+      const { changes, findings, stopped } = await scratch.pass();
+      expect({ findings, stopped }).toMatchObject({ findings: [lost], stopped: false });
+      expect(changes).toMatchObject([
+        { kind: 'repository-created', account: 'web01', reason: expect.stringContaining('GONE') },
+      ]);
+      expect([...scratch.running().keys()]).toEqual(['new', 'web01']);
+      mkdirSync(join(folder, 'data'));
+      expect((await scratch.pass({ confirmed: new Set(['new']) })).findings).toMatchObject([lost]);
+      expect((await scratch.pass({ confirmed: new Set(['web01']), dryRun: true })).findings).toEqual([]);
+      expect((await scratch.pass()).findings).toMatchObject([lost]);
+      expect((await scratch.pass({ confirmed: new Set(['web01']) })).findings).toEqual([]);
+      expect((await scratch.pass()).findings).toEqual([]);
+    },
+  );
+
   it('are written for a name as long as a name can be', async () => {
     scratch = scratchRoot();
     const name = 'x'.repeat(100);
