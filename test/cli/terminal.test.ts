@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -76,6 +76,79 @@ describe('borg on all repositories, on a terminal', () => {
     expect(exitCode).toBeGreaterThan(0);
     expect(lines(stdout).at(-1)).toMatch(/\r=== \[#{12}\.{12}\] 1 of 2 done; interrupted/);
     expect(stdout).not.toContain('web01');
+  });
+});
+
+describe('what a client chose, on an operator’s terminal', () => {
+  // A title, a colour, a deletion of the line above, a byte that is a control by itself, a direction.
+  const NAME = 'a\x1b]0;owned\x07b\x1b[31mc\x1b[1A\x1b[2Kd\u009be\u202ef\rg';
+  const SHOWN = 'a\\u{1b}]0;owned\\u{7}b\\u{1b}[31mc\\u{1b}[1A\\u{1b}[2Kd\\u{9b}e\\u{202e}f\\u{d}g';
+  const BYTES = Buffer.from(Uint8Array.from({ length: 70_000 }, (_, index) => index % 256));
+  const borg = (...words: string[]) =>
+    execa('borg', words, {
+      ...{ uid: 40_002, gid: 40_002, cwd: join(root, 'documents'), input: BYTES },
+      env: { ...env, LOGNAME: 'client', BORG_BASE_DIR: join(root, 'client'), BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' },
+    });
+
+  beforeAll(async () => {
+    for (const name of ['client', 'documents']) {
+      mkdirSync(join(root, name));
+      chownSync(join(root, name), 40_002, 40_002);
+    }
+    writeFileSync(join(root, 'documents/\x1b[32mgreen'), 'content');
+    const repository = join(places.repos, 'web01');
+    await borg('create', '--comment', `\x1b[35m${NAME}`, `${repository}::hostile`, '\x1b[32mgreen', '-');
+    await borg('rename', `${repository}::hostile`, NAME);
+  });
+
+  test('is shown with its controls escaped, names, comments, paths and errors alike', async () => {
+    for (const [words, expected] of [
+      [['list', 'web01'], SHOWN],
+      [['info', 'web01', '--last', '1'], `\\u{1b}[35m${SHOWN}`],
+      [['list', `web01::${NAME}`], '\\u{1b}[32mgreen'],
+      [['list', 'web01::gone\x1b[31m'], 'gone\\u{1b}[31m'],
+      [['check', '-v', '--progress', 'web01'], SHOWN],
+      [['prune', '--list', '--dry-run', '--keep-last', '1', 'web01'], SHOWN],
+    ] as const) {
+      const { stdout } = await runOnTerminal(node('run-borg.ts', ...words), env, { reject: false });
+      expect(stdout, words[0]).toContain(expected);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what it is about
+      expect(stdout, words[0]).not.toMatch(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]/);
+    }
+  });
+
+  test('is written to a pipe byte for byte', async () => {
+    const piped = (...words: string[]) =>
+      execa(process.execPath, node('run-borg.ts', ...words).slice(1), { stdin: 'ignore', encoding: 'buffer' });
+    expect(Buffer.from((await piped('list', '--short', 'web01')).stdout).toString()).toContain(NAME.slice(0, 20));
+    const extracted = await piped('extract', '--stdout', `web01::${NAME}`, 'stdin');
+    expect(Buffer.compare(Buffer.from(extracted.stdout), BYTES)).toBe(0);
+  });
+
+  test('is escaped also as a file’s content', async () => {
+    const { stdout } = await runOnTerminal(node('run-borg.ts', 'extract', '--stdout', `web01::${NAME}`, 'stdin'), env);
+    expect(stdout).toContain('\\u{1b}');
+    expect(stdout).toContain('\\x9b');
+    expect(stdout).not.toContain('\x1b');
+  });
+
+  test('leaves a passphrase to be asked for, and the bar of --progress where it is', async () => {
+    const folder = join(places.repos, 'db');
+    rmSync(folder, { recursive: true });
+    mkdirSync(folder);
+    chownSync(folder, 40_001, 40_001);
+    chmodSync(folder, 0o2770);
+    await execa(process.execPath, node('run-borg.ts', 'init', '-e', 'repokey', 'db').slice(1), {
+      ...{ stdin: 'ignore', env: { ...env, BORG_PASSPHRASE: 'borgserver' } },
+    });
+    const asking = runOnTerminal(node('run-borg.ts', 'info', 'db'), env, { reject: false });
+    const asked = Promise.withResolvers<void>();
+    asking.stdout?.on('data', (chunk) => String(chunk).includes('passphrase') && asked.resolve());
+    await asked.promise;
+    asking.stdin?.write('borgserver\r');
+    expect(await asking).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('Repository ID:') });
+    const { stdout } = await runOnTerminal(node('run-borg.ts', 'check', '--progress', 'web01'), env);
+    expect(stdout).toMatch(/\rChecking segments|Checking segments [^\r\n]*\r/);
   });
 });
 
