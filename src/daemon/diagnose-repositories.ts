@@ -9,6 +9,7 @@ import { shellQuote } from '../borg/serve-arguments.ts';
 import type { Places } from '../places.ts';
 import { type ForeignEntries, findForeignEntries, findForeignOwners } from '../repositories/foreign-entries.ts';
 import { describeError } from './describe-error.ts';
+import { lookForRights } from './diagnose-rights.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 import type { Surveyed } from './repository-survey.ts';
 import type { AccountStatus, ServerStatus } from './server-status.ts';
@@ -39,16 +40,21 @@ export const findBroken = async (
 ): Promise<{ readonly broken: readonly Broken[]; readonly lines: readonly Diagnosis[] }> => {
   const byName = new Map(accounts.filter(({ role }) => role !== 'admin').map((each) => [each.name, each]));
   const broken: Broken[] = [];
-  const lines: Diagnosis[] = [];
-  for (const { folder, path } of surveyed.filter(({ nested, state }) => !nested && state !== null)) {
+  const top = surveyed.filter(({ nested, state }) => !nested && state !== null);
+  const { rights, lines } = await lookForRights(places, top);
+  for (const { folder, path } of top) {
     looked(printable(path));
     const account = byName.get(folder.name);
     const place = join(places.repos, folder.name);
     if (account) {
       const gid = identities === 'shared' ? pgid : account.uid;
-      const why = await whatIsBroken(place, folder, { uid: account.uid, gid }, puid);
+      const why =
+        (await whatIsBroken(place, folder, { uid: account.uid, gid }, puid)) ?? rights.get(folder.name) ?? null;
       if (why !== null) broken.push({ account, why });
     } else if (folder.uid === puid || folder.uid === 0) {
+      const given = rights.get(folder.name);
+      if (given !== undefined)
+        lines.push(error('owners', `${printable(path)}: ${given}`, 'remove them with setfacl -b'));
       const foreign = await findForeignOwners(place, puid);
       if (foreign.count > 0)
         lines.push(

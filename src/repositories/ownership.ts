@@ -14,6 +14,7 @@ import { execa } from 'execa';
 import type { Preparation } from '../accounts/desired.ts';
 import { errorCode } from '../accounts/error-code.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+import { removeExtendedRights } from './extended-rights.ts';
 import { openToAccount } from './modes.ts';
 
 /** Called now and then while a large folder is handed over, with the number of files and folders done so far. */
@@ -107,5 +108,7 @@ const handOver = async (
     }
     await chown;
   }
+  // Before the modes: what opens a file to its group opens it to all whom an ACL names.
+  await removeExtendedRights(path, signal);
   await openToAccount(path, signal);
 };

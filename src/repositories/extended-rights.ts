@@ -1,0 +1,131 @@
+import { execa } from 'execa';
+import { printable } from '../accounts/printable.ts';
+
+/** What in a folder gives rights beyond its owner, its group and its mode. */
+export type ExtendedRights = {
+  readonly count: number;
+  /** The first few, in words fit for a terminal: the path below the folder. */
+  readonly examples: readonly string[];
+};
+
+/** As deep as the modes are repaired. */
+const DEEPEST = 100;
+
+/**
+ * Looks through folders and finds, or takes away, POSIX ACLs (acl(5)) and the capabilities of files (capabilities(7)). A change
+ * of owner or mode leaves an ACL as it is, and a mode that opens a file to its group opens it to all whom the ACL names.
+ *
+ * Node has no call for it; Python is wherever borg is. Folders are entered by descriptor and no link is followed, so whoever
+ * exchanges an entry meanwhile leads it nowhere. Where a file system has no such thing (ENOTSUP) there is none. A file's
+ * capabilities go with its change of owner; without SETFCAP nothing else can take them.
+ */
+const SCRIPT = `
+import errno, json, os, sys
+
+RIGHTS = ('system.posix_acl_access', 'system.posix_acl_default', 'security.capability')
+GONE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
+DEEPEST, EXAMPLES = ${DEEPEST}, 3
+remove = sys.argv[1] == 'remove'
+
+
+class Walk:
+    def __init__(self):
+        self.count, self.examples = 0, []
+
+    def entry(self, path, shown):
+        try:
+            rights = [name for name in os.listxattr(path, follow_symlinks=False) if name in RIGHTS]
+        except OSError as error:
+            if error.errno in GONE or error.errno == errno.ENOTSUP:
+                return
+            raise
+        for name in rights if remove else ():
+            try:
+                os.removexattr(path, name, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in (*GONE, errno.ENODATA) and name != RIGHTS[2]:
+                    raise
+        if rights:
+            self.count += 1
+            if len(self.examples) < EXAMPLES:
+                self.examples.append(shown or '.')
+
+    def folder(self, folder, shown, depth):
+        place = '/proc/self/fd/%d/' % folder
+        self.entry(place + '.', shown)
+        if depth > DEEPEST:
+            raise OSError(errno.ELOOP, 'too-deep')
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                below = (shown + '/' if shown else '') + entry.name
+                if not entry.is_dir(follow_symlinks=False):
+                    self.entry(place + entry.name, below)
+                    continue
+                try:
+                    inner = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                except OSError as error:
+                    if error.errno in GONE:
+                        continue
+                    raise
+                try:
+                    self.folder(inner, below, depth + 1)
+                finally:
+                    os.close(inner)
+
+
+for path in filter(None, sys.stdin.buffer.read().split(b'\\0')):
+    walk, failed = Walk(), None
+    try:
+        top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            walk.folder(top, '', 1)
+        finally:
+            os.close(top)
+    except OSError as error:
+        failed = error.strerror
+    print(json.dumps({'count': walk.count, 'examples': walk.examples, 'failed': failed}), flush=True)
+`;
+
+type Told = { readonly count: number; readonly examples: readonly string[]; readonly failed: string | null };
+
+const walk = async (
+  what: 'look' | 'remove',
+  folders: readonly string[],
+  cancelSignal?: AbortSignal,
+): Promise<readonly Told[]> => {
+  const { stdout } = await execa('python3', ['-I', '-c', SCRIPT, what], {
+    input: folders.map((folder) => `${folder}\0`).join(''),
+    ...(cancelSignal && { cancelSignal }),
+  });
+  return stdout.split('\n').map((line): Told => JSON.parse(line));
+};
+
+/**
+ * Looks through whole folders, all in one process.
+ *
+ * @param folders absolute paths; a link is not followed
+ * @returns one for each folder; null where it could not be read
+ * @throws execa's error where Python cannot be run
+ */
+export const findExtendedRights = async (folders: readonly string[]): Promise<readonly (ExtendedRights | null)[]> =>
+  folders.length === 0
+    ? []
+    : (await walk('look', folders)).map(({ count, examples, failed }) =>
+        failed === null ? { count, examples: examples.map((each) => printable(each)) } : null,
+      );
+
+/**
+ * Takes them from everything in a folder.
+ *
+ * @param folder best through a descriptor
+ * @throws execa's error; Error with cause `{ code: 'too-deep', most }`, or `{ code: 'extended-rights', found }` where the system refuses
+ */
+export const removeExtendedRights = async (folder: string, signal: AbortSignal): Promise<void> => {
+  const [told] = await walk('remove', [folder], signal);
+  if (told?.failed === 'too-deep')
+    throw new Error('its folders are nested too deeply', { cause: { code: 'too-deep', most: DEEPEST } });
+  if (told?.failed !== null)
+    throw new Error('ACLs and capabilities of its files could not be removed', {
+      cause: { code: 'extended-rights', found: told?.failed ?? 'no answer' },
+    });
+};
