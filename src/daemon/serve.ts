@@ -5,6 +5,7 @@ import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { checkCapabilities } from '../host/capabilities.ts';
 import { checkPort } from '../host/port.ts';
 import { checkRoleGroups } from '../host/system-accounts.ts';
+import { checkTimeZone } from '../host/time-zone.ts';
 import { watchTree } from '../keys/watch.ts';
 import type { Places } from '../places.ts';
 import { createMemoryOrder } from '../sessions/memory-order.ts';
@@ -45,6 +46,7 @@ export const serve = async (settings: Settings, places: Places, log: Logger): Pr
   serveArguments(settings);
   checkCapabilities(settings);
   await checkPort(settings.SSH_PORT);
+  await checkTimeZone(process.env.TZ, Date.now());
   prepareRunFolder(places.run);
   checkRoleGroups(places.etc);
   for (const doubt of doubtfulMounts(places)) log.warn(doubt, 'is the right volume mounted?');

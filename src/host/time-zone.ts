@@ -1,0 +1,39 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+
+/** The C library's, which sshd asks. */
+const ZONES = '/usr/share/zoneinfo';
+/** Summer and winter of the years that a key is likely to expire in; later both may learn of new rules at different times. */
+const MONTHS = 36;
+const MONTH_SECONDS = 30 * 86_400;
+
+/**
+ * Sees that sshd, which refuses logins after a key's expiry-time, and the server, which ends sessions then, mean the same time. What
+ * the name says is not enough: Node brings its own zones and finds the machine's in its own way, where TZ is not set.
+ *
+ * @param now milliseconds since the epoch
+ * @throws Error with cause `{ code: 'time-zone', found, remedy }`
+ */
+export const checkTimeZone = async (zone: string | undefined, now: number): Promise<void> => {
+  const remedy = `set TZ to the name of a zone as it is written below ${ZONES}, such as Europe/Berlin or UTC; Etc/GMT-1 is always one hour ahead of UTC`;
+  const wrong = (found: string): Error =>
+    new Error('sshd and the server would read the time zone differently', {
+      cause: { code: 'time-zone', found, remedy },
+    });
+  if (zone !== undefined && zone !== '' && zone !== 'UTC' && !existsSync(join(ZONES, zone)))
+    throw wrong(`there is no zone of this name on the machine: ${JSON.stringify(zone)}`);
+  const seconds = Array.from({ length: MONTHS }, (_, month) => Math.floor(now / 1000) + month * MONTH_SECONDS);
+  const { stdout } = await execa('python3', ['-I', '-c', OFFSETS, ...seconds.map(String)], { stdin: 'ignore' });
+  const theirs = stdout.split(' ').map(Number);
+  const at = seconds.findIndex((second, index) => theirs[index] !== offsetOf(second));
+  const second = seconds[at];
+  if (second === undefined) return;
+  const [day] = new Date(second * 1000).toISOString().split('T');
+  throw wrong(`on ${day} sshd is ${theirs[at]} s ahead of UTC, the server ${offsetOf(second)} s`);
+};
+
+const offsetOf = (second: number): number => -new Date(second * 1000).getTimezoneOffset() * 60 + 0;
+
+/** localtime(3), as sshd calls it. */
+const OFFSETS = 'import sys, time; print(*(time.localtime(int(each)).tm_gmtoff for each in sys.argv[1:]))';
