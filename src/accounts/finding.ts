@@ -3,6 +3,7 @@ export type FindingCode =
   // one line of a key file
   | 'malformed-key'
   | 'other-form'
+  | 'unknown-key-type'
   | 'weak-key'
   | 'dsa-key'
   | 'certificate'

@@ -42,6 +42,7 @@ export const parseKeyLine = (raw: string, place: Place): KeyLine => {
   }
   const bare = readWords(text);
   if (bare.verdict.ok) return keyLine(bare, {}, place);
+  if (bare.verdict.code === 'unknown-key-type') return refuseKey(place, bare.verdict);
   const result = withOptions(text, bare, place);
   // A comment may say anything: a line that is known for a public key is not a private one.
   const unknown = result.kind === 'finding' && result.finding.code === 'malformed-key';
@@ -85,7 +86,7 @@ const withOptions = (text: string, bare: Words, place: Place): KeyLine => {
     )
       return knownHost(place);
     if (isKeyType(bare.type) && words.verdict.code === 'malformed-key') return refuseKey(place, bare.verdict);
-    if (isKeyType(words.type)) return refuseKey(place, words.verdict);
+    if (isKeyType(words.type) || words.verdict.code === 'unknown-key-type') return refuseKey(place, words.verdict);
     const later = readWords(rest.replace(/^[ \t]+/, ''));
     return later.verdict.ok
       ? refuse(place, 'malformed-key', 'several blanks between the options and the key', 'write exactly one')
@@ -132,6 +133,7 @@ const storedComment = (text: string): string => {
 
 const REMEDIES: Readonly<Record<Extract<KeyVerdict, { ok: false }>['code'], string>> = {
   'malformed-key': 'copy the whole line of the .pub file again, as one line',
+  'unknown-key-type': 'use a key that it knows, made with: ssh-keygen -t ed25519',
   'weak-key': 'make a new key with: ssh-keygen -t ed25519',
   'dsa-key': 'make a new key with: ssh-keygen -t ed25519',
   certificate: 'put the plain public key here; certificates are not supported',

@@ -78,6 +78,8 @@ const REFUSED_BY_NAME: Partial<Record<FindingCode, (answer: NonNullable<Answer>,
   certificate: ({ type }) => type.endsWith('-CERT'),
   'forbidden-option': () => true,
   'malformed-option': () => true,
+  // A type of a newer OpenSSH than the one that this was written for.
+  'unknown-key-type': ({ type }) => !/^(RSA|DSA|ECDSA|ED25519|ECDSA-SK|ED25519-SK)$/.test(type),
   // A host before the key, which ssh-keygen skips as it does an option, and sshd refuses.
   'other-form': () => true,
 };

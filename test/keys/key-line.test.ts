@@ -45,6 +45,25 @@ describe('a public key', () => {
     expect(verdict(SAMPLE_KEYS[name])).toBe(code);
   });
 
+  test.each([
+    ['ssh-mldsa44-ed25519', /OpenSSH 10\.6 does/],
+    ['ssh-ed448', /ssh -Q key/],
+    ['ssh-xmss@openssh.com', /ssh -Q key/],
+  ])('of a type that only OpenSSH may know is named as that: %s', (type, who) => {
+    const blob = Buffer.concat([Buffer.from([0, 0, 0, type.length]), Buffer.from(type), Buffer.from([0, 0, 0, 1, 7])]);
+    for (const line of [
+      `${type} ${blob.toString('base64')} me`,
+      `from="10.0.0.1" ${type} ${blob.toString('base64')}`,
+    ]) {
+      const found = read(line);
+      expect(found).toMatchObject({ finding: { code: 'unknown-key-type', message: expect.stringMatching(who) } });
+      expect(found).toMatchObject({ finding: { message: expect.stringContaining(type) } });
+    }
+    // A word alone makes no type, nor does a blob of another one.
+    expect(verdict(`${type} AAAA`)).toBe('malformed-key');
+    expect(verdict(`${type}x ${blob.toString('base64')}`)).toBe('malformed-key');
+  });
+
   test('stays one safe line whatever its comment is', () => {
     expect(comment('a\u001b[31mb\u202ec\u2028d')).toBe('a\\u{1b}[31mb\\u{202e}c\\u{2028}d');
     expect(comment('x\rssh-rsa AAAA')).toBe('x\\u{d}ssh-rsa AAAA');
