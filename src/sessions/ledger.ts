@@ -46,13 +46,13 @@ const asEvents = (refusals: readonly Refusal[]): readonly LedgerEvent[] =>
  * Joins what sshd says into sessions and refused logins. A session is its connection's root process, which the kernel names as the
  * writer of the line; address, port and key are labels on it. Holds only what is not over yet.
  *
- * @param listener sshd's own process; null before it has started
+ * @param isConnection whether the kernel shows it as the root process of a connection of ours
  * @param now milliseconds since the epoch, for people
  * @param steady milliseconds of a steady clock
  */
 export const createLedger = (
   state: () => State,
-  listener: () => ProcessName | null,
+  isConnection: (writer: Writer) => boolean,
   now: () => number,
   steady: () => number = now,
 ) => {
@@ -76,7 +76,7 @@ export const createLedger = (
     const { address, port, user, fingerprint } = event;
     const peer = peerName(address, port);
     strangers.forget(peer);
-    if (writer.uid !== 0 || (writer.start !== 0 && writer.parent !== listener()?.pid))
+    if (writer.uid !== 0 || (writer.start !== 0 && !isConnection(writer)))
       return [{ kind: 'contradicted', account: user, address, writer }];
     const account = state().get(user as AccountName);
     const key = account?.keys.find((each) => each.fingerprint === fingerprint);

@@ -49,7 +49,7 @@ export const createTracker = (options: TrackerOptions) => {
   let nextLook = 0;
   let traffic: ReadonlyMap<string, Traffic> = new Map();
   const witness = createWitness(isAccount);
-  const ledger = createLedger(() => state, witness.listener, Date.now, steady);
+  const ledger = createLedger(() => state, witness.isConnection, Date.now, steady);
   const strangers = createStrangerLog(log, steady);
   const alarms = createAlarms(Date.now);
   const strays = createStrays(steady);

@@ -19,7 +19,9 @@ export const createWitness = (isAccount: IsAccount) => {
     follow: (process: ProcessName): void => {
       listener = process;
     },
-    listener: (): ProcessName | null => listener,
+    /** Whether it is a connection: the listener's child, or one that was known before the listener ended. */
+    isConnection: (process: ProcessName & { readonly parent: number }): boolean =>
+      process.parent === listener?.pid || known.has(processId(process)),
     /** @throws the system's error where /proc cannot be read */
     look: (): Sight => {
       if (!listener) return { connections: [], outsiders: [] };

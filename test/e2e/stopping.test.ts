@@ -7,6 +7,7 @@ import { greets, until } from './harness/machine.ts';
 import { startBackup } from './harness/running-backup.ts';
 import { type Server, startServer } from './harness/server.ts';
 import { connected } from './harness/sessions.ts';
+import { stallLogin } from './harness/stalled-login.ts';
 
 let server: Server;
 let client: Client;
@@ -53,6 +54,25 @@ test('a key that is removed while the server stops ends its session all the same
   await server.exec(['rm', '/sshkeys/repos/late'], { reject: false });
   await session.ended();
   expect(await stopped).toBe(0);
+});
+
+test('who was just logging in when the server was told to stop comes in, and is no alarm', async () => {
+  await server.start({ STOP_GRACE_SECONDS: '60', STOP_GRACE_PERIOD: '80s' });
+  const seen = server.log().length;
+  const key = await client.newKey();
+  const late = await client.newKey();
+  await grant(server, 'repos/early', key);
+  await grant(server, 'repos/late', late);
+  const session = await connected(server, client, 'early', key);
+  const stalled = await stallLogin(server, client, 'late', late);
+  const stopped = server.stop();
+  await until('the server to wait', () => server.log().slice(seen).includes('waiting for running sessions'));
+  await stalled.goOn();
+  await until('the late one to be in', () => /session opened.*"late"/.test(server.log().slice(seen)));
+  session.ssh.kill();
+  stalled.ssh.kill();
+  expect(await stopped).toBe(0);
+  expect(server.log().slice(seen)).not.toContain('ERROR');
 });
 
 test('whom the grace does not suffice is ended, idle ones too, and no lock is left', async () => {

@@ -15,7 +15,7 @@ const recorded = (version: string): string[] =>
 const start = (accounts = state(), steady = () => 1000) =>
   createLedger(
     () => accounts,
-    () => LISTENER,
+    ({ parent }) => parent === LISTENER.pid,
     () => 1000,
     steady,
   );

@@ -9,7 +9,7 @@ const listen = (accounts = state(account('web01', [keyOf(1)]))) => {
   let time = 0;
   const ledger = createLedger(
     () => accounts,
-    () => LISTENER,
+    ({ parent }) => parent === LISTENER.pid,
     () => 1_800_000_000_000,
     () => time,
   );
