@@ -8,11 +8,12 @@ import os
 
 from borg.constants import MAX_OBJECT_SIZE
 from borg.helpers import Error
-from borg.repository import Repository
+from borg.repository import LoggedIO, Repository
 
 from launcher import unfinished
 
 MANIFEST = bytes(32)
+HEADER = LoggedIO.put_header_fmt.size
 # Bytes that a session writes between two looks at the disk. On a network file system a look is a question to its server.
 STEP = 1 << 20
 # `auto` is never more, whatever a compaction needs: a part of the disk, or bytes.
@@ -114,6 +115,8 @@ def install(setting, shared, need=0):
                 return
         give_up(self, sentence(floor, self.append_only or free < rest))
 
+    too_full = 'the disk of the server is full; what did not fit was cleared'
+
     def cleared_if_full(change):
         """What did not fit is cleared at once, or the disk stays full."""
         @functools.wraps(change)
@@ -125,16 +128,24 @@ def install(setting, shared, need=0):
             except OSError as err:
                 if err.errno not in FULL:
                     raise
-            give_up(self, 'the disk of the server is full; what did not fit was cleared')
+            give_up(self, too_full)
         return call
 
     @functools.wraps(put)
-    def put_above_floor(self, id, data, *args, **kwargs):
-        size = len(data) + self.io.put_header_fmt.size
+    def put_above_floor(self, id, data, wait=True):
+        # For a backup of small files each further function in between counts.
+        if self.floor_refusal is not None:
+            raise Error(self.floor_refusal)
+        size = len(data) + HEADER
         self.floor_unseen += size
-        if self.floor_unseen >= STEP or id == MANIFEST:
-            look(self, id, size)
-        return put(self, id, data, *args, **kwargs)
+        try:
+            if self.floor_unseen >= STEP or id == MANIFEST:
+                look(self, id, size)
+            return put(self, id, data, wait)
+        except OSError as err:
+            if err.errno not in FULL:
+                raise
+        give_up(self, too_full)
 
     @functools.wraps(commit)
     def commit_above_floor(self, save_space=False, compact=True, threshold=0.1, *args, **kwargs):
@@ -170,5 +181,5 @@ def install(setting, shared, need=0):
 
     begin(Repository)
     Repository.create = create_above_floor
-    Repository.put, Repository.delete = cleared_if_full(put_above_floor), cleared_if_full(delete)
+    Repository.put, Repository.delete = put_above_floor, cleared_if_full(delete)
     Repository.commit, Repository._rollback = commit_or_refuse, rollback_and_begin

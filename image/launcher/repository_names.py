@@ -1,4 +1,4 @@
-"""No repository inside an account's folder is called like a file or folder of borg's own.
+"""No repository inside an account's folder is called like what the server knows a repository by.
 
 borg itself makes /repos/web01/data or /repos/web01/lock.exclusive. The server then takes the folder above for a repository, or what is
 inside for a part of one: it is missing in `status` and in `all`, and its stale locks stay."""
@@ -10,7 +10,8 @@ import re
 from borg.helpers import Error
 from borg.repository import Repository
 
-OWN = re.compile(r'README|config(\.old)?|data|nonce|transactions|former-keys|lock\..*|(index|hints|integrity)\.[0-9]+(\.tmp)?')
+# Not every name that borg uses: a repository called `config` alone is taken for nothing else.
+OWN = re.compile(r'README|data|lock\..*')
 
 
 def own_name(path, repos):

@@ -55,8 +55,8 @@ test('no repository inside a folder is called like a file of borg’s own', asyn
   for (const [account, path, name] of [
     ['fleet', 'fleet/data', 'data'],
     ['fleet', 'fleet/lock.exclusive', 'lock.exclusive'],
-    ['fleet', 'fleet/index.7', 'index.7'],
-    ['alice', 'team/config', 'config'],
+    ['fleet', 'fleet/README', 'README'],
+    ['alice', 'team/data', 'data'],
   ] as const) {
     const { stderr, exitCode } = await init(account, path);
     expect({ path, exitCode }).toEqual({ path, exitCode: 2 });
