@@ -152,6 +152,7 @@ const environment = z.object({
   MIN_FREE: minFree,
   STOP_GRACE_SECONDS: seconds(20, 0, 86_400),
   STALE_AFTER: duration('26h'),
+  STUCK_AFTER: duration('30min'),
   LOG_FORMAT: oneOf(['text', 'json'], 'text'),
   LOG_LEVEL: oneOf(['debug', 'info', 'warn', 'error'], 'info'),
 });

@@ -1,4 +1,4 @@
-import { closeSync, constants, type Dirent, opendirSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, constants, type Dirent, opendirSync, openSync } from 'node:fs';
 import { errorCode } from '../accounts/error-code.ts';
 
 /**
@@ -7,8 +7,7 @@ import { errorCode } from '../accounts/error-code.ts';
  */
 export type FolderHandle = {
   readonly path: string;
-  readonly entries: () => Dirent[];
-  /** The first so many that the system tells of, in no order: for a folder that somebody may fill without end. */
+  /** The first so many that the system tells of, in no order; no more are read, since somebody may fill a folder without end. */
   readonly someEntries: (most: number) => Dirent[];
 };
 
@@ -28,7 +27,6 @@ export const inFolder = <T>(path: string, use: (folder: FolderHandle) => T): T |
   try {
     return use({
       path: handle,
-      entries: () => readdirSync(handle, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1)),
       someEntries: (most) => firstEntries(handle, most),
     });
   } finally {
@@ -49,7 +47,11 @@ const firstEntries = (path: string, most: number): Dirent[] => {
   const folder = opendirSync(path);
   try {
     const found: Dirent[] = [];
-    for (let entry = folder.readSync(); entry && found.length < most; entry = folder.readSync()) found.push(entry);
+    while (found.length < most) {
+      const entry = folder.readSync();
+      if (!entry) break;
+      found.push(entry);
+    }
     return found;
   } finally {
     folder.closeSync();

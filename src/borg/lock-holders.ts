@@ -28,15 +28,12 @@ export const readLockHolders = (folder: FolderHandle, names: ReadonlySet<string>
 
 const exclusiveHolders = (folder: FolderHandle): readonly LockHolder[] =>
   inFolder(join(folder.path, 'lock.exclusive'), (locks) =>
-    locks
-      .entries()
-      .slice(0, MOST)
-      .flatMap(({ name }) => {
-        const match = /^(.+)\.(\d{1,10})-[0-9a-f]+$/s.exec(name);
-        const since = openBounded(join(locks.path, name), (_read, { modified }) => modified);
-        if (!match || since === null) return [];
-        return [{ kind: 'exclusive' as const, host: match[1] ?? '', pid: Number(match[2]), since }];
-      }),
+    locks.someEntries(MOST).flatMap(({ name }) => {
+      const match = /^(.+)\.(\d{1,10})-[0-9a-f]+$/s.exec(name);
+      const since = openBounded(join(locks.path, name), (_read, { modified }) => modified);
+      if (!match || since === null) return [];
+      return [{ kind: 'exclusive' as const, host: match[1] ?? '', pid: Number(match[2]), since }];
+    }),
   ) ?? [];
 
 const sharedHolders = (folder: FolderHandle): readonly LockHolder[] =>

@@ -6,6 +6,7 @@ import { type Encryption, readEncryption } from './encryption.ts';
 import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { type Hints, MAX_HINTS_BYTES, readHints, USUAL_HINTS_BYTES } from './hints.ts';
 import { INDEX_HEADER_BYTES, readObjectCount } from './index-header.ts';
+import { isBorgsOwn, isRepository } from './is-repository.ts';
 import { type LockHolder, readLockHolders } from './lock-holders.ts';
 import { MAX_CONFIG_BYTES, type RepositoryConfig, readRepositoryConfig } from './repository-config.ts';
 
@@ -38,6 +39,8 @@ export type RepositoryState =
 /** borg keeps about ten entries there. */
 const MOST_ENTRIES = 4096;
 const MOST_NESTED = 1000;
+/** In all folders that are looked into for repositories below one. */
+const MOST_NESTED_ENTRIES = 20_000;
 
 /**
  * Looks at one folder.
@@ -93,17 +96,25 @@ const nestedIn = (
   folder: FolderHandle,
   entries: readonly Dirent[],
   deeper = DEEPEST,
-  room = { left: MOST_NESTED },
+  room = { left: MOST_NESTED, entries: MOST_NESTED_ENTRIES },
 ): readonly string[] => {
+  // An account may call its own repositories `data` and `lock.old`.
+  const inRepository = isRepository(folder);
   const folders = entries
-    .filter((entry) => entry.isDirectory() && entry.name !== 'data' && !entry.name.startsWith('lock.'))
+    .filter((entry) => entry.isDirectory() && !(inRepository && isBorgsOwn(entry.name)))
     .slice(0, room.left);
   room.left -= folders.length;
+  room.entries -= entries.length;
   const below = ({ name }: Dirent): readonly string[] =>
     inFolder(join(folder.path, name), (inside) => {
       if (readConfig(inside) !== null) return [name];
       if (deeper === 1) return [];
-      return nestedIn(inside, inside.someEntries(MOST_ENTRIES), deeper - 1, room).map((each) => join(name, each));
+      return nestedIn(
+        inside,
+        inside.someEntries(Math.min(MOST_ENTRIES, Math.max(0, room.entries))),
+        deeper - 1,
+        room,
+      ).map((each) => join(name, each));
     }) ?? [];
   return folders.flatMap(below).sort();
 };

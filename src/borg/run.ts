@@ -4,8 +4,14 @@ import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { whereOwnersAreKept } from '../host/ownerless.ts';
+import { watchForStandstill } from './standstill.ts';
 
-export type BorgEnd = { readonly exitCode: number; readonly interrupted: boolean };
+export type BorgEnd = {
+  readonly exitCode: number;
+  readonly interrupted: boolean;
+  /** It was ended because it stood still. */
+  readonly stuck: boolean;
+};
 
 export type BorgRun = {
   /** The program and the words before borg's own. */
@@ -14,7 +20,12 @@ export type BorgRun = {
   readonly uid: number;
   readonly gid: number;
   readonly env: Readonly<Record<string, string>>;
+  /** Milliseconds for which it may stand still before it is ended; left out: without end. */
+  readonly stuckAfter?: number | undefined;
 };
+
+/** For borg to come to its end by itself, lock and all. */
+const TERM_GRACE_MS = 20_000;
 
 const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT', 'SIGUSR1', 'SIGUSR2'] as const;
 
@@ -22,11 +33,13 @@ const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT', 'SIGUSR1', 'SIGUSR2
  * Runs borg as somebody who is not root, without supplementary groups, on this process' own standard streams, and hands
  * signals on. Files get modes for their group, too, as those that `borg serve` writes.
  *
- * @returns borg's exit code, or 128 + N when signal N ended it; and whether this process was asked to end meanwhile, which
- *   borg's classic exit codes do not tell
+ * @returns borg's exit code, or 128 + N when signal N ended it; and whether this process was asked to end meanwhile, or borg
+ *   stood still, which borg's classic exit codes do not tell
  * @throws the system's error where it cannot be started
  */
-export const runBorg = async ({ command: [file, ...before], words, uid, gid, env }: BorgRun): Promise<BorgEnd> => {
+export const runBorg = async (run: BorgRun): Promise<BorgEnd> => {
+  const { words, uid, gid, env, stuckAfter = Infinity } = run;
+  const [file, ...before] = run.command;
   // libuv drops the supplementary groups when it changes the uid. '/' can be entered by everybody.
   const borg = spawn(file, [...before, '--umask', '0007', ...words], { uid, gid, env, cwd: '/', stdio: 'inherit' });
   let interrupted = false;
@@ -37,13 +50,23 @@ export const runBorg = async ({ command: [file, ...before], words, uid, gid, env
     borg.kill(signal);
   };
   for (const signal of FORWARDED) process.on(signal, forward);
+  let stuck = false;
+  let killing: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    stuck = true;
+    borg.kill('SIGTERM');
+    killing = setTimeout(() => borg.kill('SIGKILL'), TERM_GRACE_MS);
+  };
+  const unwatch = borg.pid === undefined ? () => {} : watchForStandstill(borg.pid, stuckAfter, end);
   try {
     const [code, signal]: [number | null, NodeJS.Signals | null] = await once(borg, 'exit').then(([code, signal]) => [
       code,
       signal,
     ]);
-    return { exitCode: code ?? 128 + (signal ? constants.signals[signal] : 0), interrupted };
+    return { exitCode: code ?? 128 + (signal ? constants.signals[signal] : 0), interrupted, stuck };
   } finally {
+    unwatch();
+    clearTimeout(killing);
     for (const signal of FORWARDED) process.off(signal, forward);
   }
 };

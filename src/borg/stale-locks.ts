@@ -15,6 +15,7 @@ import { printable } from '../accounts/printable.ts';
 import type { Places } from '../places.ts';
 import { DEEPEST } from './depth.ts';
 import { type FolderHandle, inFolder } from './folder-handle.ts';
+import { isBorgsOwn, isRepository } from './is-repository.ts';
 import { MAX_ROSTER_BYTES, withoutHost } from './lock-roster.ts';
 
 /** A lock that was removed, in words fit for a log; with `failure`, one that could not be removed, and why. */
@@ -32,20 +33,26 @@ export type ClearedLock = { readonly repository: string; readonly lock: string; 
  */
 export const clearStaleLocks = async (places: Places, hostId: string): Promise<readonly ClearedLock[]> => {
   const cleared: ClearedLock[] = [];
-  const clear = (path: string, shown: string, deeper: number, room = { left: MOST_NESTED }): void => {
+  const clear = (
+    path: string,
+    shown: string,
+    deeper: number,
+    room = { left: MOST_NESTED, entries: MOST_ALTOGETHER },
+  ): void => {
     try {
       inFolder(path, (folder) => {
-        const found = folder.someEntries(MOST_ENTRIES);
+        const found = folder.someEntries(Math.min(MOST_ENTRIES, Math.max(0, room.entries)));
+        room.entries -= found.length;
         const folders = found.flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
         for (const name of [LOCK_FOLDER, ROSTER, ...folders.filter(isHalfMade)]) {
           for (const lock of clearLock(folder, name, hostId)) cleared.push({ repository: printable(shown), ...lock });
         }
         if (deeper === 0) return;
-        const inside = folders.filter((name) => name !== 'data' && name !== LOCK_FOLDER && !isHalfMade(name));
+        const inside = foldersToLookInto(folder, folders);
         const looked = inside.slice(0, room.left);
         room.left -= looked.length;
         for (const name of looked) clear(join(folder.path, name), join(shown, name), deeper - 1, room);
-        if (found.length === MOST_ENTRIES || inside.length > looked.length)
+        if (found.length === MOST_ENTRIES || room.entries <= 0 || inside.length > looked.length)
           cleared.push({ repository: printable(shown), lock: 'nested repositories', failure: TOO_MANY });
       });
     } catch (error) {
@@ -54,16 +61,20 @@ export const clearStaleLocks = async (places: Places, hostId: string): Promise<r
   };
   const each = (path: string, then: (below: string, name: string) => void): void => {
     inFolder(path, (folder) => {
-      for (const entry of folder.entries()) if (entry.isDirectory()) then(join(folder.path, entry.name), entry.name);
+      const names = folder.someEntries(Infinity).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+      for (const name of names.sort()) then(join(folder.path, name), name);
     });
   };
   each(places.repos, (below, name) => {
     if (!name.startsWith('.')) clear(below, join(places.repos, name), DEEPEST);
   });
   each(join(places.state, 'borg'), (below, name) => {
-    inFolder(join(below, '.cache'), (cache) => {
-      clear(join(cache.path, 'borg'), join(places.state, 'borg', name, '.cache/borg'), 1);
-    });
+    const shown = join(places.state, 'borg', name, '.cache/borg');
+    try {
+      inFolder(join(below, '.cache'), (cache) => clear(join(cache.path, 'borg'), shown, 1));
+    } catch (error) {
+      cleared.push({ repository: shown, lock: 'not looked at', failure: codeOf(error) });
+    }
   });
   return cleared;
 };
@@ -74,7 +85,17 @@ export const clearStaleLocks = async (places: Places, hostId: string): Promise<r
  */
 const MOST_ENTRIES = 2000;
 const MOST_NESTED = 1000;
+/** Entries of all folders below one of /repos. */
+const MOST_ALTOGETHER = 20_000;
 const TOO_MANY = `only ${MOST_NESTED} folders are looked into; borg break-lock frees the rest`;
+
+/** An account may call its own repositories as borg calls its folders: `data`, and what is no lock. */
+const foldersToLookInto = (folder: FolderHandle, names: readonly string[]): readonly string[] => {
+  if (isRepository(folder)) return names.filter((name) => !isBorgsOwn(name));
+  return names.filter(
+    (name) => name === 'data' || !isBorgsOwn(name) || (inFolder(join(folder.path, name), isRepository) ?? false),
+  );
+};
 
 const LOCK_FOLDER = 'lock.exclusive';
 const ROSTER = 'lock.roster';

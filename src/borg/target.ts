@@ -2,7 +2,6 @@ import { type Dirent, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../accounts/error-code.ts';
 import { printable } from '../accounts/printable.ts';
-import { DEEPEST } from './depth.ts';
 import { nearNames } from './near-names.ts';
 
 /** A repository's folder, and as whom borg has to run on it. */
@@ -63,13 +62,6 @@ const missing = (root: string, relative: string, part: string, command: string):
   });
 };
 
-/** Every repository for `all`, as paths below root, sorted: the folders of root that are one, and what lies below those that are none. */
-export const findRepositories = (root: string, deeper = DEEPEST): readonly string[] =>
-  listFolders(root).flatMap((name) => {
-    if (isRepository(join(root, name))) return [name];
-    return deeper === 0 ? [] : findRepositories(join(root, name), deeper - 1).map((below) => join(name, below));
-  });
-
 const listFolders = (path: string): string[] =>
   entriesOf(path)
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
@@ -85,7 +77,3 @@ const entriesOf = (path: string): Dirent[] => {
     throw error;
   }
 };
-
-/** As borg does (borg/repository.py, is_repository), only by its names. */
-const isRepository = (path: string): boolean =>
-  ['config', 'data', 'README'].filter((name) => lstatSync(join(path, name), { throwIfNoEntry: false })).length >= 2;

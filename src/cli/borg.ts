@@ -1,14 +1,17 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { SINGLE_USER } from '../accounts/name.ts';
+import { printable } from '../accounts/printable.ts';
 import { borgEnvironment } from '../borg/environment.ts';
 import { worseExitCode } from '../borg/exit-code.ts';
+import { type FoundRepositories, findRepositories } from '../borg/find-repositories.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { findBorg } from '../borg/interpreter.ts';
 import { launcherBelow, shippedLauncher } from '../borg/launcher.ts';
+import { findOddEntry } from '../borg/odd-entry.ts';
 import { parsePassthrough, wordsFor } from '../borg/passthrough.ts';
 import { type BorgEnd, type BorgRun, prepareBaseFolder, runBorg } from '../borg/run.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
-import { findRepositories, findTarget } from '../borg/target.ts';
+import { findTarget } from '../borg/target.ts';
 import { askServer } from '../daemon/control-client.ts';
 import { acquireLease } from '../daemon/lease.ts';
 import type { Places } from '../places.ts';
@@ -82,24 +85,36 @@ export const withBorg = async (
   use: (runOn: (path: string) => Promise<BorgEnd>) => Promise<number>,
 ): Promise<number> => {
   requireRepositories(places);
-  const { PUID, PGID, IDENTITIES } = readSettings(process.env);
+  const { PUID, PGID, IDENTITIES, STUCK_AFTER } = readSettings(process.env);
   const as = IDENTITIES === 'shared' ? { uid: PUID, gid: PGID } : undefined;
   if (meant !== null) findTarget(places.repos, meant, command, as);
   const launcher = findLauncher(places, maintenance);
   return withRepositories(places, (hostId) =>
     use(async (path) => {
       const { uid, gid, path: folder } = findTarget(places.repos, path, command, as);
+      refuseOddEntry(folder);
       const base = prepareBaseFolder(places.state, uid, gid);
       const { words, repository } = wording(folder);
       const user = path.split('/')[0] ?? SINGLE_USER;
       const env = { ...borgEnvironment(process.env, { base, user, hostId, repository }), ...launcher.extra };
-      return runBorg({ command: launcher.command, words, uid, gid, env });
+      // One repository is the operator's own affair, also one on which a program of his works for hours.
+      const stuckAfter = meant === null && command !== 'with-lock' ? STUCK_AFTER * 1000 : undefined;
+      return runBorg({ command: launcher.command, words, uid, gid, env, stuckAfter });
     }),
   );
 };
 
+/** borg would wait for whoever writes to a pipe, and with `all` every repository behind it. */
+const refuseOddEntry = (folder: string): void => {
+  const odd = findOddEntry(folder, true);
+  if (!odd) return;
+  throw new Error(`left out: ${odd.kind} is in it, for which borg would wait without end`, {
+    cause: { code: 'odd-entry', path: `${folder}/${odd.path}`, remedy: 'see who made it, and remove it' },
+  });
+};
+
 const runOnAll = async (
-  paths: readonly string[],
+  { paths, leftOut }: FoundRepositories,
   words: readonly string[],
   runOn: (path: string) => Promise<BorgEnd>,
 ): Promise<number> => {
@@ -107,11 +122,17 @@ const runOnAll = async (
   // Programs that read JSON from standard output find nothing else there.
   const json = words.some((word) => word.startsWith('--json'));
   const tell = createRunOnAllText(json ? process.stderr : process.stdout, process.env, paths.length);
-  let worst = 0;
+  let worst = leftOut.length > 0 ? ERROR : 0;
+  for (const name of leftOut)
+    console.error(
+      `borgserver: ${printable(name)}: not all of it was looked through for repositories; it holds too much`,
+    );
   for (const [index, path] of paths.entries()) {
     tell.begin(index, path);
     try {
-      const { exitCode, interrupted } = await runOn(path);
+      const { exitCode, interrupted, stuck } = await runOn(path);
+      if (stuck)
+        console.error(`borgserver: ${printable(path)}: borg stood still for too long (STUCK_AFTER), and was ended`);
       worst = worseExitCode(worst, exitCode);
       tell.ended(path, exitCode);
       if (interrupted) {

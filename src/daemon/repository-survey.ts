@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
+import { findOddEntry } from '../borg/odd-entry.ts';
 import { type RepositoryState, readRepositoryState } from '../borg/repository-state.ts';
 import { scanRepositories } from '../repositories/scan.ts';
 import { describeError } from './describe-error.ts';
@@ -43,7 +44,11 @@ const surveyOne = (repos: string, path: string, folder: RepositoryFolder, nested
   const place = join(repos, path);
   try {
     const { birthtimeMs, mtimeMs } = lstatSync(place);
-    return { path, folder, nested, born: birthtimeMs || mtimeMs, state: readRepositoryState(place) };
+    const odd = findOddEntry(place, false);
+    const state = odd
+      ? ({ kind: 'unreadable', why: `${odd.path} is ${odd.kind}, for which borg waits without end` } as const)
+      : readRepositoryState(place);
+    return { path, folder, nested, born: birthtimeMs || mtimeMs, state };
   } catch (error) {
     return { path, folder, nested, born: 0, state: { kind: 'unreadable', why: describeError(error) } };
   }

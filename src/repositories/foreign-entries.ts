@@ -11,6 +11,8 @@ export type ForeignEntries = {
 };
 
 const EXAMPLES = 3;
+/** For one folder. A million files on a slow disk take some minutes; its account can make more than that without end. */
+const PATIENCE_MS = 15 * 60_000;
 
 /**
  * Looks through a whole folder (two files for each GB) with find(1), which follows no link. Right is what belongs to the
@@ -18,7 +20,8 @@ const EXAMPLES = 3;
  *
  * A lock is left out of the modes: borg makes its folder 0700, and the launcher opens it a moment later.
  *
- * @throws execa's error where find cannot be run; what vanishes meanwhile is no error
+ * @throws execa's error where find cannot be run; Error with cause `{ code: 'too-much', path }` where it takes a quarter of an
+ *   hour; what vanishes meanwhile is no error
  */
 export const findForeignEntries = async (path: string, uid: number, puid: number): Promise<ForeignEntries> => {
   const owner = ['(', '!', '-uid', String(uid), '!', '-uid', String(puid), ')', '-o', '!', '-gid', String(uid)];
@@ -33,6 +36,7 @@ export const findForeignOwners = async (path: string, puid: number): Promise<For
 const collect = async (path: string, condition: readonly string[]): Promise<ForeignEntries> => {
   const find = execa('find', ['-P', path, '-xdev', '(', ...condition, ')', '-printf', '%U:%G %m %P\\0'], {
     reject: false,
+    timeout: PATIENCE_MS,
     stdin: 'ignore',
     stderr: 'ignore',
     buffer: false,
@@ -49,7 +53,8 @@ const collect = async (path: string, condition: readonly string[]): Promise<Fore
       if (examples.length < EXAMPLES) examples.push(inWords(record));
     }
   }
-  await find;
+  if ((await find).timedOut)
+    throw new Error('there is too much in it to be looked through', { cause: { code: 'too-much', path } });
   return { count, roots, examples };
 };
 

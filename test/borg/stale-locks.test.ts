@@ -32,6 +32,7 @@ afterEach(() => rmSync(root, { recursive: true }));
 const repository = (name: string): string => {
   const path = join(places.repos, name);
   mkdirSync(join(path, 'data'), { recursive: true });
+  for (const file of ['config', 'README']) writeFileSync(join(path, file), '');
   return path;
 };
 const exclusive = (folder: string, ...names: string[]): void => {
@@ -106,6 +107,15 @@ describe('clearing stale locks', () => {
     expect(existsSync(join(cache, 'lock.exclusive'))).toBe(false);
     expect(existsSync(join(inData, 'lock.exclusive'))).toBe(true);
     expect(await clearStaleLocks(places, OURS)).toEqual([]);
+  });
+
+  test('finds them in repositories of an account that are called as borg calls its own folders', async () => {
+    const names = ['data', 'config', 'lock.exclusive', 'lock.old', 'data2/data'];
+    for (const name of names) exclusive(repository(join('fleet', name)), `${OURS}.1-0`);
+    expect((await clearStaleLocks(places, OURS)).map(({ repository: where }) => where).sort()).toEqual(
+      names.map((name) => join(places.repos, 'fleet', name)).sort(),
+    );
+    expect(existsSync(join(places.repos, 'fleet/lock.exclusive/config'))).toBe(true);
   });
 
   test('does not search without end where somebody has made very many folders, and says so', async () => {

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { diagnoseRepositories, findBroken } from '../../src/daemon/diagnose-repositories.ts';
+import { findBroken } from '../../src/daemon/diagnose-owners.ts';
+import { diagnoseRepositories } from '../../src/daemon/diagnose-repositories.ts';
 import { surveyRepositories } from '../../src/daemon/repository-survey.ts';
 import { type Places, placesBelow } from '../../src/places.ts';
 

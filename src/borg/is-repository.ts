@@ -1,0 +1,20 @@
+import { lstatSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import type { FolderHandle } from './folder-handle.ts';
+
+/**
+ * Whether a folder is a repository, as borg asks it (borg/repository.py, is_repository): two of three names are enough, so that a
+ * damaged one is still found. Of the right kind: an account may call its sub-repositories `config` and `data`.
+ */
+export const isRepository = ({ path }: FolderHandle): boolean => {
+  const found = (name: string, isRight: (found: Stats) => boolean): boolean => {
+    const entry = lstatSync(join(path, name), { throwIfNoEntry: false });
+    return entry !== undefined && isRight(entry);
+  };
+  const isFile = (entry: Stats): boolean => !entry.isDirectory();
+  const isFolder = (entry: Stats): boolean => entry.isDirectory() || entry.isSymbolicLink();
+  return [found('config', isFile), found('README', isFile), found('data', isFolder)].filter(Boolean).length >= 2;
+};
+
+/** Whether borg keeps something of its own under this name in a repository, where no other repository is looked for. */
+export const isBorgsOwn = (name: string): boolean => name === 'data' || name.startsWith('lock.');

@@ -1,0 +1,45 @@
+import type { Dirent } from 'node:fs';
+import { join } from 'node:path';
+import { type FolderHandle, inFolder } from './folder-handle.ts';
+
+/** Something in a repository that borg would wait for without end, or get no sense out of. */
+export type OddEntry = { /** Below the repository; hostile text. */ readonly path: string; readonly kind: string };
+
+/** Enough for a repository of some 50 TB. What lies beyond is not looked at. */
+const MOST_ENTRIES = 100_000;
+
+/**
+ * Looks for what is neither file, folder nor link in a repository: opening a pipe waits until somebody writes to it.
+ *
+ * @param deep among its data, too: two files for each GB
+ * @returns the first one; null where there is none, and where the folder cannot be read, of which borg tells more
+ */
+export const findOddEntry = (path: string, deep: boolean): OddEntry | null => {
+  try {
+    return inFolder(path, (folder) => oddIn(folder, deep ? ['data'] : [], { left: MOST_ENTRIES }));
+  } catch {
+    return null;
+  }
+};
+
+/** @param inside the folders to go into: of those below `data`, all */
+const oddIn = (folder: FolderHandle, inside: readonly string[] | 'all', room: { left: number }): OddEntry | null => {
+  const entries = folder.someEntries(room.left);
+  room.left -= entries.length;
+  const odd = entries.find((entry) => kindOf(entry) !== null);
+  if (odd) return { path: odd.name, kind: kindOf(odd) ?? '' };
+  if (inside !== 'all' && inside.length === 0) return null;
+  for (const { name } of entries.filter(
+    (entry) => entry.isDirectory() && (inside === 'all' || inside.includes(entry.name)),
+  )) {
+    const found = inFolder(join(folder.path, name), (part) => oddIn(part, inside === 'all' ? [] : 'all', room));
+    if (found) return { ...found, path: join(name, found.path) };
+  }
+  return null;
+};
+
+const kindOf = (entry: Dirent): string | null => {
+  if (entry.isFIFO()) return 'a pipe';
+  if (entry.isSocket()) return 'a socket';
+  return entry.isBlockDevice() || entry.isCharacterDevice() ? 'a device' : null;
+};

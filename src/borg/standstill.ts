@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+
+const LOOKS = 20;
+const LONGEST_LOOK_MS = 10_000;
+
+/**
+ * Waits for a process that stands still: that in so long a time has used no CPU and was not woken once. One that reads a slow disk,
+ * or waits for a lock and asks for it again, is woken; one that has opened a pipe to which nobody writes is not. What a process of
+ * another user has read and written the kernel tells only with CAP_SYS_PTRACE, so that is not asked.
+ *
+ * @param milliseconds Infinity: never
+ * @param onStandstill called once
+ * @returns ends the watch
+ */
+export const watchForStandstill = (pid: number, milliseconds: number, onStandstill: () => void): (() => void) => {
+  if (milliseconds === Infinity) return () => {};
+  let [seen, since] = [activityOf(pid), performance.now()];
+  const timer = setInterval(
+    () => {
+      const now = activityOf(pid);
+      if (now === null || now !== seen) [seen, since] = [now, performance.now()];
+      else if (performance.now() - since >= milliseconds) {
+        clearInterval(timer);
+        onStandstill();
+      }
+    },
+    Math.min(milliseconds / LOOKS, LONGEST_LOOK_MS),
+  );
+  return () => clearInterval(timer);
+};
+
+/** What changes as soon as a process does anything (proc_pid_status(5), proc_pid_stat(5)); null where it is gone. */
+const activityOf = (pid: number): string | null => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // utime and stime, counted from the end of the name.
+    const used = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13);
+    const woken = readFileSync(`/proc/${pid}/status`, 'latin1').match(/^(non)?voluntary_ctxt_switches:.*$/gm) ?? [];
+    return [...used, ...woken].join(' ');
+  } catch {
+    return null;
+  }
+};
