@@ -107,7 +107,8 @@ const nestedIn = (
   room.entries -= entries.length;
   const below = ({ name }: Dirent): readonly string[] =>
     inFolder(join(folder.path, name), (inside) => {
-      if (readConfig(inside) !== null) return [name];
+      // Also one whose config is damaged, or no file: it must not be hidden by that.
+      if (isRepository(inside) || readConfig(inside) !== null) return [name];
       if (deeper === 1) return [];
       return nestedIn(
         inside,

@@ -38,6 +38,12 @@ test('what lies in a repository below borg’s own folders is none', () => {
   expect(readRepositoryState(join(root, 'web01'))).toMatchObject({ kind: 'repository', nested: ['beside'] });
 });
 
+test('one inside an account’s folder is listed, too, where its config is damaged', () => {
+  repository('fleet/one');
+  writeFileSync(join(root, 'fleet/one/config'), '');
+  expect(readRepositoryState(join(root, 'fleet'))).toEqual({ kind: 'foreign', nested: ['one'] });
+});
+
 test('one that has lost its config is among them, so that borg says so', () => {
   repository('web01');
   rmSync(join(root, 'web01/config'));

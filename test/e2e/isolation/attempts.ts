@@ -1,3 +1,4 @@
+import * as beforeLogin from './before-login.ts';
 import * as exhausting from './exhausting.ts';
 import * as forging from './forging.ts';
 import * as forwarding from './forwarding.ts';
@@ -60,4 +61,5 @@ export const TRIES: Readonly<Record<string, others.Try>> = {
   repositories: exhausting.repositories,
   processes: exhausting.processes,
   flood: exhausting.flood,
+  'memory-before-login': beforeLogin.memoryBeforeLogin,
 };

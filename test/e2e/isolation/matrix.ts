@@ -262,6 +262,13 @@ export const GROUPS: readonly AttemptGroup[] = [
         expected: each('–', '–', '–', '–', 'limited'),
         control: 'plain sshd',
       },
+      {
+        id: 'memory-before-login',
+        title:
+          'use up the memory with connections that never log in, so that the kernel ends sshd or a backup (`MAX_STARTUPS`)',
+        expected: each('–', '–', '–', '–', 'limited'),
+        control: 'plain sshd',
+      },
     ],
   },
 ];
