@@ -1,4 +1,5 @@
-import { existsSync, lstatSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { SINGLE_USER } from '../accounts/name.ts';
 import { printable } from '../accounts/printable.ts';
 import { borgEnvironment } from '../borg/environment.ts';
@@ -9,6 +10,7 @@ import { findBorg } from '../borg/interpreter.ts';
 import { launcherBelow, shippedLauncher } from '../borg/launcher.ts';
 import { findOddEntry } from '../borg/odd-entry.ts';
 import { parsePassthrough, wordsFor } from '../borg/passthrough.ts';
+import { reachOf } from '../borg/reach.ts';
 import { type BorgEnd, type BorgRun, prepareBaseFolder, runBorg } from '../borg/run.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { findTarget } from '../borg/target.ts';
@@ -43,8 +45,8 @@ export const runBorgCommand = async (words: readonly string[], places: Places): 
     case 'no-repository': {
       const { PUID: uid, PGID: gid } = readSettings(process.env);
       const env = borgEnvironment(process.env, { base: HOMELESS, user: SINGLE_USER, hostId: null, repository: null });
-      const { command, extra } = findLauncher(places, false);
-      return (await runBorg({ command, words, uid, gid, env: { ...env, ...extra } })).exitCode;
+      const { command, extra } = findLauncher(places);
+      return (await runBorg({ command: command([]), words, uid, gid, env: { ...env, ...extra } })).exitCode;
     }
     case 'repository': {
       const { command, meant } = request;
@@ -88,7 +90,7 @@ export const withBorg = async (
   const { PUID, PGID, IDENTITIES, STUCK_AFTER } = readSettings(process.env);
   const as = IDENTITIES === 'shared' ? { uid: PUID, gid: PGID } : undefined;
   if (meant !== null) findTarget(places.repos, meant, command, as);
-  const launcher = findLauncher(places, maintenance);
+  const launcher = findLauncher(places);
   return withRepositories(places, (hostId) =>
     use(async (path) => {
       const { uid, gid, path: folder } = findTarget(places.repos, path, command, as);
@@ -99,7 +101,13 @@ export const withBorg = async (
       const env = { ...borgEnvironment(process.env, { base, user, hostId, repository }), ...launcher.extra };
       // One repository is the operator's own affair, also one on which a program of his works for hours.
       const stuckAfter = meant === null && command !== 'with-lock' ? STUCK_AFTER * 1000 : undefined;
-      return runBorg({ command: launcher.command, words, uid, gid, env, stuckAfter });
+      // No link leads to the folder: findTarget has looked, and the launcher looks again.
+      const root = realpathSync(places.repos);
+      const before = [
+        ...(maintenance ? ['--maintenance'] : []),
+        ...['--reach', reachOf(command, words, env), '--root', root, '--repository', join(root, path), '--base', base],
+      ];
+      return runBorg({ command: launcher.command(before), words, uid, gid, env, stuckAfter });
     }),
   );
 };
@@ -193,7 +201,8 @@ const serverIsHere = async (places: Places): Promise<boolean> =>
   (await askServer(places.run, { command: 'ping' })) !== null;
 
 type Launcher = {
-  readonly command: BorgRun['command'];
+  /** With words that are the launcher's own. */
+  readonly command: (before: readonly string[]) => BorgRun['command'];
   readonly extra: Readonly<Record<string, string>>;
 };
 
@@ -201,10 +210,12 @@ type Launcher = {
  * borg through the launcher of the sessions, so that lock folders can be shared and deleting a repository keeps its folder
  * here, too. The launcher takes its words where the client asked for serve; here the server is the client.
  */
-const findLauncher = (places: Places, maintenance: boolean): Launcher => {
+const findLauncher = (places: Places): Launcher => {
   const { python } = findBorg();
   const installed = launcherBelow(places.run);
   const script = existsSync(installed) ? installed : shippedLauncher();
-  const word = maintenance ? ['--maintenance'] : [];
-  return { command: [python, '-I', script, ...word, '--'], extra: { SSH_ORIGINAL_COMMAND: 'borg serve' } };
+  return {
+    command: (before) => [python, '-I', script, ...before, '--'],
+    extra: { SSH_ORIGINAL_COMMAND: 'borg serve' },
+  };
 };

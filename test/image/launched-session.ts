@@ -9,6 +9,8 @@ export type LaunchOptions = {
   readonly repos: string;
   readonly repository: string;
   readonly account: string;
+  /** What the session is restricted to; that repository if left out. */
+  readonly restriction?: readonly string[];
   /** Words before `--`, which are the launcher's; more words behind `serve`, which are borg's. */
   readonly before?: readonly string[];
   readonly more?: readonly string[];
@@ -23,7 +25,8 @@ export type Call = readonly [method: string, args?: Value];
 /** Starts the launcher as sshd does, with the installed borg, without sending anything yet. */
 export const launch = (options: LaunchOptions): ChildProcessWithoutNullStreams => {
   const { launcher, repos, repository, account, before = [], more = [], python = [], uid } = options;
-  const serve = ['serve', '--umask', '0007', '--restrict-to-repository', repository, ...more];
+  const { restriction = ['--restrict-to-repository', repository] } = options;
+  const serve = ['serve', '--umask', '0007', ...restriction, ...more];
   return spawn(findBorg().python, ['-I', ...python, launcher, '--session', '', ...before, '--', ...serve], {
     cwd: '/',
     ...(uid === undefined ? {} : { uid, gid: uid }),

@@ -1,0 +1,170 @@
+"""Which box each borg of this server gets, and when.
+
+A session is in one before it reads a byte of its client: it can change its account's folder, or where it may open several
+repositories (an admin, an account with sub-repositories) what lies below that folder, and run nothing, read nothing but
+programs, connect to nothing and signal nobody. Once it has said which repository it opens, it can change that one alone. Links
+that somebody else has made there lead nowhere then: borg follows and overwrites whatever its process may.
+"""
+
+import functools
+import os
+import sys
+
+from launcher import box
+
+PROGRAMS = ('/usr', '/lib', '/lib64', '/bin', '/sbin', '/etc', '/.etc')
+# nss reads them for the names of accounts, which the URL of an admin may have (/~NAME/).
+ACCOUNTS = '/var/lib/extrausers'
+
+SECOND = ('this session is closed into the repository that it opened first (a box of the kernel): '
+          'open another one in a session of its own')
+
+
+def programs(allowed):
+    """The rules for what borg itself needs."""
+    own = os.path.dirname(os.path.abspath(__file__))
+    places = {each for each in (*PROGRAMS, sys.prefix, sys.base_prefix, own) if each != '/'}
+    return [*((allowed, each) for each in sorted(places)),
+            (box.READ_FILE, '/dev/urandom'), (box.READ_FILE | box.WRITE_FILE, '/dev/null')]
+
+
+class Session:
+    """The boxes of one session.
+
+    repository: the one that it may open, or None; folder: below which it may open several, or None; admin: whether these are of several
+    accounts; required: whether the session ends where the kernel has no box."""
+
+    def __init__(self, repository, folder, admin, required):
+        self.repository, self.folder, self.admin, self.required = repository, folder, admin, required
+        self.inside = None
+        self.boxed = True
+
+    def begin(self):
+        """The first box. Raises OSError, and NoBox where one is required."""
+        changes = []
+        top = None
+        try:
+            top = box.open_folder(os.path.realpath(self.repository or self.folder))
+            changes = [(box.CHANGE, top)]
+            if self.repository:
+                self.inside = identity(top)
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # borg has words for that
+        try:
+            box.confine([*self.known(), *changes])
+        except box.NoBox:
+            if self.required:
+                raise
+            self.boxed = False
+        finally:
+            if top is not None:
+                os.close(top)
+
+    def known(self):
+        return [*programs(box.READ), *([(box.READ, ACCOUNTS)] if self.admin else [])]
+
+    def enter(self, path):
+        """Goes into the repository, for good.
+
+        Raises FileNotFoundError, NotADirectoryError where it is none or a link, and borg's Error for a second one."""
+        from borg.helpers import Error
+
+        found = box.open_folder(path)
+        try:
+            which = identity(found)
+            if self.inside is not None:
+                if self.inside != which:
+                    raise Error(SECOND)
+                return
+            if self.boxed:
+                # Where the repository is deleted, its empty folder is removed from the one above.
+                above = [(box.REMOVE_DIR, os.path.dirname(path))]
+                if not self.admin:
+                    # How many repositories there are, and how full, counts for all of an account.
+                    above.append((box.READ, os.path.realpath(self.folder)))
+                box.confine([*self.known(), *above, (box.CHANGE, found)])
+            self.inside = which
+        finally:
+            os.close(found)
+
+
+def confine_own(root, repository, base, reach, required):
+    """The box of a borg that the server runs itself: it can change the repository and the folder of its owner's cache, and reach no other
+    repository. reach: 'repository', nothing else but programs; 'machine', whatever its owner may, as a backup of the server's own files
+    and an export to a file need. root: of all repositories.
+
+    Returns whether there is a box. Raises OSError, and NoBox where one is required."""
+    folders = [box.open_folder(repository), box.open_folder(os.path.realpath(base))]
+    rules = [(box.CHANGE, each) for each in folders]
+    if os.path.dirname(repository) != root:
+        rules.append((box.REMOVE_DIR, os.path.dirname(repository)))
+    if reach == 'repository':
+        rules += [*programs(box.RUN), (box.READ, '/proc'), (box.USE_DEVICE, '/dev/tty')]
+    else:
+        rules += [(box.EVERYTHING, each) for each in beside(root)]
+    try:
+        box.confine(rules, net=reach != 'repository')
+    except box.NoBox:
+        if required:
+            raise
+        return False
+    finally:
+        for each in folders:
+            os.close(each)
+    return True
+
+
+def beside(path):
+    """All folders and files that are neither above nor below this folder."""
+    above = '/'
+    for part in path.split('/')[1:]:
+        try:
+            names = os.listdir(above)
+        except PermissionError:
+            names = []  # less is allowed then
+        for name in names:
+            if name != part:
+                yield os.path.join(above, name)
+        above = os.path.join(above, part)
+
+
+def identity(descriptor):
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino
+
+
+def hold_to_one(session):
+    """Has borg enter the repository before it looks at anything in it."""
+    from borg.repository import Repository
+
+    create, open_repository = Repository.create, Repository.open
+
+    def enter(repository, path):
+        try:
+            session.enter(path)
+        except FileNotFoundError:
+            raise repository.DoesNotExist(path) from None
+        except NotADirectoryError:
+            raise repository.InvalidRepository(path) from None
+
+    @functools.wraps(create)
+    def create_inside(self, path):
+        # As borg does it, but the rest of its work is done inside.
+        self.check_can_create_repository(path)
+        if self.make_parent_dirs:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            pass
+        except FileNotFoundError as err:
+            raise self.ParentPathDoesNotExist(path) from err
+        enter(self, path)
+        return create(self, path)
+
+    @functools.wraps(open_repository)
+    def open_inside(self, path, *args, **kwargs):
+        enter(self, path)
+        return open_repository(self, path, *args, **kwargs)
+
+    Repository.create, Repository.open = create_inside, open_inside
