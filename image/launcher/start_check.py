@@ -1,0 +1,71 @@
+"""What the server asks once, before anybody may log in: whether the kernel's box really holds here, and whether this borg is one that
+the launcher knows."""
+
+import json
+import os
+import shutil
+import tempfile
+
+from launcher import box, rpc
+from launcher.confinement import programs
+
+
+def report(folder):
+    """Prints it as JSON. folder: on the file system of the repositories, where a folder can be made for a moment."""
+    print(json.dumps({'box': try_box(folder), 'unknown': rpc.unknown()}))
+
+
+def try_box(folder):
+    """null where a box holds, or why there is none. No version is believed: a child goes into a box, and what must fail there is tried."""
+    place = tempfile.mkdtemp(prefix='probe-', dir=folder)
+    try:
+        for name in ('inside', 'outside'):
+            os.mkdir(os.path.join(place, name))
+        with open(os.path.join(place, 'outside', 'file'), 'w') as file:
+            file.write('outside')
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.write(writer, (from_inside(place) or '').encode())
+            except BaseException as err:
+                os.write(writer, ('%s: %s' % (type(err).__name__, err)).encode())
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with open(reader) as pipe:
+            said = pipe.read(1000)
+        status = os.waitpid(child, 0)[1]
+        return said or ('the probe ended with %d' % status if status else None)
+    finally:
+        shutil.rmtree(place)
+
+
+def from_inside(place):
+    """Why the box does not hold."""
+    inside = box.open_folder(os.path.realpath(os.path.join(place, 'inside')))
+    outside = os.path.join(place, 'outside')
+    try:
+        box.confine([*programs(box.READ), (box.CHANGE, inside)])
+    except box.NoBox as err:
+        return 'the kernel or the profile of the container refuses Landlock (%s)' % err
+    with open(os.path.join(place, 'inside', 'file'), 'w') as file:
+        file.write('inside')
+    os.rename(os.path.join(place, 'inside', 'file'), os.path.join(place, 'inside', 'other'))
+    attempts = {
+        'read': lambda: open(os.path.join(outside, 'file')).close(),
+        'list': lambda: os.listdir(outside),
+        'write': lambda: open(os.path.join(outside, 'file'), 'r+').close(),
+        'make': lambda: open(os.path.join(outside, 'new'), 'w').close(),
+        'remove': lambda: os.unlink(os.path.join(outside, 'file')),
+        'link': lambda: os.symlink('other', os.path.join(place, 'inside', 'link')),
+    }
+    if box.version() >= box.SCOPE_SINCE:
+        attempts['signal'] = lambda: os.kill(os.getppid(), 0)
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except PermissionError:
+            continue
+        return 'Landlock does not hold here: from inside a box one can %s what is outside' % name
+    return None
