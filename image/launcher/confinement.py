@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 
-from launcher import box
+from launcher import box, entries
 
 PROGRAMS = ('/usr', '/lib', '/lib64', '/bin', '/sbin', '/etc', '/.etc')
 # nss reads them for the names of accounts, which the URL of an admin may have (/~NAME/).
@@ -32,15 +32,18 @@ class Session:
     """The boxes of one session.
 
     repository: the one that it may open, or None; folder: below which it may open several, or None; admin: whether these are of several
-    accounts; required: whether the session ends where the kernel has no box."""
+    accounts; mode: 'required', and the session ends where the kernel has no box; 'auto'; 'entries', and it is not asked for one."""
 
-    def __init__(self, repository, folder, admin, required):
-        self.repository, self.folder, self.admin, self.required = repository, folder, admin, required
+    def __init__(self, repository, folder, admin, mode):
+        self.repository, self.folder, self.admin, self.mode = repository, folder, admin, mode
         self.inside = None
-        self.boxed = True
+        self.boxed = mode != 'entries'
+        self.opened = None
 
     def begin(self):
         """The first box. Raises OSError, and NoBox where one is required."""
+        if not self.boxed:
+            return self.look_instead()
         changes = []
         top = None
         try:
@@ -53,12 +56,17 @@ class Session:
         try:
             box.confine([*self.known(), *changes])
         except box.NoBox:
-            if self.required:
+            if self.mode == 'required':
                 raise
-            self.boxed = False
+            self.look_instead()
         finally:
             if top is not None:
                 os.close(top)
+
+    def look_instead(self):
+        self.boxed = False
+        self.inside = None
+        entries.guard_opens(lambda: [] if self.opened is None else [self.opened])
 
     def known(self):
         return [*programs(box.READ), *([(box.READ, ACCOUNTS)] if self.admin else [])]
@@ -76,10 +84,13 @@ class Session:
                 if self.inside != which:
                     raise Error(SECOND)
                 return
-            if self.boxed:
+            if not self.boxed:
+                entries.check_entries(found)
+                self.opened = os.dup(found)
+            elif self.repository is None or self.inside is None:
                 # Where the repository is deleted, its empty folder is removed from the one above.
                 above = [(box.REMOVE_DIR, os.path.dirname(path))]
-                if not self.admin:
+                if self.folder and not self.admin:
                     # How many repositories there are, and how full, counts for all of an account.
                     above.append((box.READ, os.path.realpath(self.folder)))
                 box.confine([*self.known(), *above, (box.CHANGE, found)])
@@ -88,12 +99,12 @@ class Session:
             os.close(found)
 
 
-def confine_own(root, repository, base, reach, required):
+def confine_own(root, repository, base, reach, mode):
     """The box of a borg that the server runs itself: it can change the repository and the folder of its owner's cache, and reach no other
     repository. reach: 'repository', nothing else but programs; 'machine', whatever its owner may, as a backup of the server's own files
     and an export to a file need. root: of all repositories.
 
-    Returns whether there is a box. Raises OSError, and NoBox where one is required."""
+    mode: as of a session. Raises OSError, NoBox where a box is required, and borg's Error where an entry is refused."""
     folders = [box.open_folder(repository), box.open_folder(os.path.realpath(base))]
     rules = [(box.CHANGE, each) for each in folders]
     if os.path.dirname(repository) != root:
@@ -103,15 +114,18 @@ def confine_own(root, repository, base, reach, required):
     else:
         rules += [(box.EVERYTHING, each) for each in beside(root)]
     try:
+        if mode == 'entries':
+            raise box.NoBox
         box.confine(rules, net=reach != 'repository')
     except box.NoBox:
-        if required:
+        if mode == 'required':
             raise
-        return False
-    finally:
+        # The descriptors stay open, as the places where borg may open files.
+        entries.check_entries(folders[0])
+        entries.guard_opens(lambda: folders)
+    else:
         for each in folders:
             os.close(each)
-    return True
 
 
 def beside(path):

@@ -27,9 +27,6 @@ let folder: string;
 let repos: string;
 let running: ChildProcessWithoutNullStreams[];
 
-/** What every session is started with. */
-const BOX: readonly string[] = [];
-
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'box-'));
   repos = join(folder, 'repos');
@@ -53,20 +50,31 @@ afterEach(() => {
 const COMMIT = ['commit', { save_space: false, compact: true, threshold: 0 }] as const;
 
 /** A session that borg allows every repository. */
-const admin = async () => {
+const admin = async (box = 'required') => {
   const borg = launch({
     ...{ launcher: LAUNCHER, repos, repository: join(repos, 'web01'), account: 'ops' },
-    ...{ before: BOX, restriction: ['--restrict-to-path', repos] },
+    ...{ before: ['--box', box], restriction: ['--restrict-to-path', repos] },
   });
   running.push(borg);
   return converse(borg);
 };
 
 /** borg as the server runs it on web01, by the words of src/cli/borg.ts. */
-const own = (reach: 'repository' | 'machine', words: readonly string[]) => {
+const own = (reach: 'repository' | 'machine', words: readonly string[], box = 'required') => {
   const base = join(folder, 'base');
   mkdirSync(base, { recursive: true });
-  const before = ['--reach', reach, '--root', repos, '--repository', join(repos, 'web01'), '--base', base, ...BOX];
+  const before = [
+    '--reach',
+    reach,
+    '--root',
+    repos,
+    '--repository',
+    join(repos, 'web01'),
+    '--base',
+    base,
+    '--box',
+    box,
+  ];
   return spawnSync(findBorg().python, ['-I', LAUNCHER, ...before, '--', '--umask', '0007', ...words], {
     ...{ input: '', encoding: 'utf8', cwd: '/' },
     env: {
@@ -104,7 +112,10 @@ const ENTRIES: readonly (readonly [string, () => void])[] = [
   ['lock.exclusive', () => link('lock.exclusive', 'data')],
 ];
 
-describe.each(ENTRIES)('a link in the place of %s', (_entry, make) => {
+/** `entries`: as where the kernel has no box. */
+const WALLS = ['required', 'entries'].flatMap((box) => ENTRIES.map(([entry, make]) => [box, entry, make] as const));
+
+describe.each(WALLS)('box %s: a link in the place of %s', (box, _entry, make) => {
   test('leads an admin’s session nowhere', async () => {
     make();
     const before = await contents(join(repos, 'victim'));
@@ -115,7 +126,7 @@ describe.each(ENTRIES)('a link in the place of %s', (_entry, make) => {
       [['list', {}]],
       [['get_free_nonce', {}]],
     ] as const) {
-      const session = await admin();
+      const session = await admin(box);
       await session.call(...open(join(repos, 'web01'), { exclusive: true }));
       for (const call of calls) expect(await session.call(...call)).not.toContain('precious');
       await session.end();
@@ -133,19 +144,19 @@ describe.each(ENTRIES)('a link in the place of %s', (_entry, make) => {
         ['config', '--', 'additional_free_space', '1G'],
       ]) {
         const at = words[0] === 'config' ? 2 : words.length;
-        own(reach, [...words.slice(0, at), join(repos, 'web01'), ...words.slice(at)]);
+        own(reach, [...words.slice(0, at), join(repos, 'web01'), ...words.slice(at)], box);
         expect(await contents(join(repos, 'victim'))).toEqual(before);
       }
   });
 });
 
-test('without links the same is done', async () => {
-  const session = await admin();
+test.each(['required', 'auto', 'entries'])('box %s: without links the same is done', async (box) => {
+  const session = await admin(box);
   expect(await session.call(...open(join(repos, 'web01'), { exclusive: true }))).not.toContain('exception_class');
   expect(await session.call('check', { repair: true, save_space: false })).not.toContain('exception_class');
   expect(await session.call('get', { id: 'object'.padEnd(32, '.') })).toContain('precious');
   await session.end();
-  const done = own('repository', ['config', join(repos, 'web01'), 'additional_free_space', '1G']);
+  const done = own('repository', ['config', join(repos, 'web01'), 'additional_free_space', '1G'], box);
   expect(done).toMatchObject({ status: 0, stderr: '' });
   expect(readFileSync(join(repos, 'web01/config'), 'utf8')).toContain('additional_free_space = 1G');
 });

@@ -1,0 +1,97 @@
+"""Where the kernel has no box: before borg opens a repository every entry that it would follow, open or wipe is looked at, and each file is
+looked at again once it is open and before a byte is read or written. What is no plain file or folder of this repository's owner, or
+lies elsewhere, is refused.
+
+Less than a box: a folder that is exchanged between the look and borg's removing something in it is not seen."""
+
+import builtins
+import os
+import stat
+
+
+def check_entries(repository):
+    """repository: a descriptor of its folder. Raises borg's Error."""
+    own = os.fstat(repository)
+    check_folder(repository, '.', own, '')
+    try:
+        data = os.open('data', os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=repository)
+    except FileNotFoundError:
+        return
+    except OSError:
+        raise refused('data') from None
+    try:
+        for name in os.listdir(data):
+            check_folder(data, name, own, 'data/')
+    finally:
+        os.close(data)
+
+
+def check_folder(above, name, own, shown):
+    try:
+        folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        if stat.S_ISREG(os.stat(name, dir_fd=above, follow_symlinks=False).st_mode):
+            return  # borg leaves it out
+        raise refused(shown + name) from None
+    except OSError:
+        raise refused(shown + name) from None
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # another session has just removed it
+                if not is_plain(found, own) and not stat.S_ISDIR(found.st_mode):
+                    raise refused(shown + ('' if name == '.' else name + '/') + entry.name)
+    finally:
+        os.close(folder)
+
+
+def is_plain(found, own):
+    """What the account or an admin has made has the account's user or group (setgid)."""
+    return stat.S_ISREG(found.st_mode) and (found.st_uid in (own.st_uid, os.geteuid()) or found.st_gid == own.st_gid)
+
+
+def refused(name):
+    from borg.helpers import Error
+
+    return Error('%r in this repository is a link, or otherwise no plain file or folder of its owner: it is not opened' % name[:200])
+
+
+def guard_opens(places):
+    """Each file that borg opens in a repository must lie below one of these folders, and be a plain one of its owner.
+
+    places: a function that gives descriptors."""
+    import borg.crypto.file_integrity
+    import borg.helpers.fs
+    import borg.locking
+    import borg.repository
+
+    def open_inside(path, flags):
+        # Without O_TRUNC: nothing is changed before it was looked at. A FIFO would wait for somebody.
+        found = os.open(path, (flags & ~os.O_TRUNC) | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        try:
+            where = os.readlink('/proc/self/fd/%d' % found)
+            status = os.fstat(found)
+            for place in places():
+                if where.startswith(os.readlink('/proc/self/fd/%d' % place) + '/') and is_plain(status, os.fstat(place)):
+                    break
+            else:
+                raise refused(os.path.basename(path))
+            if flags & os.O_TRUNC:
+                os.ftruncate(found, 0)
+            return found
+        except BaseException:
+            os.close(found)
+            raise
+
+    def open_plain(file, mode='r', *args, **kwargs):
+        if isinstance(file, int):
+            return builtins.open(file, mode, *args, **kwargs)
+        return builtins.open(file, mode, *args, opener=open_inside, **kwargs)
+
+    for module in (borg.repository, borg.helpers.fs, borg.locking, borg.crypto.file_integrity):
+        module.open = open_plain
