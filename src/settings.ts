@@ -137,6 +137,7 @@ const environment = z.object({
   RESYNC_SECONDS: seconds(300, 1, 86_400),
   UID_RANGE: range,
   IDENTITIES: oneOf(IDENTITIES, 'own'),
+  BOX: oneOf(['auto', 'required'], 'auto'),
   SSH_PORT: whole(22, 1, 65_535),
   PUBLIC_HOST: publicHost,
   PUBLIC_PORT: publicPort,

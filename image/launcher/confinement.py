@@ -71,6 +71,13 @@ class Session:
     def known(self):
         return [*programs(box.READ), *([(box.READ, ACCOUNTS)] if self.admin else [])]
 
+    def is_inside(self, path):
+        try:
+            found = os.stat(path)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self.inside
+
     def enter(self, path):
         """Goes into the repository, for good.
 
@@ -149,6 +156,7 @@ def identity(descriptor):
 
 def hold_to_one(session):
     """Has borg enter the repository before it looks at anything in it."""
+    from borg.helpers import Error
     from borg.repository import Repository
 
     create, open_repository = Repository.create, Repository.open
@@ -163,6 +171,8 @@ def hold_to_one(session):
 
     @functools.wraps(create)
     def create_inside(self, path):
+        if session.inside is not None and not session.is_inside(path):
+            raise Error(SECOND)
         # As borg does it, but the rest of its work is done inside.
         self.check_can_create_repository(path)
         if self.make_parent_dirs:

@@ -87,7 +87,7 @@ export const withBorg = async (
   use: (runOn: (path: string) => Promise<BorgEnd>) => Promise<number>,
 ): Promise<number> => {
   requireRepositories(places);
-  const { PUID, PGID, IDENTITIES, STUCK_AFTER } = readSettings(process.env);
+  const { PUID, PGID, IDENTITIES, STUCK_AFTER, BOX } = readSettings(process.env);
   const as = IDENTITIES === 'shared' ? { uid: PUID, gid: PGID } : undefined;
   if (meant !== null) findTarget(places.repos, meant, command, as);
   const launcher = findLauncher(places);
@@ -105,7 +105,18 @@ export const withBorg = async (
       const root = realpathSync(places.repos);
       const before = [
         ...(maintenance ? ['--maintenance'] : []),
-        ...['--reach', reachOf(command, words, env), '--root', root, '--repository', join(root, path), '--base', base],
+        ...[
+          '--reach',
+          reachOf(command, words, env),
+          '--root',
+          root,
+          '--repository',
+          join(root, path),
+          '--base',
+          base,
+          '--box',
+          BOX,
+        ],
       ];
       return runBorg({ command: launcher.command(before), words, uid, gid, env, stuckAfter });
     }),

@@ -1,5 +1,6 @@
 import { printable } from '../accounts/printable.ts';
 import { quotaText } from '../accounts/quota.ts';
+import { noBoxText } from '../borg/launcher-check.ts';
 import type { DiskSpace } from '../daemon/disk-spaces.ts';
 import { SHARED_IDENTITIES } from '../daemon/repositories-folder.ts';
 import type { ServerStatus } from '../daemon/server-status.ts';
@@ -65,6 +66,7 @@ const serverLines = (status: Status, now: number, paint: Paint): readonly string
     ...(lastPass ? [passLine(lastPass, now, paint)] : []),
     `repositories: ${free}; ${plural(sessions, 'session')} now`,
     ...disks.flatMap((disk) => diskLine(disk, paint)),
+    ...(server.box === null ? [] : [paint(noBoxText(server.box), 'yellow')]),
     ...(identities === 'shared' ? [paint(SHARED_IDENTITIES, 'yellow')] : []),
     ...(admins.length > 0
       ? [`admins: ${admins.map(({ name, keys }) => `${name} (${plural(keys, 'key')})`).join(', ')}`]

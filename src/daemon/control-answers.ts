@@ -22,7 +22,7 @@ export type ServerNow = {
 
 type Answering = {
   readonly settings: Settings;
-  readonly started: Pick<ServerStatus, 'borg' | 'openssh' | 'since'>;
+  readonly started: Pick<ServerStatus, 'borg' | 'openssh' | 'since' | 'box'>;
   readonly passes: PassRecord;
   readonly scheduler: Scheduler;
   readonly tracker: Tracker;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { printable } from '../accounts/printable.ts';
 import { loginGroup } from '../accounts/role.ts';
+import { NO_BOX_CURE, noBoxText } from '../borg/launcher-check.ts';
 import type { Places } from '../places.ts';
 import { SSHD_CONFIG_FILES } from '../sshd/config.ts';
 import { effectiveOptions } from '../sshd/effective.ts';
@@ -38,6 +39,9 @@ const diagnoseServer = (server: ServerStatus | null): readonly Diagnosis[] => {
     failed === null
       ? ok('server', `borgserver ${version}, borg ${borg}, ${openssh}; ${accounts.length} accounts`)
       : error('server', `the last update failed: ${printable(failed)}`, 'cure that; it is tried again by itself'),
+    server.box === null
+      ? ok('box', 'each borg is in a box of the kernel')
+      : warning('box', noBoxText(server.box), NO_BOX_CURE),
     ...(lastPass?.stopped
       ? [error('server', 'the last update was stopped by a conflict', 'see the errors in keys')]
       : []),

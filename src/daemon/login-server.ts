@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkBorg } from '../borg/interpreter.ts';
 import { installLauncher } from '../borg/launcher.ts';
+import { type BoxState, checkLauncher, noBoxText, requireBox } from '../borg/launcher-check.ts';
 import { parseServeArguments } from '../borg/serve-arguments.ts';
 import { serverMemory } from '../host/memory.ts';
 import { shippedFile } from '../host/shipped.ts';
@@ -23,6 +24,7 @@ export type LoginPlan = {
   /** borg's interpreter, and the small program that starts sshd. */
   readonly python: string;
   readonly starter: string;
+  readonly box: BoxState;
   readonly versions: { readonly borg: string; readonly openssh: string };
 };
 
@@ -72,7 +74,14 @@ export const prepareLogin = async (
     prepareHostKeys({ folder: join(places.sshkeys, 'host'), run: places.run }),
   ]);
   const launcher = await installLauncher(places.run, borg.python);
+  const box = await checkLauncher(borg.python, launcher, places.state);
+  if (box !== null) {
+    if (settings.BOX === 'required') requireBox(box);
+    log.warn(noBoxText(box));
+  }
   const files = renderSshdConfig({
+    // A session then ends rather than go on without what was there at the start.
+    box: box === null ? 'required' : 'entries',
     ...{ places, settings, hostId, python: borg.python, launcher, supported: sshd.supported },
     penalties: sshd.penalties,
     memory: serverMemory(),
@@ -96,6 +105,7 @@ export const prepareLogin = async (
     config,
     python: borg.python,
     starter,
+    box,
     versions: { borg: borg.version, openssh: sshd.version },
   };
 };

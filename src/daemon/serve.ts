@@ -114,7 +114,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   tell(first);
   refuseIfStopped(first);
 
-  const started = { ...plan.versions, since: Date.now() };
+  const started = { ...plan.versions, box: plan.box, since: Date.now() };
   const recent = createRecentChanges(() => performance.now());
   const onReport = (report: PassReport): void => {
     now.lastPassFailed = report.failed;

@@ -4,6 +4,7 @@ import type { IdentityPolicy } from '../accounts/identity.ts';
 import type { LastSeen } from '../accounts/last-seen.ts';
 import { roleQuotas } from '../accounts/quota.ts';
 import type { Role } from '../accounts/role.ts';
+import type { BoxState } from '../borg/launcher-check.ts';
 import type { Alarm } from '../sessions/alarms.ts';
 import type { Session } from '../sessions/session.ts';
 import type { Settings } from '../settings.ts';
@@ -36,6 +37,8 @@ export type ServerStatus = {
   readonly pgid: number;
   /** 'shared': the repositories' accounts have the admins' uid, too. */
   readonly identities: IdentityPolicy['kind'];
+  /** Why no box of the kernel is around each borg; null where it is. */
+  readonly box: BoxState;
   readonly port: number;
   /** Seconds without a backup after which a repository is stale; null: never. */
   readonly staleAfter: number | null;
@@ -52,7 +55,7 @@ export type ServerStatus = {
 /** What the server tells of itself now. */
 export const serverStatus = (
   settings: Settings,
-  facts: Pick<ServerStatus, 'borg' | 'openssh' | 'since'>,
+  facts: Pick<ServerStatus, 'borg' | 'openssh' | 'since' | 'box'>,
   passes: PassRecord,
   sessions: readonly Pick<Session, 'account'>[],
   seen: readonly LastSeen[],
@@ -65,7 +68,7 @@ export const serverStatus = (
   return {
     ...{ version: VERSION, borg: facts.borg, openssh: facts.openssh, since: facts.since },
     ...{ puid: settings.PUID, pgid: settings.PGID, port: settings.SSH_PORT },
-    ...{ identities: settings.IDENTITIES, staleAfter: finite(settings.STALE_AFTER) },
+    ...{ identities: settings.IDENTITIES, box: facts.box, staleAfter: finite(settings.STALE_AFTER) },
     minFree: settings.MIN_FREE,
     ...{ lastPass: passes.last(), sessions: sessions.length, findings: passes.findings(), alarms },
     accounts: passes.accounts().map(({ name, role, uid, keys, quota, subRepositories }) => ({

@@ -33,6 +33,8 @@ export type SshdConfigInput = {
   /** borg's own interpreter and the launcher that it runs, as absolute paths. */
   readonly python: string;
   readonly launcher: string;
+  /** Whether each session is in a box of the kernel, or looks at what it opens (image/launcher/confinement.py). */
+  readonly box: 'required' | 'entries';
   /** What the server has, in bytes: how many may be logging in at once follows it. */
   readonly memory: number;
   /** Words that parseServeArguments has let through. */
@@ -208,14 +210,14 @@ const ownFolder = ({ places }: SshdConfigInput): string => `--restrict-to-path "
  * them may have at once is not for all of them.
  */
 const forcedCommand = (
-  { python, launcher, settings }: SshdConfigInput,
+  { python, launcher, settings, box }: SshdConfigInput,
   restriction: string,
   extra: readonly string[],
   limits: string,
 ): string =>
   [
     `exec ${plain(python)} -I ${plain(launcher)} --session "$SSH_CONNECTION" --account "$USER"`,
-    `--sessions ${plainNumber(settings.SESSIONS_PER_ACCOUNT)} --memory ${sizeWord(settings.SESSION_MEMORY)} --min-free ${sizeWord(settings.MIN_FREE)} ${limits}--`,
+    `--sessions ${plainNumber(settings.SESSIONS_PER_ACCOUNT)} --memory ${sizeWord(settings.SESSION_MEMORY)} --min-free ${sizeWord(settings.MIN_FREE)} --box ${box} ${limits}--`,
     `serve --umask 0007 ${restriction}`,
     ...extra.map(shellQuote),
   ].join(' ');

@@ -128,7 +128,7 @@ describe.each(WALLS)('box %s: a link in the place of %s', (box, _entry, make) =>
     ] as const) {
       const session = await admin(box);
       await session.call(...open(join(repos, 'web01'), { exclusive: true }));
-      for (const call of calls) expect(await session.call(...call)).not.toContain('precious');
+      expect(await session.callAll(calls)).not.toContain('precious');
       await session.end();
       expect(await contents(join(repos, 'victim'))).toEqual(before);
     }
@@ -167,6 +167,34 @@ test('a session that has opened one repository opens no other, and is told why',
   const second = await session.call(...open(join(repos, 'victim'), { lock: false }));
   expect(second).toContain('open another one in a session of its own');
   expect(await session.call(...open(join(repos, 'web01'), { lock: false }))).not.toContain('exception_class');
+});
+
+test('nobody opens or makes anything by a name that begins with a dot', async () => {
+  for (const path of ['.borgserver/new', '.new', 'web01/.new', 'a/.b/c'])
+    for (const create of [false, true]) {
+      const session = await admin();
+      const said = await session.call(...open(join(repos, path), { create, make_parent_dirs: create }));
+      expect(said).toContain('PathNotAllowed');
+      await session.end();
+    }
+  expect(readdirSync(repos).sort()).toEqual(['victim', 'web01']);
+  expect(existsSync(join(repos, 'web01/.new'))).toBe(false);
+});
+
+test('a client of borg 2 is told in words what this server has', () => {
+  const words = ['-I', LAUNCHER, '--session', '', '--', 'serve', '--restrict-to-repository', '/repos/web01'];
+  const { stdout, stderr, status } = spawnSync(findBorg().python, words, {
+    ...{ input: '', encoding: 'utf8', cwd: '/' },
+    env: {
+      SSH_ORIGINAL_COMMAND: 'borg serve --rest --backend FILE:/repos/web01',
+      USER: 'web01',
+      PATH: '/usr/bin:/bin',
+    },
+  });
+  expect({ stdout, status }).toEqual({ stdout: '', status: 1 });
+  expect(stderr).toMatch(
+    /^This server has borg 1\.\d.*ssh:\/\/web01@HOST\/repos\/web01\n.*borg2 transfer --from-borg1/,
+  );
 });
 
 test('an admin makes a repository and deletes it again, folder and all', async () => {

@@ -30,6 +30,7 @@ beforeAll(async () => {
     python: '/usr/bin/python3',
     launcher: '/run/borgserver/borg-serve',
     memory: 8e9,
+    box: 'required',
     serveArguments: { repo: ['--storage-quota=20G'], 'append-only': ['--progress'], admin: [] },
     supported: probe.supported,
     penalties: probe.penalties,
@@ -102,23 +103,23 @@ test('every role has its block, the narrowest first', () => {
   expect(blocks.map((block) => block.trim().split('\n    '))).toEqual([
     [
       'borg-appendonly',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --append-only --progress',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto --box required -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --append-only --progress',
     ],
     [
       'borg-appendonly-sub',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto --repositories 1000 -- serve --umask 0007 --restrict-to-path "/repos/$USER" --append-only --progress',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto --box required --repositories 1000 -- serve --umask 0007 --restrict-to-path "/repos/$USER" --append-only --progress',
     ],
     [
       'borg-repo',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --storage-quota=20G',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto --box required -- serve --umask 0007 --restrict-to-repository "/repos/$USER" --storage-quota=20G',
     ],
     [
       'borg-repo-sub',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto --repositories 1000 -- serve --umask 0007 --restrict-to-path "/repos/$USER" --storage-quota=20G',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto --box required --repositories 1000 -- serve --umask 0007 --restrict-to-path "/repos/$USER" --storage-quota=20G',
     ],
     [
       'borg-admin',
-      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto -- serve --umask 0007 --restrict-to-path /repos',
+      'ForceCommand exec /usr/bin/python3 -I /run/borgserver/borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto --min-free auto --box required -- serve --umask 0007 --restrict-to-path /repos',
       keys,
     ],
   ]);
@@ -139,7 +140,7 @@ test('every session is told its limits, before the words that are borg’s', () 
   for (const command of commands) {
     const more = ofSubRepositories.includes(command) ? ' --repositories 3' : '';
     expect(command).toContain(
-      ` --account "$USER" --sessions 7 --memory 512000000 --min-free 5000000000${more} -- serve `,
+      ` --account "$USER" --sessions 7 --memory 512000000 --min-free 5000000000 --box required${more} -- serve `,
     );
   }
 });

@@ -159,6 +159,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
     python,
     launcher,
     memory: 8e9,
+    box: 'required',
     serveArguments: { repo: [], 'append-only': [], admin: [] },
     supported: probe.supported,
     penalties: probe.penalties,

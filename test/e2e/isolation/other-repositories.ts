@@ -160,8 +160,12 @@ export const createBeside: Try = async (actor, { server }) => {
     inside: [`${actor.victim}/${name}`, join(actor.victimFolder, name), join(actor.victimFolder, name)],
     below: [`${home}/below/${name}`, join(homeFolder, 'below', name), join(homeFolder, 'below')],
   } as const;
-  const opens = Object.values(places).map(([path]) => open(path, { create: true, make_parent_dirs: true }));
-  const { stdout, stderr } = await speak(actor, opens);
+  let said = '';
+  // A session each: one that has opened a repository opens no other.
+  for (const [path] of Object.values(places)) {
+    const { stdout, stderr } = await speak(actor, [open(path, { create: true, make_parent_dirs: true })]);
+    said += `${stdout}${stderr}`;
+  }
   const found: Record<string, boolean> = {};
   for (const [place, [, folder, made]] of Object.entries(places)) {
     found[place] = (await readdir(folder).catch((): string[] => [])).includes('config');
@@ -169,7 +173,7 @@ export const createBeside: Try = async (actor, { server }) => {
   }
   // Whoever asks: borg makes none inside another.
   if (found.inside) throw new Error('a repository inside another');
-  const verdict = (effect: boolean | undefined) => (effect ? 'allowed' : judge(false, `${stdout}${stderr}`));
+  const verdict = (effect: boolean | undefined) => (effect ? 'allowed' : judge(false, said));
   const [beside, below] = [verdict(found.beside), verdict(found.below)];
   return below === beside ? below : ofOwn(below, actor.column);
 };
