@@ -7,6 +7,7 @@ import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { type Hints, MAX_HINTS_BYTES, readHints, USUAL_HINTS_BYTES } from './hints.ts';
 import { INDEX_HEADER_BYTES, readObjectCount } from './index-header.ts';
 import { isBorgsOwn, isRepository } from './is-repository.ts';
+import { findLastArchive, type LastArchive } from './last-archive.ts';
 import { type LockHolder, readLockHolders } from './lock-holders.ts';
 import { MAX_CONFIG_BYTES, type RepositoryConfig, readRepositoryConfig } from './repository-config.ts';
 
@@ -28,6 +29,8 @@ export type RepositoryState =
       readonly committed: number | null;
       /** Milliseconds since the epoch: when a client that encrypts last began to write; null where none does. */
       readonly written: number | null;
+      /** Null: without an index there is no transaction to look at. */
+      readonly lastArchive: LastArchive | null;
       /** The counter of the encryption is where no client comes to by itself, and where borg soon writes no more. */
       readonly nonceSpent: boolean;
       readonly locks: readonly LockHolder[];
@@ -65,6 +68,7 @@ export const readRepositoryState = (path: string): RepositoryState | null =>
       bytes: hints?.storageUse ?? null,
       objects: index?.objects ?? null,
       committed: index?.modified ?? null,
+      lastArchive: transaction === null ? null : findLastArchive(folder, transaction, config.segmentsPerDir),
       ...(readNonce(folder) ?? { written: null, nonceSpent: false }),
       locks: readLockHolders(folder, names),
       formerKeys: names.has('former-keys') ? formerKeysIn(folder) : [],
@@ -72,18 +76,18 @@ export const readRepositoryState = (path: string): RepositoryState | null =>
   });
 
 /**
- * When the last backup began, as nearly as it can be told: milliseconds since the epoch, or null where there is no archive.
+ * When the last backup came to its end, as nearly as it can be told: milliseconds since the epoch, or null where there is no archive.
  *
- * A client that encrypts changes `nonce` as it begins to write, and the commit at its end makes a new index. An index newer
- * than that may be of a compaction, by the server or by the client; an index older than that is of the last one that came
- * to its end, since the one that began later was interrupted or still runs. So the earlier of both. Without encryption only
- * the commit is known. A prune writes as a backup does.
+ * The segments tell it (last-archive.ts). Where none does, since a compaction has moved all of them, it is before that
+ * compaction, and before a client that encrypts last began to write (`nonce`). A `borg check` raises `nonce`, too, and each
+ * compaction makes a new index: neither alone is a backup.
  */
 export const lastBackup = (
-  state: Pick<Extract<RepositoryState, { kind: 'repository' }>, 'objects' | 'committed' | 'written'>,
+  state: Pick<Extract<RepositoryState, { kind: 'repository' }>, 'objects' | 'committed' | 'written' | 'lastArchive'>,
 ): number | null => {
   if (state.committed === null || (state.objects !== null && state.objects <= 1)) return null;
-  return Math.min(state.committed, state.written ?? state.committed);
+  const { finished = null, moved = null } = state.lastArchive ?? {};
+  return finished ?? Math.min(moved ?? state.committed, state.written ?? state.committed);
 };
 
 const readConfig = (folder: FolderHandle): RepositoryConfig | null =>

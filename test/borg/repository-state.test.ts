@@ -2,11 +2,13 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -137,6 +139,56 @@ describe('the state of a repository, read without its key', () => {
     expect(lastBackup(read(path))).toBeGreaterThan(before ?? 0);
   });
 
+  test('takes neither a check, nor a compaction, a prune, a rename, a recreate or a new passphrase for a backup', async () => {
+    const path = await init('only-checked');
+    await borg('create', `${path}::first`, 'letter');
+    await borg('create', `${path}::unchanged`, 'letter');
+    const last = lastBackup(read(path));
+    expect(last).not.toBeNull();
+    const changes: readonly (readonly string[])[] = [
+      ['check', path],
+      ['check', '--repair', path],
+      ['compact', path],
+      ['compact', path],
+      ['rename', `${path}::unchanged`, 'renamed'],
+      ['recreate', '--comment', 'a note', `${path}::renamed`],
+      ['compact', '--threshold', '1', path],
+      ['prune', '--keep-last', '1', path],
+      ['key', 'change-passphrase', path],
+      ['check', path],
+    ];
+    for (const words of changes) {
+      const sure = { BORG_CHECK_I_KNOW_WHAT_I_AM_DOING: 'YES', BORG_NEW_PASSPHRASE: env['BORG_PASSPHRASE'] ?? '' };
+      await execa('borg', words, { env: { ...env, ...sure }, cwd: root });
+      expect(lastBackup(read(path)), words.join(' ')).toBeLessThanOrEqual(last ?? 0);
+    }
+    await borg('create', `${path}::second`, 'letter');
+    expect(lastBackup(read(path))).toBeGreaterThan(last ?? 0);
+  });
+
+  test('takes the checkpoint of a backup that was interrupted for none', async () => {
+    const path = await init('checkpoint');
+    await borg('create', `${path}::first`, 'letter');
+    const before = read(path);
+    const words = ['create', '--checkpoint-interval', '1', `${path}::second`, '-'];
+    const create = spawn('borg', words, { env: { ...process.env, ...env }, cwd: root });
+    create.stdin.on('error', () => {});
+    // Until borg has begun what comes after the checkpoint, and the disk has it.
+    const goesOn = (): boolean => {
+      const transaction = Number(/\d+$/.exec(fileOf(path, 'index'))?.[0]);
+      const next = join(path, 'data/0', String(transaction + 1));
+      return read(path).committed !== before.committed && existsSync(next) && statSync(next).size > 1000;
+    };
+    while (!goesOn()) {
+      create.stdin.write(randomBytes(3_000_000));
+      await setTimeout(100);
+    }
+    create.kill('SIGKILL');
+    await once(create, 'exit');
+    await borg('break-lock', path);
+    expect(lastBackup(read(path))).toBe(lastBackup(before));
+  });
+
   test('tells of an interrupted backup the last one that came to its end, and who holds the lock', async () => {
     const path = await init('interrupted');
     await borg('create', `${path}::first`, 'letter');
@@ -154,7 +206,7 @@ describe('the state of a repository, read without its key', () => {
     const after = read(path);
     expect(after.locks).toHaveLength(1);
     expect(after.written).toBeGreaterThan(before.written ?? 0);
-    expect(lastBackup(after)).toBe(before.committed);
+    expect(lastBackup(after)).toBe(lastBackup(before));
     expect(after).toMatchObject({ bytes: before.bytes, objects: before.objects, encryption: 'repokey-blake2' });
     await borg('break-lock', path);
     expect(read(path).locks).toEqual([]);

@@ -23,6 +23,7 @@ const REPOSITORY = {
   objects: 100,
   committed: NOW - HOUR,
   written: NOW - 2 * HOUR,
+  lastArchive: null,
   nonceSpent: false,
   locks: [],
   nested: [],

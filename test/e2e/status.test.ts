@@ -43,10 +43,9 @@ const screen = async () => (await server.exec(['borgserver', 'status'], { reject
 /** Makes the last backup, or the folder, look older; its birth cannot be changed. */
 const age = async (name: string, days: number): Promise<void> => {
   const then = new Date(Date.now() - days * 86_400_000);
-  for (const file of await server
-    .exec(['sh', '-c', `ls /repos/${name}`])
-    .then(({ stdout }) => stdout.trim().split('\n')))
-    if (/^(index|nonce)/.test(file)) await utimes(join(server.repos, name, file), then, then);
+  const { stdout } = await server.exec(['find', `/repos/${name}`, '-type', 'f', '-printf', '%P\n']);
+  for (const file of stdout.trim().split('\n'))
+    if (/^(index|nonce|data\/)/.test(file)) await utimes(join(server.repos, name, file), then, then);
 };
 
 test('a server without anything has a screen, too', async () => {
