@@ -12,6 +12,8 @@ export type LastArchive = {
 
 /** Segments are looked at backwards from the newest one, so many of them at most. */
 const MOST_SEGMENTS = 1024;
+/** And of all of them together so many bytes are read: whoever has written them chooses how many each takes. */
+const MOST_BYTES = 16 << 20;
 
 /**
  * Finds the last archive without the key. A client writes, each into segments of their own: objects, DELETE of the manifest, PUT of the
@@ -24,9 +26,14 @@ const MOST_SEGMENTS = 1024;
  */
 export const findLastArchive = (folder: FolderHandle, transaction: number, segmentsPerDir: number): LastArchive =>
   inFolder(join(folder.path, 'data'), (data) => {
+    let left = MOST_BYTES;
+    const spend = (bytes: number): boolean => {
+      left -= bytes;
+      return left >= 0;
+    };
     const look = (segment: number): Segment | null =>
       inFolder(join(data.path, String(Math.floor(segment / segmentsPerDir))), (part) =>
-        readSegment(join(part.path, String(segment))),
+        readSegment(join(part.path, String(segment)), spend),
       );
     return walkBack(look, transaction);
   }) ?? { finished: null, moved: null };
@@ -74,20 +81,23 @@ const MANIFEST = '0'.repeat(2 * ID);
 /** The archive's own object names its parts: some hundred bytes, more for millions of files. */
 const TAILS = [1 << 12, 1 << 20];
 
-const readSegment = (path: string): Segment | null =>
+/** @param spend whether so many bytes more may be read */
+const readSegment = (path: string, spend: (bytes: number) => boolean): Segment | null =>
   openBounded(path, (read, { size, modified }) => {
+    if (!spend(MAGIC.length + HEADER + ID)) return null;
     const head = read(0, MAGIC.length + HEADER + ID);
     if (head.toString('latin1', 0, MAGIC.length) !== MAGIC) return null;
     const first = entryAt(head, MAGIC.length);
     if (first === null) return null;
     if (first.tag === COMMIT) return { kind: 'commit' };
     if (first.id === MANIFEST) return { kind: 'manifest' };
-    return { kind: 'objects', first, last: lastEntry(read, size), modified };
+    return { kind: 'objects', first, last: lastEntry(read, size, spend), modified };
   });
 
 /** No entry says where it begins. The last one is where a size leads just to the end of the file. */
-const lastEntry = (read: ReadPart, size: number): Entry | null => {
+const lastEntry = (read: ReadPart, size: number, spend: (bytes: number) => boolean): Entry | null => {
   for (const tail of TAILS) {
+    if (!spend(tail)) return null;
     const start = Math.max(MAGIC.length, size - tail);
     const bytes = read(start, Math.min(tail, size - start));
     for (let at = bytes.length - HEADER - ID; at >= 0; at -= 1) {
