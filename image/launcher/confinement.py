@@ -120,6 +120,8 @@ def confine_own(root, repository, base, reach, mode):
         rules += [*programs(box.RUN), (box.READ, '/proc'), (box.USE_DEVICE, '/dev/tty')]
     else:
         rules += [(box.EVERYTHING, each) for each in beside(root)]
+        # borg opens the folder above each file that it backs up. A rule holds for all that lies below: names can be listed everywhere.
+        rules.append((box.READ_DIR, '/'))
     try:
         if mode == 'entries':
             raise box.NoBox
