@@ -10,7 +10,7 @@ import { describeError } from './describe-error.ts';
 
 /** What an operator is told at every start, and by `borgserver status`. */
 export const SHARED_IDENTITIES =
-  'IDENTITIES=shared: all accounts have one user id, and only borg’s own restriction keeps a tenant from the data of others';
+  'IDENTITIES=shared: all accounts have one user id; only the box of each borg, where the kernel has one, and borg’s own restriction keep a tenant from the data of others';
 
 type Ids = Pick<Settings, 'PUID' | 'PGID' | 'UID_RANGE' | 'IDENTITIES'>;
 

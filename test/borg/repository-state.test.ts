@@ -158,7 +158,7 @@ describe('the state of a repository, read without its key', () => {
       ['check', path],
     ];
     for (const words of changes) {
-      const sure = { BORG_CHECK_I_KNOW_WHAT_I_AM_DOING: 'YES', BORG_NEW_PASSPHRASE: env['BORG_PASSPHRASE'] ?? '' };
+      const sure = { BORG_CHECK_I_KNOW_WHAT_I_AM_DOING: 'YES', BORG_NEW_PASSPHRASE: env.BORG_PASSPHRASE ?? '' };
       await execa('borg', words, { env: { ...env, ...sure }, cwd: root });
       expect(lastBackup(read(path)), words.join(' ')).toBeLessThanOrEqual(last ?? 0);
     }

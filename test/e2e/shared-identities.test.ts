@@ -16,7 +16,8 @@ import { sessionOf } from './isolation/processes.ts';
 
 const SHARED = { IDENTITIES: 'shared', PUID: '1500', PGID: '1600' };
 const FOR_ADMINS = { uid: 1500, gid: 1600, umask: '007' };
-const SENTENCE = 'only borg’s own restriction keeps a tenant from the data of others';
+const SENTENCE =
+  'only the box of each borg, where the kernel has one, and borg’s own restriction keep a tenant from the data of others';
 
 describe('on a disk that cannot change owners (exFAT)', () => {
   let disk: ExfatDisk;

@@ -164,7 +164,7 @@ test('a session shows its address and port in its command line, and outlives the
   await until(() => session() !== undefined);
   expect(session()).toMatch(
     new RegExp(
-      `\\|-I\\|.*\\|--session\\|127\\.0\\.0\\.1 \\d+ 127\\.0\\.0\\.1 ${machine.port}\\|--account\\|web01\\|--sessions\\|50\\|--memory\\|auto\\|--min-free\\|auto\\|--\\|serve\\|--umask\\|0007\\|`,
+      `\\|-I\\|.*\\|--session\\|127\\.0\\.0\\.1 \\d+ 127\\.0\\.0\\.1 ${machine.port}\\|--account\\|web01\\|--sessions\\|50\\|--memory\\|auto\\|--min-free\\|auto\\|--box\\|required\\|--\\|serve\\|--umask\\|0007\\|`,
     ),
   );
   await machine.sshd.stop();
