@@ -7,6 +7,7 @@ import { runEntrypoint, runServerWith } from './entrypoint.ts';
 import { runHealthcheck } from './healthcheck.ts';
 import { runKeys } from './keys.ts';
 import { runMaintenance } from './maintenance.ts';
+import { runRepair } from './repair.ts';
 import { runEndSessions, runSessions } from './sessions.ts';
 import { runStatus, type StatusOptions } from './status.ts';
 import { runUpdate, type UpdateOptions } from './update.ts';
@@ -142,6 +143,17 @@ Example: borgserver maintenance web01 -- prune --keep-daily 7
          borgserver maintenance web01 -- compact`,
     )
     .action((name: string, words: string[]) => finish(runMaintenance(name, words, places)));
+
+  program
+    .command('repair')
+    .description('put right what doctor has found in a repository, as its owner')
+    .argument('<name>', 'the repository: NAME, or NAME/FOLDER where an account has several')
+    .argument(
+      '<what>',
+      'nonce: a counter that a client has raised to its end; former-keys: keys that were replaced, and are not needed',
+    )
+    .addHelpText('after', '\nExample: borgserver repair web01 nonce')
+    .action((name: string, what: string) => finish(runRepair(name, what, places)));
 
   program
     .command('entrypoint', { hidden: true })

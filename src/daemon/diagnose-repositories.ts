@@ -24,7 +24,7 @@ export const diagnoseRepositories = (
   ...diagnoseLocks(places, surveyed, now),
   ...diagnoseTimes(surveyed, now),
   ...diagnoseKeys(places, surveyed),
-  ...diagnoseNonces(places, surveyed),
+  ...diagnoseNonces(surveyed),
   ...surveyed.flatMap(({ path, state }) =>
     state?.kind === 'unreadable'
       ? [
@@ -78,21 +78,20 @@ const diagnoseKeys = (places: Places, surveyed: readonly Surveyed[]): readonly D
       warning(
         'keys',
         `${printable(path)}: an append-only client has replaced its key ${times}; the former ${former.length === 1 ? 'one is' : 'ones are'} kept`,
-        `if that was not its owner, put back the key of before, with its passphrase of that time: borgserver borg key import ${quoted(path)} ${quoted(join(folder, former[0] ?? ''))}; if it was: rm -r ${quoted(folder)}`,
+        `if that was not its owner, put back the key of before, with its passphrase of that time: borgserver borg key import ${quoted(path)} ${quoted(join(folder, former[0] ?? ''))}; if it was: borgserver repair ${quoted(path)} former-keys`,
       ),
     ];
   });
 
 /** No backup comes so far; a client that is not borg can raise the counter, and borg then ends each backup with an AssertionError. */
-const diagnoseNonces = (places: Places, surveyed: readonly Surveyed[]): readonly Diagnosis[] =>
+const diagnoseNonces = (surveyed: readonly Surveyed[]): readonly Diagnosis[] =>
   surveyed.flatMap(({ path, state }) =>
     state?.kind === 'repository' && state.nonceSpent
       ? [
           error(
             'keys',
             `${printable(path)}: a client has raised the counter of its encryption to its end, where borg backs up no more`,
-            // 2 ** 48 blocks are 4 PiB: above all that was ever counted honestly, so that nothing is used twice.
-            `printf 0001000000000000 >${quoted(join(places.repos, path, 'nonce'))}; where a backup came through meanwhile, also undo it (README, append-only)`,
+            `borgserver repair ${quoted(path)} nonce; where a backup came through meanwhile, also undo it (README, append-only)`,
           ),
         ]
       : [],

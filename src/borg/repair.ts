@@ -1,0 +1,62 @@
+import { execa } from 'execa';
+import { findBorg } from './interpreter.ts';
+import type { Target } from './target.ts';
+
+/** What a client that is not borg can spoil in a repository, and its owner's borg does not put right. */
+export const REPAIRS = ['nonce', 'former-keys'] as const;
+export type Repair = (typeof REPAIRS)[number];
+
+/** Above this no honest client has counted; borg gives up at 2 ** 64. */
+const SPENT = '1000000000000000';
+/** 2 ** 48 blocks are 4 PiB: above all that was ever counted honestly, so that nothing is used twice (AES-CTR). */
+const ABOVE_ALL = '0001000000000000';
+
+/**
+ * Enters the folder part by part, follows no link, and changes what it found by that descriptor. It runs as the owner: what a path leads
+ * to meanwhile is not root's affair.
+ */
+const SCRIPT = `
+import os, re, stat, sys
+root, relative, what = sys.argv[1:]
+folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+for part in relative.split('/'):
+    folder = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+os.umask(0o007)
+if what == 'nonce':
+    file = os.open('nonce', os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        sys.exit('its file nonce is no file')
+    digits = os.read(file, 64).decode('ascii', 'replace').strip()
+    if not re.fullmatch('[0-9a-f]{16}', digits) or digits < '${SPENT}':
+        sys.exit('its counter is not at its end: nothing was changed')
+    new = 'nonce.%d.tmp' % os.getpid()
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o660, dir_fd=folder)
+    os.write(file, b'${ABOVE_ALL}')
+    os.fsync(file)
+    os.rename(new, 'nonce', src_dir_fd=folder, dst_dir_fd=folder)
+else:
+    keys = os.open('former-keys', os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+    for name in os.listdir(keys):
+        os.unlink(name, dir_fd=keys)
+    os.rmdir('former-keys', dir_fd=folder)
+`;
+
+/**
+ * Puts one thing right in a repository, as its owner. `nonce`: sets the counter of the encryption, which a client has raised to its end,
+ * back to where it is above all that was ever used. `former-keys`: removes the keys that append-only clients have replaced.
+ *
+ * @param relative the repository below root
+ * @returns null, or why nothing was changed
+ */
+export const repairRepository = async (
+  root: string,
+  relative: string,
+  { uid, gid }: Pick<Target, 'uid' | 'gid'>,
+  what: Repair,
+): Promise<string | null> => {
+  const { exitCode, stderr } = await execa(findBorg().python, ['-I', '-c', SCRIPT, root, relative, what], {
+    ...{ uid, gid, cwd: '/', stdin: 'ignore', reject: false, extendEnv: false },
+    env: { LC_ALL: 'C.UTF-8' },
+  });
+  return exitCode === 0 ? null : (stderr.trim().split('\n').at(-1) ?? 'it failed');
+};

@@ -1,0 +1,39 @@
+import { printable } from '../accounts/printable.ts';
+import { REPAIRS, type Repair, repairRepository } from '../borg/repair.ts';
+import { findTarget } from '../borg/target.ts';
+import type { Places } from '../places.ts';
+import { readSettings } from '../settings.ts';
+
+/** borg's own code for an error. */
+const ERROR = 2;
+
+/**
+ * `borgserver repair NAME nonce|former-keys`: what `doctor` names as a cure. It runs as the repository's owner, and follows no link.
+ *
+ * @returns the exit code: 0 done, 2 refused
+ * @throws what findTarget throws
+ */
+export const runRepair = async (name: string, what: string, places: Places): Promise<number> => {
+  const repair = REPAIRS.find((each): each is Repair => each === what);
+  if (!repair) return refuse(`'${printable(what)}' is not one of: ${REPAIRS.join(', ')}`);
+  const relative = name.replace(/^\/repos\//, '').replace(/\/+$/, '');
+  if (relative.split('/').some((part) => part === '' || part.startsWith('.')))
+    return refuse(`'${printable(name)}' is no repository`);
+  const { PUID, PGID, IDENTITIES } = readSettings(process.env);
+  const as = IDENTITIES === 'shared' ? { uid: PUID, gid: PGID } : undefined;
+  const target = findTarget(places.repos, relative, 'check', as);
+  const why = await repairRepository(places.repos, relative, target, repair);
+  if (why !== null) return refuse(`${printable(relative)}: ${printable(why, 300)}`);
+  console.log(`${printable(relative)}: ${DONE[repair]}`);
+  return 0;
+};
+
+const refuse = (why: string): number => {
+  console.error(`borgserver: ${why}`);
+  return ERROR;
+};
+
+const DONE: Readonly<Record<Repair, string>> = {
+  nonce: 'its counter is above all that was ever used, and backups work again',
+  'former-keys': 'the replaced keys are removed',
+};
