@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Installs what a bare Debian lacks, and builds the program once. */
 const globalSetup = ['test/e2e/harness/prepare-machine.ts'];
 /** Real servers and real borg on a busy machine: a test that hangs fails late, one that works never fails for being slow. */
-const patience = { testTimeout: 180_000, hookTimeout: 300_000 };
+const patience = { testTimeout: 400_000, hookTimeout: 400_000 };
 
 /** What has no meaning with Docker, and what cannot be made in a user namespace: another one of as many ids. */
 const notThere =

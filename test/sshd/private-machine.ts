@@ -194,11 +194,11 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
   };
 };
 
-/** Polls for a condition; fails after ten seconds. */
+/** Polls for a condition; fails after half a minute. */
 export const until = async (condition: () => boolean): Promise<void> => {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 30_000;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error('waited ten seconds for nothing');
+    if (Date.now() > deadline) throw new Error('waited half a minute for nothing');
     await new Promise((done) => setTimeout(done, 20));
   }
 };

@@ -60,7 +60,7 @@ export const greets = (port: number): Promise<boolean> =>
 export const until = async <T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  limit = 30_000,
+  limit = 60_000,
 ): Promise<T> => {
   const end = performance.now() + limit;
   for (;;) {
