@@ -181,7 +181,13 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   now.state = 'stopping';
   if ('told' in end) log.info({ signal: end.told }, 'stopping: no new connection is accepted');
   else log.error(factsOfEnd(end), 'sshd has ended, and without it nobody can log in: its own lines above say why');
-  await sshd.stop(tracker.running);
+  await sshd.stop(() => {
+    try {
+      tracker.running();
+    } catch (error) {
+      log.warn({ error: describeError(error) }, 'stopping: the connections could not be looked at');
+    }
+  });
   await endSessions('told' in end ? settings.STOP_GRACE_SECONDS : 0, tracker.running, log, hurry.signal);
   // Until now a key that is removed still ends its sessions.
   await watcher.close();

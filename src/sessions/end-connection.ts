@@ -19,10 +19,14 @@ export const endConnection = async (
   root: ProcessName,
   onFound: (all: readonly ProcessName[]) => void = () => {},
 ): Promise<EndOfConnection> => {
-  const below = isAlive(root) ? processesBelow(root.pid) : [];
-  const all: readonly ProcessName[] = [root, ...below];
-  onFound(all);
-  signal(root, 'SIGTERM');
+  let all: readonly ProcessName[] = [root];
+  try {
+    if (isAlive(root)) all = [root, ...processesBelow(root.pid)];
+  } finally {
+    // Whatever cannot be read: the root is told in any case.
+    onFound(all);
+    signal(root, 'SIGTERM');
+  }
   if (await gone(all, PATIENCE_MS)) return 'ended';
   for (const each of all) signal(each, 'SIGKILL');
   return (await gone(all, PATIENCE_MS)) ? 'killed' : 'alive';

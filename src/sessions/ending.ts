@@ -27,16 +27,19 @@ export const createEnding = (log: TrailLog, onEnded: () => void, onAlive: (root:
     end: (root: ProcessName, facts: object, reason: string, what: 'session' | 'process' = 'session'): void => {
       const name = processId(root);
       if (underWay.has(name)) return;
-      const done = run(root, facts, reason, what).finally(() => {
+      const over = (): void => {
         underWay.delete(name);
         below.delete(name);
-        onEnded();
-      });
-      // Without /proc nothing could be ended; the next sweep tries again.
-      underWay.set(
-        name,
-        done.catch(() => {}),
+      };
+      const done = run(root, facts, reason, what).then(
+        () => {
+          over();
+          onEnded();
+        },
+        // What could not be looked at is tried again by the next sweep, in its own time.
+        over,
       );
+      underWay.set(name, done);
     },
     /** Whether it is being ended, by itself or with what it runs below: told twice, borg may leave its lock behind. */
     covers: (process: ProcessName): boolean => [...below.values()].some((each) => each.has(processId(process))),

@@ -18,8 +18,15 @@ export type LedgerEvent =
   /** sshd says that it is over, or soon will be: whether it is the kernel tells. */
   | { readonly kind: 'leaving'; readonly session: Session }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  /** A login that is told of by a process that is no connection of ours. */
-  | { readonly kind: 'contradicted'; readonly account: string; readonly address: string; readonly writer: Writer };
+  /** A login that is told of by a process that is no connection of ours, or has logged in already. */
+  | {
+      readonly kind: 'contradicted';
+      readonly account: string;
+      readonly address: string;
+      readonly writer: Writer;
+      /** Of a session that was told of with another account or key: nobody knows any more by which it was let in. */
+      readonly session?: Session;
+    };
 
 type Entry = {
   readonly session: Session;
@@ -78,6 +85,9 @@ export const createLedger = (
     strangers.forget(peer);
     if (writer.uid !== 0 || (writer.start !== 0 && !isConnection(writer)))
       return [{ kind: 'contradicted', account: user, address, writer }];
+    const before = entryOf(writer)?.session;
+    if (before && (before.account !== user || before.fingerprint !== fingerprint))
+      return [{ kind: 'contradicted', account: user, address, writer, session: before }];
     const account = state().get(user as AccountName);
     const key = account?.keys.find((each) => each.fingerprint === fingerprint);
     const session: Session = {

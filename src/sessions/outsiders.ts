@@ -6,18 +6,16 @@ const INIT = 1;
 
 /**
  * Processes of accounts that run under no connection: one that was taken over and has ended its own connection from below, or one that
- * waits for a lock while its client is gone. Their parents have ended, so they are the first process' children, directly or not.
- * Nobody can take off his user id, nor choose who adopts him. What root starts as an account, here or by `docker exec`, has root's process
- * above it, and that has another parent.
+ * waits for a lock while its client is gone. Their parents have ended, so the first process has adopted them, and there is nobody but
+ * accounts' processes between. Nobody can take off his user id, nor choose who adopts him. What root starts as an account, here or by
+ * `docker exec`, also in the background, has root's process above it.
  *
  * @param listener what began before it is none of ours
- * @param own the daemon's pid: what it has started itself is in order
  */
 export const outsiders = (
   processes: readonly Process[],
   connections: readonly Connection[],
   listener: ProcessName,
-  own: number,
   isAccount: IsAccount,
 ): readonly Process[] => {
   const byPid = new Map(processes.map((each) => [each.pid, each]));
@@ -27,7 +25,7 @@ export const outsiders = (
     // A chain of parents is no longer than there are processes, even where it was read while it changed.
     for (let steps = 0; each && steps <= processes.length; steps += 1) {
       if (each.pid === INIT) return true;
-      if (roots.has(processId(each)) || each.pid === own) return false;
+      if (roots.has(processId(each)) || !isAccount(each.uid)) return false;
       each = byPid.get(each.parent);
     }
     // Started from outside of this PID namespace (parent 0), or its parent has just ended: the next look tells.

@@ -15,7 +15,7 @@ export type Process = {
   readonly uid: number;
   /** Clock ticks (1/100 s) since boot at which it began (proc_pid_stat(5), field 22). With the pid it names one process for ever. */
   readonly start: number;
-  /** It has ended and waits to be reaped. */
+  /** It has ended and waits to be reaped, all of it: one whose first thread has ended looks so, and goes on. */
   readonly ended: boolean;
   /** Its command line: text of its own, for people to read. */
   readonly words: readonly string[];
@@ -57,7 +57,9 @@ const GONE: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH']);
 /** The second field, the program's name, may hold blanks and parentheses: count from its end. */
 const stateOf = (stat: string): Pick<Process, 'start' | 'ended'> => {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { start: Number(fields[19]), ended: fields[0] === 'Z' || fields[0] === 'X' };
+  const dead = fields[0] === 'Z' || fields[0] === 'X';
+  // num_threads (20): of a zombie it is 1 at most.
+  return { start: Number(fields[19]), ended: dead && Number(fields[17]) <= 1 };
 };
 
 /**
@@ -81,7 +83,10 @@ export const isAlive = ({ pid, start }: ProcessName, proc = '/proc'): boolean =>
  */
 export const processesBelow = (pid: number, proc = '/proc'): readonly Process[] => {
   try {
-    const children = readFileSync(`${proc}/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+    // Each thread has children of its own.
+    const children = readdirSync(`${proc}/${pid}/task`).flatMap((thread) =>
+      readFileSync(`${proc}/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+    );
     return children.flatMap((child) => [readProcess(child, proc) ?? [], processesBelow(child, proc)].flat());
   } catch (error) {
     if (!GONE.has(errorCode(error))) throw error;

@@ -108,8 +108,9 @@ export const createTracker = (options: TrackerOptions) => {
       case 'contradicted':
         alarm(
           { account: printable(event.account, 100), from: event.address, pid: event.writer.pid, uid: event.writer.uid },
-          'sshd’s log tells of a login, and the process that wrote it is no connection of sshd’s',
+          'sshd’s log tells of a login, and the process that wrote it is no connection that was logging in',
         );
+        if (event.session) endSession(event.session, 'its log tells of two logins');
         return;
     }
   };

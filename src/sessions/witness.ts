@@ -28,7 +28,7 @@ export const createWitness = (isAccount: IsAccount) => {
       const processes = listProcesses();
       const connections = listConnections(processes, listener, known, isAccount);
       known = new Set(connections.map(processId));
-      const outside = outsiders(processes, connections, listener, process.pid, isAccount);
+      const outside = outsiders(processes, connections, listener, isAccount);
       return { connections, outsiders: outside.length === 0 ? [] : outside.filter(isOfThisServer) };
     },
   };

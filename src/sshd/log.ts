@@ -200,6 +200,8 @@ const dropReason = (detail: string): 'max-startups' | 'penalty' | 'other' => {
 /** What the process that talks to strangers may say; the rest it cannot know. */
 const FROM_STRANGERS: ReadonlySet<SshdEvent['kind']> = new Set(['connected', 'closed', 'refused']);
 const PASSED_ON = ' [preauth]';
+/** sshd cuts a message at 1 kB, and with its end the words that tell who has said it. */
+const MOST_CHARACTERS = 1000;
 
 /**
  * Reads one message that `sshd -e` wrote. What it does not say for certain is 'other': nothing that a client sends as its name, its
@@ -213,7 +215,8 @@ export const parseLogLine = (text: string): SshdEvent => {
     const match = pattern.exec(line);
     if (!match) continue;
     const said = event(match.groups ?? {});
-    const known = !passedOn || (FROM_STRANGERS.has(said.kind) && !(said.kind === 'closed' && said.loggedIn));
+    const mayKnow = !passedOn && text.length < MOST_CHARACTERS;
+    const known = mayKnow || (FROM_STRANGERS.has(said.kind) && !(said.kind === 'closed' && said.loggedIn));
     return known ? said : { kind: 'other', text };
   }
   return { kind: 'other', text };

@@ -96,14 +96,17 @@ export const startSshd = async (options: {
     pid: child.pid,
     stop: async (halted) => {
       stopped = true;
-      if (halted && child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGSTOP');
-        await standsStill(child.pid);
-        halted();
+      try {
+        if (halted && child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+          child.kill('SIGSTOP');
+          await standsStill(child.pid);
+          halted();
+        }
+      } finally {
+        // With TERM waiting it ends before it takes in anybody.
+        child.kill('SIGTERM');
+        child.kill('SIGCONT');
       }
-      // With TERM waiting it ends before it takes in anybody.
-      child.kill('SIGTERM');
-      child.kill('SIGCONT');
       await ended;
     },
   };

@@ -215,6 +215,16 @@ describe('a login that sshd tells of', () => {
     expect(ledger.sessions()).toEqual([]);
   });
 
+  test('again with another key, or as another account, is none: nobody knows any more who it is', () => {
+    for (const again of [opened(4000, 2)[3], opened(4000, 1, 'db01')[3]]) {
+      const ledger = start(WEB);
+      hear(ledger, ACCEPTED);
+      const events = ledger.take(parseLogLine(again ?? ''), writerOf(ACCEPTED));
+      expect(events).toMatchObject([{ kind: 'contradicted', session: { fingerprint: keyOf(1).fingerprint } }]);
+      expect(ledger.sessions()).toMatchObject([{ account: 'web01', fingerprint: keyOf(1).fingerprint }]);
+    }
+  });
+
   test('is over already where its process is gone', () => {
     let time = 0;
     const ledger = start(WEB, () => time);

@@ -6,6 +6,7 @@ import { afterEach, expect, it } from 'vitest';
 import {
   createTicks,
   descendants,
+  isAlive,
   listProcesses,
   type Process,
   processesBelow,
@@ -88,4 +89,12 @@ it('the clock goes on where /proc/uptime is missing, and is never behind this pr
   expect(createTicks(scratchProc({ uptime: '1.00 1.00\n' }))()).toBeGreaterThanOrEqual(start);
   rmSync(proc, { recursive: true });
   expect(createTicks(scratchProc({ uptime: '99999999.50 1.00\n' }))()).toBe(9_999_999_950);
+});
+
+it('a process whose first thread has ended goes on; a zombie is none', () => {
+  const stat = (state: string, threads: number) =>
+    `${process.pid} (x) ${state} 1 ${Array.from({ length: 15 }, () => 0).join(' ')} ${threads} 0 100 ${Array.from({ length: 30 }, () => 0).join(' ')}`;
+  const alive = (state: string, threads: number) =>
+    isAlive({ pid: process.pid, start: 100 }, scratchProc({ [`${process.pid}/stat`]: stat(state, threads) }));
+  expect([alive('S', 1), alive('Z', 2), alive('Z', 1), alive('X', 0)]).toEqual([true, true, false, false]);
 });

@@ -63,6 +63,13 @@ test('of a writer that had ended by then, it is not known whose child it was', a
   for (const { parent, start } of messages) expect(parent === 0).toBe(start === 0);
 });
 
+test('an empty message is not the end of the log', async () => {
+  const { lines, exits } = await start(`echo one >&2; python3 -c 'import os; os.write(2, b"")'; echo two >&2; sleep 2`);
+  await until(() => lines.length === 2);
+  expect(lines).toEqual(['one', 'two']);
+  expect(exits).toEqual([]);
+});
+
 test('a message of any length costs some kilobytes, not the memory of the server', async () => {
   const { lines, exits } = await start(`head -c 60000 /dev/zero | tr '\\0' x >&2; echo next >&2`);
   await until(() => exits.length > 0 && lines.at(-1) === 'next');
