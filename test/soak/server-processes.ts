@@ -11,7 +11,10 @@ export type Look = {
   readonly files: number;
 };
 
-/** PID 1 is tini, its child the daemon, and the daemon's child of this name the listener; nothing else runs there. */
+/**
+ * PID 1 is tini, its first child the daemon, and the daemon's child of this name the listener; beside them runs the reader of
+ * sshd's log, and nothing else.
+ */
 const SCRIPT = `
 cat /proc/[0-9]*/stat 2>/dev/null
 daemon=$(cut -d ' ' -f 1 /proc/1/task/1/children)
@@ -29,8 +32,9 @@ export const look = async (server: Server): Promise<Look> => {
     const [, pid, name, state, parent, pages] = STAT.exec(line) ?? [];
     return pid ? [{ pid: Number(pid), name, state, parent: Number(parent), pages: Number(pages) }] : [];
   });
-  const daemon = all.find(({ parent, name }) => parent === 1 && name !== 'sh');
-  const listener = all.find(({ parent, name }) => parent === daemon?.pid && name === 'sshd');
+  const isListener = ({ name, parent }: (typeof all)[number], of: number): boolean => parent === of && name === 'sshd';
+  const daemon = all.find(({ parent, pid }) => parent === 1 && all.some((each) => isListener(each, pid)));
+  const listener = daemon && all.find((each) => isListener(each, daemon.pid));
   if (!daemon || !listener) throw new Error(`the server's processes are not as expected:\n${stdout}`);
   return {
     daemon: daemon.pid,
