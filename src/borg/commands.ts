@@ -71,6 +71,7 @@ const LONG_WITH_VALUE: readonly string[] = [
   ...['--checkpoint-interval', '--chunker-params', '--comment', '--compression', '--debug-profile', '--debug-topic'],
   ...['--encryption', '--exclude', '--exclude-from', '--exclude-if-present', '--files-cache', '--files-changed'],
   ...['--filter', '--first', '--format', '--glob-archives', '--import-related-secrets', '--keep-daily'],
+  ...['--keep-13weekly', '--keep-3monthly'],
   ...['--keep-hourly', '--keep-last', '--keep-minutely', '--keep-monthly', '--keep-secondly', '--keep-weekly'],
   ...['--keep-within', '--keep-yearly', '--last', '--lock-wait', '--max-duration', '--offset', '--paths-delimiter'],
   ...['--pattern', '--patterns-from', '--prefix', '--recompress', '--remote-buffer', '--remote-path'],
