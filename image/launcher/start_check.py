@@ -1,6 +1,7 @@
 """What the server asks once, before anybody may log in: whether the kernel's box really holds here, and whether this borg is one that
 the launcher knows."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,7 +13,21 @@ from launcher.confinement import programs
 
 def report(folder):
     """Prints it as JSON. folder: on the file system of the repositories, where a folder can be made for a moment."""
-    print(json.dumps({'box': try_box(folder), 'unknown': rpc.unknown()}))
+    print(json.dumps({'box': try_somewhere(folder), 'unknown': rpc.unknown()}))
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def try_somewhere(folder):
+    """A full disk of the repositories must not keep the server from starting: deleting and compacting are what cures it. The box is
+    then tried beside the launcher."""
+    try:
+        return try_box(folder)
+    except OSError as err:
+        if err.errno not in FULL:
+            raise
+        return try_box(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def try_box(folder):
@@ -21,8 +36,10 @@ def try_box(folder):
     try:
         for name in ('inside', 'outside'):
             os.mkdir(os.path.join(place, name))
-        with open(os.path.join(place, 'outside', 'file'), 'w') as file:
-            file.write('outside')
+        # Here, where a full disk is told by its errno.
+        for name in ('inside', 'outside'):
+            with open(os.path.join(place, name, 'file'), 'w') as file:
+                file.write(name)
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
@@ -49,8 +66,8 @@ def from_inside(place):
         box.confine([*programs(box.READ), (box.CHANGE, inside)])
     except box.NoBox as err:
         return 'the kernel or the profile of the container refuses Landlock (%s)' % err
-    with open(os.path.join(place, 'inside', 'file'), 'w') as file:
-        file.write('inside')
+    with open(os.path.join(place, 'inside', 'file'), 'r+') as file:
+        file.read()
     os.rename(os.path.join(place, 'inside', 'file'), os.path.join(place, 'inside', 'other'))
     attempts = {
         'read': lambda: open(os.path.join(outside, 'file')).close(),
