@@ -47,8 +47,8 @@ export const unixList: Try = (actor, scene) =>
 /** The folder in /repos that is the actor's own. */
 const top = ({ own }: Actor): string => own.split('/').slice(0, 3).join('/');
 
-export const unixServer: Try = (actor, scene) =>
-  asUnixUser(actor, scene, {
+export const unixServer: Try = async (actor, scene) => {
+  const verdict = await asUnixUser(actor, scene, {
     'host-keys': 'cat /sshkeys/host/ssh_host_ed25519_key',
     'served-host-keys': 'cat /run/borgserver/*/*ed25519*key || cat /run/borgserver/*ed25519*key',
     config: 'cat /run/borgserver/sshd_config',
@@ -58,9 +58,15 @@ export const unixServer: Try = (actor, scene) =>
     'change-accounts': ': >>/var/lib/extrausers/passwd',
     'read-shadow': 'cat /var/lib/extrausers/shadow',
     'server-state': 'ls /repos/.borgserver',
-    rename: `mv '${actor.victim}' '${actor.victim}-2' && mv '${actor.victim}-2' '${actor.victim}'`,
+    // For root it comes through. Where the server has looked in between, an empty folder stands there, which is replaced.
+    rename: `mv '${actor.victim}' '${actor.victim}-2' && mv -T '${actor.victim}-2' '${actor.victim}'`,
     ask: 'test -w /run/borgserver/control.sock && test -x /run/borgserver',
   });
+  // And it then says that the repository was gone, until somebody knows.
+  if (verdict === 'allowed')
+    await scene.server.exec(['update-borgusers', '--confirm', basename(actor.victim)], { reject: false });
+  return verdict;
+};
 
 /** They tell whose the keys are, what their owners wrote about them, and from which addresses they are accepted. */
 export const unixKeys: Try = (actor, scene) =>
