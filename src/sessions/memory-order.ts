@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { STRANGER } from '../sshd/strangers-first.ts';
-import { processesBelow } from './processes.ts';
+import { childrenOf, processesBelow } from './processes.ts';
 
 /**
  * oom_score_adj (proc_pid_oom_score_adj(5)) of sshd's processes of a login, and of a session that could not lower its own (the
@@ -54,8 +54,7 @@ export const createMemoryOrder = (isAccount: (uid: number) => boolean) => {
 /** Cheap, where the kernel tells children: most of them are strangers in a flood. */
 const connectionsOf = (listener: number): readonly number[] => {
   try {
-    const children = readFileSync(`/proc/${listener}/task/${listener}/children`, 'utf8');
-    return children.split(' ').filter(Boolean).map(Number);
+    return childrenOf(listener);
   } catch {
     return processesBelow(listener).flatMap(({ pid, parent }) => (parent === listener ? [pid] : []));
   }

@@ -78,16 +78,24 @@ export const isAlive = ({ pid, start }: ProcessName, proc = '/proc'): boolean =>
 };
 
 /**
+ * The pids of a process' children, as the kernel tells them: each thread has its own.
+ *
+ * @throws the system's error, also where the kernel does not tell (no CONFIG_PROC_CHILDREN)
+ */
+export const childrenOf = (pid: number, proc = '/proc'): readonly number[] =>
+  readdirSync(`${proc}/${pid}/task`).flatMap((thread) =>
+    readFileSync(`${proc}/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  );
+
+/**
  * Everything below a process, as the kernel tells it (proc_pid_task(5), children). Where it does not, by looking at all
  * processes, which takes a tenth of a second where there are some thousands.
  */
 export const processesBelow = (pid: number, proc = '/proc'): readonly Process[] => {
   try {
-    // Each thread has children of its own.
-    const children = readdirSync(`${proc}/${pid}/task`).flatMap((thread) =>
-      readFileSync(`${proc}/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+    return childrenOf(pid, proc).flatMap((child) =>
+      [readProcess(child, proc) ?? [], processesBelow(child, proc)].flat(),
     );
-    return children.flatMap((child) => [readProcess(child, proc) ?? [], processesBelow(child, proc)].flat());
   } catch (error) {
     if (!GONE.has(errorCode(error))) throw error;
     if (!existsSync(`${proc}/${pid}/task/${pid}/stat`)) return [];
