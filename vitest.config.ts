@@ -7,9 +7,10 @@ const patience = { testTimeout: 400_000, hookTimeout: 400_000 };
 
 /** What has no meaning with Docker, and what cannot be made in a user namespace: another one of as many ids. */
 const notThere =
-  { container: ['without-docker', 'user-namespace', 'faults-clock'], 'user-namespace': ['user-namespace'] }[
-    process.env.E2E_TARGET ?? ''
-  ] ?? [];
+  {
+    container: ['without-docker', 'user-namespace', 'faults-clock', 'before-login'],
+    'user-namespace': ['user-namespace', 'before-login'],
+  }[process.env.E2E_TARGET ?? ''] ?? [];
 
 export default defineConfig({
   test: {

@@ -16,11 +16,14 @@ test('of an account with too many connections the newest are beyond, whatever or
 
 test('one that has only just come may still be reading why it was refused', () => {
   expect(portsBeyond(connections('web01', [0, 0, 57_000]), 60_000)).toEqual([]);
+  const atOnce = Array.from({ length: 18 }, () => 57_000);
+  expect(portsBeyond(connections('web01', atOnce), 60_000)).toEqual([]);
   expect(portsBeyond(connections('web01', [0, 0, 57_000]), 62_001)).toEqual([3]);
 });
 
 test('a flood is not waited for', () => {
-  expect(portsBeyond(connections('web01', [0, 0, 57_000, 57_001, 57_002, 57_003]), 57_004)).toEqual([5, 6]);
+  const since = [0, 0, ...Array.from({ length: 18 }, (_, index) => 57_000 + index)];
+  expect(portsBeyond(connections('web01', since), 57_100)).toEqual([19, 20]);
 });
 
 test('every account is counted by itself', () => {
