@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
@@ -39,6 +39,13 @@ const create = async (name: string, archive: string, bytes: number) => {
   return client.borg(words, { cwd: client.home, reject: false });
 };
 
+/** Each segment of the repository, with its size in bytes. */
+const segmentsOf = async (name: string): Promise<readonly string[]> => {
+  const folder = join(server.repos, name, 'data/0');
+  const sizes = (await readdir(folder)).map(async (each) => `${each} ${(await stat(join(folder, each))).size}`);
+  return (await Promise.all(sizes)).sort();
+};
+
 test('the quota of a key file counts instead of the one of its role, be it larger or smaller', async () => {
   expect(await declare('large', 'quota=60M')).toContain('In force by key files:\n  large: quota=60M\n');
   await declare('small', 'quota=12M');
@@ -55,6 +62,25 @@ test('the quota of a key file counts instead of the one of its role, be it large
   const told = JSON.parse((await server.exec(['update-borgusers', '--json'])).stdout);
   expect(told.accounts).toContainEqual({ name: 'large', role: 'repo', uid: expect.any(Number), keys: 1, quota: 60e6 });
   expect(told.accounts).toContainEqual({ name: 'usual', role: 'repo', uid: expect.any(Number), keys: 1 });
+});
+
+test('what a backup beyond the quota has written is gone with its end, in both roles, and the next one is well', async () => {
+  for (const role of ['repos', 'repos-appendonly']) {
+    const name = `over-${role}`;
+    await writeFile(join(server.sshkeys, role, name), `# borgserver: quota=12M\n${client.key.public}\n`);
+    await server.exec(['update-borgusers']);
+    await init(name);
+    expect((await create(name, 'first', 3_000_000)).exitCode).toBe(0);
+    const before = await segmentsOf(name);
+    expect(await create(name, 'second', 25_000_000)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('The storage quota (12.00 MB)'),
+    });
+    expect(await segmentsOf(name)).toEqual(before);
+    expect((await create(name, 'third', 3_000_000)).exitCode).toBe(0);
+    expect((await client.borg(['check', '--verify-data', client.url(name)], { reject: false })).exitCode).toBe(0);
+    expect((await client.borg(['list', '--short', client.url(name)])).stdout).toBe('first\nthird\n');
+  }
 });
 
 test('a quota that was changed counts for the next backup; a slip of the pen does not lift it', async () => {

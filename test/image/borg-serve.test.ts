@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
-import { converse, launch } from './launched-session.ts';
+import { type Call, converse, launch } from './launched-session.ts';
 
 // What borg's own client never asks for, sent to the launcher with the installed borg.
 
@@ -260,8 +260,36 @@ test('above its quota nothing more is written, however often a client asks', asy
     const answer = await client.call(...object(`chunk ${index}`, data));
     expect(answer.includes('StorageQuotaExceeded')).toBe(index >= 9);
   }
-  expect(segmentBytes()).toBeLessThan(12_000_000);
+  expect(segmentBytes()).toBe(0);
 });
+
+test.each([['--info'], ['--append-only']])(
+  'what met the quota is off the disk at once, and nothing of it comes back with what follows (%s)',
+  async (role) => {
+    const first = await session(role, '--storage-quota=10M');
+    await first.call(...open(repository, EXCLUSIVE));
+    expect(await first.callAll([object('kept', Buffer.alloc(5_000_000, 1)), commit])).not.toContain('exception');
+    const before = segmentBytes();
+    await first.callAll([object('lost', Buffer.alloc(4_000_000, 2))]);
+    expect(await first.call(...object('refused', Buffer.alloc(4_000_000, 3)))).toContain('StorageQuotaExceeded');
+    expect(segmentBytes()).toBe(before);
+    // What was on its way already: nothing of it counts without what was lost.
+    const following: Call[] = [object('small', Buffer.of(1)), ['delete', { id: 'kept'.padEnd(32, '.') }], commit];
+    for (const call of following) expect(await first.call(...call)).toContain('StorageQuotaExceeded');
+    expect(segmentBytes()).toBe(before);
+    first.borg.kill('SIGTERM');
+    await first.exited;
+    expect(segmentBytes()).toBe(before);
+    expect(readdirSync(repository).filter((name) => name.startsWith('lock.'))).toEqual([]);
+
+    const next = await session(role, '--storage-quota=10M');
+    await next.call(...open(repository, EXCLUSIVE));
+    expect(await next.callAll([object('small', Buffer.of(1)), commit])).not.toContain('exception');
+    for (const lost of ['lost', 'refused']) expect(await next.call(...get(lost))).toContain('ObjectNotFound');
+    expect(await next.call('check', { repair: false, save_space: false })).toContain('\xc3');
+    await next.end();
+  },
+);
 
 test('a key that would damage the config of the repository is refused', async () => {
   const config = readFileSync(join(repository, 'config'), 'utf8');

@@ -173,6 +173,20 @@ test('where the disk is full all the same, what did not fit is cleared, too', as
   await client.end();
 });
 
+test('what could not be cleared with the refusal goes when the session gives its lock back', async () => {
+  await create('web01');
+  const before = segments('web01');
+  const client = await opened('web01', 'auto', '--storage-quota=10M');
+  await client.call(...put('second', 6 * MEGABYTE));
+  chmodSync(join(disk, 'web01/data/0'), 0o555);
+  expect(await client.call(...put('third', 6 * MEGABYTE))).toContain('StorageQuotaExceeded');
+  await client.call('rollback');
+  expect(segments('web01')).not.toEqual(before);
+  chmodSync(join(disk, 'web01/data/0'), 0o770);
+  await client.end();
+  expect(segments('web01')).toEqual(before);
+});
+
 test('without its lock a session clears nothing: it may be another session’s', async () => {
   await create('web01');
   const client = await opened('web01', free() - 2 * MEGABYTE);
@@ -183,7 +197,8 @@ test('without its lock a session clears nothing: it may be another session’s',
     /the lock of this session was broken|takes no new data/,
   );
   expect(segments('web01')).toEqual(written);
-  await client.kill();
+  await client.end();
+  expect(segments('web01')).toEqual(written);
 });
 
 test('from ten segments on that have something to free, deletions are still committed and compacted on a small disk', async () => {
