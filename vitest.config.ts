@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Installs what a bare Debian lacks, and builds the program once. */
 const globalSetup = ['test/e2e/harness/prepare-machine.ts'];
@@ -12,8 +13,24 @@ const notThere =
     'user-namespace': ['user-namespace', 'before-login'],
   }[process.env.E2E_TARGET ?? ''] ?? [];
 
+/** The files that take longest: begun last, each would run alone at the end. */
+const LONGEST = ['client-text', 'isolation', 'disk-floor', 'interrupted-pass', 'session-limits', 'admin'];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const others = await super.sort(files.filter((file) => !isLong(file)));
+    return [...files.filter(isLong).sort((a, b) => place(a) - place(b)), ...others];
+  }
+}
+
+const place = ({ moduleId }: TestSpecification): number =>
+  LONGEST.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+const isLong = (file: TestSpecification): boolean => place(file) >= 0;
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
+    // Most of a test's time is spent waiting for other programs, so that two cores take more than two files.
     projects: [
       {
         test: {
@@ -21,18 +38,27 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**', 'test/scenarios/**'],
           globalSetup,
+          maxWorkers: 3,
           ...patience,
         },
       },
-      { test: { name: 'scenarios', include: ['test/scenarios/**/*.test.ts'], globalSetup, ...patience } },
+      {
+        test: {
+          name: 'scenarios',
+          include: ['test/scenarios/**/*.test.ts'],
+          globalSetup,
+          maxWorkers: 3,
+          ...patience,
+        },
+      },
       {
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           exclude: notThere.map((name) => `test/e2e/${name}.test.ts`),
           globalSetup,
-          // Each file has a server of its own; more at once would only be slower on two cores.
-          maxWorkers: 2,
+          // Each file has a server of its own.
+          maxWorkers: 4,
           ...patience,
         },
       },

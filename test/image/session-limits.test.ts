@@ -23,7 +23,8 @@ import { type Call, converse, launch } from './launched-session.ts';
 // What one account can make its sessions do, with a client that is not borg's, and a process that is not root's: some limits are
 // not for root.
 
-const NOBODY = 65_534;
+/** An account that every Debian has. Sessions of an account are counted, and no other file's are its (base-passwd's users-and-groups). */
+const ACCOUNT = { account: 'games', uid: 5 };
 const MEGABYTE = 1_000_000;
 
 let folder: string;
@@ -31,9 +32,9 @@ let repository: string;
 let running: ReturnType<typeof launch>[];
 
 const session = async (memory = 'auto') => {
-  const before = ['--account', 'nobody', '--sessions', '50', '--memory', memory];
+  const before = ['--account', ACCOUNT.account, '--sessions', '50', '--memory', memory];
   const launcher = join(folder, 'borg-serve');
-  const borg = launch({ ...{ launcher, repos: folder, repository, before }, account: 'nobody', uid: NOBODY });
+  const borg = launch({ ...{ launcher, repos: folder, repository, before }, ...ACCOUNT });
   running.push(borg);
   return converse(borg);
 };
@@ -63,7 +64,7 @@ beforeEach(async () => {
   await installLauncher(folder, findBorg().python, join(import.meta.dirname, '../../image/borg-serve'));
   repository = join(folder, 'web01');
   mkdirSync(repository);
-  chownSync(repository, NOBODY, NOBODY);
+  chownSync(repository, ACCOUNT.uid, ACCOUNT.uid);
   const first = await session();
   await first.call(...open(repository, { create: true, ...EXCLUSIVE }));
   await first.callAll([put('first', Buffer.from('precious')), COMMIT]);
