@@ -61,25 +61,41 @@ def refused(name):
     return Error('%r in this repository is a link, or otherwise no plain file or folder of its owner: it is not opened' % name[:200])
 
 
-def guard_opens(places):
+#: Gives the descriptors of the folders in which something may be opened; None where a box of the kernel sees to that.
+places = None
+
+
+def lies_in(found, place):
+    where = os.readlink('/proc/self/fd/%d' % found)
+    return where.startswith(os.readlink('/proc/self/fd/%d' % place) + '/')
+
+
+def check_place(found, name):
+    """found: a descriptor. Raises borg's Error."""
+    if places is not None and not any(lies_in(found, place) for place in places()):
+        raise refused(name)
+
+
+def guard_opens(where):
     """Each file that borg opens in a repository must lie below one of these folders, and be a plain one of its owner.
 
-    places: a function that gives descriptors."""
+    where: a function that gives descriptors."""
+    global places
+    places = where
     import borg.crypto.file_integrity
     import borg.helpers.fs
     import borg.locking
+    import borg.platform.base
     import borg.repository
 
     def open_inside(path, flags):
         # Without O_TRUNC: nothing is changed before it was looked at. A FIFO would wait for somebody.
         found = os.open(path, (flags & ~os.O_TRUNC) | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
-            where = os.readlink('/proc/self/fd/%d' % found)
             status = os.fstat(found)
-            for place in places():
-                if where.startswith(os.readlink('/proc/self/fd/%d' % place) + '/') and is_plain(status, os.fstat(place)):
-                    break
-            else:
+            if not any(lies_in(found, place) and is_plain(status, os.fstat(place)) for place in where()):
+                if flags & os.O_EXCL:
+                    os.unlink(os.readlink('/proc/self/fd/%d' % found))  # it was made just now
                 raise refused(os.path.basename(path))
             if flags & os.O_TRUNC:
                 os.ftruncate(found, 0)
@@ -93,5 +109,5 @@ def guard_opens(places):
             return builtins.open(file, mode, *args, **kwargs)
         return builtins.open(file, mode, *args, opener=open_inside, **kwargs)
 
-    for module in (borg.repository, borg.helpers.fs, borg.locking, borg.crypto.file_integrity):
+    for module in (borg.repository, borg.helpers.fs, borg.locking, borg.crypto.file_integrity, borg.platform.base):
         module.open = open_plain

@@ -1,66 +1,37 @@
-import { type ChildProcessWithoutNullStreams, spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
 import { contents } from '../e2e/harness/repository-files.ts';
-import { converse, launch } from './launched-session.ts';
+import { launcherWithout } from './launcher-without.ts';
+import { ENTRIES, type LinkedRepository, makeLinkedRepository, PRECIOUS } from './linked-repository.ts';
 
 // Who has taken over a tenant's borg can make links in the tenant's folder. Here the launcher runs as root with the right to every
-// repository, so that neither Unix nor borg's restriction stands between: only the box does.
+// repository, so that neither Unix nor borg's restriction stands between: only the box does, or the look at what is opened.
 
 const LAUNCHER = join(import.meta.dirname, '../../image/borg-serve');
 
+let made: LinkedRepository;
 let folder: string;
 let repos: string;
-let running: ChildProcessWithoutNullStreams[];
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'box-'));
-  repos = join(folder, 'repos');
-  running = [];
-  mkdirSync(repos);
-  const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', BORG_BASE_DIR: join(folder, 'client') };
-  spawnSync(findBorg().path, ['init', '--encryption', 'none', join(repos, 'web01')], { env });
-  const first = await admin();
-  await first.call(...open(join(repos, 'web01'), { exclusive: true }));
-  await first.call('put', { id: 'object'.padEnd(32, '.'), data: Buffer.from('precious') });
-  await first.call(...COMMIT);
-  await first.end();
-  cpSync(join(repos, 'web01'), join(repos, 'victim'), { recursive: true });
+  made = await makeLinkedRepository();
+  ({ folder, repos } = made);
 });
 
-afterEach(() => {
-  for (const each of running) each.kill('SIGKILL');
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => made.remove());
 
-const COMMIT = ['commit', { save_space: false, compact: true, threshold: 0 }] as const;
-
-/** A session that borg allows every repository. */
-const admin = async (box = 'required') => {
-  const borg = launch({
-    ...{ launcher: LAUNCHER, repos, repository: join(repos, 'web01'), account: 'ops' },
-    ...{ before: ['--box', box], restriction: ['--restrict-to-path', repos] },
-  });
-  running.push(borg);
-  return converse(borg);
-};
+const admin = (box = 'required') => made.admin(box);
 
 /** borg as the server runs it on web01, by the words of src/cli/borg.ts. */
-const own = (reach: 'repository' | 'machine', words: readonly string[], box = 'required') => {
+const own = (
+  reach: 'repository' | 'machine',
+  words: readonly string[],
+  { box = 'required', launcher = LAUNCHER } = {},
+) => {
   const base = join(folder, 'base');
   mkdirSync(base, { recursive: true });
   const before = [
@@ -75,7 +46,7 @@ const own = (reach: 'repository' | 'machine', words: readonly string[], box = 'r
     '--box',
     box,
   ];
-  return spawnSync(findBorg().python, ['-I', LAUNCHER, ...before, '--', '--umask', '0007', ...words], {
+  return spawnSync(findBorg().python, ['-I', launcher, ...before, '--', '--umask', '0007', ...words], {
     ...{ input: '', encoding: 'utf8', cwd: '/' },
     env: {
       SSH_ORIGINAL_COMMAND: 'borg serve',
@@ -86,57 +57,28 @@ const own = (reach: 'repository' | 'machine', words: readonly string[], box = 'r
   });
 };
 
-/** Puts a link to the victim's in the place of an entry of web01. */
-const link = (entry: string, to: string = entry): void => {
-  const path = join(repos, 'web01', entry);
-  rmSync(path, { recursive: true, force: true });
-  mkdirSync(dirname(path), { recursive: true });
-  symlinkSync(join(repos, 'victim', to), path);
-};
+/** One of the two alone; walls.test.ts shows that each link does harm where neither is there. */
+const ALONE = [
+  ['the box', 'entries', 'required'],
+  ['the look at each entry', 'box', 'entries'],
+] as const;
+const CASES = ALONE.flatMap(([wall, without, box]) =>
+  ENTRIES.map(([entry, make]) => ({ wall, without, box, entry, make })),
+);
 
-const newest = (name: string): string =>
-  readdirSync(join(repos, 'victim'))
-    .filter((each) => each.startsWith(`${name}.`))
-    .sort()
-    .at(-1) ?? '';
-
-const ENTRIES: readonly (readonly [string, () => void])[] = [
-  ['config.old', () => link('config.old', 'config')],
-  ['config', () => link('config')],
-  ['data', () => link('data')],
-  ['data/0', () => link('data/0')],
-  ['the index', () => link(newest('index'))],
-  ['the hints', () => link(newest('hints'))],
-  ['nonce', () => link('nonce', 'config')],
-  ['lock.roster', () => link('lock.roster', 'config')],
-  ['lock.exclusive', () => link('lock.exclusive', 'data')],
-];
-
-/** `entries`: as where the kernel has no box. */
-const WALLS = ['required', 'entries'].flatMap((box) => ENTRIES.map(([entry, make]) => [box, entry, make] as const));
-
-describe.each(WALLS)('box %s: a link in the place of %s', (box, _entry, make) => {
+describe.each(CASES)('$wall alone: a link in the place of $entry', ({ without, box, make }) => {
   test('leads an admin’s session nowhere', async () => {
-    make();
-    const before = await contents(join(repos, 'victim'));
-    for (const calls of [
-      [['check', { repair: true, save_space: false }]],
-      [['save_key', { keydata: Buffer.from('KEY') }]],
-      [['put', { id: 'other'.padEnd(32, '.'), data: Buffer.from('other') }], COMMIT],
-      [['list', {}]],
-      [['get_free_nonce', {}]],
-    ] as const) {
-      const session = await admin(box);
-      await session.call(...open(join(repos, 'web01'), { exclusive: true }));
-      expect(await session.callAll(calls)).not.toContain('precious');
-      await session.end();
-      expect(await contents(join(repos, 'victim'))).toEqual(before);
-    }
+    make(made);
+    const launcher = launcherWithout(folder, without);
+    const before = await contents(made.victim);
+    expect(await made.ordinary(box, { launcher })).not.toContain(PRECIOUS);
+    expect(await contents(made.victim)).toEqual(before);
   });
 
   test('leads a borg that the server runs nowhere', async () => {
-    make();
-    const before = await contents(join(repos, 'victim'));
+    make(made);
+    const launcher = launcherWithout(folder, without);
+    const before = await contents(made.victim);
     for (const reach of ['repository', 'machine'] as const)
       for (const words of [
         ['check', '--repository-only', '--repair'],
@@ -144,8 +86,8 @@ describe.each(WALLS)('box %s: a link in the place of %s', (box, _entry, make) =>
         ['config', '--', 'additional_free_space', '1G'],
       ]) {
         const at = words[0] === 'config' ? 2 : words.length;
-        own(reach, [...words.slice(0, at), join(repos, 'web01'), ...words.slice(at)], box);
-        expect(await contents(join(repos, 'victim'))).toEqual(before);
+        own(reach, [...words.slice(0, at), join(repos, 'web01'), ...words.slice(at)], { box, launcher });
+        expect(await contents(made.victim)).toEqual(before);
       }
   });
 });
@@ -154,9 +96,9 @@ test.each(['required', 'auto', 'entries'])('box %s: without links the same is do
   const session = await admin(box);
   expect(await session.call(...open(join(repos, 'web01'), { exclusive: true }))).not.toContain('exception_class');
   expect(await session.call('check', { repair: true, save_space: false })).not.toContain('exception_class');
-  expect(await session.call('get', { id: 'object'.padEnd(32, '.') })).toContain('precious');
+  expect(await session.call('get', { id: 'object'.padEnd(32, '.') })).toContain('common');
   await session.end();
-  const done = own('repository', ['config', join(repos, 'web01'), 'additional_free_space', '1G'], box);
+  const done = own('repository', ['config', join(repos, 'web01'), 'additional_free_space', '1G'], { box });
   expect(done).toMatchObject({ status: 0, stderr: '' });
   expect(readFileSync(join(repos, 'web01/config'), 'utf8')).toContain('additional_free_space = 1G');
 });

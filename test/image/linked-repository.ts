@@ -1,0 +1,115 @@
+import { type ChildProcessWithoutNullStreams, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { open, type Value } from '../e2e/harness/raw-borg.ts';
+import { type Call, converse, type LaunchOptions, launch } from './launched-session.ts';
+
+const LAUNCHER = join(import.meta.dirname, '../../image/borg-serve');
+
+export const COMMIT = ['commit', { save_space: false, compact: true, threshold: 0 }] as const;
+
+export const PRECIOUS = 'precious';
+const SECRET = 'secret'.padEnd(32, '.');
+
+/** What an admin does every day, a session each, which reads and writes all that a link may stand for. */
+export const ORDINARY: readonly (readonly [how: { readonly [name: string]: Value }, calls: readonly Call[]])[] = [
+  [
+    { exclusive: true },
+    [
+      ['check', { repair: true, save_space: false }],
+      ['get', { id: SECRET }],
+    ],
+  ],
+  [{ exclusive: true }, [['save_key', { keydata: Buffer.from('KEY') }]]],
+  [{ exclusive: true }, [['put', { id: 'other'.padEnd(32, '.'), data: Buffer.from('other') }], COMMIT]],
+  [{}, [['list', {}]]],
+  [{ exclusive: true }, [['get_free_nonce', {}]]],
+  [{ lock: false }, [['break_lock', {}]]],
+];
+
+/** Two repositories, `web01` and its copy `victim`, in whose data PRECIOUS stands, too. Call `remove` in the end. */
+export type LinkedRepository = {
+  readonly folder: string;
+  readonly repos: string;
+  readonly victim: string;
+  /** Puts a link to an entry of the victim's, of the same name if left out, in the place of one of web01. */
+  link(entry: string, to?: string): void;
+  /** Does all of ORDINARY to web01, and resolves with all answers. */
+  ordinary(box: string, options?: Partial<LaunchOptions>): Promise<string>;
+  /** A session on web01 of a borg that may open every repository. @param box as of the launcher */
+  admin(box?: string, options?: Partial<LaunchOptions>): ReturnType<typeof converse>;
+  remove(): void;
+};
+
+export const makeLinkedRepository = async (): Promise<LinkedRepository> => {
+  const folder = mkdtempSync(join(tmpdir(), 'linked-'));
+  const repos = join(folder, 'repos');
+  const running: ChildProcessWithoutNullStreams[] = [];
+  mkdirSync(repos);
+  const admin: LinkedRepository['admin'] = (box = 'required', options = {}) => {
+    const borg = launch({
+      ...{ launcher: LAUNCHER, repos, repository: join(repos, 'web01'), account: 'ops' },
+      ...{ before: ['--box', box], restriction: ['--restrict-to-path', repos] },
+      ...options,
+    });
+    running.push(borg);
+    return converse(borg);
+  };
+  const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', BORG_BASE_DIR: join(folder, 'client') };
+  spawnSync(findBorg().path, ['init', '--encryption', 'none', join(repos, 'web01')], { env });
+  const put = async (name: string, id: string, data: string): Promise<void> => {
+    const session = await admin();
+    await session.call(...open(join(repos, name), { exclusive: true }));
+    await session.call('put', { id: id.padEnd(32, '.'), data: Buffer.from(data) });
+    await session.call(...COMMIT);
+    await session.end();
+  };
+  await put('web01', 'object', 'common');
+  cpSync(join(repos, 'web01'), join(repos, 'victim'), { recursive: true });
+  await put('victim', 'secret', PRECIOUS);
+  // A number of eight bytes, which an answer has as they are.
+  writeFileSync(join(repos, 'victim/nonce'), Buffer.from(PRECIOUS).toString('hex'));
+  return {
+    ...{ folder, repos, victim: join(repos, 'victim'), admin },
+    ordinary: async (box, options) => {
+      let said = '';
+      for (const [how, calls] of ORDINARY) {
+        const session = await admin(box, options);
+        said += await session.callAll([open(join(repos, 'web01'), how), ...calls]);
+        await session.end();
+      }
+      return said;
+    },
+    link: (entry, to = entry) => {
+      const path = join(repos, 'web01', entry);
+      rmSync(path, { recursive: true, force: true });
+      mkdirSync(dirname(path), { recursive: true });
+      symlinkSync(join(repos, 'victim', to), path);
+    },
+    remove: () => {
+      for (const each of running) each.kill('SIGKILL');
+      rmSync(folder, { recursive: true });
+    },
+  };
+};
+
+const newest = (folder: string, name: string): string =>
+  readdirSync(folder)
+    .filter((each) => each.startsWith(`${name}.`))
+    .sort()
+    .at(-1) ?? '';
+
+/** Each entry in whose place a link can stand, and how it is made. */
+export const ENTRIES: readonly (readonly [string, (made: LinkedRepository) => void])[] = [
+  ['config.old', ({ link }) => link('config.old', 'config')],
+  ['config', ({ link }) => link('config')],
+  ['data', ({ link }) => link('data')],
+  ['data/0', ({ link }) => link('data/0')],
+  ['the index', ({ link, victim }) => link(newest(victim, 'index'))],
+  ['the hints', ({ link, victim }) => link(newest(victim, 'hints'))],
+  ['nonce', ({ link }) => link('nonce')],
+  ['lock.roster', ({ link }) => link('lock.roster', 'config')],
+  ['lock.exclusive', ({ link }) => link('lock.exclusive', 'data/0')],
+];
