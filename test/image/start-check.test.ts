@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
-import { withoutLandlock } from './without-landlock.ts';
+import { withoutLandlock } from '../e2e/harness/without-landlock.ts';
 
 // What the server asks of the launcher once, before anybody may log in.
 
@@ -31,9 +31,9 @@ test('a box holds on this machine, and the installed borg is known', () => {
   expect(check(join(IMAGE, 'borg-serve'))).toEqual({ box: null, unknown: [] });
 });
 
-test('where the profile of a container refuses it, it says so', () => {
-  const found = check(join(IMAGE, 'borg-serve'), withoutLandlock(folder));
-  expect(found.box).toBe('the kernel or the profile of the container refuses Landlock (EPERM)');
+test.each(['ENOSYS', 'EPERM'] as const)('where the profile of a container refuses it, it says so (%s)', (refusal) => {
+  const found = check(join(IMAGE, 'borg-serve'), withoutLandlock(folder, refusal));
+  expect(found.box).toBe(`the kernel or the profile of the container refuses Landlock (${refusal})`);
 });
 
 test('a box that does not hold is not believed, whatever the kernel says of itself', () => {

@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -164,25 +165,29 @@ describe.each([
     const session = await made.admin(box, { launcher: launcherWith(made.folder, ...without, change) });
     const opened = session.call(...open(join(made.repos, 'web01'), { exclusive: true }));
     const own = join(made.repos, 'web01');
+    const asked = join(own, 'asked');
     const name = await until(
       'the lock to be made',
-      () => existsSync(join(own, 'asked')) && readFileSync(join(own, 'asked'), 'utf8'),
+      () => (existsSync(asked) && readFileSync(asked, 'utf8')) || undefined,
     );
     const elsewhere = join(made.repos, 'elsewhere');
     mkdirSync(join(elsewhere, name), { recursive: true, mode: 0o700 });
+    // An empty one an admin's box lets it remove, as where a repository is deleted.
+    writeFileSync(join(elsewhere, name, 'file'), '', { mode: 0o600 });
     if (exchanged === 'the folder above it') {
       renameSync(own, `${own}-gone`);
       symlinkSync(elsewhere, own);
     } else {
       renameSync(join(own, name), join(own, 'gone'));
       symlinkSync(join(elsewhere, name), join(own, name));
-      rmSync(join(own, 'asked'));
+      rmSync(asked);
     }
     expect(await opened).toMatch(/exception_class/);
     await session.end();
     expect((await ownerships(elsewhere)).map(({ path, mode }) => [path, mode])).toEqual([
       ['.', '700'],
       [name, '700'],
+      [`${name}/file`, '600'],
     ]);
   });
 

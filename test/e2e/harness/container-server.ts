@@ -6,6 +6,7 @@ import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, until, untilReady } from
 import { run } from './program.ts';
 import type { Environment, Server, ServerOptions, StartOptions } from './server.ts';
 import { runOnTerminal } from './terminal.ts';
+import { composeWithoutLandlock } from './without-landlock.ts';
 
 /** A server in a container of the image, by the shipped docker-compose.yml. The image must have been built. */
 export const startContainerServer = async (options: ServerOptions): Promise<Server> => {
@@ -23,10 +24,11 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
     envFile,
     `IMAGE=${IMAGE}\nSSH_HOST_PORT=${port}\nSSHKEYS_DIR=${data.sshkeys}\nREPOS_DIR=${data.repos}\nRESTART=no\n`,
   );
+  const more = options.landlock ? ['-f', composeWithoutLandlock(data.folder, options.landlock)] : [];
   const compose = (words: readonly string[], reject = true) =>
     run(
       'docker',
-      ['compose', '-p', project, '--env-file', envFile, '-f', join(PROJECT, 'docker-compose.yml'), ...words],
+      ['compose', '-p', project, '--env-file', envFile, '-f', join(PROJECT, 'docker-compose.yml'), ...more, ...words],
       { ...BASE_ENVIRONMENT, ...settings },
       { reject },
     );

@@ -4,6 +4,7 @@ import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, untilReady } from './mac
 import { run } from './program.ts';
 import type { Environment, Server, ServerOptions, StartOptions } from './server.ts';
 import { runOnTerminal } from './terminal.ts';
+import { withoutLandlock } from './without-landlock.ts';
 
 /** Where the scripts are, and the words before them. */
 export type Way = {
@@ -18,6 +19,7 @@ const DIRECT: Way = { project: PROJECT, start: [], exec: () => [] };
 /** A server in private namespaces of this machine, by the script that `npm start` calls. */
 export const startNamespaceServer = async (options: ServerOptions, way: Way = DIRECT): Promise<Server> => {
   const data = await makeData();
+  const before = options.landlock ? withoutLandlock(data.folder, options.landlock) : [];
   const port = options.port ?? (await freePort());
   const base = { ...BASE_ENVIRONMENT, DATA_DIR: data.folder };
   let log = '';
@@ -35,7 +37,7 @@ export const startNamespaceServer = async (options: ServerOptions, way: Way = DI
   const start = async (env: Environment = settings, { ready = true }: StartOptions = {}): Promise<void> => {
     await signal('SIGTERM');
     settings = env;
-    const [file = '', ...words] = [...way.start, join(way.project, 'image/start-without-docker')];
+    const [file = '', ...words] = [...before, ...way.start, join(way.project, 'image/start-without-docker')];
     const started = spawn(file, words, {
       env: { ...base, ...env, SSH_PORT: String(port) },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -66,6 +68,7 @@ export const startNamespaceServer = async (options: ServerOptions, way: Way = DI
     port,
     exec: (words, execOptions) => {
       const [file = '', ...rest] = [
+        ...before,
         ...way.exec(child?.pid ?? 0),
         join(way.project, 'image/exec-without-docker'),
         ...words,

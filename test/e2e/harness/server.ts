@@ -2,6 +2,7 @@ import { startContainerServer } from './container-server.ts';
 import { startNamespaceServer } from './namespace-server.ts';
 import type { ProgramOptions, Running } from './program.ts';
 import type { TerminalOptions } from './terminal.ts';
+import type { Refusal } from './without-landlock.ts';
 
 /**
  * A real server with real accounts, sshd and borg, on data of its own, with a port of its own on 127.0.0.1.
@@ -53,6 +54,8 @@ export type ServerOptions = StartOptions & {
   /** On 127.0.0.1; one that is free, if left out. */
   readonly port?: number;
   readonly env?: Environment;
+  /** How the kernel refuses to make a box for borg, which it else makes. */
+  readonly landlock?: Refusal;
   /** Fills the folders before the first start. Both exist and are empty. */
   readonly prepare?: (dirs: { readonly sshkeys: string; readonly repos: string }) => void | Promise<void>;
 };
