@@ -76,6 +76,20 @@ def check_place(found, name):
         raise refused(name)
 
 
+def is_repository(path):
+    """As borg asks it before it makes one, of the folder, of those above it, and of the others of an account: these lie nowhere where a
+    session may open a file. It gets to know no more of one than this."""
+    try:
+        file = os.open(os.path.join(path, 'README'), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        head = os.read(file, 100) if stat.S_ISREG(os.fstat(file).st_mode) else b''
+        return b'Borg Backup repository' in head or b'Borg repository' in head
+    finally:
+        os.close(file)
+
+
 def guard_opens(where):
     """Each file that borg opens in a repository must lie below one of these folders, and be a plain one of its owner.
 
@@ -109,5 +123,6 @@ def guard_opens(where):
             return builtins.open(file, mode, *args, **kwargs)
         return builtins.open(file, mode, *args, opener=open_inside, **kwargs)
 
+    borg.repository.Repository.is_repository = staticmethod(is_repository)
     for module in (borg.repository, borg.helpers.fs, borg.locking, borg.crypto.file_integrity, borg.platform.base):
         module.open = open_plain

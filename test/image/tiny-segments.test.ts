@@ -1,0 +1,146 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { installLauncher } from '../../src/borg/launcher.ts';
+import { open } from '../e2e/harness/raw-borg.ts';
+import { type Call, converse, launch } from './launched-session.ts';
+
+// An account with several repositories, and clients of its own and borg's.
+
+const NOBODY = 65_534;
+const MANIFEST = Buffer.alloc(32);
+const COMMIT: Call = ['commit', { save_space: false, compact: false, threshold: 0 }];
+const put = (id: Uint8Array = Buffer.from('x'.padEnd(32, '.'))): Call => ['put', { id, data: Buffer.of(1) }];
+
+let folder: string;
+let running: ReturnType<typeof launch>[];
+
+const account = (name: string): string => join(folder, 'repos', name);
+const words = (box: string, most = '50'): readonly string[] => [
+  ...['--account', 'nobody', '--sessions', '50', '--memory', 'auto', '--repositories', most, '--box', box],
+];
+
+beforeEach(async () => {
+  running = [];
+  folder = mkdtempSync(join(tmpdir(), 'tiny-segments-'));
+  chmodSync(folder, 0o755);
+  await installLauncher(folder, findBorg().python, join(import.meta.dirname, '../../image/borg-serve'));
+  for (const name of ['fleet', 'other']) {
+    mkdirSync(account(name), { recursive: true });
+    chownSync(account(name), NOBODY, NOBODY);
+  }
+});
+
+afterEach(() => {
+  for (const each of running) each.kill('SIGKILL');
+  rmSync(folder, { recursive: true });
+});
+
+/** A session of an account that has several repositories, which has opened one of them. */
+const session = async (name: string, repository: string, more = {}, before = words('required')) => {
+  const path = join(account(name), repository);
+  const borg = launch({
+    ...{ launcher: join(folder, 'borg-serve'), repos: join(folder, 'repos'), repository: path },
+    ...{ account: 'nobody', uid: NOBODY, restriction: ['--restrict-to-path', account(name)] },
+    before,
+  });
+  running.push(borg);
+  const client = await converse(borg);
+  const ended = client.exited.then(() => Promise.reject(new Error(client.said())));
+  ended.catch(() => {});
+  const opened = client.call(...open(path, { exclusive: true, ...more }));
+  opened.catch(() => {});
+  const answer = await Promise.race([opened, ended]);
+  if (answer.includes('exception')) throw new Error(answer);
+  return client;
+};
+type Session = Awaited<ReturnType<typeof session>>;
+
+const timed = async (client: Session, ...calls: readonly Call[]): Promise<number> => {
+  const begin = performance.now();
+  expect(await client.callAll(calls)).not.toContain('exception');
+  return performance.now() - begin;
+};
+
+/** What the launcher would have a session of this repository wait for, in seconds. */
+const waiting = (name: string, repository: string): number => {
+  const code = `import sys; sys.path.append(sys.argv[1])
+from launcher import tiny_segments
+print(tiny_segments.waiting(*sys.argv[2:]))`;
+  const args = ['-I', '-c', code, folder, join(account(name), repository), account(name)];
+  const { stdout, stderr } = spawnSync(findBorg().python, args, { encoding: 'utf8' });
+  if (stdout === '') throw new Error(stderr);
+  return Number(stdout);
+};
+
+test('who makes tiny commits in several repositories in turn is slowed down as in one, also in a new one; no other account is', async () => {
+  const names = ['one', 'two', 'deep/three', 'deep/four'];
+  const create = { create: true, make_parent_dirs: true };
+  const clients: Session[] = [];
+  for (const name of names) clients.push(await session('fleet', name, create));
+  const usual: number[] = [];
+  // Two files each: 296 are made by all of them together, a quarter by each.
+  for (let commit = 0; commit < 148; commit += 1)
+    usual.push(await timed(clients[commit % clients.length] as Session, put(), COMMIT));
+  const median = usual.sort((a, b) => a - b)[74] ?? 0;
+  for (const client of clients.slice(0, 2)) await timed(client, put(), COMMIT);
+  for (const client of clients.slice(2)) expect(await timed(client, put(), COMMIT)).toBeGreaterThan(1000);
+  const fresh = await session('fleet', 'five', create);
+  expect(await timed(fresh, put(MANIFEST))).toBeGreaterThan(1000);
+
+  // Of several at once each waits longer the more they have made together.
+  expect(waiting('fleet', 'one')).toBeGreaterThan(2);
+  const other = await session('other', 'one', create);
+  const others: number[] = [];
+  for (let commit = 0; commit < 5; commit += 1) others.push(await timed(other, put(), COMMIT));
+  expect(Math.min(...others)).toBeLessThan(10 * median);
+  expect(waiting('other', 'one')).toBe(0);
+
+  for (const each of names.flatMap((name) => segmentsOf('fleet', name))) utimesSync(each, 1, 1);
+  expect(waiting('fleet', 'one')).toBe(0);
+}, 60_000);
+
+const segmentsOf = (name: string, repository: string): readonly string[] => {
+  const data = join(account(name), repository, 'data/0');
+  return readdirSync(data).map((each) => join(data, each));
+};
+
+test('what a backup makes counts little: nobody waits who backs up several repositories with borg itself', () => {
+  const launcher = [findBorg().python, '-I', join(folder, 'borg-serve'), '--session', "''", ...words('required'), '--'];
+  const serve = ['serve', '--umask', '0007', '--restrict-to-path', account('fleet')];
+  const rsh = join(folder, 'rsh');
+  const env = `SSH_ORIGINAL_COMMAND='borg serve' USER=nobody HOME=/ BORG_BASE_DIR=${join(folder, 'repos')}`;
+  const drop = `setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups env ${env}`;
+  writeFileSync(rsh, `#!/bin/sh\ncd /\nexec ${drop} ${[...launcher, ...serve].join(' ')}\n`, { mode: 0o755 });
+  const borg = (...args: readonly string[]) => {
+    const { path, python } = findBorg();
+    const home = { HOME: folder, PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', BORG_RSH: rsh };
+    const { status, stderr } = spawnSync(python, [path, ...args], { env: home, encoding: 'utf8' });
+    expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+  };
+  writeFileSync(join(folder, 'letter'), 'Dear Sir or Madam');
+  const names = ['one', 'two', 'three'];
+  for (const name of names) {
+    const url = `ssh://nobody@server${account('fleet')}/${name}`;
+    borg('init', '--encryption', 'none', url);
+    for (const archive of ['first', 'second']) borg('create', `${url}::${archive}`, join(folder, 'letter'));
+  }
+  // Four files of each backup at most, and those of init: seventy within the window do not come there either.
+  expect(names.flatMap((name) => segmentsOf('fleet', name)).length).toBeLessThanOrEqual(4 * 3 * names.length);
+  for (const name of names) expect(waiting('fleet', name)).toBe(0);
+}, 120_000);
+
+test('where the kernel has no box an account makes several repositories, too, and not more than it may', async () => {
+  const make = (name: string) => session('fleet', name, { create: true }, words('entries', '2'));
+  for (const name of ['one', 'two']) {
+    const client = await make(name);
+    expect(await client.callAll([put(), COMMIT])).not.toContain('exception');
+    await client.end();
+  }
+  await expect(make('one')).rejects.toThrow('AlreadyExists');
+  await expect(make('three')).rejects.toThrow('This account may have 2 repositories and folders on this server');
+  expect(readdirSync(account('fleet')).sort()).toEqual(['one', 'two']);
+});
