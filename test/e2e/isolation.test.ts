@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PROJECT } from './harness/machine.ts';
 import { contents } from './harness/repository-files.ts';
 import { TRIES } from './isolation/attempts.ts';
-import { ATTEMPTS, COLUMNS, type Column, type Verdict } from './isolation/matrix.ts';
+import { COLUMNS, type Column, type Verdict } from './isolation/cells.ts';
+import { ATTEMPTS } from './isolation/matrix.ts';
 import { placeOf, readLastRuns, renderSection, sectionOf } from './isolation/readme-section.ts';
 import { type Scene, setScene } from './isolation/scene.ts';
 
@@ -30,15 +31,16 @@ afterAll(async () => {
   await scene?.cleanup();
 });
 
-test.for(ATTEMPTS)('$id', async ({ id, expected, control }) => {
+test.for(ATTEMPTS)('$id', async ({ id, expected, control, inTurn }) => {
   const attempt = TRIES[id];
   if (attempt === undefined) throw new Error(`nobody knows how to try ${id}`);
-  const cells = await Promise.all(
-    COLUMNS.map(async (column): Promise<[Column, Verdict | string]> => {
-      if (expected[column] === '–') return [column, '–'];
-      return [column, await attempt(scene.actors[column], scene).catch((error) => String(error))];
-    }),
-  );
+  const cell = async (column: Column): Promise<[Column, Verdict | string]> => {
+    if (expected[column] === '–') return [column, '–'];
+    return [column, await attempt(scene.actors[column], scene).catch((error) => String(error))];
+  };
+  const cells: [Column, Verdict | string][] = [];
+  if (inTurn) for (const column of COLUMNS) cells.push(await cell(column));
+  else cells.push(...(await Promise.all(COLUMNS.map(cell))));
   const came = control && (await attempt(scene.controls[control], scene).catch((error) => String(error)));
   expect({ ...Object.fromEntries(cells), ...(control && { [control]: came }) }).toEqual({
     ...expected,

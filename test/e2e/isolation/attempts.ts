@@ -1,7 +1,12 @@
 import * as beforeLogin from './before-login.ts';
+import * as boxed from './boxed.ts';
+import * as dots from './dot-names.ts';
 import * as exhausting from './exhausting.ts';
 import * as forging from './forging.ts';
 import * as forwarding from './forwarding.ts';
+import * as disks from './full-disk.ts';
+import * as hostile from './hostile-items.ts';
+import * as links from './links.ts';
 import * as names from './names.ts';
 import * as others from './other-repositories.ts';
 import * as outliving from './outliving.ts';
@@ -22,6 +27,7 @@ export const TRIES: Readonly<Record<string, others.Try>> = {
   destroy: others.destroy,
   'create-beside': others.createBeside,
   'create-outside': others.createOutside,
+  'dot-names': dots.dotNames,
   'log-in-as-other': others.logInAsOther,
   'name-taken': names.nameTaken,
   'account-exists': names.accountExists,
@@ -51,6 +57,8 @@ export const TRIES: Readonly<Record<string, others.Try>> = {
   'unix-keys': unix.unixKeys,
   'unix-processes': unix.unixProcesses,
   'unix-names': unix.unixNames,
+  boxed: boxed.boxed,
+  links: links.links,
   'forge-log': forging.forgeLog,
   stay: staying.stay,
   outlive: outliving.outlive,
@@ -60,6 +68,8 @@ export const TRIES: Readonly<Record<string, others.Try>> = {
   inodes: exhausting.inodes,
   repositories: exhausting.repositories,
   processes: exhausting.processes,
+  'full-disk': disks.fullDisk,
+  'hostile-items': hostile.hostileItems,
   flood: exhausting.flood,
   'memory-before-login': beforeLogin.memoryBeforeLogin,
 };

@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { until } from '../harness/machine.ts';
 import type { Finished, Running } from '../harness/program.ts';
 import { open, requests } from '../harness/raw-borg.ts';
-import type { Verdict } from './matrix.ts';
+import type { Verdict } from './cells.ts';
 import type { Try } from './other-repositories.ts';
 import { type Process, processesOf, sessionOf } from './processes.ts';
 import { plant, REPOSITORIES, SESSIONS, speak } from './scene.ts';

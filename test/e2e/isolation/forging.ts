@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { until } from '../harness/machine.ts';
 import { askToBeLetIn } from '../harness/raw-ssh.ts';
-import type { Verdict } from './matrix.ts';
+import type { Verdict } from './cells.ts';
 import type { Try } from './other-repositories.ts';
 
 let attempts = 0;

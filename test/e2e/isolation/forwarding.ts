@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { BASE_ENVIRONMENT, freePort, greets, until } from '../harness/machine.ts';
 import { run } from '../harness/program.ts';
 import type { Server } from '../harness/server.ts';
-import type { Verdict } from './matrix.ts';
+import type { Verdict } from './cells.ts';
 import type { Try } from './other-repositories.ts';
 import { environmentOf, there } from './running.ts';
 import { type Actor, sshWith } from './scene.ts';

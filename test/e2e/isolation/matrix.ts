@@ -1,62 +1,11 @@
+import { type Attempt, type AttemptGroup, each, NOBODY, OWN_ONLY, ofAdmins, refusedToAll } from './cells.ts';
+import { STAYING } from './staying-rows.ts';
+import { TAKEN_OVER } from './taken-over-rows.ts';
+
 /**
  * What somebody may try against the server, and what comes of it: the one description from which README's table is made and
  * which every run of isolation.test.ts is compared with. Pure data.
  */
-
-/** Who tries it. `no key` is somebody whom the server does not know. */
-export const COLUMNS = ['append-only', 'repo', 'sub-repositories', 'admin', 'no key'] as const;
-
-export type Column = (typeof COLUMNS)[number];
-
-/** What came of an attempt; LEGEND says it for README. `–`: it has no meaning for this column and is not tried. */
-export type Verdict = 'refused' | 'allowed' | 'own only' | 'kept' | 'same answer' | 'limited' | '–';
-
-/** What README says of the verdicts that do not explain themselves. */
-export const LEGEND: readonly (readonly [Verdict, string])[] = [
-  ['own only', "it works on the own repository, where it is the role's right, and nowhere else"],
-  ['kept', 'borg says that it is done, and every byte is still on the disk'],
-  ['same answer', 'the answer is the same whether the name is there or not'],
-  ['limited', 'it ends at a limit, and others go on meanwhile'],
-];
-
-export type Attempt = {
-  readonly id: string;
-  /** What is tried, as the middle of a sentence; Markdown. */
-  readonly title: string;
-  readonly expected: Readonly<Record<Column, Verdict>>;
-  /**
-   * With whom the very same attempt must come through in the same run, so that it is not refused for a reason of its own: a client
-   * of a plain sshd that allows everything, or whoever has the right here.
-   */
-  readonly control?: 'plain sshd' | 'its owner' | 'root';
-};
-
-export type AttemptGroup = { readonly title: string; readonly attempts: readonly Attempt[] };
-
-const each = (
-  appendOnly: Verdict,
-  repo: Verdict,
-  sub: Verdict,
-  admin: Verdict,
-  noKey: Verdict,
-): Attempt['expected'] => ({
-  'append-only': appendOnly,
-  repo,
-  'sub-repositories': sub,
-  admin,
-  'no key': noKey,
-});
-
-const NOBODY = each('refused', 'refused', 'refused', 'refused', 'refused');
-const ADMIN_ONLY = each('refused', 'refused', 'refused', 'allowed', 'refused');
-const OWN_ONLY = each('own only', 'own only', 'own only', 'allowed', 'refused');
-const UNIX_NOBODY = each('refused', 'refused', 'refused', 'refused', '–');
-
-const refusedToAll = (id: string, title: string, control: NonNullable<Attempt['control']>): Attempt => ({
-  ...{ id, title, control },
-  expected: NOBODY,
-});
-const ofAdmins = (id: string, title: string): Attempt => ({ id, title, expected: ADMIN_ONLY });
 
 /** Every attempt, in the order in which they are made. */
 export const GROUPS: readonly AttemptGroup[] = [
@@ -77,6 +26,11 @@ export const GROUPS: readonly AttemptGroup[] = [
         expected: each('refused', 'refused', 'own only', 'allowed', 'refused'),
       },
       refusedToAll('create-outside', "make one outside of `/repos`, or in the server's own folder", 'plain sshd'),
+      refusedToAll(
+        'dot-names',
+        'open or make anything by a name that begins with a dot (`/repos/.borgserver/…`), with borg’s protocol by hand',
+        'plain sshd',
+      ),
       refusedToAll('log-in-as-other', 'log in as its account with the own key', 'its owner'),
     ],
   },
@@ -173,104 +127,8 @@ export const GROUPS: readonly AttemptGroup[] = [
       },
     ],
   },
-  {
-    title: "Were borg itself taken over: as the account's Unix user",
-    attempts: [
-      {
-        id: 'unix-other',
-        title: 'read or change the files of another repository',
-        expected: each('refused', 'refused', 'refused', 'allowed', '–'),
-        control: 'its owner',
-      },
-      {
-        id: 'unix-list',
-        title: 'list `/repos`, make a folder in it, rename the own one',
-        expected: each('refused', 'refused', 'refused', 'allowed', '–'),
-      },
-      {
-        id: 'unix-server',
-        title:
-          "read the host keys; change the key tree, sshd's configuration, accounts, `/repos/NAME` itself; ask the daemon",
-        expected: UNIX_NOBODY,
-        control: 'root',
-      },
-      {
-        id: 'unix-keys',
-        title: 'read the keys of another account, their comments, and from where they are accepted (`from=`)',
-        expected: each('refused', 'refused', 'refused', 'allowed', '–'),
-        control: 'its owner',
-      },
-      {
-        id: 'unix-processes',
-        title: "signal another account's session, or read its environment",
-        expected: UNIX_NOBODY,
-        control: 'its owner',
-      },
-      {
-        id: 'unix-names',
-        title: "read the accounts' names, which are in `passwd`",
-        expected: each('allowed', 'allowed', 'allowed', 'allowed', '–'),
-      },
-    ],
-  },
-  {
-    title: 'Stay, and use up the server',
-    attempts: [
-      {
-        id: 'stay',
-        title: 'go on after the key is gone: running, idle and multiplexed connections',
-        expected: UNIX_NOBODY,
-      },
-      {
-        id: 'outlive',
-        title: 'the same without a connection: were borg taken over, it could end its own from below',
-        expected: UNIX_NOBODY,
-      },
-      refusedToAll('memory-by-options', 'have borg read `/dev/zero` into memory by its options', 'plain sshd'),
-      {
-        id: 'memory',
-        title: 'fill the memory with requests that are small on the wire (`SESSION_MEMORY`)',
-        expected: each('limited', 'limited', 'limited', 'limited', 'refused'),
-        control: 'plain sshd',
-      },
-      {
-        id: 'sessions',
-        title: 'open sessions without end (`SESSIONS_PER_ACCOUNT`)',
-        expected: each('limited', 'limited', 'limited', 'limited', 'refused'),
-        control: 'plain sshd',
-      },
-      {
-        id: 'inodes',
-        title: 'use up the inodes with tiny files, as fast as they can be made',
-        expected: each('limited', 'limited', 'limited', 'limited', 'refused'),
-        control: 'plain sshd',
-      },
-      {
-        id: 'repositories',
-        title: 'make repositories without end (`REPOSITORIES_PER_ACCOUNT`)',
-        expected: each('refused', 'refused', 'limited', 'allowed', 'refused'),
-      },
-      {
-        id: 'processes',
-        title: 'start processes from a session, or keep files open without end',
-        expected: each('limited', 'limited', 'limited', 'limited', 'refused'),
-        control: 'plain sshd',
-      },
-      {
-        id: 'flood',
-        title: 'keep others out with connections that never log in, while they stand',
-        expected: each('–', '–', '–', '–', 'limited'),
-        control: 'plain sshd',
-      },
-      {
-        id: 'memory-before-login',
-        title:
-          'use up the memory with connections that never log in, so that the kernel ends sshd or a backup (`MAX_STARTUPS`)',
-        expected: each('–', '–', '–', '–', 'limited'),
-        control: 'plain sshd',
-      },
-    ],
-  },
+  TAKEN_OVER,
+  STAYING,
 ];
 
 /** All attempts, without their groups. */

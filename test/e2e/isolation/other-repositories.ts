@@ -2,7 +2,7 @@ import { access, readdir, rm, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { until } from '../harness/machine.ts';
 import { open, requests } from '../harness/raw-borg.ts';
-import type { Verdict } from './matrix.ts';
+import type { Verdict } from './cells.ts';
 import { type Actor, GET_SECRET, holds, plant, type Scene, SECRET, speak } from './scene.ts';
 import { agree, judge, ofOwn } from './verdict.ts';
 

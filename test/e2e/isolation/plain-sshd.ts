@@ -8,6 +8,8 @@ import { run } from '../harness/program.ts';
 /** An sshd that allows everything: what is refused elsewhere must come through here. */
 export type PlainSshd = {
   readonly port: number;
+  /** Of its listener, whose mounts are its own. */
+  readonly pid: number;
   /** A folder of its own, which its sessions may write to; its rc file makes `rc-ran` in it. */
   readonly folder: string;
   /** What createClient wants to know of a server: the folder that has `host/*.pub`. */
@@ -51,6 +53,7 @@ export const startPlainSshd = async (): Promise<PlainSshd> => {
   await until('the plain sshd to greet', () => greets(port));
   return {
     port,
+    pid: child.pid ?? 0,
     folder,
     sshkeys: folder,
     allow: (publicKey) => writeFile(keys, `${publicKey}\n`),

@@ -24,4 +24,6 @@ export const processesOf = async (server: Server, account: string): Promise<read
 
 /** The process that serves borg to the account, or undefined. */
 export const sessionOf = async (server: Server, account: string): Promise<number | undefined> =>
-  (await processesOf(server, account)).find(({ words }) => words.includes('borg-serve'))?.pid;
+  (await processesOf(server, account)).find(
+    ({ words }) => words.includes('borg-serve') && words.includes(`--account ${account} `),
+  )?.pid;

@@ -1,4 +1,5 @@
-import { type Attempt, COLUMNS, type Column, GROUPS, LEGEND, type Verdict } from './matrix.ts';
+import { type Attempt, COLUMNS, type Column, LEGEND, type Verdict } from './cells.ts';
+import { GROUPS } from './matrix.ts';
 
 /** Where the section begins and ends in README.md. */
 export const BEGIN =

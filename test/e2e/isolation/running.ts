@@ -5,7 +5,7 @@ import { BASE_ENVIRONMENT, until } from '../harness/machine.ts';
 import { run } from '../harness/program.ts';
 import { GREETING, requests } from '../harness/raw-borg.ts';
 import type { Server } from '../harness/server.ts';
-import type { Verdict } from './matrix.ts';
+import type { Verdict } from './cells.ts';
 import type { Try } from './other-repositories.ts';
 import { type Actor, sshWith } from './scene.ts';
 import { agree, judge } from './verdict.ts';

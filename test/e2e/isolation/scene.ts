@@ -2,12 +2,13 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Client, createClient } from '../harness/client.ts';
+import { writeKeyFile } from '../harness/key-files.ts';
 import { BASE_ENVIRONMENT } from '../harness/machine.ts';
 import { type Finished, type ProgramOptions, type Running, run } from '../harness/program.ts';
 import { open, requests, type Value } from '../harness/raw-borg.ts';
 import { contents } from '../harness/repository-files.ts';
 import { type Server, startServer } from '../harness/server.ts';
-import { type Attempt, COLUMNS, type Column } from './matrix.ts';
+import { type Attempt, COLUMNS, type Column } from './cells.ts';
 import { type PlainSshd, startPlainSshd } from './plain-sshd.ts';
 
 type Control = NonNullable<Attempt['control']>;
@@ -35,6 +36,8 @@ export type Actor = {
 export type Scene = {
   readonly server: Server;
   readonly plain: PlainSshd;
+  /** A server with the same accounts and IDENTITIES=shared, and the client of all victims there. */
+  readonly shared: { readonly server: Server; readonly client: Client };
   readonly actors: Readonly<Record<Column, Actor>>;
   /** With whom an attempt must come through. */
   readonly controls: Readonly<Record<Control, Actor>>;
@@ -98,8 +101,9 @@ export const setScene = async (): Promise<Scene> => {
   });
   await copy(templates.own, join(plain.folder, 'repos/own'));
   await copy(templates.victim, join(plain.folder, 'repos/victim'));
+  const shared = await startShared(copies);
   const owner = await createClient(server);
-  const made: Client[] = [owner];
+  const made: Client[] = [owner, shared.client];
 
   const actorOf = async (column: Column): Promise<Actor> => {
     const client = await createClient(server);
@@ -137,7 +141,12 @@ export const setScene = async (): Promise<Scene> => {
   if (!appendOnly || !repo || !sub || !admin || !noKey) throw new Error('a column without an actor');
   const actors = { 'append-only': appendOnly, repo, 'sub-repositories': sub, admin, 'no key': noKey };
   const itself = { ...repo, column: 'control', client: owner, account: VICTIMS.repo } as const;
-  const controls = { 'plain sshd': await control(), 'its owner': itself, root: { ...itself, account: 'root' } };
+  const controls = {
+    'plain sshd': await control(),
+    'its owner': itself,
+    root: { ...itself, account: 'root' },
+    'no box': itself,
+  };
   await server.exec(['update-borgusers']);
   // The admin's repository is the admin's own.
   await server.exec(['chown', '-R', '1000:1000', '/repos/shared']);
@@ -149,9 +158,7 @@ export const setScene = async (): Promise<Scene> => {
   const ownerOf = (each: string): Owner => owners.get(each) ?? { uid: 0, gid: 0 };
 
   return {
-    server,
-    plain,
-    actors,
+    ...{ server, plain, shared, actors },
     controls,
     restore: async (actor) => {
       await refill(templates.own, actor.ownFolder, ownerOf(actor.ownFolder));
@@ -161,9 +168,33 @@ export const setScene = async (): Promise<Scene> => {
       for (const client of made) await client.cleanup();
       await plain.stop();
       await server.cleanup();
+      await shared.server.cleanup();
       await rm(folder, { recursive: true, force: true });
     },
   };
+};
+
+/** @param copies from where to where each repository is copied, below /repos */
+const startShared = async (
+  copies: (repos: string) => readonly (readonly [string, string])[],
+): Promise<Scene['shared']> => {
+  const server = await startServer({
+    env: { IDENTITIES: 'shared' },
+    prepare: async ({ repos }) => {
+      for (const [from, to] of copies(repos)) await copy(from, to);
+    },
+  });
+  const client = await createClient(server);
+  const files = [
+    ...Object.values(ACCOUNTS).map(({ keyFile }) => keyFile),
+    ...Object.values(VICTIMS).map((name) => `repos/${name}`),
+  ];
+  for (const file of files) await writeKeyFile(server, file, client.key);
+  await writeFile(join(server.sshkeys, 'repos/fleet'), `# borgserver: sub-repositories=yes\n${client.key.public}\n`);
+  await server.exec(['update-borgusers']);
+  // As below, of the admin alone.
+  await server.exec(['chown', '-R', '1000:1000', '/repos/shared']);
+  return { server, client };
 };
 
 /** A session that sends these calls, with whatever words for a command, and ends. Its output is borg's answers, of which text can be read. */

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { until } from '../harness/machine.ts';
 import type { Running } from '../harness/program.ts';
 import { requests } from '../harness/raw-borg.ts';
-import type { Verdict } from './matrix.ts';
+import type { Verdict } from './cells.ts';
 import type { Try } from './other-repositories.ts';
 import { ACCOUNTS } from './scene.ts';
 import { agree, judge } from './verdict.ts';

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { until } from '../harness/machine.ts';
 import { open, requests } from '../harness/raw-borg.ts';
-import type { Verdict } from './matrix.ts';
+import type { Verdict } from './cells.ts';
 import type { Try } from './other-repositories.ts';
 import { sessionOf } from './processes.ts';
 import type { Actor, Scene } from './scene.ts';

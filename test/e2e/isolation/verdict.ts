@@ -1,4 +1,4 @@
-import type { Verdict } from './matrix.ts';
+import type { Verdict } from './cells.ts';
 
 /** How the server says no. An attempt that failed and was told nothing of these has failed for a reason of its own. */
 const REFUSALS =
