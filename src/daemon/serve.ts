@@ -14,7 +14,7 @@ import { createTracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
 import type { SshdEvent } from '../sshd/log.ts';
 import type { Message } from '../sshd/message.ts';
-import { type SshdExit, startSshd } from '../sshd/server.ts';
+import { LOG_HAS_ENDED, type SshdExit, startSshd } from '../sshd/server.ts';
 import { openCompactionRecord } from './compaction-record.ts';
 import { controlAnswers, type ServerNow } from './control-answers.ts';
 import { controlSocket } from './control-client.ts';
@@ -180,7 +180,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const end = await ending.promise;
   now.state = 'stopping';
   if ('told' in end) log.info({ signal: end.told }, 'stopping: no new connection is accepted');
-  else log.error(factsOfEnd(end), 'sshd has ended, and without it nobody can log in: its own lines above say why');
+  else log.error(factsOfEnd(end), end.error === LOG_HAS_ENDED ? WITHOUT_LOG : WITHOUT_SSHD);
   await sshd.stop(() => {
     try {
       tracker.running();
@@ -188,7 +188,8 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
       log.warn({ error: describeError(error) }, 'stopping: the connections could not be looked at');
     }
   });
-  await endSessions('told' in end ? settings.STOP_GRACE_SECONDS : 0, tracker.running, log, hurry.signal);
+  const grace = 'told' in end ? settings.STOP_GRACE_SECONDS : 0;
+  await endSessions(grace, tracker.running, tracker.outsiders, log, hurry.signal);
   // Until now a key that is removed still ends its sessions.
   await watcher.close();
   await tracker.close();
@@ -200,6 +201,10 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   control.close();
   return 'told' in end ? 0 : 1;
 };
+
+const WITHOUT_SSHD = 'sshd has ended, and without it nobody can log in: its own lines above say why';
+const WITHOUT_LOG =
+  'the log of sshd has ended while sshd runs: nobody can tell any more who logs in, so all sessions and the server are ended; start it again';
 
 const factsOfEnd = ({ code, signal, error }: SshdExit) => ({
   ...(code !== null && { code }),

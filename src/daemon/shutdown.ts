@@ -1,20 +1,24 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type EndOfConnection, endConnection } from '../sessions/end-connection.ts';
-import type { Running } from '../sessions/tracker.ts';
+import { type Ending, type EndOfConnection, endConnection } from '../sessions/end-connection.ts';
+import type { Running } from '../sessions/session.ts';
 import type { Logger } from './log.ts';
 
-const POLL_MS = 100;
+/** Each look reads all of /proc: soon after the beginning it is looked often, later more seldom. */
+const FIRST_POLL_MS = 50;
+const LONGEST_POLL_MS = 1000;
 
 /**
  * Waits for running sessions, then ends them: TERM lets borg release its lock, KILL is for what does not listen.
  *
  * @param graceSeconds how long to wait before TERM
  * @param running looks who is still there
+ * @param outsiders looks for what has left its connection
  * @param hurry ends the waiting: somebody asked a second time
  */
 export const endSessions = async (
   graceSeconds: number,
   running: () => readonly Running[],
+  outsiders: Ending['outsiders'],
   log: Logger,
   hurry: AbortSignal,
 ): Promise<void> => {
@@ -28,7 +32,7 @@ export const endSessions = async (
   if (await allEnded(graceSeconds * 1000, running, hurry)) return;
   const left = running();
   log.warn({ sessions: left.length }, 'stopping: ending the sessions that are left');
-  const ends = await Promise.all(left.map((each) => endConnection(each)));
+  const ends = await Promise.all(left.map((each) => endConnection({ roots: [each], uid: each.uid, outsiders })));
   const count = (wanted: EndOfConnection): number => ends.filter((how) => how === wanted).length;
   if (count('killed') > 0)
     log.warn(
@@ -51,9 +55,11 @@ const allEnded = async (
   hurry: AbortSignal,
 ): Promise<boolean> => {
   const end = performance.now() + milliseconds;
-  while (running().length > 0) {
-    if (performance.now() >= end || hurry.aborted) return false;
-    await pause(POLL_MS);
+  for (let wait = FIRST_POLL_MS; running().length > 0; wait = Math.min(wait * 1.5, LONGEST_POLL_MS)) {
+    const left = end - performance.now();
+    if (left <= 0 || hurry.aborted) return false;
+    // Whoever is in a hurry does not wait for the next look.
+    await pause(Math.min(wait, left), undefined, { signal: hurry }).catch(() => {});
   }
   return true;
 };

@@ -7,8 +7,8 @@ import { descendants, type Process, type ProcessName, processId } from './proces
 export type Connection = ProcessName & {
   /** The user id of its process that runs as an account; null before the login. */
   readonly uid: number | null;
-  /** The processes of borg that run over it: by their command line, for people. */
-  readonly borg: readonly number[];
+  /** All that run over it. */
+  readonly below: readonly number[];
 };
 
 /** Whether a user id is an account's: nobody else's processes have it. */
@@ -46,8 +46,7 @@ export const listConnections = (
     .flatMap((each) => {
       const uid = (children.get(each.pid) ?? []).find((child) => isAccount(child.uid))?.uid ?? null;
       if (!isRoot(each, uid)) return [];
-      const borg = descendants(each.pid, children).filter(({ words }) => words.includes('--session'));
-      return [{ pid: each.pid, start: each.start, uid, borg: borg.map(({ pid }) => pid) }];
+      return [{ pid: each.pid, start: each.start, uid, below: descendants(each.pid, children).map(({ pid }) => pid) }];
     });
 };
 

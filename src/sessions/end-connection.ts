@@ -1,44 +1,85 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { isAlive, type ProcessName, processesBelow } from './processes.ts';
+import { isAlive, type Process, type ProcessName, processesBelow, processId } from './processes.ts';
+import { whileStandingStill } from './standstill.ts';
 
 /** How long a connection gets to end by itself: borg releases its lock within milliseconds of TERM. */
 const PATIENCE_MS = 3000;
-const POLL_MS = 20;
+const FIRST_POLL_MS = 10;
+const LONGEST_POLL_MS = 200;
+/** How often those that have come meanwhile are asked to end before they are made to stand still. */
+const MOST_REQUESTS = 2;
+const MOST_STANDSTILLS = 5;
 
 /** 'killed': TERM was not enough, and a lock may remain (the next borg of this server removes it). 'alive': neither was KILL. */
 export type EndOfConnection = 'ended' | 'killed' | 'alive';
 
+/** What is to be ended. */
+export type Ending = {
+  /** The root process of a connection, or others that end with all below them. */
+  readonly roots: readonly ProcessName[];
+  /** Whose processes they may leave behind; null: nobody's. */
+  readonly uid: number | null;
+  /** Looks for processes of accounts under no connection, not before this moment. */
+  readonly outsiders: () => Promise<readonly Process[]>;
+};
+
 /**
- * Ends a connection by its root process, or any other process with all below it: TERM, on which sshd ends what runs over the
- * connection and borg releases its lock; after some seconds KILL for all of it.
+ * Ends a connection by its root process, or any other processes with all below them: TERM, on which sshd ends what runs over the
+ * connection and borg releases its lock; after some seconds KILL for all of it. What was started meanwhile, or has left the
+ * connection meanwhile, is looked for until there is none.
  *
- * @param onFound gets all that is going to be ended
+ * @param onFound gets all that is going to be ended, again whenever more is found
  * @returns what was seen, not what was tried
  */
 export const endConnection = async (
-  root: ProcessName,
+  { roots, uid, outsiders }: Ending,
   onFound: (all: readonly ProcessName[]) => void = () => {},
 ): Promise<EndOfConnection> => {
-  let all: readonly ProcessName[] = [root];
+  const all = new Map<string, ProcessName>();
+  const add = (found: readonly ProcessName[]): void => {
+    for (const each of found) all.set(processId(each), { pid: each.pid, start: each.start });
+    onFound([...all.values()]);
+  };
+  /** Those that are not known yet. Of the same user id they are, and not to stay in any case. */
+  const more = async (): Promise<readonly Process[]> =>
+    uid === null ? [] : (await outsiders()).filter((each) => each.uid === uid && !all.has(processId(each)));
+
+  add(roots);
   try {
-    if (isAlive(root)) all = [root, ...processesBelow(root.pid)];
+    for (const root of roots) if (isAlive(root)) add(processesBelow(root.pid));
   } finally {
-    // Whatever cannot be read: the root is told in any case.
-    onFound(all);
-    signal(root, 'SIGTERM');
+    // Whatever cannot be read: the roots are told in any case.
+    for (const root of roots) signal(root, 'SIGTERM');
   }
-  if (await gone(all, PATIENCE_MS)) return 'ended';
-  for (const each of all) signal(each, 'SIGKILL');
-  return (await gone(all, PATIENCE_MS)) ? 'killed' : 'alive';
+  const end = performance.now() + PATIENCE_MS;
+  for (let requests = 0; await gone(all, end); requests += 1) {
+    const found = await more();
+    if (found.length === 0) return 'ended';
+    if (requests === MOST_REQUESTS) break;
+    add(found);
+    for (const each of found) signal(each, 'SIGTERM');
+  }
+  // What it has started since, too: a process below one that is killed would be nobody's.
+  for (const each of [...all.values()]) if (isAlive(each)) add(processesBelow(each.pid));
+  for (const each of all.values()) signal(each, 'SIGKILL');
+  for (let times = 0; times <= MOST_STANDSTILLS; times += 1) {
+    if (!(await gone(all, performance.now() + PATIENCE_MS))) return 'alive';
+    if (uid === null || (await more()).length === 0) return 'killed';
+    await whileStandingStill(uid, async () => {
+      add(await more());
+      for (const each of all.values()) signal(each, 'SIGKILL');
+    });
+  }
+  return 'alive';
 };
 
-const gone = async (processes: readonly ProcessName[], milliseconds: number): Promise<boolean> => {
-  const end = performance.now() + milliseconds;
-  while (processes.some((each) => isAlive(each))) {
+/** Looks more and more seldom: many may be ending at once. */
+const gone = async (processes: ReadonlyMap<string, ProcessName>, end: number): Promise<boolean> => {
+  for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 1.5, LONGEST_POLL_MS)) {
+    if (![...processes.values()].some((each) => isAlive(each))) return true;
     if (performance.now() >= end) return false;
-    await pause(POLL_MS);
+    await pause(wait);
   }
-  return true;
 };
 
 /** Signals this very process, not another one that has got its pid. */

@@ -1,37 +1,44 @@
-import { endConnection } from './end-connection.ts';
+import { type Ending, endConnection } from './end-connection.ts';
 import { type ProcessName, processId } from './processes.ts';
 import type { TrailLog } from './trail.ts';
 
+/** What is ended, in the words of the trail: the root process of a session, or all that a user id has under no connection. */
+type Target = Pick<Ending, 'roots' | 'uid'> & { readonly kind: 'session' | 'process' };
+
 /**
- * Ends connections, each once at a time, and says so in the trail when it was seen.
+ * Ends connections and what has left them, each once at a time, and says so in the trail when it was seen.
  *
+ * @param outsiders looks for processes of accounts under no connection
  * @param onEnded called after each
  * @param onAlive called for each that could not be ended
  */
-export const createEnding = (log: TrailLog, onEnded: () => void, onAlive: (root: ProcessName) => void) => {
+export const createEnding = (
+  log: TrailLog,
+  outsiders: Ending['outsiders'],
+  onEnded: () => void,
+  onAlive: (root: ProcessName | undefined) => void,
+) => {
   const underWay = new Map<string, Promise<void>>();
   const below = new Map<string, ReadonlySet<string>>();
 
-  const run = async (root: ProcessName, facts: object, reason: string, what: string): Promise<void> => {
-    const how = await endConnection(root, (all) => below.set(processId(root), new Set(all.map(processId))));
-    if (how === 'alive') return onAlive(root);
-    log.warn({ ...facts, reason }, `${what} ended`);
-    if (how === 'killed') log.warn({ ...facts, reason }, `${what} killed: it did not end by itself`);
+  const run = async (name: string, what: Target, facts: object, reason: string): Promise<void> => {
+    const onFound = (all: readonly ProcessName[]): unknown => below.set(name, new Set(all.map(processId)));
+    const how = await endConnection({ ...what, outsiders }, onFound);
+    if (how === 'alive') return onAlive(what.roots[0]);
+    log.warn({ ...facts, reason }, `${what.kind} ended`);
+    if (how === 'killed') log.warn({ ...facts, reason }, `${what.kind} killed: it did not end by itself`);
   };
 
   return {
-    /**
-     * @param facts what identifies it
-     * @param what it is, for the trail
-     */
-    end: (root: ProcessName, facts: object, reason: string, what: 'session' | 'process' = 'session'): void => {
-      const name = processId(root);
+    /** @param facts what identifies it, for the trail */
+    end: (what: Target, facts: object, reason: string): void => {
+      const name = what.kind === 'process' ? `of ${what.uid}` : what.roots.map(processId).join();
       if (underWay.has(name)) return;
       const over = (): void => {
         underWay.delete(name);
         below.delete(name);
       };
-      const done = run(root, facts, reason, what).then(
+      const done = run(name, what, facts, reason).then(
         () => {
           over();
           onEnded();

@@ -17,8 +17,6 @@ export type Process = {
   readonly start: number;
   /** It has ended and waits to be reaped, all of it: one whose first thread has ended looks so, and goes on. */
   readonly ended: boolean;
-  /** Its command line: text of its own, for people to read. */
-  readonly words: readonly string[];
 };
 
 /** Of what proc_pid_stat(5) counts in; the kernel's USER_HZ is 100 wherever this runs. */
@@ -43,10 +41,19 @@ export const readProcess = (pid: number, proc = '/proc'): Process | null => {
       parent: Number(/^PPid:\t(\d+)/m.exec(status)?.[1]),
       uid: Number(/^Uid:\t(\d+)/m.exec(status)?.[1]),
       ...stateOf(readFileSync(`${proc}/${pid}/stat`, 'utf8')),
-      words: readFileSync(`${proc}/${pid}/cmdline`, 'utf8').split('\0').slice(0, 64),
     };
   } catch (error) {
     if (GONE.has(errorCode(error))) return null;
+    throw error;
+  }
+};
+
+/** The command line of a process: text of its own, for people to read. Empty where it has ended. It costs as much as all else, so nobody asks for all. */
+export const readWords = (pid: number, proc = '/proc'): readonly string[] => {
+  try {
+    return readFileSync(`${proc}/${pid}/cmdline`, 'utf8').split('\0').slice(0, 64);
+  } catch (error) {
+    if (GONE.has(errorCode(error))) return [];
     throw error;
   }
 };

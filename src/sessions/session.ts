@@ -1,6 +1,6 @@
 import type { Role } from '../accounts/role.ts';
 import type { Connection } from './connections.ts';
-import { type ProcessName, processId } from './processes.ts';
+import { type ProcessName, processId, readWords } from './processes.ts';
 import type { Traffic } from './traffic.ts';
 
 /** One connection that is logged in, and by whose word. Every text in it is printable. */
@@ -28,12 +28,15 @@ export type Session = {
   readonly process: ProcessName;
 };
 
+/** A connection, or a process of an account's under none, and whose it is: for the log. */
+export type Running = ProcessName & { readonly uid: number | null; readonly account: string };
+
 /** A session as an operator sees it. */
 export type SessionView = Omit<Session, 'process' | 'subRepositories' | 'steadySince'> & {
   /** Bytes from the client and to it; null where the kernel does not tell. */
   readonly received: number | null;
   readonly sent: number | null;
-  /** Processes of borg that run over it. */
+  /** Processes of borg that run over it: by their command line, for people. */
   readonly borg: readonly number[];
 };
 
@@ -45,12 +48,15 @@ export const namesOf = ({ account, fingerprint, address, port }: Session): reado
   `[${address}]:${port}`,
 ];
 
+/** By which the launcher's own processes are known. */
+const isBorg = (pid: number): boolean => readWords(pid).includes('--session');
+
 /** A session with what is known of its traffic and its processes just now. */
 export const viewOf = (
   { process, subRepositories: _, steadySince: __, ...session }: Session,
   connections: readonly Connection[],
   traffic: Traffic | undefined,
 ): SessionView => {
-  const borg = connections.find((each) => processId(each) === processId(process))?.borg ?? [];
-  return { ...session, received: traffic?.received ?? null, sent: traffic?.sent ?? null, borg };
+  const below = connections.find((each) => processId(each) === processId(process))?.below ?? [];
+  return { ...session, received: traffic?.received ?? null, sent: traffic?.sent ?? null, borg: below.filter(isBorg) };
 };

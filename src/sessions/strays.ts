@@ -1,5 +1,6 @@
 import type { State } from '../accounts/account.ts';
 import type { Connection } from './connections.ts';
+import { createOutsiderTimes } from './outsider-times.ts';
 import { type Process, type ProcessName, processId } from './processes.ts';
 import { mayHoldLostPrivileges, type PrivilegeLosses } from './revocation.ts';
 
@@ -7,25 +8,25 @@ import { mayHoldLostPrivileges, type PrivilegeLosses } from './revocation.ts';
 const PATIENCE_MS = 10_000;
 /** The same where its account has just lost a key: whoever was let in by that must not stay. */
 export const SETTLE_MS = 100;
-/** In which a process whose connection has just ended ends by itself. */
-const FAREWELL_MS = 1000;
 
 /** What must end although no session tells of it. */
 export type Stray = {
-  readonly process: ProcessName;
+  /** The root process of a connection, or all that an account has under none. */
+  readonly processes: readonly ProcessName[];
   readonly uid: number | null;
-  readonly kind: 'connection' | 'process';
+  readonly kind: 'session' | 'process';
   readonly why: string;
   /** It should never be so. */
   readonly alarm: boolean;
 };
 
 /** What identifies it in the log; of admins, who share a user id, the first name stands for all. */
-export const strayFacts = ({ process, uid, kind }: Stray, state: State): object => {
+export const strayFacts = ({ processes, uid, kind }: Stray, state: State): object => {
   const account = [...state.values()].find((each) => each.uid === uid)?.name;
   return {
     ...(account !== undefined && { account }),
-    ...{ uid, pid: process.pid },
+    ...{ uid, pid: processes[0]?.pid },
+    ...(processes.length > 1 && { processes: processes.length }),
     ...(kind === 'process' && { outside: 'it ran under no connection' }),
   };
 };
@@ -39,6 +40,7 @@ export const strayFacts = ({ process, uid, kind }: Stray, state: State): object 
 export const createStrays = (now: () => number) => {
   let since: ReadonlyMap<string, number> = new Map();
   let urgent: ReadonlySet<string> = new Set();
+  const outsiderTimes = createOutsiderTimes(now, SETTLE_MS);
 
   /**
    * @param unlabelled connections that are logged in, and that no session has
@@ -52,16 +54,17 @@ export const createStrays = (now: () => number) => {
     losses: PrivilegeLosses,
     lost: ReadonlySet<number> = new Set(),
   ): readonly Stray[] => {
-    since = new Map([...unlabelled, ...outside].map(processId).map((id) => [id, since.get(id) ?? now()]));
-    const ofLosers = [...unlabelled, ...outside].filter(({ uid }) => uid !== null && lost.has(uid));
+    since = new Map(unlabelled.map(processId).map((id) => [id, since.get(id) ?? now()]));
+    const ofLosers = unlabelled.filter(({ uid }) => uid !== null && lost.has(uid));
     urgent = new Set([...[...urgent].filter((id) => since.has(id)), ...ofLosers.map(processId)]);
     const isLong = (id: string, milliseconds: number): boolean => now() - (since.get(id) ?? now()) >= milliseconds;
     const accounts = Map.groupBy(state.values(), ({ uid }) => uid);
 
     const connections = unlabelled.flatMap((connection): Stray[] => {
       const names = (accounts.get(connection.uid ?? -1) ?? []).map(({ name }) => name);
-      const { uid, ...process } = connection;
-      const end = (why: string, alarm: boolean): Stray[] => [{ kind: 'connection', process, uid, why, alarm }];
+      const { pid, start, uid } = connection;
+      const processes = [{ pid, start }];
+      const end = (why: string, alarm: boolean): Stray[] => [{ kind: 'session', processes, uid, why, alarm }];
       if (names.length === 0) return end('its account is gone', false);
       // Of admins, who share a user id, it may be any.
       if (names.some((name) => mayHoldLostPrivileges(name, connection.start, losses)))
@@ -71,13 +74,11 @@ export const createStrays = (now: () => number) => {
         ? end('it cannot be told which key opened it', true)
         : [];
     });
-    const processes = outside.flatMap((process): Stray[] => {
-      const hasNoAccount = !accounts.has(process.uid);
-      const id = processId(process);
-      if (!isLong(id, hasNoAccount || urgent.has(id) ? SETTLE_MS : FAREWELL_MS)) return [];
-      const why = hasNoAccount ? 'its account is gone' : 'its connection has ended';
-      return [{ kind: 'process', process, uid: process.uid, why, alarm: false }];
+    const due = outsiderTimes(outside, (uid) => accounts.get(uid)?.length ?? 0, lost);
+    const leavers = [...due].map(([uid, processes]): Stray => {
+      const why = accounts.has(uid) ? 'its connection has ended' : 'its account is gone';
+      return { kind: 'process', processes, uid, why, alarm: false };
     });
-    return [...connections, ...processes];
+    return [...connections, ...leavers];
   };
 };

@@ -12,15 +12,13 @@ import { createExpiryTimer } from './expiry-timer.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
 import { createTicks, isAlive, type ProcessName, processId, TICKS_PER_SECOND } from './processes.ts';
 import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, reasonToEnd } from './revocation.ts';
-import { namesOf, type Session, type SessionView, viewOf } from './session.ts';
+import { namesOf, type Running, type Session, type SessionView, viewOf } from './session.ts';
 import { createStrays, SETTLE_MS, type Stray, strayFacts } from './strays.ts';
 import type { TrackerOptions } from './tracker-options.ts';
 import { readTraffic, type Traffic } from './traffic.ts';
 import { createStrangerLog, openedFacts, sessionFacts, tellClosed } from './trail.ts';
+import { whyImpossible } from './unseen.ts';
 import { createWitness, type Sight } from './witness.ts';
-
-/** A connection, or a process of an account's under none, and whose it is: for the log. */
-export type Running = ProcessName & { readonly account: string };
 
 const SWEEP_MS = 1000;
 /** When it is looked whether a session is over that is said to be, in ms from then. */
@@ -30,7 +28,7 @@ const COMPLAINTS = { burst: 3, perSecond: 1 / 60 };
 const SWEEPS_TO_TRAFFIC = 5;
 /** Of the time that a look at all processes takes, how much passes until the next. */
 const REST = 20;
-/** How long sshd may take from a login's line to its process. */
+/** How long sshd may take from a login's line to its process: a client that does not read keeps it there (unseen.ts). */
 const UNSEEN_MS = 10_000;
 /** Beyond LoginGraceTime, for a busy machine. */
 const SPARE_SECONDS = 60;
@@ -62,13 +60,14 @@ export const createTracker = (options: TrackerOptions) => {
   };
   const ending = createEnding(
     log,
+    witness.outsiders,
     () => sweep(),
-    (root) => alarm({ pid: root.pid }, 'a session could not be ended: its process is still there after KILL'),
+    (root) => alarm({ pid: root?.pid }, 'a session could not be ended: its process is still there after KILL'),
   );
 
   const endSession = (session: Session, reason: string): void => {
     reasons.set(processId(session.process), reason);
-    ending.end(session.process, sessionFacts(session), reason);
+    ending.end({ kind: 'session', roots: [session.process], uid: session.uid }, sessionFacts(session), reason);
   };
 
   const judge = (session: Session): void => {
@@ -127,7 +126,7 @@ export const createTracker = (options: TrackerOptions) => {
   const endStray = (stray: Stray): void => {
     const facts = strayFacts(stray, state);
     if (stray.alarm) alarm(facts, 'a connection is logged in of which sshd’s log does not tell; it is ended');
-    ending.end(stray.process, facts, stray.why, stray.kind === 'process' ? 'process' : 'session');
+    ending.end({ kind: stray.kind, roots: stray.processes, uid: stray.uid }, facts, stray.why);
   };
 
   /** Holds what sshd has told against what the kernel shows. */
@@ -136,10 +135,9 @@ export const createTracker = (options: TrackerOptions) => {
     const sight = witness.look();
     for (const event of ledger.look(sight.connections)) follow(event);
     for (const session of ledger.unseen(UNSEEN_MS)) {
-      alarm(
-        sessionFacts(session),
-        'sshd’s log tells of a login that the kernel does not show; its connection is ended',
-      );
+      const why = whyImpossible(session, sight.connections, ticks(), loginGraceSeconds + SPARE_SECONDS);
+      if (why !== null)
+        alarm(sessionFacts(session), `sshd’s log tells of a login, and ${why}; its connection is ended`);
       endSession(session, 'the kernel does not show its login');
     }
     const outside = sight.outsiders.filter((each) => !ending.covers(each));
@@ -218,10 +216,12 @@ export const createTracker = (options: TrackerOptions) => {
       const { connections, outsiders } = witness.look();
       const names = new Map(ledger.sessions().map(({ process, account }) => [processId(process), account]));
       return [...connections.filter(({ uid }) => uid !== null), ...outsiders].map((each) => ({
-        ...{ pid: each.pid, start: each.start },
+        ...{ pid: each.pid, start: each.start, uid: each.uid },
         account: names.get(processId(each)) ?? `uid ${each.uid}`,
       }));
     },
+
+    outsiders: witness.outsiders,
 
     alarms: (): readonly Alarm[] => alarms.list(),
 

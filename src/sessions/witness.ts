@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Connection, type IsAccount, listConnections } from './connections.ts';
+import { newestProcesses } from './newest-process.ts';
 import { outsiders } from './outsiders.ts';
 import { listProcesses, type Process, type ProcessName, processId } from './processes.ts';
+
+/** In which looks that are asked for become one, and so many times what it takes. */
+const GATHER_MS = 20;
+const GATHER_TIMES = 2;
 
 /** What the kernel shows at one moment. */
 export type Sight = {
@@ -14,6 +20,28 @@ export type Sight = {
 export const createWitness = (isAccount: IsAccount) => {
   let listener: ProcessName | null = null;
   let known: ReadonlySet<string> = new Set();
+  let gathering: Promise<Sight> | null = null;
+  let took = 0;
+
+  const look = (): Sight => {
+    if (!listener) return { connections: [], outsiders: [] };
+    const begun = performance.now();
+    const listed = listProcesses();
+    const processes = [...listed, ...newestProcesses(new Set(listed.map(({ pid }) => pid)))];
+    const connections = listConnections(processes, listener, known, isAccount);
+    known = new Set(connections.map(processId));
+    const outside = outsiders(processes, connections, listener, isAccount);
+    took = performance.now() - begun;
+    return { connections, outsiders: outside.length === 0 ? [] : outside.filter(isOfThisServer) };
+  };
+
+  /** Many who end in the same moment look once. */
+  const lookSoon = async (): Promise<Sight> => {
+    await pause(GATHER_MS + GATHER_TIMES * took);
+    gathering = null;
+    return look();
+  };
+
   return {
     /** Takes the process whose children are connections. */
     follow: (process: ProcessName): void => {
@@ -23,13 +51,11 @@ export const createWitness = (isAccount: IsAccount) => {
     isConnection: (process: ProcessName & { readonly parent: number }): boolean =>
       process.parent === listener?.pid || known.has(processId(process)),
     /** @throws the system's error where /proc cannot be read */
-    look: (): Sight => {
-      if (!listener) return { connections: [], outsiders: [] };
-      const processes = listProcesses();
-      const connections = listConnections(processes, listener, known, isAccount);
-      known = new Set(connections.map(processId));
-      const outside = outsiders(processes, connections, listener, isAccount);
-      return { connections, outsiders: outside.length === 0 ? [] : outside.filter(isOfThisServer) };
+    look,
+    /** What is outside a moment from now. */
+    outsiders: async (): Promise<readonly Process[]> => {
+      gathering ??= lookSoon();
+      return (await gathering).outsiders;
     },
   };
 };

@@ -27,6 +27,9 @@ export type Sshd = {
   readonly stop: (halted?: () => void) => Promise<void>;
 };
 
+/** sshd runs, and what it says cannot be heard any more. */
+export const LOG_HAS_ENDED = 'its log has ended';
+
 /** Enough for every line of the reader's; more is somebody who wants to fill a log. */
 const MAX_LINE_BYTES = 32_768;
 
@@ -88,9 +91,7 @@ export const startSshd = async (options: {
     child.once('error', (error) => tell({ code: null, signal: null, error: error.message }));
     child.once('exit', (code, signal) => tell({ code, signal, error: null }));
     // Without its log nobody can tell who logs in. Where the listener has ended it says so itself, and first.
-    void logEnded.then(() =>
-      setTimeout(() => tell({ code: null, signal: null, error: 'its log has ended' }), 1000).unref(),
-    );
+    void logEnded.then(() => setTimeout(() => tell({ code: null, signal: null, error: LOG_HAS_ENDED }), 1000).unref());
   });
   return {
     pid: child.pid,

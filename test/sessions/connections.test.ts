@@ -11,10 +11,8 @@ const list = (processes: Parameters<typeof listConnections>[0], known = NOBODY) 
 
 describe('a connection', () => {
   it('is a child of the listener that is root’s, whatever it calls itself', () => {
-    for (const title of ['sshd-session: web01 [postauth]', 'sshd: web01 [priv]', '']) {
-      const processes = [listener, process_(60, 50, { words: [title] }), process_(61, 60, { uid: 10_001 })];
-      expect(list(processes)).toEqual([{ pid: 60, start: 100, uid: 10_001, borg: [] }]);
-    }
+    const processes = [listener, process_(60, 50), process_(61, 60, { uid: 10_001 })];
+    expect(list(processes)).toEqual([{ pid: 60, start: 100, uid: 10_001, below: [61] }]);
   });
 
   it('is not logged in while nothing below it runs as an account', () => {
@@ -22,15 +20,13 @@ describe('a connection', () => {
   });
 
   it('is not what looks like one elsewhere, nor what runs as an account itself', () => {
-    const words = ['sshd-session: web01 [priv]'];
-    const elsewhere = [process_(60, 1, { words }), process_(61, 60, { uid: 10_001 })];
-    expect(list([listener, ...elsewhere, process_(62, 50, { words, uid: 10_001 })])).toEqual([]);
+    const elsewhere = [process_(60, 1), process_(61, 60, { uid: 10_001 })];
+    expect(list([listener, ...elsewhere, process_(62, 50, { uid: 10_001 })])).toEqual([]);
   });
 
-  it('tells of the borg that runs over it', () => {
-    const words = ['python3', '-I', 'borg-serve', '--session', '192.0.2.7 4000 192.0.2.1 22'];
-    const below = [process_(61, 60, { uid: 10_001 }), process_(62, 61, { uid: 10_001, words })];
-    expect(list([listener, process_(60, 50), ...below])).toMatchObject([{ borg: [62] }]);
+  it('tells of all that runs over it', () => {
+    const below = [process_(61, 60, { uid: 10_001 }), process_(62, 61, { uid: 10_001 })];
+    expect(list([listener, process_(60, 50), ...below])).toMatchObject([{ below: [61, 62] }]);
   });
 });
 

@@ -1,7 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import { endConnection, signal } from '../../src/sessions/end-connection.ts';
-import { createTicks, isAlive, listProcesses, type ProcessName, readProcess } from '../../src/sessions/processes.ts';
+import { newestProcesses } from '../../src/sessions/newest-process.ts';
+import {
+  createTicks,
+  isAlive,
+  listProcesses,
+  type ProcessName,
+  readProcess,
+  readWords,
+} from '../../src/sessions/processes.ts';
 import { until } from '../e2e/harness/machine.ts';
 
 let started: ChildProcess[] = [];
@@ -18,7 +27,7 @@ const shell = async (
   started.push(child);
   const { pid = 0 } = child;
   const below = await until('its child to run', () => {
-    const found = listProcesses().filter(({ parent, words }) => parent === pid && words[0] === 'sleep');
+    const found = listProcesses().filter((each) => each.parent === pid && readWords(each.pid)[0] === 'sleep');
     return found.length > 0 && found;
   });
   const root = readProcess(pid);
@@ -26,21 +35,79 @@ const shell = async (
   return { root, below };
 };
 
+const end = (...roots: readonly ProcessName[]) => endConnection({ roots, uid: null, outsiders: async () => [] });
+
+/** What runs as a user id that nobody has, wherever it is now. */
+const LEAVER = 61_234;
+const ofLeaver = () => {
+  const listed = listProcesses();
+  const all = [...listed, ...newestProcesses(new Set(listed.map(({ pid }) => pid)))];
+  return all.filter(({ uid, ended }) => uid === LEAVER && !ended);
+};
+const endLeaver = (root: ProcessName) =>
+  endConnection({ roots: [root], uid: LEAVER, outsiders: async () => ofLeaver() });
+
+/** Once it ignores or handles a signal (proc_pid_status(5)): HUP, as the sign of its own. */
+const ready = (pid: number): boolean => {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return (BigInt(`0x${/^SigIgn:\t(\w+)/m.exec(status)?.[1] ?? 0}`) & 1n) === 1n;
+};
+
+/** A Python program of that user id, whose root process is `root`. It leaves by itself after some seconds, whatever happens. */
+const leaver = async (script: string): Promise<ProcessName> => {
+  const head = `import os, signal, time\nend = time.monotonic() + 20\n`;
+  const child = spawn('python3', ['-I', '-c', head + script], {
+    ...{ stdio: 'ignore', uid: LEAVER, gid: 65_534, cwd: '/' },
+  });
+  started.push(child);
+  await until('it to be ready', () => ready(child.pid ?? 0));
+  return until('its start to be known', () => readProcess(child.pid ?? 0) ?? false);
+};
+
+it('what has left its connection while that ended is found, and ended before it is called so', async () => {
+  const root = await leaver(`
+def leave(*_):
+    if os.fork(): os._exit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, leave)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+while time.monotonic() < end: time.sleep(0.05)
+`);
+  expect(await endLeaver(root)).toBe('killed');
+  expect(ofLeaver()).toEqual([]);
+});
+
+it('what forks and ends again and again is ended: no list of processes ever catches it', async () => {
+  const root = await leaver(`
+for each in range(16):
+    if os.fork(): continue
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while time.monotonic() < end:
+        if os.fork(): os._exit(0)
+        time.sleep(0.001)
+    os._exit(0)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+while time.monotonic() < end: time.sleep(0.05)
+`);
+  expect(await endLeaver(root)).toBe('killed');
+  expect(Array.from({ length: 20 }, () => ofLeaver().length)).toEqual(Array.from({ length: 20 }, () => 0));
+}, 30_000);
+
 it('what ends on TERM is not killed', async () => {
   const { root, below } = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
-  expect(await endConnection(root)).toBe('ended');
+  expect(await end(root)).toBe('ended');
   expect([root, ...below].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
 it('what does not listen is killed after a while, with everything below it', async () => {
   const { root, below } = await shell('trap "" TERM; sleep 1000 & while :; do wait; done');
-  expect(await endConnection(root)).toBe('killed');
+  expect(await end(root)).toBe('killed');
   expect([root, ...below].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
 it('what is left below a process that ended at once is killed, too', async () => {
   const { root, below } = await shell('(trap "" TERM; exec sleep 1000) & wait');
-  expect(await endConnection(root)).toBe('killed');
+  expect(await end(root)).toBe('killed');
   expect([root, ...below].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
@@ -49,7 +116,7 @@ it('a process that has got the pid of another is neither signalled nor anything 
   const former = { pid: root.pid, start: root.start - 1 };
   expect(isAlive(former)).toBe(false);
   signal(former, 'SIGKILL');
-  expect(await endConnection(former)).toBe('ended');
+  expect(await end(former)).toBe('ended');
   expect([root, ...below].map((each) => isAlive(each))).toEqual([true, true]);
 });
 

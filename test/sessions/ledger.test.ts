@@ -195,7 +195,7 @@ describe('a login that sshd tells of', () => {
   test('opens nothing before the kernel shows it', () => {
     const ledger = start(WEB);
     expect(kinds(hear(ledger, ACCEPTED))).toEqual(['accepted']);
-    const connection = { pid: 104_000, start: 100, uid: null, borg: [] };
+    const connection = { pid: 104_000, start: 100, uid: null, below: [] };
     expect(ledger.look([connection])).toEqual([]);
     expect(ledger.look([{ ...connection, uid: 10_001 }])).toEqual([]);
     expect(ledger.unseen(-1)).toHaveLength(1);

@@ -2,6 +2,6 @@ import type { Process } from '../../src/sessions/processes.ts';
 
 /** A process of a made-up list: root's, and begun at tick 100. */
 export const process_ = (pid: number, parent: number, more: Partial<Process> = {}): Process => ({
-  ...{ pid, parent, uid: 0, start: 100, ended: false, words: [] },
+  ...{ pid, parent, uid: 0, start: 100, ended: false },
   ...more,
 });

@@ -11,6 +11,7 @@ import {
   type Process,
   processesBelow,
   readProcess,
+  readWords,
 } from '../../src/sessions/processes.ts';
 import { until } from '../e2e/harness/machine.ts';
 
@@ -40,7 +41,7 @@ it('a process that has ended is none; one of which nothing can be told is a faul
 it('what is below a process is its children and theirs, and nobody else', () => {
   const parents: Readonly<Record<number, number>> = { 2: 1, 3: 1, 4: 3, 5: 4, 6: 2 };
   const processes = Object.entries(parents).map(
-    ([pid, parent]): Process => ({ pid: Number(pid), parent, uid: 0, start: 0, ended: false, words: [] }),
+    ([pid, parent]): Process => ({ pid: Number(pid), parent, uid: 0, start: 0, ended: false }),
   );
   const children = Map.groupBy(processes, ({ parent }) => parent);
   expect(descendants(3, children).map(({ pid }) => pid)).toEqual([4, 5]);
@@ -56,10 +57,10 @@ it('what is below a process is known without looking at all others, and where th
   try {
     const whole = () => {
       const below = processesBelow(pid);
-      return below.filter(({ words }) => words[0] === 'sleep').length === 3 && below;
+      return below.filter((each) => readWords(each.pid)[0] === 'sleep').length === 3 && below;
     };
     const below = await until('all of them to run', whole);
-    expect(below.map(({ words }) => words[0]).sort()).toEqual(['sh', 'sleep', 'sleep', 'sleep']);
+    expect(below.map((each) => readWords(each.pid)[0]).sort()).toEqual(['sh', 'sleep', 'sleep', 'sleep']);
     const children = Map.groupBy(listProcesses(), ({ parent }) => parent);
     expect(below.map((each) => each.pid).sort()).toEqual(
       descendants(pid, children)

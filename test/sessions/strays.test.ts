@@ -1,11 +1,11 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Connection } from '../../src/sessions/connections.ts';
 import { createStrays } from '../../src/sessions/strays.ts';
 import { process_ } from './process-list.ts';
 import { account, keyOf, state } from './states.ts';
 
 const WEB = state(account('web01', [keyOf(1)]));
-const connection: Connection = { pid: 60, start: 100, uid: 10_000, borg: [] };
+const connection: Connection = { pid: 60, start: 100, uid: 10_000, below: [] };
 const outsider = process_(62, 1, { uid: 10_000 });
 
 const clock = () => {
@@ -20,7 +20,7 @@ it('a connection of which no line tells is ended after a while, with an alarm', 
   time.now = 9_999;
   expect(look()).toEqual([]);
   time.now = 10_000;
-  expect(look()).toMatchObject([{ kind: 'connection', alarm: true, process: { pid: 60 } }]);
+  expect(look()).toMatchObject([{ kind: 'session', alarm: true, processes: [{ pid: 60 }] }]);
 });
 
 it('it is ended at once where its account is gone or has lost a privilege since it began', () => {
@@ -61,4 +61,42 @@ it('one that is not seen any more is forgotten: another with its pid has its own
   strays([], [], WEB, new Map());
   time.now = 5000;
   expect(strays([], [outsider], WEB, new Map())).toEqual([]);
+});
+
+describe('an account whose process forks and ends again and again', () => {
+  const chain = (pid: number, start = pid) => process_(pid, 1, { uid: 10_000, start });
+
+  it('is ended although each of them is new, and although most looks miss it', () => {
+    const { time, strays } = clock();
+    for (const [at, seen] of [
+      [0, true],
+      [1000, false],
+      [2500, true],
+    ] as const) {
+      time.now = at;
+      expect(strays([], seen ? [chain(1000 + at)] : [], WEB, new Map())).toEqual([]);
+    }
+    time.now = 3000;
+    const all = [chain(5000), chain(5001)];
+    expect(strays([], all, WEB, new Map())).toMatchObject([{ kind: 'process', uid: 10_000, processes: all }]);
+  });
+
+  it('gets no more time than another after a loss', () => {
+    const { time, strays } = clock();
+    expect(strays([], [], WEB, new Map(), new Set([10_000]))).toEqual([]);
+    time.now = 1000;
+    expect(strays([], [chain(1000)], WEB, new Map())).toEqual([]);
+    time.now = 1100;
+    expect(strays([], [chain(1001)], WEB, new Map())).toHaveLength(1);
+  });
+
+  it('is told from sessions that end now and then, and gets longer where accounts share a user id', () => {
+    const { time, strays } = clock();
+    const BOTH = state(account('web01', [keyOf(1)]), account('web02', [keyOf(2)]));
+    for (time.now = 0; time.now < 20_000; time.now += 4000)
+      expect(strays([], [chain(time.now)], WEB, new Map())).toEqual([]);
+    for (; time.now < 29_000; time.now += 1000) expect(strays([], [chain(time.now)], BOTH, new Map())).toEqual([]);
+    time.now = 30_000;
+    expect(strays([], [chain(30_000)], BOTH, new Map())).toHaveLength(1);
+  });
 });

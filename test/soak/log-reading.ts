@@ -25,7 +25,7 @@ export const createLogReading = (server: Server) => {
     const { level, msg, file } = line;
     if (typeof msg !== 'string' || NEVER.includes(msg)) return true;
     if (level !== 'error' && level !== 'fatal') return false;
-    if (msg.startsWith('sshd has ended')) {
+    if (/^(?:the log of )?sshd has ended/.test(msg)) {
       sshdEnded += 1;
       return sshdEnded > explained.sshdKilled;
     }

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { type Process, readProcess } from './processes.ts';
+
+const MOST_LOOKS = 16;
+/** Each takes some microseconds, where a list takes milliseconds: one of them hits what lives for a millisecond. */
+const TRIES = 12;
+
+/**
+ * The processes that began last, by the kernel's word (proc_loadavg(5), the last field), and what stands above it, as far as they are
+ * not known. A process that forks and ends again and again is gone each time that a list comes to it; this looks where it is now, some times.
+ * Nothing where the kernel does not tell, or where that one has ended, too.
+ *
+ * @param known pids that are in the list already
+ */
+export const newestProcesses = (known: ReadonlySet<number>, proc = '/proc'): readonly Process[] => {
+  const found = new Map<number, Process>();
+  for (let tries = 0; tries < TRIES; tries += 1)
+    for (const each of newest(new Set([...known, ...found.keys()]), proc)) found.set(each.pid, each);
+  return [...found.values()];
+};
+
+const newest = (known: ReadonlySet<number>, proc: string): readonly Process[] => {
+  const found: Process[] = [];
+  let pid = newestPid(proc);
+  for (let looks = 0; looks < MOST_LOOKS && pid > 0 && !known.has(pid); looks += 1) {
+    const each = isProcess(pid, proc) ? readProcess(pid, proc) : null;
+    // Where the parent has just ended, somebody else has adopted the one below it.
+    const next = each ?? again(found.pop(), proc);
+    if (!next) break;
+    found.push(next);
+    pid = next.parent;
+  }
+  return found;
+};
+
+const again = (process: Process | undefined, proc: string): Process | null =>
+  process ? readProcess(process.pid, proc) : null;
+
+const newestPid = (proc: string): number => {
+  try {
+    return Number(/(\d+)\s*$/.exec(readFileSync(`${proc}/loadavg`, 'utf8'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+};
+
+/** A thread has a number of its own, which /proc knows, too. */
+const isProcess = (pid: number, proc: string): boolean => {
+  try {
+    return /^Tgid:\t(\d+)/m.exec(readFileSync(`${proc}/${pid}/status`, 'utf8'))?.[1] === String(pid);
+  } catch {
+    return false;
+  }
+};
