@@ -1,4 +1,4 @@
-import type { State } from '../accounts/account.ts';
+import type { Account, State } from '../accounts/account.ts';
 import type { Preparation } from '../accounts/desired.ts';
 import { type Change, diffStates } from '../accounts/diff.ts';
 import type { Finding } from '../accounts/finding.ts';
@@ -9,7 +9,7 @@ import type { Observed } from '../host/machine.ts';
 import { describeError } from './describe-error.ts';
 import type { PassWorld } from './pass.ts';
 import { adoptionGoesOn } from './prepare.ts';
-import { takeAway } from './take-away.ts';
+import { type Done, takeAway, whatIsSo } from './take-away.ts';
 
 /** What a pass has decided, and what it was decided upon. */
 export type Plan = {
@@ -23,13 +23,10 @@ export type Plan = {
   readonly registry: Registry;
 };
 
-export type Applied = {
+export type Applied = Done & {
+  /** Who may be connected. */
   readonly granted: State;
-  /** Of the changes, those that were made. */
-  readonly changes: readonly Change[];
   readonly findings: readonly Finding[];
-  /** What the machine could not do. */
-  readonly failures: readonly unknown[];
   /** What the machine has now; null where something was not done, and only another look can tell. */
   readonly observed: Observed | null;
 };
@@ -75,13 +72,13 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
   if (closed.size > 0 || slow.length > 0) world.onAccess(granted);
   const told = (change: Change): boolean => !closed.has(`/repos/${change.account}`);
   const goesOn = ({ account }: Change): boolean => granted.has(account as AccountName);
-  return {
-    ...{ granted, findings, failures, observed: findings.length === 0 ? observed : null },
-    changes: [
-      ...changes.filter((change) => told(change) || (isLoss(change) && !goesOn(change))),
-      ...diffStates(running, granted).filter((change) => !told(change) && goesOn(change)),
-    ],
-  };
+  const planned = [
+    ...changes.filter((change) => told(change) || (isLoss(change) && !goesOn(change))),
+    ...diffStates(running, granted).filter((change) => !told(change) && goesOn(change)),
+    ...[...running.values()].filter(({ name }) => target.has(name) && !granted.has(name)).map(closing),
+  ];
+  const done = whatIsSo(world, { running, target: granted, planned }, { observed, failures });
+  return { ...done, granted, findings, observed: findings.length === 0 ? observed : null };
 };
 
 /**
@@ -98,6 +95,11 @@ const without = (findings: readonly Finding[], target: State, kept: State): Stat
     }),
   );
 };
+
+const closing = ({ name, role }: Account): Change => ({
+  ...{ kind: 'account-removed', account: name, role },
+  reason: 'its repository could not be made ready, as the finding says; it is closed until it is',
+});
 
 /** What was done although the account's folder could not be prepared: what is announced and not done would be told in every pass. */
 const isLoss = ({ kind }: Change): boolean => kind === 'account-removed' || kind === 'key-removed';

@@ -14,8 +14,9 @@ import { type Waiting, type Withheld, withholdLosses } from '../accounts/stillne
 import { drift, type Machine, type Observed, runningState } from '../host/machine.ts';
 import type { Settings } from '../settings.ts';
 import { apply } from './apply.ts';
+import { withRecheck } from './failed-pass.ts';
 import { type Remembered, remember, takeOverdue } from './remembered.ts';
-import { asOne, failureOf, takeAway, whatIsGone } from './take-away.ts';
+import { asOne, type Done, failureOf, takeAway, whatIsSo } from './take-away.ts';
 
 /** What a pass reads and changes. The real ones are wired in main; a scenario wires a scratch root. */
 export type PassWorld = {
@@ -77,6 +78,10 @@ export const createPass = (world: PassWorld) => {
   let waiting: Waiting = new Map();
   let remembered: Remembered | null = null;
   let untold: readonly Change[] = [];
+  /** What ran when the machine could not be seen any more: what has changed since is told when it can. */
+  let unseen: State | null = null;
+  /** What ran when it could be seen last. */
+  let seen: State = new Map();
   /** What ran when the machine was seen last, and what has been given since. */
   let known: State = new Map();
   /** Something failed since then: the files may say more than what was left. What was taken once is not given back by waiting. */
@@ -94,6 +99,7 @@ export const createPass = (world: PassWorld) => {
     const early = before && takeOverdue(world, before, declaration, waiting, begun);
     const last = early?.last ?? null;
     untold = [...untold, ...(early?.changes ?? [])];
+    if (before && early && !early.now) unseen = before.running;
     const failures: unknown[] = [...(early?.failures ?? [])];
     let observed: Observed | null = last?.observed ?? null;
     // Until it is seen, what the last pass knew of: whose sessions have lost their right ends also where the machine cannot be read.
@@ -114,10 +120,14 @@ export const createPass = (world: PassWorld) => {
     let circumstances: ReturnType<typeof readCircumstances>;
     try {
       observed ??= machine.observe();
-      running = last?.running ?? runningState(observed, machine.settings);
+      running = last?.running ?? runningState(observed, machine.settings, seen);
+      seen = running;
+      untold = [...untold, ...diffStates(unseen ?? running, running)];
+      unseen = null;
       circumstances = readCircumstances(world, last);
     } catch (error) {
       failures.push(error);
+      let recheckIn: number | null = null;
       // Not knowing who owns what, nothing can be given. What is gone from the keys must go all the same.
       if (!request.dryRun) {
         const declared = stillDeclared(declaration, running);
@@ -126,13 +136,17 @@ export const createPass = (world: PassWorld) => {
         const kept = intersect(running, still?.accounts ?? declared, roleQuotas);
         // A machine that could not be read is not written by heart: only who is connected is known.
         const taken = takeAway(world, observed ? { kept, observed } : { kept: null, connected: kept, observed });
-        const gone = observed ? whatIsGone(world, running, kept, taken) : { changes: [], failures: taken.failures };
+        const plan = { running, target: kept, planned: diffStates(running, kept) };
+        const gone: Done = observed ? whatIsSo(world, plan, taken) : { ...taken, changes: [], now: running };
         failures.push(...gone.failures);
         untold = [...untold, ...gone.changes];
+        unseen = gone.now ? unseen : running;
+        seen = gone.now ?? seen;
         known = kept;
         troubled = true;
+        recheckIn = still?.recheckIn ?? null;
       }
-      throw asOne(failures);
+      throw withRecheck(asOne(failures), recheckIn);
     }
     const { registry } = circumstances;
     const desired = desire({
@@ -160,12 +174,14 @@ export const createPass = (world: PassWorld) => {
     const done = await apply(world, plan, due);
     known = done.granted;
     failures.push(...done.failures);
+    unseen = done.now ? null : running;
+    seen = done.now ?? seen;
     troubled = failures.length > 0;
     if (done.observed) remembered = remember(done.observed, done.granted, desired, preparations, circumstances.folders);
     const told = [...untold, ...done.changes];
     untold = [];
     return {
-      ...{ changes: told, stopped, accounts: summary(done.granted) },
+      ...{ changes: told, stopped, accounts: summary(done.now ?? intersect(running, done.granted, roleQuotas)) },
       findings: [...findings, ...done.findings].sort(compareFindings),
       failed: failureOf(failures),
       // What the pass has done meanwhile must not delay a revocation.

@@ -1,7 +1,7 @@
 import { type State, stateOf } from '../accounts/account.ts';
 import type { Declaration } from '../accounts/declaration.ts';
 import type { Desired } from '../accounts/desired.ts';
-import type { Change } from '../accounts/diff.ts';
+import { diffStates } from '../accounts/diff.ts';
 import type { Registry } from '../accounts/identity.ts';
 import type { AccountName } from '../accounts/name.ts';
 import { intersect } from '../accounts/narrow.ts';
@@ -9,7 +9,7 @@ import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 import { overdue, type Waiting } from '../accounts/stillness.ts';
 import type { Observed } from '../host/machine.ts';
 import type { PassWorld } from './pass.ts';
-import { takeAway, whatIsGone } from './take-away.ts';
+import { type Done, takeAway, whatIsSo } from './take-away.ts';
 
 /** What a pass that could do all it wanted has left behind; the next one may begin with it instead of looking. */
 export type Remembered = {
@@ -39,7 +39,7 @@ export const remember = (
  * Takes away what has waited long enough, before anything else is decided or given.
  *
  * @param now when the pass began, before it looked at the files; in milliseconds of a steady clock
- * @returns what the machine has then, what was taken, and what failed; null for the first where only another look can tell
+ * @returns what the machine has then, null where only another look can tell; and what was really taken
  */
 export const takeOverdue = (
   world: PassWorld,
@@ -47,8 +47,8 @@ export const takeOverdue = (
   declaration: Declaration,
   waiting: Waiting,
   now: number,
-): { readonly last: Remembered | null; readonly changes: readonly Change[]; readonly failures: readonly unknown[] } => {
-  const nothing = { last, changes: [], failures: [] };
+): Done & { readonly last: Remembered | null } => {
+  const nothing = { last, changes: [], failures: [], now: last.running };
   if (waiting.size === 0) return nothing;
   const due = overdue(waiting, declaration, now);
   // Who gets another uid is taken away and given anew, which is not done in passing.
@@ -62,6 +62,7 @@ export const takeOverdue = (
   const running = stateOf([...untouched.values(), ...kept.values()]);
   const taken = takeAway(world, { kept: running, observed: last.observed, owners: last.registry.uids });
   // Where it failed, the pass that follows looks at everything and tries again.
-  const { changes, failures } = whatIsGone(world, last.running, running, taken);
-  return { last: taken.observed && { ...last, observed: taken.observed, running }, changes, failures };
+  const planned = diffStates(last.running, running);
+  const done = whatIsSo(world, { running: last.running, target: running, planned }, taken);
+  return { ...done, last: taken.observed && { ...last, observed: taken.observed, running } };
 };

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { recheckOf } from './failed-pass.ts';
 import type { PassReport, PassRequest } from './pass.ts';
 
 /** Time as the scheduler needs it: a steady clock in milliseconds, and one timer. Tests bring their own. */
@@ -106,6 +107,13 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
     recheck = milliseconds === null || closed ? null : clock.after(milliseconds, again);
   };
 
+  /** A log that cannot be written must not keep the next pass from coming, which is arranged before; and there is nobody else to tell. */
+  const tell = (action: () => void): void => {
+    try {
+      action();
+    } catch {}
+  };
+
   const runOnce = async (): Promise<void> => {
     const controller = new AbortController();
     running = controller;
@@ -122,15 +130,15 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
     try {
       const confirmed = new Set(taken.flatMap(({ request }) => [...(request.confirmed ?? [])]));
       const report = await pass({ ...at, dryRun, ...(confirmed.size > 0 && { confirmed }) }, controller.signal);
-      if (!dryRun) onReport(report);
-      for (const wish of taken) wish.resolve(report);
       if (!dryRun)
         lookAgain(report.failed === null ? report.recheckIn : Math.min(patience(), report.recheckIn ?? Infinity));
       if (report.failed === null) failures = 0;
+      if (!dryRun) tell(() => onReport(report));
+      for (const wish of taken) wish.resolve(report);
     } catch (error) {
-      onFailure(error);
+      if (!dryRun) lookAgain(Math.min(patience(), recheckOf(error) ?? Infinity));
+      tell(() => onFailure(error));
       for (const wish of taken) wish.reject(error);
-      if (!dryRun) lookAgain(patience());
     }
     running = null;
     rested();

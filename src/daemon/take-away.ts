@@ -1,7 +1,7 @@
 import type { State } from '../accounts/account.ts';
 import { type Change, diffStates } from '../accounts/diff.ts';
 import type { Registry } from '../accounts/identity.ts';
-import { type Observed, runningState } from '../host/machine.ts';
+import { drift, type Observed, runningState } from '../host/machine.ts';
 import { describeError } from './describe-error.ts';
 import type { PassWorld } from './pass.ts';
 
@@ -41,20 +41,44 @@ export const takeAway = (world: PassWorld, { kept, connected, observed, owners }
   return { observed: left, failures };
 };
 
-/** What is gone from `running`, by another look where not all could be done: nothing is told as gone that may be there. */
-export const whatIsGone = (
+/** What a pass has really done. */
+export type Done = {
+  readonly changes: readonly Change[];
+  readonly failures: readonly unknown[];
+  /** What runs now; null where nobody can tell: what has changed since is told by the pass that sees the machine next. */
+  readonly now: State | null;
+};
+
+/**
+ * Tells what of a plan is so. Where not all could be done that takes another look at the machine: nothing is told as done that was not
+ * seen done.
+ *
+ * @param planned what leads from `running` to `target`; what was done to folders is so, and who planned it knows that
+ */
+export const whatIsSo = (
   { machine }: PassWorld,
-  running: State,
-  kept: State,
+  {
+    running,
+    target,
+    planned,
+  }: { readonly running: State; readonly target: State; readonly planned: readonly Change[] },
   { observed, failures }: Taken,
-): { readonly changes: readonly Change[]; readonly failures: readonly unknown[] } => {
-  if (observed) return { changes: diffStates(running, kept), failures };
+): Done => {
+  if (observed) return { changes: planned, failures, now: target };
+  const folders = planned.filter(({ kind }) => kind.startsWith('repository-'));
   try {
-    return { changes: diffStates(running, runningState(machine.observe(), machine.settings)), failures };
+    const found = machine.observe();
+    const now = runningState(found, machine.settings, running);
+    const broken = drift(found, now, machine.settings).map(repairOf);
+    const repaired = planned.filter((each) => isRepair(each) && !broken.includes(repairOf(each)));
+    return { changes: [...diffStates(running, now), ...repaired, ...folders], failures, now };
   } catch (error) {
-    return { changes: [], failures: [...failures, error] };
+    return { changes: folders, failures: [...failures, error], now: null };
   }
 };
+
+const isRepair = ({ kind }: Change): boolean => kind === 'database-repaired' || kind === 'authorized-keys-repaired';
+const repairOf = ({ kind, account }: Change): string => `${kind} ${account}`;
 
 /** What failed, each thing once, as one error that hides none of them; the first comes first. */
 export const asOne = ([first, ...later]: readonly unknown[]): unknown => {

@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, read
 import { join } from 'node:path';
 import type { Account, GrantedKey } from '../accounts/account.ts';
 import { parseLine, renderLine } from '../accounts/authorized-key-line.ts';
+import { sameOptions } from '../accounts/narrow.ts';
 import { loginGroup } from '../accounts/role.ts';
 import { keepFolderOpenToRead } from './open-folder.ts';
 import { makeFile, writeFileAtomically } from './write.ts';
@@ -108,6 +109,15 @@ export const authorizedKeysFolder = (folder: string) => {
       }
     },
 
+    /** Whether something is there under this name; also where that cannot be told. */
+    mayBeThere: (name: string): boolean => {
+      try {
+        return lstatSync(join(folder, name), { throwIfNoEntry: false }) !== undefined;
+      } catch {
+        return true;
+      }
+    },
+
     /** Removes whatever is there under this name. */
     remove: (name: string): void => {
       known.delete(name);
@@ -117,6 +127,24 @@ export const authorizedKeysFolder = (folder: string) => {
 };
 
 export type AuthorizedKeysFolder = ReturnType<typeof authorizedKeysFolder>;
+
+/**
+ * Whether a file lets anybody in who is not to get in: a key that is not wanted, or not with these options. What is no line of the
+ * server's, or no file of its kind (null), may do anything. Comments let nobody in.
+ */
+export const grantsMore = (
+  had: AuthorizedKeysFile | null | undefined,
+  wanted: AuthorizedKeysFile | undefined,
+): boolean => {
+  if (had === undefined || had === wanted) return false;
+  if (had === null || wanted === undefined) return true;
+  const keys = new Map(wanted.keys.map((key) => [key.blob, key]));
+  return had.text.split('\n').some((line) => {
+    const key = parseLine(line);
+    const same = key && keys.get(key.blob);
+    return line !== '' && !(same && sameOptions(key.options, same.options));
+  });
+};
 
 const hasNoLineBeyond = (had: string, wanted: string): boolean => {
   const lines = new Set(wanted.split('\n'));

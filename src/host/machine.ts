@@ -11,6 +11,7 @@ import {
   type AuthorizedKeysFile,
   type AuthorizedKeysFiles,
   authorizedKeysFolder,
+  grantsMore,
   readersGroup,
   renderAuthorizedKeys,
 } from './authorized-keys.ts';
@@ -26,6 +27,9 @@ export type Observed = {
   /** The state that these files are written as, where it is known. */
   readonly state?: State;
 };
+
+type Files = ReadonlyMap<string, AuthorizedKeysFile>;
+type Written = { readonly failures: readonly unknown[]; readonly tooWide: ReadonlySet<string> };
 
 const FILES = ['group', 'shadow', 'passwd'] as const;
 const DATABASE_MODES: Readonly<Record<keyof DatabaseFiles, number>> = { group: 0o644, shadow: 0o600, passwd: 0o644 };
@@ -67,16 +71,30 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     }
   };
 
-  const writeKeys = (wanted: ReturnType<typeof keysOf>, had: AuthorizedKeysFiles): unknown[] => [
-    ...attemptAll(
-      [...had.keys()].filter((name) => !wanted.has(name)),
-      keys.remove,
-    ),
-    ...attemptAll(
-      [...wanted].filter(([name, file]) => had.get(name) !== file),
-      ([name, file]) => keys.write(name, file, had.get(name)?.text),
-    ),
-  ];
+  /** Tells what went wrong, and which files are still there although they grant more than they are to. */
+  const writeKeys = (wanted: Files, had: AuthorizedKeysFiles): Written => {
+    const failures: unknown[] = [];
+    const tooWide = new Set<string>();
+    const attempt = (name: string, action: () => void): void => {
+      try {
+        action();
+      } catch (error) {
+        failures.push(error);
+        if (grantsMore(had.get(name), wanted.get(name)) && keys.mayBeThere(name)) tooWide.add(name);
+      }
+    };
+    for (const name of had.keys()) if (!wanted.has(name)) attempt(name, () => keys.remove(name));
+    for (const [name, file] of wanted)
+      if (had.get(name) !== file) attempt(name, () => keys.write(name, file, had.get(name)?.text));
+    return { failures, tooWide };
+  };
+
+  /** Removes what says more than is to be granted, before an account can come to it. */
+  const closeKeys = (wanted: Files, had: AuthorizedKeysFiles): Written => {
+    const names = [...had.keys()].filter((name) => grantsMore(had.get(name), wanted.get(name)));
+    const failures = attemptAll(names, keys.remove);
+    return { failures, tooWide: new Set(failures.length === 0 ? [] : names.filter(keys.mayBeThere)) };
+  };
 
   /**
    * Makes the machine be as the state says. The order depends on what comes first: taking away begins with the keys (a
@@ -88,10 +106,12 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
    * @throws AggregateError of the system's errors, after everything that could be done was done: then only `observe` knows
    */
   const write = (state: State, order: 'revoke' | 'grant', observed: Observed, owners?: Registry['uids']): Observed => {
-    const failures: unknown[] = [];
     const authorizedKeys = keysOf(state, observed, settings);
-    if (order === 'revoke') failures.push(...writeKeys(authorizedKeys, observed.authorizedKeys));
-    const database = renderDatabase(state, settings, owners);
+    const first = (order === 'revoke' ? writeKeys : closeKeys)(authorizedKeys, observed.authorizedKeys);
+    const failures = [...first.failures];
+    // Whose keys can be neither narrowed nor removed is no account of the machine's until they can.
+    const safe = new Map([...state].filter(([name]) => !first.tooWide.has(name)));
+    const database = renderDatabase(safe, settings, owners);
     try {
       writeDatabase(database, observed);
     } catch (error) {
@@ -104,7 +124,7 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
       failures.push(error, ...attemptAll(different, ({ name }) => keys.remove(name)));
       throw new AggregateError(failures, 'the account database could not be written');
     }
-    if (order === 'grant') failures.push(...writeKeys(authorizedKeys, observed.authorizedKeys));
+    if (order === 'grant') failures.push(...writeKeys(authorizedKeys, observed.authorizedKeys).failures);
     if (failures.length > 0) throw new AggregateError(failures, 'authorized keys could not be written');
     return { database, unsound: [], authorizedKeys, state };
   };
@@ -126,11 +146,7 @@ const attemptAll = <T>(things: readonly T[], action: (thing: T) => void): unknow
   });
 
 /** The files of a state; what is as it was observed stays the same object. */
-const keysOf = (
-  state: State,
-  observed: Observed,
-  { shared }: DatabaseSettings,
-): ReadonlyMap<string, AuthorizedKeysFile> =>
+const keysOf = (state: State, observed: Observed, { shared }: DatabaseSettings): Files =>
   new Map(
     [...state.values()].map((account) => {
       const had = observed.authorizedKeys.get(account.name);
@@ -140,11 +156,20 @@ const keysOf = (
     }),
   );
 
-/** What is granted at the moment: accounts of the database that have at least one key. */
-export const runningState = ({ database, authorizedKeys }: Observed, settings: DatabaseSettings): State =>
+/**
+ * What is granted at the moment: accounts of the database that have at least one key.
+ *
+ * @param known what ran before: it stands for files of keys that are there and cannot be read, so that what is gone is told
+ */
+export const runningState = (
+  { database, authorizedKeys }: Observed,
+  settings: DatabaseSettings,
+  known: State = new Map(),
+): State =>
   stateOf(
     parseDatabase(database.passwd, settings).flatMap((entry) => {
-      const keys = authorizedKeys.get(entry.name)?.keys ?? [];
+      const file = authorizedKeys.get(entry.name);
+      const keys = (file === null ? known.get(entry.name) : file)?.keys ?? [];
       return keys.length > 0 ? [{ ...entry, keys }] : [];
     }),
   );

@@ -205,7 +205,8 @@ describe('a borg command at the server', { timeout: 60_000 }, () => {
 
   test('hands on a signal and ends as borg does, its lock released', async () => {
     const lock = join(places.repos, 'db/lock.exclusive');
-    const running = start(['with-lock', 'db', 'sh', '-c', 'echo ready; exec sleep 60']);
+    // The command begins a moment before borg waits for it; what ends borg in between does not end the command.
+    const running = start(['with-lock', 'db', 'sh', '-c', 'sleep 1; echo ready; exec sleep 60']);
     await saysReady(running);
     expect(existsSync(lock)).toBe(true);
     running.kill('SIGTERM');
@@ -214,7 +215,6 @@ describe('a borg command at the server', { timeout: 60_000 }, () => {
   });
 
   test('with all stops when it is interrupted', async () => {
-    // The command begins a moment before borg waits for it; what ends borg in between does not end the command.
     const running = start(['with-lock', 'all', 'sh', '-c', 'sleep 1; echo ready; exec sleep 60']);
     await saysReady(running);
     running.kill('SIGTERM');

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { withRecheck } from '../../src/daemon/failed-pass.ts';
 import type { PassReport, PassRequest } from '../../src/daemon/pass.ts';
 import { type Clock, createScheduler } from '../../src/daemon/scheduler.ts';
 
@@ -47,7 +48,7 @@ type Running = {
   readonly fail: (error: Error) => Promise<void>;
 };
 
-const start = (resyncSeconds = 300) => {
+const start = (resyncSeconds = 300, tell: () => void = () => {}) => {
   const time = standingClock();
   const passes: Running[] = [];
   const reports: PassReport[] = [];
@@ -68,8 +69,14 @@ const start = (resyncSeconds = 300) => {
           },
         });
       }),
-    onReport: (report) => reports.push(report),
-    onFailure: (error) => failures.push(error),
+    onReport: (report) => {
+      reports.push(report);
+      tell();
+    },
+    onFailure: (error) => {
+      failures.push(error);
+      tell();
+    },
     resyncSeconds,
     clock: time.clock,
   });
@@ -361,6 +368,41 @@ describe('the scheduler', () => {
     scheduler.changed();
     await advance(PAUSE);
     expect(passes).toHaveLength(2);
+  });
+
+  it('looks again also where what it tells cannot be written down, and answers who has asked', async () => {
+    const { scheduler, advance, passes, pass } = start(300, () => {
+      throw new Error('ENOSPC of the log');
+    });
+    const asked = scheduler.now(AT_ONCE);
+    await settle();
+    await pass(0).end({ failed: 'EIO' });
+    expect(await asked).toMatchObject({ failed: 'EIO' });
+    await advance(1000);
+    await pass(1).fail(new Error('EIO'));
+    await advance(2000);
+    await pass(2).end({ recheckIn: 200 });
+    await advance(200);
+    expect(passes).toHaveLength(4);
+    await pass(3).end();
+    const refused = expect(scheduler.now(AT_ONCE)).rejects.toThrow('EIO');
+    await settle();
+    await pass(4).fail(new Error('EIO'));
+    await refused;
+  });
+
+  it('looks when a loss may count although the pass has thrown, and not only when its patience ends', async () => {
+    const { scheduler, advance, passes, pass } = start();
+    scheduler.changed();
+    await settle();
+    await pass(0).fail(withRecheck(new Error('EIO'), 200) as Error);
+    await advance(200);
+    expect(passes).toHaveLength(2);
+    await pass(1).fail(new Error('EIO'));
+    await advance(1999);
+    expect(passes).toHaveLength(2);
+    await advance(1);
+    expect(passes).toHaveLength(3);
   });
 
   it('reports every real pass, and no dry run', async () => {

@@ -23,8 +23,8 @@ import { type Call, converse, launch } from './launched-session.ts';
 // What one account can make its sessions do, with a client that is not borg's, and a process that is not root's: some limits are
 // not for root.
 
-/** An account that every Debian has. Sessions of an account are counted, and no other file's are its (base-passwd's users-and-groups). */
-const ACCOUNT = { account: 'games', uid: 5 };
+/** An account that every Debian has, the image too. Sessions of an account are counted, and no other file's are its. */
+const ACCOUNT = { account: '_apt', uid: 42 };
 const MEGABYTE = 1_000_000;
 
 let folder: string;
