@@ -9,6 +9,8 @@ export type FolderHandle = {
   readonly path: string;
   /** The first so many that the system tells of, in no order; no more are read, since somebody may fill a folder without end. */
   readonly someEntries: (most: number) => Dirent[];
+  /** The same one by one, of which none is held. */
+  readonly eachEntry: (most: number) => Iterable<Dirent>;
 };
 
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -27,7 +29,8 @@ export const inFolder = <T>(path: string, use: (folder: FolderHandle) => T): T |
   try {
     return use({
       path: handle,
-      someEntries: (most) => firstEntries(handle, most),
+      someEntries: (most) => [...firstEntries(handle, most)],
+      eachEntry: (most) => firstEntries(handle, most),
     });
   } finally {
     closeSync(file);
@@ -43,17 +46,15 @@ const openFolder = (path: string): number | null => {
   }
 };
 
-const firstEntries = (path: string, most: number): Dirent[] => {
+function* firstEntries(path: string, most: number): Generator<Dirent> {
   const folder = opendirSync(path);
   try {
-    const found: Dirent[] = [];
-    while (found.length < most) {
+    for (let left = most; left > 0; left -= 1) {
       const entry = folder.readSync();
       if (!entry) break;
-      found.push(entry);
+      yield entry;
     }
-    return found;
   } finally {
     folder.closeSync();
   }
-};
+}

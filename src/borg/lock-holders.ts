@@ -14,6 +14,8 @@ export type LockHolder = {
 };
 
 const MOST = 100;
+/** As long as a file name is: a roster's entry may have a megabyte. */
+const LONGEST_HOST = 255;
 
 /**
  * Reads who holds the lock: the files HOSTID.PID-THREAD in lock.exclusive, and the shared entries of lock.roster
@@ -47,7 +49,8 @@ const sharedOf = (text: string, since: number): readonly LockHolder[] => {
     if (!Array.isArray(entry)) return [];
     const [host, pid]: unknown[] = entry;
     if (typeof host !== 'string' || typeof pid !== 'number' || !Number.isSafeInteger(pid)) return [];
-    return [{ kind: 'shared' as const, host, pid, since }];
+    // A copy: a part of a string keeps the whole of it.
+    return [{ kind: 'shared' as const, host: Buffer.from(host.slice(0, LONGEST_HOST)).toString(), pid, since }];
   });
 };
 

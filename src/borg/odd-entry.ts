@@ -24,14 +24,14 @@ export const findOddEntry = (path: string, deep: boolean): OddEntry | null => {
 
 /** @param inside the folders to go into: of those below `data`, all */
 const oddIn = (folder: FolderHandle, inside: readonly string[] | 'all', room: { left: number }): OddEntry | null => {
-  const entries = folder.someEntries(room.left);
-  room.left -= entries.length;
-  const odd = entries.find((entry) => kindOf(entry) !== null);
-  if (odd) return { path: odd.name, kind: kindOf(odd) ?? '' };
-  if (inside !== 'all' && inside.length === 0) return null;
-  for (const { name } of entries.filter(
-    (entry) => entry.isDirectory() && (inside === 'all' || inside.includes(entry.name)),
-  )) {
+  const folders: string[] = [];
+  for (const entry of folder.eachEntry(room.left)) {
+    room.left -= 1;
+    const kind = kindOf(entry);
+    if (kind !== null) return { path: entry.name, kind };
+    if (entry.isDirectory() && (inside === 'all' || inside.includes(entry.name))) folders.push(entry.name);
+  }
+  for (const name of folders) {
     const found = inFolder(join(folder.path, name), (part) => oddIn(part, inside === 'all' ? [] : 'all', room));
     if (found) return { ...found, path: join(name, found.path) };
   }

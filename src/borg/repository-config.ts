@@ -32,7 +32,12 @@ export const readRepositoryConfig = (text: string): RepositoryConfig | null => {
   const segmentsPerDir = whole(values.get('segments_per_dir'));
   if (values.get('version') !== '1' || !/^[0-9a-f]{64}$/.test(id) || !segmentsPerDir) return null;
   return {
-    ...{ id, segmentsPerDir, appendOnly: /^(1|yes|true|on)$/i.test(values.get('append_only') ?? '') },
+    // A copy: a part of a string keeps the whole text.
+    ...{
+      id: Buffer.from(id).toString(),
+      segmentsPerDir,
+      appendOnly: /^(1|yes|true|on)$/i.test(values.get('append_only') ?? ''),
+    },
     quota: size(values.get('storage_quota')) || null,
     // Its lines are indented, and the first may be empty.
     hasKey: values.has('key') || lines.includes('key ='),

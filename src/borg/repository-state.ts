@@ -42,21 +42,24 @@ export type RepositoryState =
 /** borg keeps about ten entries there. */
 const MOST_ENTRIES = 4096;
 const MOST_NESTED = 1000;
+/** More than these the launcher does not keep. */
+const MOST_FORMER_KEYS = 100;
 /** In all folders that are looked into for repositories below one. */
 const MOST_NESTED_ENTRIES = 20_000;
 
 /**
  * Looks at one folder.
  *
+ * @param deeper how many folders below it repositories are looked for
  * @returns null where no folder is there
  * @throws the system's error where it cannot be read
  */
-export const readRepositoryState = (path: string): RepositoryState | null =>
+export const readRepositoryState = (path: string, deeper = DEEPEST): RepositoryState | null =>
   inFolder(path, (folder) => {
     const entries = folder.someEntries(MOST_ENTRIES);
     if (entries.length === 0) return { kind: 'empty' };
     const names = new Set(entries.map(({ name }) => name));
-    const nested = nestedIn(folder, entries);
+    const nested = deeper === 0 ? [] : nestedIn(folder, entries, deeper);
     const config = names.has('data') ? readConfig(folder) : null;
     if (!config) return { kind: 'foreign', nested };
     const transaction = lastTransaction(names);
@@ -99,7 +102,7 @@ const readConfig = (folder: FolderHandle): RepositoryConfig | null =>
 const nestedIn = (
   folder: FolderHandle,
   entries: readonly Dirent[],
-  deeper = DEEPEST,
+  deeper: number,
   room = { left: MOST_NESTED, entries: MOST_NESTED_ENTRIES },
 ): readonly string[] => {
   // An account may call its own repositories `data` and `lock.old`.
@@ -142,7 +145,8 @@ const formerKeysIn = (folder: FolderHandle): readonly string[] =>
       .someEntries(MOST_ENTRIES)
       .map(({ name }) => name)
       .filter((name) => FORMER_KEY.test(name))
-      .sort(),
+      .sort()
+      .slice(0, MOST_FORMER_KEYS),
   ) ?? [];
 
 /** Between two commits there may be the files of both; the older ones are removed last. */

@@ -33,31 +33,31 @@ export type ClearedLock = { readonly repository: string; readonly lock: string; 
  */
 export const clearStaleLocks = async (places: Places, hostId: string): Promise<readonly ClearedLock[]> => {
   const cleared: ClearedLock[] = [];
-  const clear = (
-    path: string,
-    shown: string,
-    deeper: number,
-    room = { left: MOST_NESTED, entries: MOST_ALTOGETHER },
-  ): void => {
+  const clear = (path: string, shown: string, deeper: number, tell: Tell, room: Room): void => {
     try {
       inFolder(path, (folder) => {
         const found = folder.someEntries(Math.min(MOST_ENTRIES, Math.max(0, room.entries)));
         room.entries -= found.length;
         const folders = found.flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
         for (const name of [LOCK_FOLDER, ROSTER, ...folders.filter(isHalfMade)]) {
-          for (const lock of clearLock(folder, name, hostId)) cleared.push({ repository: printable(shown), ...lock });
+          for (const lock of clearLock(folder, name, hostId, room)) tell({ repository: printable(shown), ...lock });
         }
         if (deeper === 0) return;
         const inside = foldersToLookInto(folder, folders);
         const looked = inside.slice(0, room.left);
         room.left -= looked.length;
-        for (const name of looked) clear(join(folder.path, name), join(shown, name), deeper - 1, room);
+        for (const name of looked) clear(join(folder.path, name), join(shown, name), deeper - 1, tell, room);
         if (found.length === MOST_ENTRIES || room.entries <= 0 || inside.length > looked.length)
-          cleared.push({ repository: printable(shown), lock: 'nested repositories', failure: TOO_MANY });
+          tell({ repository: printable(shown), lock: 'nested repositories', failure: TOO_MANY });
       });
     } catch (error) {
-      cleared.push({ repository: printable(shown), lock: 'not looked at', failure: codeOf(error) });
+      tell({ repository: printable(shown), lock: 'not looked at', failure: codeOf(error) });
     }
+  };
+  const clearAll = (path: string, shown: string, deeper: number): void => {
+    const { tell, told } = tellSome(printable(shown));
+    clear(path, shown, deeper, tell, { left: MOST_NESTED, entries: MOST_ALTOGETHER });
+    cleared.push(...told());
   };
   const each = (path: string, then: (below: string, name: string) => void): void => {
     inFolder(path, (folder) => {
@@ -66,12 +66,12 @@ export const clearStaleLocks = async (places: Places, hostId: string): Promise<r
     });
   };
   each(places.repos, (below, name) => {
-    if (!name.startsWith('.')) clear(below, join(places.repos, name), DEEPEST);
+    if (!name.startsWith('.')) clearAll(below, join(places.repos, name), DEEPEST);
   });
   each(join(places.state, 'borg'), (below, name) => {
     const shown = join(places.state, 'borg', name, '.cache/borg');
     try {
-      inFolder(join(below, '.cache'), (cache) => clear(join(cache.path, 'borg'), shown, 1));
+      inFolder(join(below, '.cache'), (cache) => clearAll(join(cache.path, 'borg'), shown, 1));
     } catch (error) {
       cleared.push({ repository: shown, lock: 'not looked at', failure: codeOf(error) });
     }
@@ -85,9 +85,35 @@ export const clearStaleLocks = async (places: Places, hostId: string): Promise<r
  */
 const MOST_ENTRIES = 2000;
 const MOST_NESTED = 1000;
+/** Of one folder of /repos so many locks are told one by one: each is a line of the log. */
+const MOST_TOLD = 2000;
 /** Entries of all folders below one of /repos. */
 const MOST_ALTOGETHER = 20_000;
 const TOO_MANY = `only ${MOST_NESTED} folders are looked into; borg break-lock frees the rest`;
+
+/** What may still be looked at below one folder of /repos. */
+type Room = { /** Folders. */ left: number; entries: number };
+type Tell = (lock: ClearedLock) => void;
+
+/** Those that were removed and those that were not: the first ones one by one, of the rest their number. */
+const tellSome = (repository: string): { readonly tell: Tell; readonly told: () => readonly ClearedLock[] } => {
+  const first: ClearedLock[] = [];
+  const [removed, failed] = [{ count: 0 }, { count: 0 }];
+  return {
+    tell: (lock) => {
+      const kind = lock.failure === undefined ? removed : failed;
+      kind.count += 1;
+      if (kind.count <= MOST_TOLD) first.push(lock);
+    },
+    told: () => [
+      ...first,
+      ...(removed.count > MOST_TOLD ? [{ repository, lock: `${removed.count - MOST_TOLD} more` }] : []),
+      ...(failed.count > MOST_TOLD
+        ? [{ repository, lock: `${failed.count - MOST_TOLD} more`, failure: 'as those before' }]
+        : []),
+    ],
+  };
+};
 
 /** An account may call its own repositories as borg calls its folders: `data`, and what is no lock. */
 const foldersToLookInto = (folder: FolderHandle, names: readonly string[]): readonly string[] => {
@@ -105,9 +131,9 @@ const isHalfMade = (name: string): boolean => name.startsWith(`${LOCK_FOLDER}.`)
 
 type Lock = Omit<ClearedLock, 'repository'>;
 
-const clearLock = (folder: FolderHandle, name: string, hostId: string): readonly Lock[] => {
+const clearLock = (folder: FolderHandle, name: string, hostId: string, room: Room): readonly Lock[] => {
   try {
-    return name === ROSTER ? clearRoster(join(folder.path, name), hostId) : clearLockFolder(folder, name, hostId);
+    return name === ROSTER ? clearRoster(join(folder.path, name), hostId) : clearLockFolder(folder, name, hostId, room);
   } catch (error) {
     return NO_LOCK.has(codeOf(error)) ? [] : [{ lock: printable(name), failure: codeOf(error) }];
   }
@@ -116,10 +142,13 @@ const clearLock = (folder: FolderHandle, name: string, hostId: string): readonly
 /** Nothing is there, or a link or a folder in the place of a roster. */
 const NO_LOCK: ReadonlySet<string> = new Set(['ENOENT', 'ELOOP', 'EISDIR']);
 
-const clearLockFolder = (folder: FolderHandle, name: string, hostId: string): readonly Lock[] => {
+const clearLockFolder = (folder: FolderHandle, name: string, hostId: string, room: Room): readonly Lock[] => {
   const path = join(folder.path, name);
+  // The lock itself is always looked into; of half-made ones there may be very many.
+  const most = name === LOCK_FOLDER ? MOST_ENTRIES : Math.min(MOST_ENTRIES, Math.max(0, room.entries));
   const removed = inFolder(path, (locks) =>
-    locks.someEntries(MOST_ENTRIES).flatMap((lock) => {
+    locks.someEntries(most).flatMap((lock) => {
+      room.entries -= 1;
       const process = lock.name.startsWith(`${hostId}.`) ? lock.name.slice(hostId.length + 1) : '';
       if (!lock.isFile() || !/^\d+-[0-9a-f]+$/.test(process)) return [];
       unlinkSync(join(locks.path, lock.name));

@@ -12,13 +12,16 @@ export const lookForRights = async (
   top: readonly Surveyed[],
 ): Promise<{ readonly rights: ReadonlyMap<string, string>; readonly lines: Diagnosis[] }> => {
   const rights = new Map<string, string>();
+  const lines: Diagnosis[] = [];
   try {
     const found = await findExtendedRights(top.map(({ folder }) => join(repos, folder.name)));
     for (const [index, each] of found.entries()) {
       const name = top[index]?.folder.name;
       if (name !== undefined && each && each.count > 0) rights.set(name, rightsText(each));
+      if (name !== undefined && each === null)
+        lines.push(warning('owners', `${printable(name)} could not be looked through for ACLs`, 'see what is in it'));
     }
-    return { rights, lines: [] };
+    return { rights, lines };
   } catch (failure) {
     const why = `ACLs could not be looked for: ${printable(describeError(failure))}`;
     return { rights, lines: [warning('owners', why, 'see that python3 can be run')] };

@@ -47,7 +47,10 @@ const surveyOne = (repos: string, path: string, folder: RepositoryFolder, nested
     const odd = findOddEntry(place, false);
     const state = odd
       ? ({ kind: 'unreadable', why: `${odd.path} is ${odd.kind}, for which borg waits without end` } as const)
-      : readRepositoryState(place);
+      : // Inside of one no other is looked for: a tenant could make a thousand in each of a thousand.
+        nested
+        ? readRepositoryState(place, 0)
+        : readRepositoryState(place);
     return { path, folder, nested, born: birthtimeMs || mtimeMs, state };
   } catch (error) {
     return { path, folder, nested, born: 0, state: { kind: 'unreadable', why: describeError(error) } };

@@ -10,6 +10,8 @@ export type ExtendedRights = {
 
 /** As deep as the modes are repaired. */
 const DEEPEST = 100;
+/** For a look at one folder, as long as for its owners (foreign-entries.ts): whoever fills it must not keep `doctor` from the next. */
+const PATIENCE_SECONDS = 15 * 60;
 
 /**
  * Looks through folders and finds, or takes away, POSIX ACLs (acl(5)) and the capabilities of files (capabilities(7)). A change
@@ -20,19 +22,22 @@ const DEEPEST = 100;
  * capabilities go with its change of owner; without SETFCAP nothing else can take them.
  */
 const SCRIPT = `
-import errno, json, os, sys
+import errno, json, os, sys, time
 
 RIGHTS = ('system.posix_acl_access', 'system.posix_acl_default', 'security.capability')
 GONE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
 DEEPEST, EXAMPLES = ${DEEPEST}, 3
-remove = sys.argv[1] == 'remove'
+remove, patience = sys.argv[1] == 'remove', float(sys.argv[2])
 
 
 class Walk:
     def __init__(self):
         self.count, self.examples = 0, []
+        self.until = time.monotonic() + patience
 
     def entry(self, path, shown):
+        if time.monotonic() > self.until:
+            raise OSError(errno.ETIME, 'too-much')
         try:
             rights = [name for name in os.listxattr(path, follow_symlinks=False) if name in RIGHTS]
         except OSError as error:
@@ -91,9 +96,10 @@ type Told = { readonly count: number; readonly examples: readonly string[]; read
 const walk = async (
   what: 'look' | 'remove',
   folders: readonly string[],
+  patience: number | 'inf',
   cancelSignal?: AbortSignal,
 ): Promise<readonly Told[]> => {
-  const { stdout } = await execa('python3', ['-I', '-c', SCRIPT, what], {
+  const { stdout } = await execa('python3', ['-I', '-c', SCRIPT, what, String(patience)], {
     input: folders.map((folder) => `${folder}\0`).join(''),
     ...(cancelSignal && { cancelSignal }),
   });
@@ -104,13 +110,17 @@ const walk = async (
  * Looks through whole folders, all in one process.
  *
  * @param folders absolute paths; a link is not followed
- * @returns one for each folder; null where it could not be read
+ * @param patience seconds for each
+ * @returns one for each folder; null where it could not be read, or not within that time
  * @throws execa's error where Python cannot be run
  */
-export const findExtendedRights = async (folders: readonly string[]): Promise<readonly (ExtendedRights | null)[]> =>
+export const findExtendedRights = async (
+  folders: readonly string[],
+  patience = PATIENCE_SECONDS,
+): Promise<readonly (ExtendedRights | null)[]> =>
   folders.length === 0
     ? []
-    : (await walk('look', folders)).map(({ count, examples, failed }) =>
+    : (await walk('look', folders, patience)).map(({ count, examples, failed }) =>
         failed === null ? { count, examples: examples.map((each) => printable(each)) } : null,
       );
 
@@ -121,7 +131,7 @@ export const findExtendedRights = async (folders: readonly string[]): Promise<re
  * @throws execa's error; Error with cause `{ code: 'too-deep', most }`, or `{ code: 'extended-rights', found }` where the system refuses
  */
 export const removeExtendedRights = async (folder: string, signal: AbortSignal): Promise<void> => {
-  const [told] = await walk('remove', [folder], signal);
+  const [told] = await walk('remove', [folder], 'inf', signal);
   if (told?.failed === 'too-deep')
     throw new Error('its folders are nested too deeply', { cause: { code: 'too-deep', most: DEEPEST } });
   if (told?.failed !== null)

@@ -17,6 +17,9 @@ import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { removeExtendedRights } from './extended-rights.ts';
 import { openToAccount } from './modes.ts';
 
+const TOLD_EVERY = 1000;
+const NEWLINE = 10;
+
 /** Called now and then while a large folder is handed over, with the number of files and folders done so far. */
 export type Progress = (name: string, entries: number) => void;
 
@@ -100,11 +103,15 @@ const handOver = async (
       cancelSignal: signal,
       stdin: 'ignore',
       stdout: 'pipe',
-      buffer: { stdout: false },
+      buffer: false,
+      encoding: 'buffer',
     });
-    for await (const _line of chown) {
-      entries += 1;
-      if (entries % 1000 === 0) progress(preparation.name, entries);
+    // A line for each, whose path is as long as its folders are deep: counted, not put together.
+    for await (const chunk of chown.iterable({ binary: true, preserveNewlines: true })) {
+      const before = Math.floor(entries / TOLD_EVERY);
+      for (const byte of chunk) if (byte === NEWLINE) entries += 1;
+      const now = Math.floor(entries / TOLD_EVERY);
+      for (let each = before + 1; each <= now; each += 1) progress(preparation.name, each * TOLD_EVERY);
     }
     await chown;
   }

@@ -3,11 +3,17 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { surveyRepositories } from '../../src/daemon/repository-survey.ts';
+import { openToAccount } from '../../src/repositories/modes.ts';
 
 // A lock folder with a million entries cost root 638 MB. Here it are fewer, and what a process takes at most is compared.
 
-const MANY = 150_000;
+const MANY = 200_000;
 const SPARE_KILOBYTES = 25_000;
+const FILL = `
+import os, sys
+for each in range(int(sys.argv[2])):
+    os.mknod('%s/somebody@%d.%d-0' % (sys.argv[1], each, each))`;
 let root: string;
 
 beforeAll(() => {
@@ -21,17 +27,21 @@ beforeAll(() => {
     mkdirSync(join(path, 'lock.exclusive'));
     writeFileSync(join(path, 'README'), '');
     writeFileSync(join(path, 'config'), `[repository]\nversion = 1\nsegments_per_dir = 1000\nid = ${'0'.repeat(64)}\n`);
-    for (let each = 0; each < count; each += 1)
-      writeFileSync(join(path, 'lock.exclusive', `somebody@${each}.${each}-0`), '');
+    execFileSync('python3', ['-I', '-c', FILL, join(path, 'lock.exclusive'), String(count)]);
   }
 }, 120_000);
 afterAll(() => rmSync(root, { recursive: true }));
 
-/** The most memory that a process of its own takes for it, in kilobytes. */
+const MAX_RSS = `
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)`;
+
+/** The most memory that a process of its own takes for it, or one that it starts, in kilobytes. */
 const peak = (work: string): number => {
-  const code = `import * as fs from 'node:fs'; ${work}; console.log(process.resourceUsage().maxRSS)`;
-  const words = ['--input-type=module', '--eval', code];
-  return Number(execFileSync(process.execPath, words, { cwd: join(import.meta.dirname, '../..'), encoding: 'utf8' }));
+  const code = `import * as fs from 'node:fs'; ${work}`;
+  const words = ['-I', '-c', MAX_RSS, process.execPath, '--input-type=module', '--eval', code];
+  return Number(execFileSync('python3', words, { cwd: join(import.meta.dirname, '../..'), encoding: 'utf8' }));
 };
 
 test.each([
@@ -47,8 +57,72 @@ test.each([
     'the look for what borg would wait for',
     (name: string) => `(await import('./src/borg/odd-entry.ts')).findOddEntry('${root}/repos/${name}', true)`,
   ],
+  [
+    'the same look where they lie in the repository itself',
+    (name: string) => `(await import('./src/borg/odd-entry.ts')).findOddEntry('${root}/repos/${name}/lock.exclusive')`,
+  ],
+  [
+    'the look for foreign owners',
+    (name: string) =>
+      `await (await import('./src/repositories/foreign-entries.ts')).findForeignOwners('${root}/repos/${name}', 1)`,
+  ],
+  [
+    'the look for ACLs',
+    (name: string) =>
+      `await (await import('./src/repositories/extended-rights.ts')).findExtendedRights(['${root}/repos/${name}'])`,
+  ],
+  [
+    'the adoption of a folder',
+    (name: string) => `await (await import('./src/repositories/ownership.ts')).prepareRepository('${root}/repos',
+        { name: '${name}', uid: 10007, action: 'adopt', reason: '' }, () => {}, new AbortController().signal)`,
+  ],
 ])('%s takes no more memory for a lock folder with entries without end', (_, work) => {
   expect(peak(work('many'))).toBeLessThan(peak(work('few')) + SPARE_KILOBYTES);
+});
+
+test('what is kept of each repository does not grow with what its owner writes into its small files', () => {
+  const text = (size: number) => 'x'.repeat(size);
+  for (const [name, size] of [
+    ['modest', 10],
+    ['immodest', 900_000],
+  ] as const)
+    for (let each = 0; each < 60; each += 1) {
+      const path = join(root, name, 'fleet', String(each));
+      mkdirSync(join(path, 'data'), { recursive: true });
+      const config = `[repository]\nversion = 1\nsegments_per_dir = 1000\nid = ${'0'.repeat(64)}\n`;
+      writeFileSync(join(path, 'config'), `${config}key = ${text(Math.min(size, 60_000))}\n`);
+      writeFileSync(join(path, 'README'), '');
+      writeFileSync(join(path, 'lock.roster'), JSON.stringify({ shared: [[text(size), 1, 0]], exclusive: [] }));
+    }
+  const work = (name: string) => `const { surveyRepositories } = await import('./src/daemon/repository-survey.ts');
+    const found = surveyRepositories('${root}/${name}');
+    if (found.filter(({ state }) => state?.kind === 'repository' && state.locks.length === 1).length !== 60)
+      throw new Error('not all were read')`;
+  expect(peak(work('immodest'))).toBeLessThan(peak(work('modest')) + SPARE_KILOBYTES);
+});
+
+test('below a repository that lies in another’s folder no more are looked for', () => {
+  const config = `[repository]\nversion = 1\nsegments_per_dir = 1000\nid = ${'0'.repeat(64)}\n`;
+  for (const path of ['team/one', 'team/one/below/two']) {
+    mkdirSync(join(root, 'nested', path, 'data'), { recursive: true });
+    for (const file of ['config', 'README']) writeFileSync(join(root, 'nested', path, file), config);
+  }
+  const found = surveyRepositories(join(root, 'nested'));
+  expect(found.map(({ path }) => path)).toEqual(['team', 'team/one']);
+  expect(found[1]?.state).toMatchObject({ kind: 'repository', nested: [] });
+});
+
+test('a folder that is handed over leaves the others their turn, however much is in it', async () => {
+  let turns = 0;
+  let over = false;
+  const count = (): void => {
+    turns += 1;
+    if (!over) setImmediate(count);
+  };
+  setImmediate(count);
+  await openToAccount(join(root, 'repos/many'), new AbortController().signal);
+  over = true;
+  expect(turns).toBeGreaterThan(MANY / 1000);
 });
 
 test('what reads it whole would take more than that', () => {

@@ -45,6 +45,19 @@ const roster = (folder: string, content: unknown): void => {
 };
 
 describe('clearing stale locks', () => {
+  test('tells some of one folder, and of the rest their number', async () => {
+    const path = repository('web01');
+    exclusive(path, ...Array.from({ length: 150 }, (_, each) => `${OURS}.${each + 1}-0`));
+    roster(path, { shared: Array.from({ length: 20_000 }, (_, each) => [OURS, each, 0]), exclusive: [] });
+    exclusive(repository('web02'), `${OURS}.1-0`);
+    const cleared = await clearStaleLocks(places, OURS);
+    expect(cleared.filter(({ repository: shown }) => shown === path)).toHaveLength(2001);
+    expect(cleared[2000]).toEqual({ repository: path, lock: '18150 more' });
+    expect(cleared[2001]).toMatchObject({ lock: `lock.exclusive ${OURS}.1-0` });
+    expect(existsSync(join(path, 'lock.exclusive'))).toBe(false);
+    expect(existsSync(join(path, 'lock.roster'))).toBe(false);
+  });
+
   test('lets borg go on where a killed borg of this server held the repository', async () => {
     const path = join(places.repos, 'web01');
     const env = { BORG_BASE_DIR: join(places.state, 'borg/0'), BORG_HOST_ID: OURS };

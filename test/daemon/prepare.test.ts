@@ -51,6 +51,17 @@ describe('a repository folder', () => {
     ]);
   });
 
+  it('that takes long does not keep the next one waiting', async () => {
+    for (const name of ['one', 'two']) foreign(name);
+    for (let file = 0; file < 2500; file += 1) writeFileSync(join(repos, 'one/data/0', String(file)), '');
+    const told: unknown[] = [];
+    const both = [preparation('one', 'adopt'), preparation('two', 'adopt', 10001)];
+    const { signal } = new AbortController();
+    expect(await prepareRepositories(repos, both, (now) => told.push(now), signal, 1)).toEqual([]);
+    expect(told).toContainEqual({ account: 'two', entries: 0, done: 0, total: 2 });
+    expect([ownerOf('one/data/0/0'), ownerOf('two/config')]).toEqual(['10000:10000 660', '10001:10001 660']);
+  });
+
   it('that is new belongs to its account and its private group, with the setgid bit, whatever the umask', async () => {
     const before = process.umask(0o077);
     try {

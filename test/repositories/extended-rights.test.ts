@@ -97,6 +97,11 @@ test('are taken from nothing that a link leads to', async () => {
   }
 });
 
+test('one that takes too long is given up, which is not the same as nothing found', async () => {
+  expect(await findExtendedRights([folder, folder], 0)).toEqual([null, null]);
+  expect(await findExtendedRights([folder])).toEqual([{ count: 0, examples: [] }]);
+});
+
 test('of a folder that is nested without end are not looked for without end', async () => {
   mkdirSync(join(folder, `${'d/'.repeat(150)}`), { recursive: true });
   expect(await findExtendedRights([folder])).toEqual([null]);
