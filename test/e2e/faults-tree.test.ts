@@ -138,22 +138,26 @@ test('ten thousand changes at once: the server answers meanwhile, and what it ha
   await lockedOut(client, 'busy0', other);
 });
 
+/** renameat2(2) with RENAME_EXCHANGE: the name is never free, so that the server makes no new folder there in between. */
+const EXCHANGE = `python3 -c 'import ctypes
+if ctypes.CDLL(None).renameat2(-100, b"/repos/.link", -100, b"/repos/web01", 2): raise SystemExit("not exchanged")'`;
+
 test('a repository folder that becomes a link, to /etc or to another repository, closes its account; nothing is done to where it leads', async () => {
   await writeFile(join(server.repos, 'web02/data-of-web02'), 'precious');
   const etc = (): Promise<string> =>
     inside("stat -c '%a %u %g %n' /etc /etc/. /etc/passwd /etc/shadow /etc/group /etc/hosts");
   const before = { etc: await etc(), other: await inside("stat -c '%a %u %g %n' /repos/web02") };
   for (const target of ['/etc', '/repos/web02']) {
-    await rename(join(server.repos, 'web01'), join(server.repos, '.aside'));
-    await symlink(target, join(server.repos, 'web01'));
+    await symlink(target, join(server.repos, '.link'));
+    await inside(EXCHANGE);
     const { findings, accounts } = await update();
     expect(findings.map(({ code, file }: { code: string; file: string }) => `${code} ${file}`)).toContain(
       'repository-not-a-folder /repos/web01',
     );
     expect(accounts.map(({ name }: { name: string }) => name)).not.toContain('web01');
     expect(await letsIn(client, 'web01')).toBe(false);
-    await rm(join(server.repos, 'web01'));
-    await rename(join(server.repos, '.aside'), join(server.repos, 'web01'));
+    await inside(EXCHANGE);
+    await rm(join(server.repos, '.link'));
     await letIn(client, 'web01');
   }
   expect({ etc: await etc(), other: await inside("stat -c '%a %u %g %n' /repos/web02") }).toEqual(before);
