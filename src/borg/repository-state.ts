@@ -35,7 +35,7 @@ export type RepositoryState =
       readonly nonceSpent: boolean;
       readonly locks: readonly LockHolder[];
       readonly nested: readonly string[];
-      /** The files of the keys that append-only clients have replaced, the oldest first (see image/borg-serve). */
+      /** The files of the keys that append-only clients have replaced, the oldest first (see image/launcher/serve.py). */
       readonly formerKeys: readonly string[];
     };
 
@@ -136,7 +136,7 @@ const readNonce = (folder: FolderHandle): { readonly written: number; readonly n
     return { written: modified, nonceSpent: BigInt(`0x${digits}`) >= SPENT };
   });
 
-/** As image/borg-serve names them: when, and the how manyth it is. */
+/** As image/launcher/serve.py names them: when, and the how manyth it is. */
 const FORMER_KEY = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-\d\d$/;
 
 const formerKeysIn = (folder: FolderHandle): readonly string[] =>

@@ -18,7 +18,7 @@ export const WALLS = {
   /** borg's own restriction, and with it the rule about names that begin with a dot. */
   restriction: [
     [
-      'borg-serve',
+      'launcher/serve.py',
       'resolved = resolve(self, path)',
       'self.restrict_to_paths = self.restrict_to_repositories = None; return resolve(self, path)',
     ],
