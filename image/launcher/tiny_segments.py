@@ -33,8 +33,7 @@ NUMBER = re.compile('[0-9]{1,10}')
 def numbers(folder):
     """The entries that are called by a number, the highest first; none where another session has just removed the folder."""
     try:
-        with os.scandir(folder) as entries:
-            return sorted((int(entry.name) for entry in entries if NUMBER.fullmatch(entry.name)), reverse=True)
+        return sorted(map(int, filter(NUMBER.fullmatch, os.listdir(folder))), reverse=True)
     except OSError:
         return []
 
