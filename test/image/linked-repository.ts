@@ -1,5 +1,14 @@
 import { type ChildProcessWithoutNullStreams, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findBorg } from '../../src/borg/interpreter.ts';
@@ -22,7 +31,13 @@ export const ORDINARY: readonly (readonly [how: { readonly [name: string]: Value
       ['get', { id: SECRET }],
     ],
   ],
-  [{ exclusive: true }, [['save_key', { keydata: Buffer.from('KEY') }]]],
+  [
+    { exclusive: true },
+    [
+      ['load_key', {}],
+      ['save_key', { keydata: Buffer.from('KEY') }],
+    ],
+  ],
   [{ exclusive: true }, [['put', { id: 'other'.padEnd(32, '.'), data: Buffer.from('other') }], COMMIT]],
   [{}, [['list', {}]]],
   [{ exclusive: true }, [['get_free_nonce', {}]]],
@@ -69,6 +84,8 @@ export const makeLinkedRepository = async (): Promise<LinkedRepository> => {
   await put('web01', 'object', 'common');
   cpSync(join(repos, 'web01'), join(repos, 'victim'), { recursive: true });
   await put('victim', 'secret', PRECIOUS);
+  // Python 3.14 links what a link leads to, so that borg does not wipe that config any more: what it reads there is to be seen.
+  appendFileSync(join(repos, 'victim/config'), `key = ${PRECIOUS}\n`);
   // A number of eight bytes, which an answer has as they are.
   writeFileSync(join(repos, 'victim/nonce'), Buffer.from(PRECIOUS).toString('hex'));
   return {
