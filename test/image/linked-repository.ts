@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { afterAll } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { open, type Value } from '../e2e/harness/raw-borg.ts';
 import { type Call, converse, type LaunchOptions, launch } from './launched-session.ts';
@@ -58,7 +59,41 @@ export type LinkedRepository = {
   remove(): void;
 };
 
+/** Both repositories as they are in the beginning, made once for all tests of a file. */
+let pristine: Promise<LinkedRepository> | undefined;
+afterAll(async () => (await pristine)?.remove());
+
 export const makeLinkedRepository = async (): Promise<LinkedRepository> => {
+  pristine ??= makePristine();
+  const from = (await pristine).repos;
+  const made = emptyFolder();
+  cpSync(from, made.repos, { recursive: true });
+  return made;
+};
+
+const makePristine = async (): Promise<LinkedRepository> => {
+  const made = emptyFolder();
+  const { folder, repos, victim } = made;
+  const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', BORG_BASE_DIR: join(folder, 'client') };
+  spawnSync(findBorg().path, ['init', '--encryption', 'none', join(repos, 'web01')], { env });
+  const put = async (name: string, id: string, data: string): Promise<void> => {
+    const session = await made.admin();
+    await session.call(...open(join(repos, name), { exclusive: true }));
+    await session.call('put', { id: id.padEnd(32, '.'), data: Buffer.from(data) });
+    await session.call(...COMMIT);
+    await session.end();
+  };
+  await put('web01', 'object', 'common');
+  cpSync(join(repos, 'web01'), victim, { recursive: true });
+  await put('victim', 'secret', PRECIOUS);
+  // Python 3.14 links what a link leads to, so that borg does not wipe that config any more: what it reads there is to be seen.
+  appendFileSync(join(victim, 'config'), `key = ${PRECIOUS}\n`);
+  // A number of eight bytes, which an answer has as they are.
+  writeFileSync(join(victim, 'nonce'), Buffer.from(PRECIOUS).toString('hex'));
+  return made;
+};
+
+const emptyFolder = (): LinkedRepository => {
   const folder = mkdtempSync(join(tmpdir(), 'linked-'));
   const repos = join(folder, 'repos');
   const running: ChildProcessWithoutNullStreams[] = [];
@@ -72,22 +107,6 @@ export const makeLinkedRepository = async (): Promise<LinkedRepository> => {
     running.push(borg);
     return converse(borg);
   };
-  const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', BORG_BASE_DIR: join(folder, 'client') };
-  spawnSync(findBorg().path, ['init', '--encryption', 'none', join(repos, 'web01')], { env });
-  const put = async (name: string, id: string, data: string): Promise<void> => {
-    const session = await admin();
-    await session.call(...open(join(repos, name), { exclusive: true }));
-    await session.call('put', { id: id.padEnd(32, '.'), data: Buffer.from(data) });
-    await session.call(...COMMIT);
-    await session.end();
-  };
-  await put('web01', 'object', 'common');
-  cpSync(join(repos, 'web01'), join(repos, 'victim'), { recursive: true });
-  await put('victim', 'secret', PRECIOUS);
-  // Python 3.14 links what a link leads to, so that borg does not wipe that config any more: what it reads there is to be seen.
-  appendFileSync(join(repos, 'victim/config'), `key = ${PRECIOUS}\n`);
-  // A number of eight bytes, which an answer has as they are.
-  writeFileSync(join(repos, 'victim/nonce'), Buffer.from(PRECIOUS).toString('hex'));
   return {
     ...{ folder, repos, victim: join(repos, 'victim'), admin },
     ordinary: async (box, options) => {
