@@ -59,10 +59,11 @@ const ITEMS: Readonly<Record<Exclude<Column, 'no key'>, Item>> = {
 const NAMED: Readonly<
   Record<keyof typeof ITEMS, { readonly all?: RegExp; readonly doctor?: RegExp; readonly status?: RegExp }>
 > = {
+  // Which of the two is found first is the file system's affair.
   'append-only': {
     all: /a pipe is in it.*\/repos\/vault/s,
-    doctor: /vault cannot be read: config is a pipe/,
-    status: /config is a pipe/,
+    doctor: /vault cannot be read: (?:config|lock.roster) is a pipe/,
+    status: /(?:config|lock.roster) is a pipe/,
   },
   repo: {
     all: /a socket is in it.*\/repos\/web/s,
