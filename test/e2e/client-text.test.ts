@@ -199,7 +199,8 @@ describe('the shell text', () => {
     const units = await asSystemd(await print('alice', admin, '--format', 'systemd'), 'db01', other);
     prunedByHost((await bySystemd(`${units}\necho "left:"; borg list --short`)).stdout);
     await keepsWhatThievesDelete(passphrase, () => bySystemd(units, { reject: false }), join(other, 'db01'));
-  });
+    // Some two hundred runs of borg, one after the other
+  }, 1_200_000);
 });
 
 describe('the other texts', () => {
