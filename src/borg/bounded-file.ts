@@ -4,7 +4,13 @@ import { errorCode } from '../accounts/error-code.ts';
 /** Reads up to `length` bytes from `from`; fewer where the file ends. */
 export type ReadPart = (from: number, length: number) => Buffer;
 
-export type FileFacts = { readonly size: number; readonly modified: number };
+export type FileFacts = {
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly modified: number;
+  readonly uid: number;
+  readonly gid: number;
+};
 
 const NOT_THERE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO']);
 
@@ -31,7 +37,7 @@ export const openBounded = <T>(path: string, use: (read: ReadPart, facts: FileFa
       const bytes = Buffer.allocUnsafe(length);
       return bytes.subarray(0, readSync(file, bytes, 0, length, from));
     };
-    return use(read, { size: found.size, modified: found.mtimeMs });
+    return use(read, { size: found.size, modified: found.mtimeMs, uid: found.uid, gid: found.gid });
   } finally {
     closeSync(file);
   }

@@ -7,7 +7,7 @@ import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { type Hints, MAX_HINTS_BYTES, readHints, USUAL_HINTS_BYTES } from './hints.ts';
 import { INDEX_HEADER_BYTES, readObjectCount } from './index-header.ts';
 import { isBorgsOwn, isRepository } from './is-repository.ts';
-import { findLastArchive, type LastArchive } from './last-archive.ts';
+import { type ArchiveMemory, findLastArchive, type LastArchive, NO_MEMORY } from './last-archive.ts';
 import { type LockHolder, readLockHolders } from './lock-holders.ts';
 import { MAX_CONFIG_BYTES, type RepositoryConfig, readRepositoryConfig } from './repository-config.ts';
 
@@ -50,11 +50,16 @@ const MOST_NESTED_ENTRIES = 20_000;
 /**
  * Looks at one folder.
  *
+ * @param memory of what the segments told the last time
  * @param deeper how many folders below it repositories are looked for
  * @returns null where no folder is there
  * @throws the system's error where it cannot be read
  */
-export const readRepositoryState = (path: string, deeper = DEEPEST): RepositoryState | null =>
+export const readRepositoryState = (
+  path: string,
+  memory: ArchiveMemory = NO_MEMORY,
+  deeper = DEEPEST,
+): RepositoryState | null =>
   inFolder(path, (folder) => {
     const entries = folder.someEntries(MOST_ENTRIES);
     if (entries.length === 0) return { kind: 'empty' };
@@ -71,27 +76,44 @@ export const readRepositoryState = (path: string, deeper = DEEPEST): RepositoryS
       bytes: hints?.storageUse ?? null,
       objects: index?.objects ?? null,
       committed: index?.modified ?? null,
-      lastArchive: transaction === null ? null : findLastArchive(folder, transaction, config.segmentsPerDir),
+      lastArchive:
+        transaction === null ? null : findLastArchive(folder, transaction, config.segmentsPerDir, config.id, memory),
       ...(readNonce(folder) ?? { written: null, nonceSpent: false }),
       locks: readLockHolders(folder, names),
       formerKeys: names.has('former-keys') ? formerKeysIn(folder) : [],
     };
   });
 
+type Backups = Pick<
+  Extract<RepositoryState, { kind: 'repository' }>,
+  'objects' | 'committed' | 'written' | 'lastArchive'
+>;
+
+const hasArchive = ({ objects, committed }: Backups): boolean =>
+  committed !== null && (objects === null || objects > 1);
+
 /**
  * When the last backup came to its end, as nearly as it can be told: milliseconds since the epoch, or null where there is no archive.
  *
- * The segments tell it (last-archive.ts). Where none does, since a compaction has moved all of them, it is before that
- * compaction, and before a client that encrypts last began to write (`nonce`). A `borg check` raises `nonce`, too, and each
- * compaction makes a new index: neither alone is a backup.
+ * The segments tell it (last-archive.ts): the last archive that can be seen. Where none can, since a compaction has moved all of them, it
+ * is before that compaction, and before a client that encrypts last began to write (`nonce`). A `borg check` raises `nonce`, too,
+ * and each compaction makes a new index: neither alone is a backup. So it is where the segments tell nothing (`isBackupUnknown`):
+ * no later than this.
  */
-export const lastBackup = (
-  state: Pick<Extract<RepositoryState, { kind: 'repository' }>, 'objects' | 'committed' | 'written' | 'lastArchive'>,
-): number | null => {
-  if (state.committed === null || (state.objects !== null && state.objects <= 1)) return null;
+export const lastBackup = (state: Backups): number | null => {
+  if (state.committed === null || !hasArchive(state)) return null;
   const { finished = null, moved = null } = state.lastArchive ?? {};
   return finished ?? Math.min(moved ?? state.committed, state.written ?? state.committed);
 };
+
+/**
+ * Until when a later backup than `lastBackup` may have come, of which a compaction leaves no trace; null: there was none.
+ */
+export const laterBackupUntil = (state: Backups): number | null =>
+  hasArchive(state) ? (state.lastArchive?.moved ?? null) : null;
+
+/** Whether there is something of which nobody can say when it came, since the segments are not as borg writes them. */
+export const isBackupUnknown = (state: Backups): boolean => hasArchive(state) && state.lastArchive?.unknown === true;
 
 const readConfig = (folder: FolderHandle): RepositoryConfig | null =>
   openBounded(join(folder.path, 'config'), (read) =>

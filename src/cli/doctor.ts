@@ -1,4 +1,5 @@
 import { judgeName } from '../accounts/name.ts';
+import { surveyWithRecord } from '../daemon/archive-record.ts';
 import { askServer } from '../daemon/control-client.ts';
 import { describeError } from '../daemon/describe-error.ts';
 import { diagnoseLogin } from '../daemon/diagnose-login.ts';
@@ -8,7 +9,6 @@ import { diagnosePenalties } from '../daemon/diagnose-penalties.ts';
 import { diagnoseRepositories } from '../daemon/diagnose-repositories.ts';
 import { type Diagnosis, error } from '../daemon/diagnosis.ts';
 import { probeRepositories } from '../daemon/repositories-folder.ts';
-import { surveyRepositories } from '../daemon/repository-survey.ts';
 import type { ServerStatus } from '../daemon/server-status.ts';
 import type { Places } from '../places.ts';
 import { prepareRepository } from '../repositories/ownership.ts';
@@ -27,7 +27,7 @@ export const runDoctor = async (places: Places, options: DoctorOptions): Promise
   const now = Date.now();
   const server = await askServer(places.run, { command: 'status' });
   if (options.fix && server) await fix(places, server);
-  const surveyed = surveyRepositories(places.repos);
+  const surveyed = surveyWithRecord(places);
   const owned = server ? await look(places, server) : { lines: [] };
   const lines: readonly Diagnosis[] = [
     ...(await diagnoseMachine(places, readSettings(process.env), surveyed, now)),
@@ -78,7 +78,7 @@ const look = async (places: Places, server: ServerStatus) => {
   // Where the mount says whose everything is, nothing can be anybody else's.
   const fixed = server.identities === 'shared' && probeRepositories(places, readSettings(process.env)).kind !== 'kept';
   if (fixed) return { broken: [], lines: [] };
-  const surveyed = surveyRepositories(places.repos);
+  const surveyed = surveyWithRecord(places);
   const progress = createProgress('looking through repositories', surveyed.length, process.stderr);
   let done = 0;
   try {

@@ -2,7 +2,7 @@ import { printable } from '../accounts/printable.ts';
 import { quotaText } from '../accounts/quota.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { isReadable } from '../borg/encryption.ts';
-import { lastBackup } from '../borg/repository-state.ts';
+import { isBackupUnknown, lastBackup } from '../borg/repository-state.ts';
 import type { Surveyed } from '../daemon/repository-survey.ts';
 import type { AccountStatus } from '../daemon/server-status.ts';
 import { renderDuration } from './table.ts';
@@ -16,6 +16,7 @@ export type MarkCode =
   | 'never-initialised'
   | 'foreign-files'
   | 'no-archive'
+  | 'backup-unknown'
   | 'stale'
   | 'near-quota'
   | 'over-quota'
@@ -110,6 +111,9 @@ const contentMarks = ({ state }: Surveyed): readonly Mark[] => {
     case 'repository':
       return [
         ...(lastBackup(state) === null ? [warning('no-archive', 'no archive')] : []),
+        ...(isBackupUnknown(state)
+          ? [warning('backup-unknown', 'its last backup cannot be told: its data are not as borg writes them')]
+          : []),
         ...(state.encryption && isReadable(state.encryption)
           ? [warning('not-encrypted', `not encrypted (${state.encryption})`)]
           : []),

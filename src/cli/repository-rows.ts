@@ -1,6 +1,7 @@
 import { printable } from '../accounts/printable.ts';
 import type { Role } from '../accounts/role.ts';
 import type { Encryption } from '../borg/encryption.ts';
+import { isBackupUnknown, laterBackupUntil } from '../borg/repository-state.ts';
 import type { Surveyed } from '../daemon/repository-survey.ts';
 import type { AccountStatus, ServerStatus } from '../daemon/server-status.ts';
 import { lastOwnBackup, type Mark, marksOf } from './repository-marks.ts';
@@ -28,8 +29,10 @@ export type RepositoryRow = {
   /** Objects that borg stores, the manifest among them; null: unknown. */
   readonly objects: number | null;
   readonly encryption: Encryption | null;
-  /** Milliseconds since the epoch; null: there is none. */
+  /** Milliseconds since the epoch; null: there is none, or with the mark `backup-unknown` it cannot be told. */
   readonly lastBackup: number | null;
+  /** Until when a later one may have come, of which a compaction has left no trace; null: there was none. */
+  readonly laterBackupUntil: number | null;
   readonly locks: readonly RowLock[];
   readonly marks: readonly Mark[];
 };
@@ -76,7 +79,8 @@ const rowOf = (
     quota,
     objects: repository?.objects ?? null,
     encryption: repository?.encryption ?? null,
-    lastBackup: lastOwnBackup(found, account),
+    lastBackup: repository && isBackupUnknown(repository) ? null : lastOwnBackup(found, account),
+    laterBackupUntil: repository && laterBackupUntil(repository),
     locks: (repository?.locks ?? []).map(({ kind, host, pid, since }) => ({
       ...{ kind, since, by: printable(nameHolder(host, pid), 60) },
     })),

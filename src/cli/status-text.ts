@@ -105,10 +105,15 @@ const COLUMNS: readonly Column[] = [
   { title: 'KEYS', cell: ({ keys }) => (keys === null ? '-' : String(keys)) },
   { title: 'SIZE', cell: ({ bytes, objects }) => (bytes === null && objects === null ? '-' : renderBytes(bytes)) },
   { title: 'QUOTA', cell: (row) => quotaCell(row) },
-  { title: 'LAST BACKUP', cell: ({ lastBackup }, now) => (lastBackup === null ? 'never' : ago(lastBackup, now)) },
+  { title: 'LAST BACKUP', cell: (row, now) => backupCell(row, now) },
   { title: 'LOCKED', cell: ({ locks }, now) => lockCell(locks, now) },
   { title: 'STATE', cell: ({ marks }) => marks.map(({ text }) => text).join('; ') || 'ok' },
 ];
+
+const backupCell = ({ lastBackup, marks }: RepositoryRow, now: number): string => {
+  if (lastBackup !== null) return ago(lastBackup, now);
+  return marks.some(({ code }) => code === 'backup-unknown') ? 'unknown' : 'never';
+};
 
 const quotaCell = ({ quota, bytes }: RepositoryRow): string => {
   if (quota === null) return '-';

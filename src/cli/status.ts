@@ -3,9 +3,9 @@ import { basename, join } from 'node:path';
 import { readDuration } from '../accounts/duration.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { findLockOwner, type LockOwner } from '../borg/lock-owner.ts';
+import { surveyWithRecord } from '../daemon/archive-record.ts';
 import { askServer } from '../daemon/control-client.ts';
 import { readDiskSpaces } from '../daemon/disk-spaces.ts';
-import { surveyRepositories } from '../daemon/repository-survey.ts';
 import type { ServerStatus } from '../daemon/server-status.ts';
 import type { Places } from '../places.ts';
 import { readSettings } from '../settings.ts';
@@ -37,7 +37,7 @@ export const runStatus = async (places: Places, options: StatusOptions): Promise
     return null;
   });
   const now = Date.now();
-  const surveyed = surveyRepositories(places.repos);
+  const surveyed = surveyWithRecord(places);
   const minFree = server?.minFree ?? readSettings(process.env).MIN_FREE;
   const status: Status = {
     server,

@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
+import { type ArchiveMemory, NO_MEMORY } from '../borg/last-archive.ts';
 import { findOddEntry } from '../borg/odd-entry.ts';
 import { type RepositoryState, readRepositoryState } from '../borg/repository-state.ts';
 import { scanRepositories } from '../repositories/scan.ts';
@@ -22,25 +23,34 @@ export type Surveyed = {
 /**
  * Looks at every entry of /repos, and at the repositories inside those, in the order of their paths.
  *
+ * @param memory of when each had its last archive
  * @throws the system's error where /repos cannot be read
  */
-export const surveyRepositories = (repos: string): readonly Surveyed[] => [...eachRepository(repos)];
+export const surveyRepositories = (repos: string, memory: ArchiveMemory = NO_MEMORY): readonly Surveyed[] => [
+  ...eachRepository(repos, memory),
+];
 
 /** The same one by one, for whoever has other things to do in between. */
-export function* eachRepository(repos: string): Generator<Surveyed> {
+export function* eachRepository(repos: string, memory: ArchiveMemory = NO_MEMORY): Generator<Surveyed> {
   for (const folder of [...scanRepositories(repos)].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (folder.kind === 'other') {
       yield { path: folder.name, folder, nested: false, born: 0, state: null };
       continue;
     }
-    const top = surveyOne(repos, folder.name, folder, false);
+    const top = surveyOne(repos, folder.name, folder, false, memory);
     yield top;
     for (const name of top.state && 'nested' in top.state ? top.state.nested : [])
-      yield surveyOne(repos, join(folder.name, name), folder, true);
+      yield surveyOne(repos, join(folder.name, name), folder, true, memory);
   }
 }
 
-const surveyOne = (repos: string, path: string, folder: RepositoryFolder, nested: boolean): Surveyed => {
+const surveyOne = (
+  repos: string,
+  path: string,
+  folder: RepositoryFolder,
+  nested: boolean,
+  memory: ArchiveMemory,
+): Surveyed => {
   const place = join(repos, path);
   try {
     const { birthtimeMs, mtimeMs } = lstatSync(place);
@@ -48,9 +58,7 @@ const surveyOne = (repos: string, path: string, folder: RepositoryFolder, nested
     const state = odd
       ? ({ kind: 'unreadable', why: `${odd.path} is ${odd.kind}, for which borg waits without end` } as const)
       : // Inside of one no other is looked for: a tenant could make a thousand in each of a thousand.
-        nested
-        ? readRepositoryState(place, 0)
-        : readRepositoryState(place);
+        readRepositoryState(place, memory, nested ? 0 : undefined);
     return { path, folder, nested, born: birthtimeMs || mtimeMs, state };
   } catch (error) {
     return { path, folder, nested, born: 0, state: { kind: 'unreadable', why: describeError(error) } };

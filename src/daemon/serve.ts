@@ -175,7 +175,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const facts = { port: settings.SSH_PORT, accounts: first.accounts.length, findings: first.findings.length };
   if ((await Promise.race([listening.promise, ending.promise])) === 'listening') log.info(facts, 'serving');
   collection.passEnded();
-  const compactions = openCompactionRecord(places.repos, places.run, log);
+  const compactions = openCompactionRecord(places, log);
 
   const end = await ending.promise;
   now.state = 'stopping';

@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import * as z from 'zod';
+import { openBounded } from '../borg/bounded-file.ts';
+import type { ArchiveMemory, RememberedArchive } from '../borg/last-archive.ts';
+import { writeStateFile } from '../host/state-file.ts';
+import type { Places } from '../places.ts';
+import { type Surveyed, surveyRepositories } from './repository-survey.ts';
+
+const FILE = 'last-archives.json';
+/** Of repositories, and of bytes: some 300 each. */
+const MOST = 20_000;
+const MOST_BYTES = 16 << 20;
+
+const time = z.number().nullable();
+const format = z.record(
+  z.string().max(200),
+  z.object({ key: z.string().max(1000), segment: time, finished: time, moved: time, unknown: z.boolean() }),
+);
+
+/**
+ * Remembers over restarts when each repository had its last archive, in last-archives.json, so that a look at a thousand of them reads
+ * only those that have changed. It is no more than that: what cannot be read is found anew, what cannot be written is left out.
+ */
+export const openArchiveRecord = (state: string): ArchiveMemory & { readonly close: () => void } => {
+  const path = join(state, FILE);
+  const before = readRecord(path);
+  const seen = new Map<string, RememberedArchive>();
+  return {
+    recall: (repository) => before.get(repository),
+    note: (repository, found) => {
+      if (seen.size < MOST) seen.set(repository, found);
+    },
+    /** Writes it, where something has changed. Call it when all repositories have been looked at: others are forgotten. */
+    close: () => {
+      if (seen.size === before.size && [...seen].every(([name, { key }]) => before.get(name)?.key === key)) return;
+      try {
+        writeStateFile(path, Object.fromEntries(seen));
+      } catch {
+        // A full disk, or no server yet: they are looked at again the next time.
+      }
+    },
+  };
+};
+
+/**
+ * surveyRepositories, with what is remembered, and remembering it.
+ *
+ * @throws the system's error where /repos cannot be read
+ */
+export const surveyWithRecord = ({ repos, state }: Pick<Places, 'repos' | 'state'>): readonly Surveyed[] => {
+  const record = openArchiveRecord(state);
+  const surveyed = surveyRepositories(repos, record);
+  record.close();
+  return surveyed;
+};
+
+const readRecord = (path: string): ReadonlyMap<string, RememberedArchive> => {
+  try {
+    const text = openBounded(path, (read, { size, uid }) =>
+      size > MOST_BYTES || uid !== 0 ? '{}' : read(0, size).toString('utf8'),
+    );
+    return new Map(Object.entries(format.parse(JSON.parse(text ?? '{}'))));
+  } catch {
+    return new Map();
+  }
+};
