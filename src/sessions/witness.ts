@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Connection, type IsAccount, listConnections } from './connections.ts';
+import { isOfThisServer } from './control-group.ts';
 import { newestProcesses } from './newest-process.ts';
 import { outsiders } from './outsiders.ts';
 import { listProcesses, type Process, type ProcessName, processId } from './processes.ts';
@@ -32,7 +32,7 @@ export const createWitness = (isAccount: IsAccount) => {
     known = new Set(connections.map(processId));
     const outside = outsiders(processes, connections, listener, isAccount);
     took = performance.now() - begun;
-    return { connections, outsiders: outside.length === 0 ? [] : outside.filter(isOfThisServer) };
+    return { connections, outsiders: outside.length === 0 ? [] : outside.filter(({ pid }) => isOfThisServer(pid)) };
   };
 
   /** Many who end in the same moment look once. */
@@ -58,17 +58,4 @@ export const createWitness = (isAccount: IsAccount) => {
       return (await gathering).outsiders;
     },
   };
-};
-
-/**
- * Whether a process is in the daemon's own control group, which it cannot leave. Where a server is run in a PID namespace that it shares, against
- * all advice, others may use the numbers of its accounts.
- */
-const isOfThisServer = ({ pid }: Process): boolean => {
-  try {
-    return readFileSync(`/proc/${pid}/cgroup`, 'utf8') === readFileSync('/proc/self/cgroup', 'utf8');
-  } catch {
-    // It has ended.
-    return false;
-  }
 };
