@@ -51,6 +51,29 @@ test('above the quota of its role a client reads so in borg’s own words, and k
   expect(await readFile(join(client.home, 'restored/documents/letter'))).toEqual(letter);
 });
 
+/** Of the kernel's objects that outlive whoever makes them; a box (Landlock) holds none of these. Prints those that can be made, and removes them. */
+const LEAVES_BEHIND = `
+import ctypes
+c = ctypes.CDLL(None)
+made = {
+    'memory': (c.shmget(0, ctypes.c_size_t(4096), 0o1600), lambda found: c.shmctl(found, 0, None)),
+    'queue': (c.msgget(0, 0o1600), lambda found: c.msgctl(found, 0, None)),
+    'semaphore': (c.semget(0, 1, 0o1600), lambda found: c.semctl(found, 0, 0)),
+    'POSIX queue': (c.mq_open(b'/borgserver', 0o102, 0o600, None), lambda found: c.mq_unlink(b'/borgserver')),
+}
+for name, (found, remove) in made.items():
+    if found >= 0:
+        print(name)
+        remove(found)
+print('tried')
+`;
+
+test('what runs as an account can leave no memory behind when it ends', async () => {
+  const become = 'exec setpriv --reuid="$(id -u "$0")" --regid="$(id -g "$0")" --clear-groups "$@"';
+  const words = ['sh', '-c', become, 'full', 'python3', '-I', '-c', LEAVES_BEHIND];
+  expect((await server.exec(words)).stdout).toBe('tried\n');
+});
+
 /** The first process below `pid` with this name. */
 const descendant = async (pid: number, name: string): Promise<number | undefined> => {
   const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim();
