@@ -40,7 +40,7 @@ def hold_quota():
     fill the disk. And whoever meets it leaves on the disk what its transaction has written, beyond the quota, until somebody writes
     again (tried with 1.2.4; 1.4.0 reads the same). Here it is cleared with the refusal, and nothing of the transaction is taken any
     more. What could not be cleared then, since the session was ended in the middle of it, goes when it gives its lock back."""
-    put, delete, close = Repository.put, Repository.delete, Repository.close
+    put, delete, close, rollback = Repository.put, Repository.delete, Repository.close, Repository._rollback
 
     @functools.wraps(put)
     def put_within_quota(self, *args, **kwargs):
@@ -72,4 +72,15 @@ def hold_quota():
         finally:
             close(self)
 
+    @functools.wraps(rollback)
+    def rollback_and_clear(self, *args, **kwargs):
+        try:
+            # Where something was committed borg clears with the next transaction. Before the first commit it clears nothing, and counts the
+            # quota anew each time.
+            if self._active_txn and self.get_index_transaction_id() is None:
+                remove_segments(self)
+        finally:
+            rollback(self, *args, **kwargs)
+
+    Repository._rollback = rollback_and_clear
     Repository.put, Repository.delete, Repository.close = put_within_quota, delete_if_not_doomed, close_and_clear

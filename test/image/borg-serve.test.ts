@@ -263,6 +263,19 @@ test('above its quota nothing more is written, however often a client asks', asy
   expect(segmentBytes()).toBe(0);
 });
 
+test('before the first commit, too, what is rolled back is off the disk, and a quota does not begin anew with it', async () => {
+  const client = await session('--append-only', '--storage-quota=10M');
+  await client.call(...open(repository, EXCLUSIVE));
+  for (let index = 0; index < 3; index += 1) {
+    expect(await client.call(...object('first', Buffer.alloc(6_000_000, 1)))).not.toContain('exception');
+    await client.call('rollback');
+    expect(segmentBytes()).toBe(0);
+  }
+  expect(await client.callAll([object('kept', Buffer.of(1)), commit])).not.toContain('exception');
+  expect(await client.call(...get('kept'))).not.toContain('exception');
+  await client.end();
+});
+
 test.each([['--info'], ['--append-only']])(
   'what met the quota is off the disk at once, and nothing of it comes back with what follows (%s)',
   async (role) => {
