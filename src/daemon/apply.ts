@@ -39,7 +39,7 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
   let observed: Observed | null = plan.observed;
   const give = (state: State): void => {
     try {
-      observed = machine.write(state, 'grant', observed ?? machine.observe(), registry.uids);
+      observed = machine.write(state, 'grant', observed ?? machine.observe(), owners);
     } catch (error) {
       observed = null;
       failures.push(error);
@@ -57,6 +57,8 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
   failures.push(...taken.failures);
 
   const unrecorded = isRecorded ? [] : record(world, registry);
+  // What is written by numbers that are not on record looks to the next pass like somebody else's writing.
+  const owners = unrecorded.length === 0 ? registry.uids : plan.recorded.uids;
   // A number that is not on record must not be given. Whose folder is right has it on disk.
   const waits = unrecorded.length === 0 ? [] : preparations.filter(({ action }) => action !== 'repair-mode');
   const ready = preparations.filter((each) => !waits.includes(each));

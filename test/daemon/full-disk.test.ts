@@ -67,4 +67,16 @@ describe('no space for the record of uids', () => {
     expect((await scratch.pass()).findings).toEqual([]);
     expect(granted()).toEqual(['gains: key1 key2', 'mode: key1', 'new: key3']);
   });
+
+  it('is told as what it is, pass after pass, and not as something that somebody else has written', async () => {
+    scratch.declare('admins/boss', line(1));
+    await scratch.pass();
+    scratch.declare('repos/new', line(3));
+    const [, second] = [
+      await passWithout((call) => call.path.includes('identities.json')),
+      await passWithout((call) => call.path.includes('identities.json')),
+    ];
+    expect(second.changes).toEqual([]);
+    expect(second.findings.map(({ file }) => file)).toEqual(['/repos/.borgserver/identities.json', '/repos/new']);
+  });
 });
