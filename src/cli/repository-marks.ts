@@ -61,7 +61,7 @@ export const lastOwnBackup = ({ state }: Surveyed, account: AccountStatus | null
 /** Everything that is wrong with one repository, the worst first. */
 export const marksOf = (found: Surveyed, given: Circumstances): readonly Mark[] => {
   if (found.state === null) return [error('not-a-folder', 'a link or a file, not a folder')];
-  const marks = [...ownerMarks(found, given), ...contentMarks(found), ...quotaMarks(found, given)];
+  const marks = [...ownerMarks(found, given), ...contentMarks(found, given), ...quotaMarks(found, given)];
   const lost = given.lost ? [error('lost', 'LOST: its folder was gone, and is a new one')] : [];
   const all = [...lost, ...staleMarks(found, given), ...marks];
   return [...all.filter(({ level }) => level === 'error'), ...all.filter(({ level }) => level === 'warning')];
@@ -96,7 +96,12 @@ const ownerMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
-const contentMarks = ({ state }: Surveyed): readonly Mark[] => {
+/** Whether a folder is there to hold other repositories. For an account of one it is not: its own is missing, since `borg init` refuses. */
+export const holdsOthers = ({ state }: Surveyed, account: Circumstances['account']): boolean =>
+  state?.kind === 'foreign' && state.nested.length > 0 && (!account || account.subRepositories === true);
+
+const contentMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
+  const { state } = found;
   switch (state?.kind) {
     case undefined:
       return [];
@@ -105,7 +110,7 @@ const contentMarks = ({ state }: Surveyed): readonly Mark[] => {
     case 'empty':
       return [warning('never-initialised', 'never initialised')];
     case 'foreign':
-      return state.nested.length > 0
+      return holdsOthers(found, given.account)
         ? []
         : [warning('foreign-files', 'never initialised, and holds other files: borg init would refuse')];
     case 'repository':
@@ -125,7 +130,7 @@ const contentMarks = ({ state }: Surveyed): readonly Mark[] => {
 const staleMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
   const { state, born } = found;
   if (!state || state.kind === 'unreadable' || isOrphan(found, given)) return [];
-  if (state.kind === 'foreign' && state.nested.length > 0) return [];
+  if (holdsOthers(found, given.account)) return [];
   const age = (given.now - (lastOwnBackup(found, given.account) ?? born)) / 1000;
   return age > given.staleAfter ? [error('stale', `STALE: no backup for ${renderDuration(age)}`)] : [];
 };

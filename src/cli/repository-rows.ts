@@ -4,7 +4,7 @@ import type { Encryption } from '../borg/encryption.ts';
 import { isBackupUnknown, laterBackupUntil } from '../borg/repository-state.ts';
 import type { Surveyed } from '../daemon/repository-survey.ts';
 import type { AccountStatus, ServerStatus } from '../daemon/server-status.ts';
-import { lastOwnBackup, type Mark, marksOf } from './repository-marks.ts';
+import { holdsOthers, lastOwnBackup, type Mark, marksOf } from './repository-marks.ts';
 
 /** A lock as a person or a program reads it; printable. */
 export type RowLock = {
@@ -58,9 +58,6 @@ export const repositoryRows = (surveyed: readonly Surveyed[], viewpoint: Viewpoi
     .filter((found) => isLost(found) || !holdsOthers(found, accountOf(found)))
     .map((found) => rowOf(found, accountOf(found), viewpoint, isLost(found)));
 };
-
-const holdsOthers = ({ state }: Surveyed, account: AccountStatus | null | undefined): boolean =>
-  state?.kind === 'foreign' && state.nested.length > 0 && (!account || account.subRepositories === true);
 
 const rowOf = (
   found: Surveyed,

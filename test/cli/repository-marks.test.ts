@@ -54,6 +54,14 @@ describe('the marks of a repository', () => {
     expect(codes({ ...repository({ objects: 1 }), born: NOW - HOUR })).toEqual(['no-archive']);
   });
 
+  test('do not take what lies in the folder of an account of one repository for its backups', () => {
+    const state = { kind: 'foreign', nested: ['inside'] } as const;
+    expect(codes({ state })).toEqual(['stale', 'foreign-files']);
+    expect(codes({ state, born: NOW - HOUR })).toEqual(['foreign-files']);
+    expect(codes({ state }, { account: { ...ACCOUNT, subRepositories: true } })).toEqual([]);
+    expect(codes({ state }, { account: null })).toEqual(['no-key']);
+  });
+
   test('do not take a compaction after the last backup, or an interrupted one, for a backup', () => {
     expect(codes(repository({ committed: NOW - HOUR, written: NOW - 28 * HOUR }))).toEqual(['stale']);
     expect(codes(repository({ committed: NOW - 28 * HOUR, written: NOW - HOUR }))).toEqual(['stale']);
