@@ -16,8 +16,7 @@ PROGRAMS = ('/usr', '/lib', '/lib64', '/bin', '/sbin', '/etc', '/.etc')
 # nss reads them for the names of accounts, which the URL of an admin may have (/~NAME/).
 ACCOUNTS = '/var/lib/extrausers'
 
-SECOND = ('this session is closed into the repository that it opened first (a box of the kernel): '
-          'open another one in a session of its own')
+SECOND = 'this session is closed into the repository that it opened first: open another one in a session of its own'
 
 
 def programs(allowed):
