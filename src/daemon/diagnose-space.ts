@@ -7,7 +7,11 @@ import type { Surveyed } from './repository-survey.ts';
 
 /** Of inodes. */
 const LITTLE = 0.05;
+/** With less borg can take no lock, and so not even list. */
+const NOTHING = 1_000_000;
 const CURE = 'delete and compact (borgserver maintenance NAME -- …), grow the disk, or move a repository away';
+const FULL_CURE =
+  'it is full, and borg cannot even delete: remove something else there or grow the disk, by some MB, then delete and compact';
 
 /** Each file system of the repositories: a line for its space, and one for its inodes where there are few. Never throws. */
 export const diagnoseSpace = (
@@ -22,12 +26,13 @@ export const diagnoseSpace = (
   }
 };
 
-const lineOf = ({ path, free, total, floor, state }: DiskSpace): Diagnosis => {
+/** What is to be said of one file system. */
+export const lineOf = ({ path, free, total, floor, state }: DiskSpace): Diagnosis => {
   const shown = `${gigabytes(free)} GB free of ${gigabytes(total)} GB at ${printable(path)}`;
   const kept = `${gigabytes(floor)} GB (MIN_FREE)`;
   switch (state) {
     case 'below':
-      return error('space', `${shown}: less than ${kept}, so new data are refused`, CURE);
+      return error('space', `${shown}: less than ${kept}, so new data are refused`, free < NOTHING ? FULL_CURE : CURE);
     case 'near':
       return warning('space', `${shown}: below ${kept} new data are refused`, CURE);
     case 'enough':
