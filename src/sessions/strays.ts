@@ -9,6 +9,9 @@ const PATIENCE_MS = 10_000;
 /** The same where its account has just lost a key: whoever was let in by that must not stay. */
 export const SETTLE_MS = 100;
 
+/** What counts at most of the time between two looks: a server that did not run meanwhile has read none of sshd's lines either. */
+const LONGEST_STEP_MS = 3000;
+
 /** What must end although no session tells of it. */
 export type Stray = {
   /** The root process of a connection, or all that an account has under none. */
@@ -41,6 +44,8 @@ export const createStrays = (now: () => number) => {
   let since: ReadonlyMap<string, number> = new Map();
   let urgent: ReadonlySet<string> = new Set();
   const outsiderTimes = createOutsiderTimes(now, SETTLE_MS);
+  let looked = now();
+  let lived = 0;
 
   /**
    * @param unlabelled connections that are logged in, and that no session has
@@ -54,10 +59,12 @@ export const createStrays = (now: () => number) => {
     losses: PrivilegeLosses,
     lost: ReadonlySet<number> = new Set(),
   ): readonly Stray[] => {
-    since = new Map(unlabelled.map(processId).map((id) => [id, since.get(id) ?? now()]));
+    lived += Math.min(now() - looked, LONGEST_STEP_MS);
+    looked = now();
+    since = new Map(unlabelled.map(processId).map((id) => [id, since.get(id) ?? lived]));
     const ofLosers = unlabelled.filter(({ uid }) => uid !== null && lost.has(uid));
     urgent = new Set([...[...urgent].filter((id) => since.has(id)), ...ofLosers.map(processId)]);
-    const isLong = (id: string, milliseconds: number): boolean => now() - (since.get(id) ?? now()) >= milliseconds;
+    const isLong = (id: string, milliseconds: number): boolean => lived - (since.get(id) ?? lived) >= milliseconds;
     const accounts = Map.groupBy(state.values(), ({ uid }) => uid);
 
     const connections = unlabelled.flatMap((connection): Stray[] => {

@@ -19,6 +19,7 @@ import type { Finding } from '../../src/accounts/finding.ts';
 import type { Registry } from '../../src/accounts/identity.ts';
 import type { AccountName } from '../../src/accounts/name.ts';
 import { intersect } from '../../src/accounts/narrow.ts';
+import { recheckOf } from '../../src/daemon/failed-pass.ts';
 import { createPass, type PassWorld } from '../../src/daemon/pass.ts';
 import { renderDatabase } from '../../src/host/account-database.ts';
 import { parseAuthorizedKeys, readersGroup, renderAuthorizedKeys } from '../../src/host/authorized-keys.ts';
@@ -318,6 +319,23 @@ describe('what cannot be known', () => {
 });
 
 describe('what was taken by an update that failed', () => {
+  it('is looked at again when a loss that waits may count, also where the update has thrown', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1));
+    const world = scratch.world();
+    let broken = false;
+    const takenIds: PassWorld['takenIds'] = () => {
+      if (broken) throw new Error('EIO');
+      return world.takenIds();
+    };
+    const pass = createPass({ ...world, takenIds, now: () => 0 });
+    await pass(AT_ONCE, signal);
+    scratch.undeclare('repos/web01');
+    broken = true;
+    const thrown: unknown = await pass({ occasion: 'periodic', dryRun: false }, signal).catch((error) => error);
+    expect(recheckOf(thrown)).toBe(200);
+  });
+
   it('is told by the next one that does not', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', line(1));

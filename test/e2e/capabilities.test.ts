@@ -144,8 +144,8 @@ onlyOn('container', () =>
         const folder = `port-${name.replace(/\W/g, '-')}`;
         const closed = name === 'the sysctl' ? [] : CLOSED;
         const rights = [...given, ...more];
-        const { stdout } = await contain(rights, folder, ['sh', '-c', UNTIL_HEALTHY], [...closed, ...options]);
-        expect(stdout).toMatch(/^healthy\b/m);
+        const { stdout, stderr } = await contain(rights, folder, ['sh', '-c', UNTIL_HEALTHY], [...closed, ...options]);
+        expect(stdout, stderr).toMatch(/^healthy\b/m);
       });
     });
   }),

@@ -128,7 +128,10 @@ test('ten thousand changes at once: the server answers meanwhile, and what it ha
   const changed = changing.finally(() => {
     over = true;
   });
-  while (!over) expect((await server.exec(['borgserver', 'healthcheck'], { reject: false })).stdout).toBe('healthy\n');
+  while (!over) {
+    const { stdout, stderr } = await server.exec(['borgserver', 'healthcheck'], { reject: false });
+    expect(stdout, stderr).toBe('healthy\n');
+  }
   await changed;
   await until('the last change to be seen', async () => (await inside(`grep -c ^busy ${PASSWD}`)).trim() === '250');
   await letIn(client, 'busy0', other);

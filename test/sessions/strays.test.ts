@@ -16,11 +16,22 @@ const clock = () => {
 it('a connection of which no line tells is ended after a while, with an alarm', () => {
   const { time, strays } = clock();
   const look = () => strays([connection], [], WEB, new Map());
-  expect(look()).toEqual([]);
-  time.now = 9_999;
-  expect(look()).toEqual([]);
-  time.now = 10_000;
+  for (time.now = 0; time.now < 10_000; time.now += 2500) expect(look()).toEqual([]);
   expect(look()).toMatchObject([{ kind: 'session', alarm: true, processes: [{ pid: 60 }] }]);
+});
+
+it('but not because the server did not run for a while: it has read no line meanwhile either', () => {
+  const { time, strays } = clock();
+  const look = () => strays([connection], [], WEB, new Map());
+  expect(look()).toEqual([]);
+  time.now = 600_000;
+  expect(look()).toEqual([]);
+  for (let looks = 0; looks < 2; looks += 1) {
+    time.now += 3000;
+    expect(look()).toEqual([]);
+  }
+  time.now += 1000;
+  expect(look()).toHaveLength(1);
 });
 
 it('it is ended at once where its account is gone or has lost a privilege since it began', () => {
