@@ -6,6 +6,8 @@ export type ReadPart = (from: number, length: number) => Buffer;
 
 export type FileFacts = {
   readonly size: number;
+  /** Bytes that it takes on the disk: less than its size where it has holes. */
+  readonly allocated: number;
   /** Milliseconds since the epoch. */
   readonly modified: number;
   readonly uid: number;
@@ -37,7 +39,8 @@ export const openBounded = <T>(path: string, use: (read: ReadPart, facts: FileFa
       const bytes = Buffer.allocUnsafe(length);
       return bytes.subarray(0, readSync(file, bytes, 0, length, from));
     };
-    return use(read, { size: found.size, modified: found.mtimeMs, uid: found.uid, gid: found.gid });
+    const { size, mtimeMs: modified, uid, gid } = found;
+    return use(read, { size, allocated: found.blocks * 512, modified, uid, gid });
   } finally {
     closeSync(file);
   }

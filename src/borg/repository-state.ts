@@ -184,4 +184,7 @@ const readHintsOf = (path: string): Hints | null =>
   });
 
 const readIndexOf = (path: string): { readonly objects: number | null; readonly modified: number } | null =>
-  openBounded(path, (read, { modified }) => ({ objects: readObjectCount(read(0, INDEX_HEADER_BYTES)), modified }));
+  openBounded(path, (read, { allocated, modified }) => ({
+    objects: readObjectCount(read(0, INDEX_HEADER_BYTES), allocated),
+    modified,
+  }));

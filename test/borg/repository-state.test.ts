@@ -258,6 +258,15 @@ describe('the state of a repository, read without its key', () => {
     }
     writeFileSync(fileOf(path, 'index'), randomBytes(5000));
     expect(read(path).objects).toBeNull();
+    // Much of the disk would be kept free for all, for a file of holes.
+    const header = Buffer.alloc(18);
+    header.write('BORG_IDX');
+    header.writeInt32LE(50_000_000, 8);
+    header.writeInt32LE(100_000_000, 12);
+    header.writeUInt16LE(0x08_20, 16);
+    writeFileSync(fileOf(path, 'index'), header);
+    truncateSync(fileOf(path, 'index'), 4_000_000_018);
+    expect(read(path).objects).toBeNull();
   });
 
   test('looks behind what a segment deletes for its first object', async () => {
