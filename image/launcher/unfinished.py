@@ -7,6 +7,8 @@ from borg.repository import Repository
 
 #: Whether something was left that is still to be cleared.
 Repository.to_clear = False
+#: The number of the last segment that was there when this session began to write; None before that.
+Repository.last_before = None
 
 
 def clear(repository):
@@ -31,8 +33,9 @@ def remove_segments(repository):
     last = io.get_segments_transaction_id()
     if last is not None:
         io.cleanup(last)
-    elif repository.get_index_transaction_id() is None:
-        io.cleanup(-1)  # nothing was ever committed
+    elif repository.get_index_transaction_id() is None and repository.last_before is not None:
+        # Nothing was ever committed; or so much is lost that it looks so, and what is left is for `borg check --repair`.
+        io.cleanup(repository.last_before)
 
 
 def hold_quota():
@@ -41,6 +44,14 @@ def hold_quota():
     again (tried with 1.2.4; 1.4.0 reads the same). Here it is cleared with the refusal, and nothing of the transaction is taken any
     more. What could not be cleared then, since the session was ended in the middle of it, goes when it gives its lock back."""
     put, delete, close, rollback = Repository.put, Repository.delete, Repository.close, Repository._rollback
+    prepare_txn = Repository.prepare_txn
+
+    @functools.wraps(prepare_txn)
+    def prepare_and_remember(self, *args, **kwargs):
+        if self.last_before is None:
+            latest = self.io.get_latest_segment()
+            self.last_before = -1 if latest is None else latest
+        return prepare_txn(self, *args, **kwargs)
 
     @functools.wraps(put)
     def put_within_quota(self, *args, **kwargs):
@@ -82,5 +93,5 @@ def hold_quota():
         finally:
             rollback(self, *args, **kwargs)
 
-    Repository._rollback = rollback_and_clear
+    Repository._rollback, Repository.prepare_txn = rollback_and_clear, prepare_and_remember
     Repository.put, Repository.delete, Repository.close = put_within_quota, delete_if_not_doomed, close_and_clear

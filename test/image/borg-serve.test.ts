@@ -276,6 +276,27 @@ test('before the first commit, too, what is rolled back is off the disk, and a q
   await client.end();
 });
 
+test('where no commit is left of a damaged repository, what is rolled back is no more than what this session wrote', async () => {
+  const before = await session();
+  await before.call(...open(repository, EXCLUSIVE));
+  await before.callAll([object('kept', Buffer.alloc(500_000, 1)), commit]);
+  await before.end();
+  for (const name of readdirSync(repository))
+    if (/^(index|hints|integrity)\./.test(name)) rmSync(join(repository, name));
+  const segments = join(repository, 'data/0');
+  for (const name of readdirSync(segments)) if (statSync(join(segments, name)).size < 100) rmSync(join(segments, name));
+  const bytes = segmentBytes();
+  expect(bytes).toBeGreaterThan(500_000);
+
+  const client = await session();
+  await client.call(...open(repository, EXCLUSIVE));
+  await client.call(...object('new', Buffer.alloc(1000, 2)));
+  await client.call('rollback');
+  expect(segmentBytes()).toBe(bytes);
+  await client.end();
+  expect(segmentBytes()).toBe(bytes);
+});
+
 test.each([['--info'], ['--append-only']])(
   'what met the quota is off the disk at once, and nothing of it comes back with what follows (%s)',
   async (role) => {
