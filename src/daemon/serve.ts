@@ -3,7 +3,7 @@ import type { State } from '../accounts/account.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { checkCapabilities } from '../host/capabilities.ts';
-import { checkPort } from '../host/port.ts';
+import { checkNobodyListens, checkPort } from '../host/port.ts';
 import { checkRoleGroups } from '../host/system-accounts.ts';
 import { checkTimeZone } from '../host/time-zone.ts';
 import { watchTree } from '../keys/watch.ts';
@@ -62,6 +62,7 @@ export const serve = async (settings: Settings, places: Places, log: Logger): Pr
     );
   }
   try {
+    checkNobodyListens(settings.SSH_PORT);
     const hostId = readHostId(places);
     for (const lock of await clearStaleLocks(places, hostId))
       log.warn(

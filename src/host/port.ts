@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram';
+import { readFileSync } from 'node:fs';
 import { errorCode } from '../accounts/error-code.ts';
 
 /**
@@ -26,4 +27,38 @@ export const checkPort = async (port: number): Promise<void> => {
   } finally {
     socket.close();
   }
+};
+
+/**
+ * Sees that nobody listens on the port, at any address. Where somebody has it for IPv4 alone, sshd goes on with IPv6, and most clients
+ * would come to somebody else.
+ *
+ * @throws Error with cause `{ code: 'port-taken', port }`; the message is the whole cure
+ */
+export const checkNobodyListens = (port: number): void => {
+  if (['tcp', 'tcp6'].some((table) => listens(readTable(table), port)))
+    throw new Error(
+      `somebody listens on port ${port} already: end that, or set SSH_PORT to another port (ss -ltnp shows who it is)`,
+      { cause: { code: 'port-taken', port } },
+    );
+};
+
+/** Without one of them there is no IPv6, or no /proc/net: sshd tells then. */
+const readTable = (name: string): string => {
+  try {
+    return readFileSync(`/proc/net/${name}`, 'utf8');
+  } catch {
+    return '';
+  }
+};
+
+/** As /proc/net/tcp has it (proc_net(5)): `sl local_address rem_address st`, addresses and ports in hexadecimal. */
+const LISTEN = '0A';
+
+const listens = (table: string, port: number): boolean => {
+  const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return table.split('\n').some((line) => {
+    const [, local = '', , state] = line.trim().split(/\s+/);
+    return state === LISTEN && local.endsWith(end);
+  });
 };

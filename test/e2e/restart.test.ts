@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
@@ -128,6 +130,22 @@ test('a second server on the same repositories is refused, and the first goes on
     await second.cleanup();
   }
 });
+
+onlyOn('namespace', () =>
+  test('a start on a port that somebody else has for IPv4 is refused, since sshd would be content with IPv6', async () => {
+    const other = createServer();
+    await once(other.listen(0, '0.0.0.0'), 'listening');
+    const { port } = other.address() as AddressInfo;
+    const refused = await startServer({ port, ready: false });
+    try {
+      expect(await refused.ended()).not.toBe(0);
+      expect(refused.log()).toMatch(new RegExp(`the server cannot start.*somebody listens on port ${port} already`));
+    } finally {
+      await refused.cleanup();
+      other.close();
+    }
+  }),
+);
 
 onlyOn('namespace', () =>
   test('a second start on the same folder is refused with one sentence', async () => {

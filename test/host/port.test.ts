@@ -1,10 +1,19 @@
 import { createSocket } from 'node:dgram';
+import { type AddressInfo, createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { checkPort } from '../../src/host/port.ts';
+import { checkNobodyListens, checkPort } from '../../src/host/port.ts';
 
 const CHECK = join(import.meta.dirname, 'check-port.ts');
+
+// Some machines have no IPv6.
+const ADDRESSES = ['0.0.0.0', '127.0.0.1', '::1'].filter((address) =>
+  Object.values(networkInterfaces()).some(
+    (each) => address === '0.0.0.0' || each?.some((own) => own.address === address),
+  ),
+);
 
 /** What the check says in a network of its own, in which the low ports are root's as in Podman. */
 const check = async (port: number, rights: string): Promise<string> => {
@@ -27,7 +36,21 @@ test('with the right, or on a high port, there is nothing to say', async () => {
   expect(await check(2222, '-net_bind_service')).toBe('may');
 });
 
-test('a port that somebody uses is left to sshd to tell', async () => {
+test.each(ADDRESSES)(
+  'a port on which somebody listens at %s is refused, since sshd would take the rest',
+  async (host) => {
+    const server = createServer();
+    try {
+      await new Promise<void>((resolve) => server.listen(0, host, resolve));
+      const { port } = server.address() as AddressInfo;
+      expect(() => checkNobodyListens(port)).toThrow(`somebody listens on port ${port} already`);
+    } finally {
+      server.close();
+    }
+  },
+);
+
+test('a port that somebody uses otherwise is left to sshd to tell', async () => {
   await checkPort(0);
   const socket = createSocket('udp4');
   try {
