@@ -22,3 +22,38 @@ export const connectionsBeyond = (sessions: readonly Session[], most: number, no
         ({ steadySince }, index) => index >= most + PATIENCE || (index >= most && now - steadySince > GRACE_MS),
       );
     });
+
+/** How long an account may have more sessions than it may before they are ended: those that the launcher refuses come and go. */
+const CROWDED_MS = 30_000;
+
+/**
+ * The launcher counts sessions by their command lines, which a borg that was taken over may write anew. Here the processes count that
+ * the kernel shows below each connection.
+ *
+ * @param most for each account
+ * @param now milliseconds of a steady clock
+ */
+export const createCrowdWatch = (most: number, now: () => number) => {
+  let since: ReadonlyMap<string, number> = new Map();
+
+  /**
+   * @param countOf how many sessions run over a connection
+   * @returns of each account that has had more for long, the newest connections that take it there
+   */
+  return (sessions: readonly Session[], countOf: (session: Session) => number): readonly Session[] => {
+    const crowded = [...Map.groupBy(sessions, ({ account }) => account)].filter(
+      ([, ofAccount]) => ofAccount.reduce((sum, each) => sum + countOf(each), 0) > most,
+    );
+    since = new Map(crowded.map(([account]) => [account, since.get(account) ?? now()]));
+    return crowded.flatMap(([account, ofAccount]) => {
+      if (now() - (since.get(account) ?? now()) < CROWDED_MS) return [];
+      let sum = 0;
+      return ofAccount
+        .toSorted((a, b) => a.steadySince - b.steadySince)
+        .filter((each) => {
+          sum += countOf(each);
+          return sum > most;
+        });
+    });
+  };
+};

@@ -48,6 +48,12 @@ export const namesOf = ({ account, fingerprint, address, port }: Session): reado
   `[${address}]:${port}`,
 ];
 
+/** How many sessions run over each session's connection: of the processes below it one is sshd's own. */
+export const sessionsOver = (connections: readonly Connection[]): ((session: Session) => number) => {
+  const below = new Map(connections.map((each) => [processId(each), each.below.length]));
+  return ({ process }) => Math.max(0, (below.get(processId(process)) ?? 0) - 1);
+};
+
 /** By which the launcher's own processes are known. */
 const isBorg = (pid: number): boolean => readWords(pid).includes('--session');
 

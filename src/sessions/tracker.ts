@@ -6,13 +6,13 @@ import { parseLogLine, type SshdEvent } from '../sshd/log.ts';
 import type { Message } from '../sshd/message.ts';
 import { type Alarm, createAlarms } from './alarms.ts';
 import { createBucket } from './bucket.ts';
-import { connectionsBeyond } from './crowd.ts';
+import { connectionsBeyond, createCrowdWatch } from './crowd.ts';
 import { createEnding } from './ending.ts';
 import { createExpiryTimer } from './expiry-timer.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
 import { createTicks, isAlive, type ProcessName, processId, TICKS_PER_SECOND } from './processes.ts';
 import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, reasonToEnd } from './revocation.ts';
-import { namesOf, type Running, type Session, type SessionView, viewOf } from './session.ts';
+import { namesOf, type Running, type Session, type SessionView, sessionsOver, viewOf } from './session.ts';
 import { createStrays, SETTLE_MS, type Stray, strayFacts } from './strays.ts';
 import type { TrackerOptions } from './tracker-options.ts';
 import { readTraffic, type Traffic } from './traffic.ts';
@@ -51,6 +51,7 @@ export const createTracker = (options: TrackerOptions) => {
   const strangers = createStrangerLog(log, steady);
   const alarms = createAlarms(Date.now);
   const strays = createStrays(steady);
+  const crowdedConnections = createCrowdWatch(sessionsPerAccount, steady);
   const mayComplain = createBucket(COMPLAINTS.burst, COMPLAINTS.perSecond, steady);
   /** Why a session is being ended, for the line about its closing. */
   const reasons = new Map<string, string>();
@@ -143,6 +144,8 @@ export const createTracker = (options: TrackerOptions) => {
     const outside = sight.outsiders.filter((each) => !ending.covers(each));
     const unlabelled = sight.connections.filter((each) => each.uid !== null && !ledger.has(each));
     for (const stray of strays(unlabelled, outside, state, losses, lost)) endStray(stray);
+    for (const session of crowdedConnections(ledger.sessions(), sessionsOver(sight.connections)))
+      endSession(session, `its account has more than ${sessionsPerAccount} sessions (SESSIONS_PER_ACCOUNT)`);
     const now = steady();
     nextLook = now + REST * (now - begun);
     return sight;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { connectionsBeyond } from '../../src/sessions/crowd.ts';
+import { connectionsBeyond, createCrowdWatch } from '../../src/sessions/crowd.ts';
 import { session } from './states.ts';
 
 /** Connections of the account, one after the other; each port tells its place. */
@@ -29,4 +29,22 @@ test('a flood is not waited for', () => {
 test('every account is counted by itself', () => {
   const many = [...connections('web01', [1, 2, 3]), ...connections('web02', [4, 5]), ...connections('alice', [0, 9])];
   expect(connectionsBeyond(many, 2, 60_000)).toEqual([expect.objectContaining({ account: 'web01', steadySince: 3 })]);
+});
+
+test('sessions are counted by processes, too: an account that has had more for long loses its newest connections', () => {
+  const time = { now: 0 };
+  const watch = createCrowdWatch(4, () => time.now);
+  const all = [...connections('web01', [1, 3, 2]), ...connections('web02', [4])];
+  const counts = new Map(all.map((each) => [each, each.account === 'web02' ? 4 : 2]));
+  const beyond = () => watch(all, (each) => counts.get(each) ?? 0).map(({ account, port }) => `${account} ${port}`);
+  expect(beyond()).toEqual([]);
+  time.now = 29_999;
+  expect(beyond()).toEqual([]);
+  time.now = 30_000;
+  expect(beyond()).toEqual(['web01 2']);
+  // Those that the launcher refuses come and go.
+  counts.set(all[1] as (typeof all)[number], 0);
+  expect(beyond()).toEqual([]);
+  counts.set(all[1] as (typeof all)[number], 2);
+  expect(beyond()).toEqual([]);
 });
