@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
+import { listProcesses, type Process } from './processes.ts';
 
 /** Whoever has the user id may stop or end the shell before it has done its work. */
 const MOST_MS = 1000;
+const AGAIN_MS = 100;
 const NOGROUP = 65_534;
 
 /**
@@ -10,20 +13,42 @@ const NOGROUP = 65_534;
  * gone by the time that it could be signalled. Only a process of that very user id may ask for it.
  */
 export const whileStandingStill = async (uid: number, work: () => Promise<void>): Promise<void> => {
-  await signalAll(uid, 'STOP');
+  await stopAll(uid);
   try {
     await work();
   } finally {
-    await signalAll(uid, 'CONT');
+    await letGoOn(uid);
   }
 };
 
-const signalAll = (uid: number, name: 'STOP' | 'CONT'): Promise<void> =>
+const stopAll = (uid: number): Promise<void> =>
   new Promise((resolve) => {
-    const child = spawn('/bin/sh', ['-c', `kill -s ${name} -- -1`], {
+    const child = spawn('/bin/sh', ['-c', 'kill -s STOP -- -1'], {
       ...{ uid, gid: NOGROUP, cwd: '/', env: {}, stdio: 'ignore', timeout: MOST_MS, killSignal: 'SIGKILL' },
     });
     // Whether it has helped is seen by what is left.
     child.once('error', () => resolve());
     child.once('exit', () => resolve());
   });
+
+/** What stands still does not fork: a list has all of it. Nobody is left standing because a shell could not be started. */
+const letGoOn = async (uid: number): Promise<void> => {
+  for (const each of await listAtLast()) {
+    try {
+      if (each.uid === uid) process.kill(each.pid, 'SIGCONT');
+    } catch {
+      // It has ended.
+    }
+  }
+};
+
+/** With a full table of files /proc cannot be read for a moment. */
+const listAtLast = async (): Promise<readonly Process[]> => {
+  for (;;) {
+    try {
+      return listProcesses();
+    } catch {
+      await pause(AGAIN_MS);
+    }
+  }
+};

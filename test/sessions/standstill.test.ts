@@ -1,0 +1,30 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { afterEach, expect, test } from 'vitest';
+import { whileStandingStill } from '../../src/sessions/standstill.ts';
+import { until } from '../e2e/harness/machine.ts';
+
+/** Nobody's but this test's: all that it has is made to stand still. */
+const UID = 64_321;
+const running: ChildProcess[] = [];
+afterEach(() => {
+  for (const each of running.splice(0)) each.kill('SIGKILL');
+});
+
+const stateOf = ({ pid }: ChildProcess): string | undefined =>
+  readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.[0];
+
+test('all that a user id has stands still, and goes on also where the work fails', async () => {
+  for (let count = 0; count < 3; count += 1) {
+    const child = spawn('/bin/sleep', ['600'], { uid: UID, gid: UID, stdio: 'ignore' });
+    running.push(child);
+    await once(child, 'spawn');
+  }
+  const work = whileStandingStill(UID, async () => {
+    await until('all to stand still', () => running.every((each) => stateOf(each) === 'T'));
+    throw new Error('the work fails');
+  });
+  await expect(work).rejects.toThrow('the work fails');
+  await until('all to go on', () => running.every((each) => stateOf(each) === 'S'));
+});
