@@ -79,7 +79,7 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
     ...diffStates(running, granted).filter((change) => !told(change) && goesOn(change)),
     ...[...running.values()].filter(({ name }) => target.has(name) && !granted.has(name)).map(closing),
   ];
-  const done = whatIsSo(world, { running, target: granted, planned }, { observed, failures });
+  const done = whatIsSo(world, { running, target: granted, planned, owners }, { observed, failures });
   return { ...done, granted, findings, observed: findings.length === 0 ? observed : null };
 };
 

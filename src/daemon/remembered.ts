@@ -63,6 +63,6 @@ export const takeOverdue = (
   const taken = takeAway(world, { kept: running, observed: last.observed, owners: last.registry.uids });
   // Where it failed, the pass that follows looks at everything and tries again.
   const planned = diffStates(last.running, running);
-  const done = whatIsSo(world, { running: last.running, target: running, planned }, taken);
+  const done = whatIsSo(world, { running: last.running, target: running, planned, owners: last.registry.uids }, taken);
   return { ...done, last: taken.observed && { ...last, observed: taken.observed, running } };
 };

@@ -49,6 +49,14 @@ export type Done = {
   readonly now: State | null;
 };
 
+/** What was to be done, and upon what it was decided. */
+export type Planned = {
+  readonly running: State;
+  readonly target: State;
+  readonly planned: readonly Change[];
+  readonly owners?: Registry['uids'];
+};
+
 /**
  * Tells what of a plan is so. Where not all could be done that takes another look at the machine: nothing is told as done that was not
  * seen done.
@@ -57,11 +65,7 @@ export type Done = {
  */
 export const whatIsSo = (
   { machine }: PassWorld,
-  {
-    running,
-    target,
-    planned,
-  }: { readonly running: State; readonly target: State; readonly planned: readonly Change[] },
+  { running, target, planned, owners }: Planned,
   { observed, failures }: Taken,
 ): Done => {
   if (observed) return { changes: planned, failures, now: target };
@@ -69,7 +73,7 @@ export const whatIsSo = (
   try {
     const found = machine.observe();
     const now = runningState(found, machine.settings, running);
-    const broken = drift(found, now, machine.settings).map(repairOf);
+    const broken = drift(found, now, machine.settings, owners).map(repairOf);
     const repaired = planned.filter((each) => isRepair(each) && !broken.includes(repairOf(each)));
     return { changes: [...diffStates(running, now), ...repaired, ...folders], failures, now };
   } catch (error) {
