@@ -1,7 +1,8 @@
-"""No repository inside an account's folder is called like what the server knows a repository by.
+"""No repository is made that the server would not find or could not show.
 
-borg itself makes /repos/web01/data or /repos/web01/lock.exclusive. The server then takes the folder above for a repository, or what is
-inside for a part of one: it is missing in `status` and in `all`, and its stale locks stay."""
+Inside an account's folder none is called like what the server knows a repository by: borg itself makes /repos/web01/data or /repos/web01/lock.exclusive. The server then takes the folder above for a repository, or what is
+inside for a part of one: it is missing in `status` and in `all`, and its stale locks stay. So it is with one whose name is no UTF-8,
+and with one that lies deeper than the server looks, an admin's, too."""
 
 import functools
 import os
@@ -12,6 +13,8 @@ from borg.repository import Repository
 
 # Not every name that borg uses: a repository called `config` alone is taken for nothing else.
 OWN = re.compile(r'README|data|lock\..*')
+# Folders below /repos (src/borg/depth.ts, and the account's own)
+DEEPEST = 5
 
 
 def own_name(path, repos):
@@ -20,14 +23,29 @@ def own_name(path, repos):
     return next((part for part in inside if OWN.fullmatch(part)), None)
 
 
+def why_not(path, repos):
+    """Why no repository is made there; None where one may be."""
+    name = own_name(path, repos)
+    if name is not None:
+        return 'a repository in the folder of an account cannot be called %s: borg keeps files of its own under that name' % name
+    inside = os.path.relpath(path, os.path.realpath(repos))
+    try:
+        inside.encode()
+    except UnicodeEncodeError:
+        return 'the name of a repository must be UTF-8 on this server'
+    if inside.count('/') >= DEEPEST:
+        return 'a repository lies at most %d folders deep on this server' % DEEPEST
+    return None
+
+
 def install(repos):
     create = Repository.create
 
     @functools.wraps(create)
     def create_by_another_name(self, path):
-        name = own_name(path, repos)
-        if name is not None:
-            raise Error('a repository in the folder of an account cannot be called %s: borg keeps files of its own under that name' % name)
+        reason = why_not(path, repos)
+        if reason is not None:
+            raise Error(reason)
         return create(self, path)
 
     Repository.create = create_by_another_name

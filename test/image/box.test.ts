@@ -123,6 +123,23 @@ test('nobody opens or makes anything by a name that begins with a dot', async ()
   expect(existsSync(join(repos, 'web01/.new'))).toBe(false);
 });
 
+test('nobody makes a repository that the server would not find, or could not show', async () => {
+  for (const [path, reason] of [
+    [Buffer.concat([Buffer.from(join(repos, 'latin-')), Buffer.of(0xe9)]), 'must be UTF-8'],
+    [join(repos, 'a/b/c/d/e/f'), 'at most 5 folders deep'],
+    [join(repos, 'web01/data'), 'cannot be called data'],
+  ] as const) {
+    const session = await admin();
+    const [, how] = open(repos, { create: true, make_parent_dirs: true });
+    expect(await session.call('open', { ...(how as object), path })).toContain(reason);
+    await session.end();
+  }
+  expect(readdirSync(repos).sort()).toEqual(['victim', 'web01']);
+  const session = await admin();
+  const deepest = open(join(repos, 'a/b/c/d/é'), { create: true, make_parent_dirs: true });
+  expect(await session.call(...deepest)).not.toContain('exception_class');
+});
+
 test('a client of borg 2 is told in words what this server has', () => {
   const words = ['-I', LAUNCHER, '--session', '', '--', 'serve', '--restrict-to-repository', '/repos/web01'];
   const { stdout, stderr, status } = spawnSync(findBorg().python, words, {
