@@ -15,7 +15,7 @@ import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, re
 import { namesOf, type Running, type Session, type SessionView, sessionsOver, viewOf } from './session.ts';
 import { createStrays, SETTLE_MS, type Stray, strayFacts } from './strays.ts';
 import type { TrackerOptions } from './tracker-options.ts';
-import { readTraffic, type Traffic } from './traffic.ts';
+import { createTrafficWatch } from './traffic.ts';
 import { createStrangerLog, openedFacts, sessionFacts, tellClosed } from './trail.ts';
 import { whyImpossible } from './unseen.ts';
 import { createWitness, type Sight } from './witness.ts';
@@ -45,7 +45,7 @@ export const createTracker = (options: TrackerOptions) => {
   const ticks = createTicks();
   let sweeps = 0;
   let nextLook = 0;
-  let traffic: ReadonlyMap<string, Traffic> = new Map();
+  const traffic = createTrafficWatch(port);
   const witness = createWitness(isAccount);
   const ledger = createLedger(() => state, witness.isConnection, Date.now, steady);
   const strangers = createStrangerLog(log, steady);
@@ -85,7 +85,7 @@ export const createTracker = (options: TrackerOptions) => {
       (process) => atLast || reasons.has(processId(process)),
     )) {
       const id = processId(over.session.process);
-      tellClosed(log, over, reasons.get(id), traffic.get(over.session.peer), steady());
+      tellClosed(log, over, reasons.get(id), traffic.of(over.session.peer), steady());
       reasons.delete(id);
     }
   };
@@ -163,14 +163,10 @@ export const createTracker = (options: TrackerOptions) => {
   };
   const sweep = (): void => survive(look);
 
-  const lookAtTraffic = async (): Promise<void> => {
-    traffic = await readTraffic(port).catch(() => new Map());
-  };
-
   const timer = setInterval(() => {
     sweeps += 1;
     sweep();
-    if (sweeps % SWEEPS_TO_TRAFFIC === 0 && ledger.sessions().length > 0) void lookAtTraffic();
+    if (sweeps % SWEEPS_TO_TRAFFIC === 0 && ledger.sessions().length > 0) void traffic.look();
   }, SWEEP_MS);
 
   const judgeAll = (): void => {
@@ -208,10 +204,10 @@ export const createTracker = (options: TrackerOptions) => {
 
     /** Everybody who is connected, with what the kernel and /proc say just now. */
     list: async (): Promise<readonly SessionView[]> => {
-      await lookAtTraffic();
+      await traffic.look();
       const { connections } = compare();
       settle();
-      return ledger.sessions().map((session) => viewOf(session, connections, traffic.get(session.peer)));
+      return ledger.sessions().map((session) => viewOf(session, connections, traffic.of(session.peer)));
     },
 
     /** What the kernel shows, for the end of the server: who is logged in, or is an account's without a connection. */

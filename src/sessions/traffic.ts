@@ -5,10 +5,22 @@ import { peerName } from './connections.ts';
 export type Traffic = { readonly received: number; readonly sent: number };
 
 /**
- * Asks the kernel for the bytes of each connection to sshd's port, by the client's address and port (ss(8), tcp_info). Empty where
- * there is no ss or the kernel does not tell: then they are unknown, not zero.
+ * The bytes of each connection to sshd's port as the kernel told them last, by the client's address and port. Where it could not be
+ * asked they are unknown, not zero.
  */
-export const readTraffic = async (port: number): Promise<ReadonlyMap<string, Traffic>> => {
+export const createTrafficWatch = (port: number) => {
+  let traffic: ReadonlyMap<string, Traffic> = new Map();
+  return {
+    /** Asks the kernel again. */
+    look: async (): Promise<void> => {
+      traffic = await readTraffic(port).catch(() => new Map());
+    },
+    of: (peer: string): Traffic | undefined => traffic.get(peer),
+  };
+};
+
+/** ss(8), tcp_info. Empty where there is no ss or the kernel does not tell. */
+const readTraffic = async (port: number): Promise<ReadonlyMap<string, Traffic>> => {
   const { stdout, exitCode } = await execa('ss', ['-tinH', 'sport', '=', `:${port}`], {
     reject: false,
     stdin: 'ignore',
