@@ -13,8 +13,8 @@ from borg.repository import Repository
 
 # Not every name that borg uses: a repository called `config` alone is taken for nothing else.
 OWN = re.compile(r'README|data|lock\..*')
-# Folders below /repos (src/borg/depth.ts, and the account's own)
-DEEPEST = 5
+# Folders below one of /repos: where the server looks for repositories (src/borg/depth.ts).
+DEEPEST = 4
 
 
 def own_name(path, repos):
@@ -33,8 +33,8 @@ def why_not(path, repos):
         inside.encode()
     except UnicodeEncodeError:
         return 'the name of a repository must be UTF-8 on this server'
-    if inside.count('/') >= DEEPEST:
-        return 'a repository lies at most %d folders deep on this server' % DEEPEST
+    if inside.count('/') > DEEPEST:
+        return 'a repository lies at most %d folders deep on this server' % (DEEPEST + 1)
     return None
 
 

@@ -658,10 +658,6 @@ def bound_memory(setting):
     RepositoryServer.serve = serve_within_memory
 
 
-# Folders below the account's own: where the server looks for repositories (src/borg/depth.ts).
-DEEPEST = 4
-
-
 def bound_repositories(most, folder):
     """Each repository is a dozen files, and has the account's quota anew: made without end, they would use up inodes and disk. What is
     counted are folders, since `borg init --make-parent-dirs` makes as many as fit into a path; not those of a repository, and
@@ -669,6 +665,8 @@ def bound_repositories(most, folder):
     import functools
 
     from borg.repository import Repository
+
+    from launcher.repository_names import DEEPEST
 
     create = Repository.create
 

@@ -16,6 +16,8 @@ import time
 
 from borg.repository import Repository
 
+from launcher.repository_names import DEEPEST
+
 MANIFEST = bytes(32)
 #: Files within so many seconds that nobody waits for: some seventy backups.
 WINDOW, SECONDS = 300, 100
@@ -25,8 +27,8 @@ LEAST = 1_000_000
 STEP, MOST_WAITING = 1 / 3, 60
 #: More files than these are not counted.
 MOST = WINDOW + round(MOST_WAITING / STEP)
-# As repositories may lie (src/borg/depth.ts). What a hostile folder holds beyond is not looked at.
-DEEPEST, MOST_FOLDERS = 4, 20_000
+# What a hostile folder holds beyond is not looked at.
+MOST_FOLDERS = 20_000
 NUMBER = re.compile('[0-9]{1,10}')
 
 
