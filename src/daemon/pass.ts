@@ -78,10 +78,10 @@ export const createPass = (world: PassWorld) => {
   let waiting: Waiting = new Map();
   let remembered: Remembered | null = null;
   let untold: readonly Change[] = [];
-  /** What ran when the machine could not be seen any more: what has changed since is told when it can. */
-  let unseen: State | null = null;
-  /** What ran when it could be seen last. */
+  /** What ran when the machine could be seen last. */
   let seen: State = new Map();
+  /** It was changed since, and could not be seen: what has changed is told when it can. */
+  let changedUnseen = false;
   /** What ran when the machine was seen last, and what has been given since. */
   let known: State = new Map();
   /** Something failed since then: the files may say more than what was left. What was taken once is not given back by waiting. */
@@ -99,7 +99,7 @@ export const createPass = (world: PassWorld) => {
     const early = before && takeOverdue(world, before, declaration, waiting, begun);
     const last = early?.last ?? null;
     untold = [...untold, ...(early?.changes ?? [])];
-    if (before && early && !early.now) unseen = before.running;
+    if (early && !early.now) changedUnseen = true;
     const failures: unknown[] = [...(early?.failures ?? [])];
     let observed: Observed | null = last?.observed ?? null;
     // Until it is seen, what the last pass knew of: whose sessions have lost their right ends also where the machine cannot be read.
@@ -121,9 +121,8 @@ export const createPass = (world: PassWorld) => {
     try {
       observed ??= machine.observe();
       running = last?.running ?? runningState(observed, machine.settings, seen);
-      seen = running;
-      untold = [...untold, ...diffStates(unseen ?? running, running)];
-      unseen = null;
+      if (changedUnseen) untold = [...untold, ...diffStates(seen, running)];
+      [seen, changedUnseen] = [running, false];
       circumstances = readCircumstances(world, last);
     } catch (error) {
       failures.push(error);
@@ -137,10 +136,10 @@ export const createPass = (world: PassWorld) => {
         // A machine that could not be read is not written by heart: only who is connected is known.
         const taken = takeAway(world, observed ? { kept, observed } : { kept: null, connected: kept, observed });
         const plan = { running, target: kept, planned: diffStates(running, kept) };
-        const gone: Done = observed ? whatIsSo(world, plan, taken) : { ...taken, changes: [], now: running };
+        const gone: Done = observed ? whatIsSo(world, plan, taken) : { ...taken, changes: [], now: null };
         failures.push(...gone.failures);
         untold = [...untold, ...gone.changes];
-        unseen = gone.now ? unseen : running;
+        if (observed) changedUnseen = gone.now === null;
         seen = gone.now ?? seen;
         known = kept;
         troubled = true;
@@ -174,7 +173,7 @@ export const createPass = (world: PassWorld) => {
     const done = await apply(world, plan, due);
     known = done.granted;
     failures.push(...done.failures);
-    unseen = done.now ? null : running;
+    changedUnseen = done.now === null;
     seen = done.now ?? seen;
     troubled = failures.length > 0;
     if (done.observed) remembered = remember(done.observed, done.granted, desired, preparations, circumstances.folders);

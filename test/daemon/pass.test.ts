@@ -20,7 +20,7 @@ import type { Registry } from '../../src/accounts/identity.ts';
 import type { AccountName } from '../../src/accounts/name.ts';
 import { intersect } from '../../src/accounts/narrow.ts';
 import { recheckOf } from '../../src/daemon/failed-pass.ts';
-import { createPass, type PassWorld } from '../../src/daemon/pass.ts';
+import { createPass, type PassReport, type PassWorld } from '../../src/daemon/pass.ts';
 import { renderDatabase } from '../../src/host/account-database.ts';
 import { parseAuthorizedKeys, readersGroup, renderAuthorizedKeys } from '../../src/host/authorized-keys.ts';
 import type { Observed } from '../../src/host/machine.ts';
@@ -319,6 +319,40 @@ describe('what cannot be known', () => {
 });
 
 describe('what was taken by an update that failed', () => {
+  it('is told by the one that sees the machine again, however many could not', async () => {
+    scratch = scratchRoot();
+    for (const name of ['web01', 'db', 'late']) scratch.declare(`repos/${name}`, line(1));
+    const world = scratch.world();
+    let blind = false;
+    let writes = 0;
+    const { machine } = world;
+    const write: typeof machine.write = (...args) => {
+      const written = machine.write(...args);
+      writes += 1;
+      if (blind) throw new Error('EIO, when it was done');
+      return written;
+    };
+    const observe: typeof machine.observe = () => {
+      if (blind && writes > 0) throw new Error('EIO');
+      return machine.observe();
+    };
+    const pass = createPass({ ...world, machine: { ...machine, write, observe } });
+    await pass(AT_ONCE, signal);
+    scratch.undeclare('repos/db');
+    [blind, writes] = [true, 0];
+    const told = ({ changes }: PassReport) => changes.map(({ kind, account }) => `${kind} ${account}`);
+    expect(told(await pass(AT_ONCE, signal))).toEqual([]);
+    for (let times = 0; times < 2; times += 1) await expect(pass(AT_ONCE, signal)).rejects.toThrow('EIO');
+    blind = false;
+    // Its file of keys cannot be read either, and is named all the same.
+    scratch.undeclare('repos/late');
+    chmodSync(join(scratch.places.run, 'authorized_keys/late'), 0o600);
+    const after = told(await pass(AT_ONCE, signal));
+    expect(after).toContain('account-removed db');
+    expect(after).toContain('account-removed late');
+    expect(told(await pass(AT_ONCE, signal))).toEqual([]);
+  });
+
   it('is looked at again when a loss that waits may count, also where the update has thrown', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', line(1));
