@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isNobodys } from '../accounts/nobodys.ts';
 import { DEEPEST } from './depth.ts';
 import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { isRepository } from './is-repository.ts';
@@ -51,5 +52,5 @@ const below = (path: string, deeper: number, room: { left: number }): readonly s
 const foldersIn = (folder: FolderHandle, most: number, room = { left: 0 }): string[] => {
   const entries = folder.someEntries(most);
   room.left -= entries.length;
-  return entries.flatMap((entry) => (entry.isDirectory() && !entry.name.startsWith('.') ? [entry.name] : []));
+  return entries.flatMap((entry) => (entry.isDirectory() && !isNobodys(entry.name, 'folder') ? [entry.name] : []));
 };

@@ -1,5 +1,6 @@
 import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
+import { isNobodys } from '../accounts/nobodys.ts';
 import { openBounded } from './bounded-file.ts';
 import { DEEPEST } from './depth.ts';
 import { type Encryption, readEncryption } from './encryption.ts';
@@ -130,7 +131,8 @@ const nestedIn = (
   // An account may call its own repositories `data` and `lock.old`.
   const inRepository = isRepository(folder);
   const folders = entries
-    .filter((entry) => entry.isDirectory() && !(inRepository && isBorgsOwn(entry.name)))
+    .filter((entry) => entry.isDirectory() && !isNobodys(entry.name, 'folder'))
+    .filter(({ name }) => !(inRepository && isBorgsOwn(name)))
     .slice(0, room.left);
   room.left -= folders.length;
   room.entries -= entries.length;

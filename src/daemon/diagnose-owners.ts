@@ -6,7 +6,7 @@ import type { Places } from '../places.ts';
 import { type ForeignEntries, findForeignEntries, findForeignOwners } from '../repositories/foreign-entries.ts';
 import { describeError } from './describe-error.ts';
 import { lookForRights } from './diagnose-rights.ts';
-import { type Diagnosis, error, ok } from './diagnosis.ts';
+import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 import type { Surveyed } from './repository-survey.ts';
 import type { AccountStatus, ServerStatus } from './server-status.ts';
 
@@ -35,7 +35,7 @@ export const findBroken = async (
   const broken: Broken[] = [];
   const top = surveyed.filter(({ nested, state }) => !nested && state !== null);
   const { rights, lines } = await lookForRights(places, top);
-  const lookAt = async ({ folder, path }: Surveyed): Promise<void> => {
+  const lookAt = async ({ folder, path, state }: Surveyed): Promise<void> => {
     const account = byName.get(folder.name);
     const place = join(places.repos, folder.name);
     if (account) {
@@ -43,6 +43,10 @@ export const findBroken = async (
       const why =
         (await whatIsBroken(place, folder, { uid: account.uid, gid }, puid)) ?? rights.get(folder.name) ?? null;
       if (why !== null) broken.push({ account, why });
+    } else if (folder.uid === 0 && isNoRepository(state)) {
+      // Whatever root has put there was never an account's.
+      const what = `${printable(path)} is no repository, and belongs to root`;
+      lines.push(warning('owners', what, 'move it away, if it is not meant to be there'));
     } else if (folder.uid === puid || folder.uid === 0) {
       const given = rights.get(folder.name);
       if (given !== undefined)
@@ -83,6 +87,10 @@ export const findBroken = async (
     ],
   };
 };
+
+/** Neither a repository nor a folder that holds some. */
+const isNoRepository = (state: Surveyed['state']): boolean =>
+  state?.kind === 'empty' || (state?.kind === 'foreign' && state.nested.length === 0);
 
 const whatIsBroken = async (
   place: string,

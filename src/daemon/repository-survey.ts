@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { isNobodys } from '../accounts/nobodys.ts';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 import { type ArchiveMemory, NO_MEMORY } from '../borg/last-archive.ts';
 import { findOddEntry } from '../borg/odd-entry.ts';
@@ -21,7 +22,7 @@ export type Surveyed = {
 };
 
 /**
- * Looks at every entry of /repos, and at the repositories inside those, in the order of their paths.
+ * Looks at every entry of /repos that is not the system's own, and at the repositories inside those, in the order of their paths.
  *
  * @param memory of when each had its last archive
  * @throws the system's error where /repos cannot be read
@@ -33,6 +34,7 @@ export const surveyRepositories = (repos: string, memory: ArchiveMemory = NO_MEM
 /** The same one by one, for whoever has other things to do in between. */
 export function* eachRepository(repos: string, memory: ArchiveMemory = NO_MEMORY): Generator<Surveyed> {
   for (const folder of [...scanRepositories(repos)].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (isNobodys(folder.name, folder.kind)) continue;
     if (folder.kind === 'other') {
       yield { path: folder.name, folder, nested: false, born: 0, state: null };
       continue;

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { NOBODYS_FOLDERS } from '../accounts/nobodys.ts';
 import { printable } from '../accounts/printable.ts';
 
 /** What in a repository folder is not as its account needs it. */
@@ -10,6 +11,13 @@ export type ForeignEntries = {
   readonly examples: readonly string[];
 };
 
+/** The file system's own, in a repository that is a mount of its own. None of the names is a pattern. */
+const LEFT_OUT = [
+  ...['-type', 'd', '('],
+  ...NOBODYS_FOLDERS.flatMap((name) => ['-o', '-name', name]).slice(1),
+  ...[')', '-prune', '-o'],
+];
+
 const EXAMPLES = 3;
 /** For one folder. A million files on a slow disk take some minutes; its account can make more than that without end. */
 const PATIENCE_MS = 15 * 60_000;
@@ -18,7 +26,7 @@ const PATIENCE_MS = 15 * 60_000;
  * Looks through a whole folder (two files for each GB) with find(1), which follows no link. Right is what belongs to the
  * account or the admins and to the account's group, and what both may read and write; folders hand their group on.
  *
- * A lock is left out of the modes: borg makes its folder 0700, and the launcher opens it a moment later.
+ * What a file system keeps there for itself (lost+found) is left out. A lock is left out of the modes: borg makes its folder 0700, and the launcher opens it a moment later.
  *
  * @throws execa's error where find cannot be run; Error with cause `{ code: 'too-much', path }` where it takes a quarter of an
  *   hour; what vanishes meanwhile is no error
@@ -34,7 +42,7 @@ export const findForeignOwners = async (path: string, puid: number): Promise<For
   collect(path, ['!', '-uid', String(puid)]);
 
 const collect = async (path: string, condition: readonly string[]): Promise<ForeignEntries> => {
-  const find = execa('find', ['-P', path, '-xdev', '(', ...condition, ')', '-printf', '%U:%G %m %P\\0'], {
+  const find = execa('find', ['-P', path, '-xdev', ...LEFT_OUT, '(', ...condition, ')', '-printf', '%U:%G %m %P\\0'], {
     reject: false,
     timeout: PATIENCE_MS,
     stdin: 'ignore',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findRepositories } from '../../src/borg/find-repositories.ts';
 import { repairRepository } from '../../src/borg/repair.ts';
 import { findBroken } from '../../src/daemon/diagnose-owners.ts';
 import { diagnoseRepositories } from '../../src/daemon/diagnose-repositories.ts';
@@ -33,6 +34,8 @@ test('a name that a client or an admin chose cannot escape into the shell that a
   mkdirSync(join(nested, 'lock.exclusive'));
   writeFileSync(join(nested, 'lock.exclusive/elsewhere@1.7-0'), '');
   mkdirSync(join(places.repos, HOSTILE));
+  writeFileSync(join(places.repos, HOSTILE, 'roots'), '');
+  chownSync(join(places.repos, HOSTILE), 1000, 1000);
 
   const surveyed = surveyRepositories(places.repos);
   const locks = diagnoseRepositories(places, null, surveyed, NOW + 2 * 86_400_000);
@@ -99,4 +102,31 @@ test('what root wrote into a repository that an admin made is told', async () =>
   expect(lines).toEqual([
     expect.objectContaining({ level: 'error', message: expect.stringMatching(/^laptop: \d+ entries are not its own/) }),
   ]);
+});
+
+test('what a file system or a NAS keeps in /repos is nobody’s repository, and no advice is given on it', async () => {
+  for (const name of ['lost+found', '@eaDir', '#recycle', 'System Volume Information', '.snapshot', '.Trash-0'])
+    mkdirSync(join(places.repos, name, 'sub'), { recursive: true });
+  await init('lost+found/#1234');
+  for (const path of ['web01/.snapshot', 'web01/@eaDir']) {
+    mkdirSync(join(places.repos, path), { recursive: true });
+    await init(`${path}/copy`);
+  }
+  writeFileSync(join(places.repos, 'web01/letter'), '');
+  writeFileSync(join(places.repos, 'aquota.user'), '');
+  const surveyed = surveyRepositories(places.repos);
+  expect(surveyed.map(({ path }) => path)).toEqual(['web01']);
+  expect(findRepositories(places.repos).paths).toEqual([]);
+});
+
+test('nobody is told to hand over what root keeps beside the repositories', async () => {
+  mkdirSync(join(places.repos, 'restored/letters'), { recursive: true });
+  const { lines } = await findBroken(
+    places,
+    { accounts: [], puid: 1000, pgid: 1000 },
+    surveyRepositories(places.repos),
+    () => {},
+  );
+  expect(lines).toEqual([expect.objectContaining({ level: 'warning', message: expect.stringContaining('restored') })]);
+  expect(lines[0]?.cure).not.toContain('chown');
 });

@@ -42,6 +42,16 @@ test('files of root’s, of another account or group, and closed ones are told, 
   expect(found.examples).toHaveLength(3);
 });
 
+test('what a file system or a NAS keeps there for itself is nobody’s fault', async () => {
+  make('lost+found/', 0, 0, 0o700);
+  make('lost+found/#12', 0, 0, 0o600);
+  make('data/@eaDir/', 0, 0, 0o755);
+  expect((await findForeignEntries(folder, UID, PUID)).count).toBe(0);
+  // A file of that name is none.
+  make('#recycle', 0, 0);
+  expect((await findForeignEntries(folder, UID, PUID)).count).toBe(1);
+});
+
 test('a lock that is being made is no fault', async () => {
   make('lock.exclusive.abc.tmp/', UID, UID, 0o2700);
   expect((await findForeignEntries(folder, UID, PUID)).count).toBe(0);
