@@ -24,8 +24,9 @@ export const readRepositoryConfig = (text: string): RepositoryConfig | null => {
   if (lines.find((line) => line.trim() !== '') !== '[repository]') return null;
   const values = new Map(
     lines.flatMap((line) => {
-      const match = /^([a-z_]+) = (.*)$/.exec(line);
-      return match ? [[match[1] ?? '', match[2] ?? ''] as const] : [];
+      // Also as an operator writes it: `append_only: 1`.
+      const match = /^([A-Za-z_]+)\s*[=:]\s*(.*?)\s*$/.exec(line);
+      return match ? [[(match[1] ?? '').toLowerCase(), match[2] ?? ''] as const] : [];
     }),
   );
   const id = values.get('id') ?? '';

@@ -18,6 +18,7 @@ import { askServer } from '../daemon/control-client.ts';
 import { acquireLease } from '../daemon/lease.ts';
 import type { Places } from '../places.ts';
 import { readSettings } from '../settings.ts';
+import { appendOnlyHint } from './append-only-hint.ts';
 import { renderFailure } from './failure.ts';
 import { createRunOnAllText } from './run-on-all-text.ts';
 
@@ -95,6 +96,8 @@ export const withBorg = async (
     use(async (path) => {
       const { uid, gid, path: folder } = findTarget(places.repos, path, command, as);
       refuseOddEntry(folder);
+      const hint = appendOnlyHint(places.repos, path, command);
+      if (hint !== null) console.error(`borgserver: ${printable(path)}: ${hint}`);
       const base = prepareBaseFolder(places.state, uid, gid);
       const { words, repository } = wording(folder);
       const user = path.split('/')[0] ?? SINGLE_USER;

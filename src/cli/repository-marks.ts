@@ -21,6 +21,7 @@ export type MarkCode =
   | 'near-quota'
   | 'over-quota'
   | 'not-encrypted'
+  | 'append-only-config'
   | 'nested';
 
 /** Something that is wrong with a repository; the text is printable. */
@@ -121,6 +122,9 @@ const contentMarks = (found: Surveyed, given: Circumstances): readonly Mark[] =>
           : []),
         ...(state.encryption && isReadable(state.encryption)
           ? [warning('not-encrypted', `not encrypted (${state.encryption})`)]
+          : []),
+        ...(state.config.appendOnly
+          ? [warning('append-only-config', 'append_only in its config: delete and compact free nothing')]
           : []),
       ];
   }

@@ -6,6 +6,7 @@ import { readHostId } from '../borg/host-id.ts';
 import { findLockOwner } from '../borg/lock-owner.ts';
 import type { Places } from '../places.ts';
 import { describeError } from './describe-error.ts';
+import { diagnoseAppendOnly } from './diagnose-append-only.ts';
 import { quoted } from './diagnose-owners.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 import type { Surveyed } from './repository-survey.ts';
@@ -25,6 +26,7 @@ export const diagnoseRepositories = (
   ...diagnoseTimes(surveyed, now),
   ...diagnoseKeys(places, surveyed),
   ...diagnoseNonces(surveyed),
+  ...diagnoseAppendOnly(server, surveyed),
   ...surveyed.flatMap(({ path, state }) =>
     state?.kind === 'unreadable'
       ? [

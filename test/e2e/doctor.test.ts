@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -165,6 +166,36 @@ test('locks left behind, a quota in config, and repositories without an account 
   await rm(join(server.repos, 'forgotten'), { recursive: true });
   const after = await doctor();
   for (const topic of ['locks', 'accounts', 'quota']) expect(about(after.wrong, topic)).toEqual([]);
+});
+
+test('a repository that is append-only by its own config frees nothing, which is told, with the command that ends it', async () => {
+  await writeFile(join(client.home, 'film'), randomBytes(3_000_000));
+  await client.borg(['init', '-e', 'none', '--append-only', client.url('mail01')]);
+  await client.borg(['create', `${client.url('mail01')}::film`, 'film'], { cwd: client.home });
+  const row = async () => {
+    const { stdout } = await server.exec(['borgserver', 'status', '--json'], { reject: false });
+    const { repositories } = JSON.parse(stdout);
+    return repositories.find(({ name }: { name: string }) => name === 'mail01');
+  };
+  const codes = async () => (await row()).marks.map(({ code }: { code: string }) => code);
+  const maintain = (...words: string[]) =>
+    server.exec(['borgserver', 'maintenance', 'mail01', '--', ...words], {
+      env: { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' },
+    });
+  expect(await codes()).toContain('append-only-config');
+  const [line] = about((await doctor()).wrong, 'append-only');
+  const cure = line?.cure?.split(';')[0] ?? '';
+  expect(cure).toBe('borgserver borg config mail01 append_only 0');
+  await maintain('delete', '::film');
+  const inVain = await maintain('compact');
+  expect(inVain.stderr).toContain(cure);
+  expect(inVain.stderr).toContain('freed nothing');
+  expect((await server.exec(['compact', 'mail01'])).stderr).toContain(cure);
+
+  await server.exec(cure.split(' '));
+  expect((await maintain('compact')).stderr).toMatch(/freed 3(\.\d+)?MB/);
+  expect(about((await doctor()).wrong, 'append-only')).toEqual([]);
+  expect(await codes()).not.toContain('append-only-config');
 });
 
 test('a bad key file is told with its cure, for a person too', async () => {

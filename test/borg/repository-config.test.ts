@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { readRepositoryConfig } from '../../src/borg/repository-config.ts';
+
+const written = (...lines: string[]): string =>
+  ['[repository]', 'version = 1', 'segments_per_dir = 1000', `id = ${'a'.repeat(64)}`, ...lines, ''].join('\n');
+
+test.each([
+  ['append_only = 1', true],
+  ['append_only = 0', false],
+  ['append_only: yes', true],
+  ['Append_Only=on', true],
+  ['append_only = true  ', true],
+  ['# append_only = 1', false],
+  ['append_only = no', false],
+  ['', false],
+])('a config with %j is append-only as Python reads it: %s', (line, expected) => {
+  expect(readRepositoryConfig(written(line))?.appendOnly).toBe(expected);
+});
