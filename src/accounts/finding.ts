@@ -10,6 +10,7 @@ export type FindingCode =
   | 'private-key'
   | 'forbidden-option'
   | 'malformed-option'
+  | 'option-without-effect'
   | 'expired-key'
   | 'duplicate-key'
   | 'unknown-directive'

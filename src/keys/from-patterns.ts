@@ -32,9 +32,13 @@ const isNetwork = (text: string): boolean => {
   const [address = '', length = '', ...rest] = text.split('/');
   // Longer than sshd's buffer for an address (addr_pton_cidr) cannot be.
   if (rest.length > 0 || !/^\d{1,3}$/.test(length)) return false;
-  const bytes = isIPv4(address) ? address.split('.').map(Number) : isIPv6(address) ? ipv6Bytes(address) : null;
-  return bytes !== null && Number(length) <= bytes.length * 8 && hostBitsAreZero(bytes, Number(length));
+  const bytes = networkBytes(address);
+  return bytes.length > 0 && Number(length) <= bytes.length * 8 && hostBitsAreZero(bytes, Number(length));
 };
+
+/** The 4 or 16 bytes of an address without a zone; none of anything else. */
+export const networkBytes = (address: string): readonly number[] =>
+  isIPv4(address) ? address.split('.').map(Number) : isIPv6(address) ? ipv6Bytes(address) : [];
 
 const hostBitsAreZero = (bytes: readonly number[], length: number): boolean =>
   bytes.every((byte, index) => (byte & (0xff >> Math.min(8, Math.max(0, length - index * 8)))) === 0);

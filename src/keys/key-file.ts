@@ -3,6 +3,7 @@ import { readExpiryTime } from '../accounts/expiry-time.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
 import { collectDirectives, type ReadDirectives } from './directives.ts';
 import { hasHiddenRest, type KeyLine, type Place, parseKeyLine } from './key-line.ts';
+import { findIdleOptions } from './option-effect.ts';
 import { gatherOtherForms } from './other-form.ts';
 
 /** What one key file declares, and what is wrong with it. */
@@ -48,7 +49,10 @@ export const parseKeyLines = (lines: readonly string[], file: string): KeyFile =
     if (read.kind === 'key') {
       const first = keys.get(read.key.blob);
       if (first) findings.add(duplicate(first, read.key));
-      else keys.set(read.key.blob, read.key);
+      else {
+        keys.set(read.key.blob, read.key);
+        for (const idle of findIdleOptions(read.key)) findings.add(idle);
+      }
     }
     if (read.kind === 'finding') findings.add(read.finding);
     if (read.kind === 'directive') {

@@ -1,14 +1,13 @@
 import type { State } from '../accounts/account.ts';
-import { readExpiryTime } from '../accounts/expiry-time.ts';
 import type { AccountName } from '../accounts/name.ts';
 import type { CloseReason, SshdEvent } from '../sshd/log.ts';
 import type { Writer } from '../sshd/message.ts';
 import type { Connection } from './connections.ts';
 import { peerName } from './connections.ts';
-import { fromAllows } from './from-allows.ts';
 import { type ProcessName, processId } from './processes.ts';
 import type { Session } from './session.ts';
-import { createStrangers, type OptionRefusal, type Refusal } from './strangers.ts';
+import { createStrangers, type Refusal } from './strangers.ts';
+import { refusedByOption, withOpened } from './why-refused.ts';
 
 export type LedgerEvent =
   /** sshd says so, of a process that is a connection of ours. It may be judged by that, and nothing else. */
@@ -46,9 +45,6 @@ const LAST_WORDS_MS = 500;
 /** Connections that are remembered between two lines that sshd writes one after the other. */
 const MOST_REFUSED = 1000;
 
-const asEvents = (refusals: readonly Refusal[]): readonly LedgerEvent[] =>
-  refusals.map((refusal) => ({ kind: 'refused', refusal }));
-
 /**
  * Joins what sshd says into sessions and refused logins. A session is its connection's root process, which the kernel names as the
  * writer of the line; address, port and key are labels on it. Holds only what is not over yet.
@@ -65,6 +61,8 @@ export const createLedger = (
 ) => {
   const entries = new Map<string, Entry>();
   const strangers = createStrangers(steady);
+  const asEvents = (refusals: readonly Refusal[]): readonly LedgerEvent[] =>
+    refusals.map((refusal) => ({ kind: 'refused', refusal: withOpened(refusal, state()) }));
 
   /** Connections of which a key was just refused by its options. */
   const refusedByOptions = new Set<string>();
@@ -101,19 +99,13 @@ export const createLedger = (
   };
 
   const refused = (event: Extract<SshdEvent, { kind: 'refused' }>, writer: Writer): readonly LedgerEvent[] => {
-    const byOptions = refusedByOptions.delete(processId(writer)) && event.reason === 'failed';
-    return asEvents(strangers.refused(event, byOptions ? whyOptions(event) : null));
-  };
-
-  /** sshd says which option it was in other words with each release; the server has written them itself. */
-  const whyOptions = ({ user, address, detail }: Extract<SshdEvent, { kind: 'refused' }>): OptionRefusal => {
-    const fingerprint = /SHA256:\S+/.exec(detail)?.[0];
-    const options = state()
-      .get(user as AccountName)
-      ?.keys.find((each) => each.fingerprint === fingerprint)?.options;
-    if (options?.from !== undefined && address !== null && !fromAllows(options.from, address)) return 'not-from';
-    const expiry = options?.expiryTime === undefined ? null : readExpiryTime(options.expiryTime);
-    return expiry && expiry.getTime() < now() ? 'expired' : 'key-options';
+    const byOptions = refusedByOptions.delete(processId(writer));
+    const fingerprint = /SHA256:[A-Za-z0-9+/]+/.exec(event.detail)?.[0];
+    const { user, address } = event;
+    if (event.reason !== 'failed' || user === null || fingerprint === undefined)
+      return asEvents(strangers.refused(event, null));
+    const why = refusedByOption(state(), { user, fingerprint, address }, now());
+    return asEvents(strangers.refused(event, why ?? (byOptions ? 'key-options' : null)));
   };
 
   /** Said by the root process, or by the one that runs as the account, whose parent that is. */

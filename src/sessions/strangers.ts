@@ -13,6 +13,8 @@ export type Refusal = {
   readonly asked: string | null;
   /** Of the keys that were offered, as far as they were logged and not too many. */
   readonly fingerprints: readonly string[];
+  /** Other accounts that one of these keys opens, if there are any. */
+  readonly opens?: readonly string[];
   readonly reason: RefusalReason | OptionRefusal | 'dropped' | 'penalty' | 'gave-up';
 };
 

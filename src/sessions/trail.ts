@@ -71,12 +71,13 @@ export const createStrangerLog = (log: TrailLog, now: () => number) => {
   const addresses = new Map<string, number>();
 
   return {
-    refused: ({ address, port, asked, fingerprints, reason }: Refusal): void => {
+    refused: ({ address, port, asked, fingerprints, opens, reason }: Refusal): void => {
       if (mayWrite()) {
         const facts = {
           reason: WHY_REFUSED[reason],
           ...(asked !== null && { asked }),
           ...(fingerprints.length > 0 && { offered: fingerprints.join(' ') }),
+          ...(opens && { opens: opens.join(' ') }),
         };
         log.warn({ ...facts, from: address, ...(port !== null && { port }) }, 'login refused');
         return;

@@ -113,11 +113,38 @@ describe('a key that is right, and whose options refuse it, is told as that', ()
     }
   });
 
+  it.each([
+    ['not-from', { from: '192.0.2.0/24' }],
+    ['expired', { expiryTime: '20200101Z' }],
+  ] as const)('as %s, also where sshd says nothing of options', (reason, options) => {
+    const { hearAs } = listen(state(account('web01', [keyOf(2), keyOf(1, options)])));
+    expect(hearAs(7, ...lines('Postponed publickey'))).toMatchObject([{ reason, asked: 'web01' }]);
+  });
+
+  it('but not a key whose options let it in, nor another one', () => {
+    const allowing = keyOf(1, { from: '127.0.0.0/8', expiryTime: '20990101Z' });
+    const { hearAs } = listen(state(account('web01', [allowing, keyOf(2, { from: '192.0.2.7' })])));
+    expect(hearAs(7, ...lines('Postponed publickey'))).toMatchObject([{ reason: 'failed' }]);
+  });
+
   it('and not where another connection said so', () => {
     const { hearAs } = listen();
     hearAs(8, 'Refused by key options');
     expect(hearAs(7, ...lines('Postponed publickey'))).toMatchObject([{ reason: 'failed' }]);
   });
+});
+
+it('a key that opens other accounts than the one that was asked for names some of them', () => {
+  const accounts = ['db', 'web02', 'web03', 'web04'].map((name) => account(name, [keyOf(1)]));
+  const { hear } = listen(state(account('web01', [keyOf(2)]), ...accounts));
+  const offer = (port: number, name: string, key: number) =>
+    hear(
+      `Failed publickey for ${name} from ${from(port)} ssh2: ED25519 ${keyOf(key).fingerprint}`,
+      `Connection closed by authenticating user ${name} ${from(port)} [preauth]`,
+    );
+  expect(offer(1, 'web01', 1)).toMatchObject([{ opens: ['db', 'web02', 'web03'] }]);
+  expect(offer(2, 'web02', 1)[0]).not.toHaveProperty('opens');
+  expect(offer(3, 'web01', 9)[0]).not.toHaveProperty('opens');
 });
 
 it('a name that was asked for is cut and cannot leave its line', () => {
