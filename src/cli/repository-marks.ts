@@ -15,6 +15,7 @@ export type MarkCode =
   | 'no-key'
   | 'never-initialised'
   | 'foreign-files'
+  | 'too-deep'
   | 'no-archive'
   | 'backup-unknown'
   | 'stale'
@@ -101,6 +102,12 @@ const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 export const holdsOthers = ({ state }: Surveyed, account: Circumstances['account']): boolean =>
   state?.kind === 'foreign' && state.nested.length > 0 && (!account || account.subRepositories === true);
 
+const tooDeepText = ({ path, state }: Surveyed): string => {
+  const [first = '', ...others] = state?.kind === 'foreign' ? state.nested : [];
+  const more = others.length > 0 ? ` and ${others.length} more` : '';
+  return `a repository lies one level too deep, in ${printable(`${path}/${first}`, 80)}${more}`;
+};
+
 const contentMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
   const { state } = found;
   switch (state?.kind) {
@@ -111,8 +118,9 @@ const contentMarks = (found: Surveyed, given: Circumstances): readonly Mark[] =>
     case 'empty':
       return [warning('never-initialised', 'never initialised')];
     case 'foreign':
-      return holdsOthers(found, given.account)
-        ? []
+      if (holdsOthers(found, given.account)) return [];
+      return state.nested.length > 0
+        ? [warning('too-deep', `never initialised: ${tooDeepText(found)} (doctor says how to move it)`)]
         : [warning('foreign-files', 'never initialised, and holds other files: borg init would refuse')];
     case 'repository':
       return [

@@ -8,6 +8,7 @@ import type { Places } from '../places.ts';
 import { describeError } from './describe-error.ts';
 import { diagnoseAppendOnly } from './diagnose-append-only.ts';
 import { quoted } from './diagnose-owners.ts';
+import { diagnoseTooDeep } from './diagnose-too-deep.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 import type { Surveyed } from './repository-survey.ts';
 import type { AccountStatus, ServerStatus } from './server-status.ts';
@@ -38,6 +39,7 @@ export const diagnoseRepositories = (
         ]
       : [],
   ),
+  ...(server ? diagnoseTooDeep(places, server, surveyed) : []),
   ...(server ? [...diagnoseQuotas(server.accounts, surveyed), ...diagnoseOrphans(server, surveyed)] : []),
 ];
 

@@ -56,8 +56,12 @@ describe('the marks of a repository', () => {
 
   test('do not take what lies in the folder of an account of one repository for its backups', () => {
     const state = { kind: 'foreign', nested: ['inside'] } as const;
-    expect(codes({ state })).toEqual(['stale', 'foreign-files']);
-    expect(codes({ state, born: NOW - HOUR })).toEqual(['foreign-files']);
+    expect(codes({ state })).toEqual(['stale', 'too-deep']);
+    expect(codes({ state, born: NOW - HOUR })).toEqual(['too-deep']);
+    expect(marksOf({ ...GOOD, state, born: NOW - HOUR }, GIVEN)[0]?.text).toBe(
+      'never initialised: a repository lies one level too deep, in web01/inside (doctor says how to move it)',
+    );
+    expect(codes({ state: { kind: 'foreign', nested: [] }, born: NOW - HOUR })).toEqual(['foreign-files']);
     expect(codes({ state }, { account: { ...ACCOUNT, subRepositories: true } })).toEqual([]);
     expect(codes({ state }, { account: null })).toEqual(['no-key']);
   });

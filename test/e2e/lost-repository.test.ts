@@ -47,3 +47,20 @@ test('a repository whose folder is gone is told everywhere until that is confirm
   expect((await exec('borgserver', 'status')).stdout).not.toContain('LOST');
   expect((await exec('update-borgusers')).exitCode).toBe(0);
 });
+
+test('a repository that was moved into the folder of its new account is told as too deep, and what is printed cures it', async () => {
+  await writeKeyFile(server, 'repos/old', client.key);
+  await exec('update-borgusers');
+  await client.borg(['init', '--encryption', 'repokey', client.url('old')]);
+  await rm(join(server.sshkeys, 'repos/old'));
+  await writeKeyFile(server, 'repos/laptop', client.key);
+  await exec('update-borgusers');
+  await exec('mv', '/repos/old', '/repos/laptop');
+  const { stdout } = await exec('borgserver', 'status');
+  expect(stdout).toMatch(/[!*] {2}laptop .*never initialised: a repository lies one level too deep, in laptop\/old/);
+  const lines: { message: string; cure: string }[] = JSON.parse((await exec('borgserver', 'doctor', '--json')).stdout);
+  const cure = lines.find(({ message }) => message.startsWith('laptop was never initialised'))?.cure ?? '';
+  expect(await exec('sh', '-c', cure)).toMatchObject({ exitCode: 0 });
+  await client.borg(['list', client.url('laptop')], { env: { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' } });
+  expect((await exec('borgserver', 'status')).stdout).not.toContain('too deep');
+});
