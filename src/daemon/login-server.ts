@@ -83,6 +83,7 @@ export const prepareLogin = async (
     // A session then ends rather than go on without what was there at the start.
     box: box === null ? 'required' : 'entries',
     ...{ places, settings, hostId, python: borg.python, launcher, supported: sshd.supported },
+    version: sshd.version,
     penalties: sshd.penalties,
     memory: serverMemory(),
     hostKeys: hostKeys.map(({ privatePath }) => privatePath),

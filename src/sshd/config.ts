@@ -2,6 +2,7 @@ import { LOGIN_GROUPS, ROLE_GROUPS, type Role, type RoleGroup, SUB_REPOSITORY_GR
 import { shellQuote } from '../borg/serve-arguments.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
+import { keepaliveFor } from './keepalive.ts';
 import { penaltiesOf } from './penalties.ts';
 import type { OptionalOption } from './probe.ts';
 import { startupsFor } from './startups.ts';
@@ -42,6 +43,8 @@ export type SshdConfigInput = {
   /** The server's TZ; left out of the sessions where it is anything but the name of a zone. */
   readonly timeZone?: string | undefined;
   readonly supported: ReadonlySet<OptionalOption>;
+  /** As sshd says it: OpenSSH_9.2p1. */
+  readonly version: string;
   /** What sshd can shut an address out for. */
   readonly penalties: readonly string[];
 };
@@ -137,11 +140,10 @@ const nothingElse = ({ supported }: SshdConfigInput): string[] => [
   "ForceCommand echo 'This account has no role on this server.' >&2; exit 1",
 ];
 
-const sessions = ({ places, settings, hostId, timeZone, supported }: SshdConfigInput): string[] => [
+const sessions = ({ places, settings, hostId, timeZone, supported, version }: SshdConfigInput): string[] => [
   // Several borg over one multiplexed connection are legitimate; each is a process, so not without end.
   'MaxSessions 50',
-  `ClientAliveInterval ${plainNumber(settings.CLIENT_ALIVE_INTERVAL)}`,
-  `ClientAliveCountMax ${plainNumber(settings.CLIENT_ALIVE_COUNT_MAX)}`,
+  ...keepaliveFor(settings, version).map(([option, value]) => `${option} ${plainNumber(value)}`),
   // `ssh -N` or a forgotten multiplexing client: logged in, nothing open.
   ...when(supported, 'UnusedConnectionTimeout', '15m'),
   // Only the first SetEnv counts. borg serve keeps nothing below BORG_BASE_DIR; it is what ~ in a repository's URL means.

@@ -16,8 +16,8 @@ beforeAll(async () => {
   server = await startServer({
     env: {
       REPO_SERVE_EXTRA_ARGS: '--storage-quota 20M',
-      CLIENT_ALIVE_INTERVAL: '1',
-      CLIENT_ALIVE_COUNT_MAX: '2',
+      CLIENT_ALIVE_INTERVAL: '2',
+      CLIENT_ALIVE_COUNT_MAX: '4',
     },
   });
   client = await createClient(server);
@@ -97,7 +97,8 @@ test('a client that vanished from the network loses its lock, and another one ge
   process.kill(ssh, 'SIGSTOP');
   try {
     await writeFile(join(other.home, 'note'), 'from another host');
-    await other.borg(['--lock-wait', '30', 'create', `${laptop}::after`, 'note'], { cwd: other.home });
+    // The promise is 8 s; with a probe after twice the interval, as with sshd 9.2, it would be 20.
+    await other.borg(['--lock-wait', '14', 'create', `${laptop}::after`, 'note'], { cwd: other.home });
   } finally {
     process.kill(ssh, 'SIGKILL');
     held.borg.kill('SIGKILL');

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readSettings } from '../../src/settings.ts';
 import { renderSshdConfig, SSHD_CONFIG_FILES, type SshdConfigInput } from '../../src/sshd/config.ts';
 import { effectiveOptions } from '../../src/sshd/effective.ts';
+import { keepaliveFor } from '../../src/sshd/keepalive.ts';
 import { penaltyClasses } from '../../src/sshd/penalties.ts';
 import { probeSshd, type SshdProbe } from '../../src/sshd/probe.ts';
 import { testConfig } from '../../src/sshd/server.ts';
@@ -33,6 +34,7 @@ beforeAll(async () => {
     box: 'required',
     serveArguments: { repo: ['--storage-quota=20G'], 'append-only': ['--progress'], admin: [] },
     supported: probe.supported,
+    version: probe.version,
     penalties: probe.penalties,
   };
 });
@@ -192,8 +194,8 @@ describe('settings', () => {
     });
     const options = await effective({ settings });
     expect(options.get('port')).toBe('2222');
-    expect(options.get('clientaliveinterval')).toBe('7');
-    expect(options.get('clientalivecountmax')).toBe('3');
+    for (const [name, value] of keepaliveFor(settings, probe.version))
+      expect(options.get(name.toLowerCase())).toBe(String(value));
     expect(options.get('logingracetime')).toBe('11');
     expect(options.get('maxstartups')).toMatch(/^99/);
     expect(options.get('persourcemaxstartups')).toBe('49');

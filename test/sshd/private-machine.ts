@@ -162,6 +162,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
     box: 'required',
     serveArguments: { repo: [], 'append-only': [], admin: [] },
     supported: probe.supported,
+    version: probe.version,
     penalties: probe.penalties,
     ...overrides,
   });
