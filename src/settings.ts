@@ -172,16 +172,25 @@ export const readSettings = (env: Readonly<Record<string, string | undefined>>):
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environment.safeParse(given);
   const ids = parsed.success ? parsed : idsAlone.safeParse(given);
+  const quoted = new Set([...PLAIN_NAMES, 'TZ'].filter((name) => QUOTED.test(given[name] ?? '')));
+  const issues = (parsed.error?.issues ?? []).filter(({ path: [name] }) => !quoted.has(String(name)));
   const problems = [
-    ...(parsed.error?.issues ?? []).map((issue) => `${String(issue.path[0])}: ${issue.message}`),
+    ...[...quoted].map((name) => `${name}: stands in quotes, which are a part of the value here; ${NO_QUOTES}`),
+    ...issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`),
     ...(ids.success ? crossChecks(ids.data) : []),
-    ...timeZoneProblems(given.TZ),
+    ...(quoted.has('TZ') ? [] : timeZoneProblems(given.TZ)),
   ];
   if (problems.length > 0 || !parsed.success) {
     throw new Error('the settings are wrong', { cause: { code: 'bad-settings', problems } });
   }
   return parsed.data;
 };
+
+/** A file for `docker run --env-file` is no file of a shell: whatever stands behind the `=` is the value. */
+const QUOTED = /^(["']).*\1$/s;
+const NO_QUOTES = 'write it without them (docker run --env-file takes none away)';
+/** In these quotes may be meant, or are told of as a finding. */
+const PLAIN_NAMES = SETTING_NAMES.filter((name) => name !== 'BORG_SSHKEYS' && !name.endsWith('_SERVE_EXTRA_ARGS'));
 
 /** What is checked together: told also where something else is wrong. */
 const idsAlone = environment.pick({ PUID: true, PGID: true, UID_RANGE: true });

@@ -29,6 +29,17 @@ describe('the settings', () => {
     expect(readSettings(empty)).toEqual(readSettings({}));
   });
 
+  it('that stand in quotes are told as that, each once', () => {
+    const env = { PUID: '"1000"', PUBLIC_HOST: "'backup.example.org'", TZ: '"Europe/Berlin"', MIN_FREE: '""' };
+    expect(problemsOf(env).map((problem) => problem.split(',')[0])).toEqual([
+      'PUID: stands in quotes',
+      'PUBLIC_HOST: stands in quotes',
+      'MIN_FREE: stands in quotes',
+      'TZ: stands in quotes',
+    ]);
+    expect(problemsOf({ REPO_SERVE_EXTRA_ARGS: '"--append-only"', BORG_SSHKEYS: '"x"' })).toEqual([]);
+  });
+
   it('ignore what is not theirs', () => expect(readSettings({ PATH: '/bin', PUIDS: 'x' })).toEqual(readSettings({})));
 
   it('tell every problem at once, each with its variable, also those between two variables', () => {

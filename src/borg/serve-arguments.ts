@@ -104,6 +104,7 @@ export const parseServeArguments = (variable: string, text: string): ServeArgume
 
 const unknown = (word: string): string => {
   const shown = printable(word, 80);
+  if (/^-.*\s/s.test(word)) return `'${shown}' is one word, by the quotes around it: write each word without them`;
   if (!word.startsWith('-')) return `'${shown}' is not an option`;
   const full = Object.keys(OPTIONS).filter(
     (name) => word.startsWith('--') && name.startsWith(word.split('=')[0] ?? word),

@@ -3,6 +3,7 @@ import { readExpiryTime } from '../accounts/expiry-time.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
 import { collectDirectives, type ReadDirectives } from './directives.ts';
 import { hasHiddenRest, type KeyLine, type Place, parseKeyLine } from './key-line.ts';
+import { slipOfLine } from './line-slip.ts';
 import { findIdleOptions } from './option-effect.ts';
 import { gatherOtherForms } from './other-form.ts';
 
@@ -54,13 +55,16 @@ export const parseKeyLines = (lines: readonly string[], file: string): KeyFile =
         for (const idle of findIdleOptions(read.key)) findings.add(idle);
       }
     }
-    if (read.kind === 'finding') findings.add(read.finding);
+    const isMarked = index === 0 && raw.startsWith(BYTE_ORDER_MARK);
+    const slip = isMarked || read !== alone[index] ? null : slipOfLine(raw, read, place);
+    if (slip) findings.add(slip);
+    else if (read.kind === 'finding') findings.add(read.finding);
     if (read.kind === 'directive') {
       const wrong = directives.take(read, place);
       if (wrong) findings.add(wrong);
     }
     // A mark hides what this line says.
-    if (read.kind === 'finding' && index === 0 && raw.startsWith(BYTE_ORDER_MARK)) directives.doubt();
+    if (read.kind === 'finding' && isMarked) directives.doubt();
     if (hasHiddenRest(raw)) findings.add(hiddenRest(place));
   }
   if (keys.size === 0) return { keys: [], findings: [...findings.all(), noValidKey(file)] };

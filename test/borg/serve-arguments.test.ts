@@ -18,6 +18,7 @@ describe('extra arguments for borg serve', () => {
     expect(words('  --progress   --storage-quota 20G ')).toEqual(['--progress', '--storage-quota=20G']);
     expect(words(`"--storage-quota" '1.5'T --lock-wait=\\60`)).toEqual(['--storage-quota=1.5T', '--lock-wait=60']);
     expect(problems('--progress "x')).toContain('a quote that is not closed');
+    expect(problems('"--storage-quota 20G"')).toContain('is one word, by the quotes around it');
   });
 
   test('take what narrows an account or sets how borg reports, and real borg takes the same', async () => {
