@@ -20,6 +20,7 @@ export type FindingCode =
   | 'reserved-name'
   | 'name-slip'
   | 'no-valid-key'
+  | 'not-a-key-file'
   | 'file-unreadable'
   | 'file-too-large'
   | 'not-a-file'

@@ -1,5 +1,6 @@
 import { ENVIRONMENT } from '../accounts/declaration.ts';
 import { type KeyFile, parseKeyLines } from './key-file.ts';
+import { gatherOtherFile } from './other-file.ts';
 
 /**
  * Reads the keys of BORG_SSHKEYS: separated by commas or line breaks, empty ones left out, so that a list may end with a
@@ -7,7 +8,7 @@ import { type KeyFile, parseKeyLines } from './key-file.ts';
  * number of the key in the list.
  */
 export const parseEnvironmentKeys = (value: string, where: string = ENVIRONMENT): KeyFile =>
-  parseKeyLines(splitKeys(value), where);
+  gatherOtherFile(value, parseKeyLines(splitKeys(value), where), where);
 
 const splitKeys = (value: string): string[] => {
   const entries: string[] = [];

@@ -5,6 +5,7 @@ import { collectDirectives, type ReadDirectives } from './directives.ts';
 import { hasHiddenRest, type KeyLine, type Place, parseKeyLine } from './key-line.ts';
 import { slipOfLine } from './line-slip.ts';
 import { findIdleOptions } from './option-effect.ts';
+import { gatherOtherFile } from './other-file.ts';
 import { gatherOtherForms } from './other-form.ts';
 
 /** What one key file declares, and what is wrong with it. */
@@ -25,7 +26,7 @@ const BYTE_ORDER_MARK = '\u{feff}';
  */
 export const parseKeyFile = (bytes: Uint8Array, file: string): KeyFile => {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-  const parsed = parseKeyLines(text.split('\n'), file);
+  const parsed = gatherOtherFile(text, parseKeyLines(text.split('\n'), file), file);
   if (parsed.keys.length > 0 || !looksLikeUtf16(bytes)) return parsed;
   const remedy = 'save it again as UTF-8 or plain text';
   return {
