@@ -59,10 +59,9 @@ def own_path(arguments):
 
 
 def refuse(arguments):
-    path = own_path(arguments)
-    account = os.environ.get('USER', '')
+    from launcher.own_url import url
     sys.exit('This account is for BorgBackup only: there is no shell, no sftp and no other command here.\n'
-             'Use it as a repository: borg init -e repokey-blake2 ssh://%s@HOST%s' % (account, path))
+             'Use it as a repository: borg init -e repokey-blake2 ' + url(own_path(arguments)))
 
 
 def end(sentence, leave=sys.exit):
@@ -777,16 +776,17 @@ def borg_without_selftest():
     return main
 
 
-REST = ('This server has borg %s, and serves it only. Use a repository of it with borg 1: borg init -e repokey-blake2 ssh://%s@HOST%s\n'
-        'borg 2 can take over what is in it: borg2 transfer --from-borg1 --other-repo ssh://%s@HOST%s')
+REST = ('This server has borg %s, and serves it only. Use a repository of it with borg 1: borg init -e repokey-blake2 %s\n'
+        'borg 2 can take over what is in it: borg2 transfer --from-borg1 --other-repo %s')
 
 
 def refuse_borg2(arguments):
     """`borg2` asks for `borg serve --rest`, and of an answer in another protocol it only says that it is unexpected."""
     from borg import __version__
 
-    account, path = os.environ.get('USER', ''), own_path(arguments)
-    end(REST % (__version__, account, path, account, path))
+    from launcher.own_url import url
+
+    end(REST % (__version__, url(own_path(arguments)), url(own_path(arguments))))
 
 
 def box_of(arguments, limits, options):

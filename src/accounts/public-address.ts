@@ -30,6 +30,21 @@ const readIpv6 = (bare: string): { readonly host: string } | null => {
   return host.startsWith('::ffff:') ? null : { host };
 };
 
+/**
+ * The port that clients connect to, as far as somebody has said it. In a container sshd's own port tells nothing of the one
+ * that is published. SSH_HOST_PORT is the compose file's, and may have an address in front.
+ */
+export const knownPort = (
+  configured: number | null,
+  env: Readonly<Record<string, string | undefined>>,
+): number | null =>
+  configured ??
+  (env.SSH_HOST_PORT ? readPort(env.SSH_HOST_PORT.split(':').at(-1) ?? '') : readPort(env.SSH_PORT ?? ''));
+
+/** Host and port as they stand in a URL (RFC 3986: an IPv6 address in brackets); the words HOST and PORT for what nobody has said. */
+export const urlAuthority = (host: string | null, port: number | null): string =>
+  `${host?.includes(':') ? `[${host}]` : (host ?? 'HOST')}:${port ?? 'PORT'}`;
+
 /** A port as text, 1 to 65535 in plain digits; null for anything else. */
 export const readPort = (text: string): number | null => {
   const port = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : 0;

@@ -9,6 +9,7 @@ import { SSHD_CONFIG_FILES } from '../sshd/config.ts';
 import { effectiveOptions } from '../sshd/effective.ts';
 import { probeSshd } from '../sshd/probe.ts';
 import { describeError } from './describe-error.ts';
+import { diagnoseOpenHostKeys } from './diagnose-host-keys.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 import type { AccountStatus, ServerStatus } from './server-status.ts';
 
@@ -20,6 +21,7 @@ export const diagnoseLogin = async (
 ): Promise<readonly Diagnosis[]> => [
   ...diagnoseServer(server),
   ...(await diagnoseHostKeys(join(places.sshkeys, 'host'), now)),
+  ...diagnoseOpenHostKeys(join(places.sshkeys, 'host')),
   ...(server ? await diagnoseRoles(places, server.accounts) : []),
 ];
 

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { knownPort, urlAuthority } from '../accounts/public-address.ts';
 import { checkBorg } from '../borg/interpreter.ts';
 import { installLauncher } from '../borg/launcher.ts';
 import { type BoxState, checkLauncher, noBoxText, requireBox } from '../borg/launcher-check.ts';
@@ -89,6 +90,7 @@ export const prepareLogin = async (
     hostKeys: hostKeys.map(({ privatePath }) => privatePath),
     serveArguments: serveArguments(settings),
     timeZone: process.env.TZ,
+    address: urlAuthority(settings.PUBLIC_HOST, knownPort(settings.PUBLIC_PORT, process.env)),
   });
   for (const part of ['repositories', 'main'] as const)
     writeFileAtomically(join(places.run, SSHD_CONFIG_FILES[part]), files[part], { mode: 0o600 });

@@ -2,6 +2,7 @@ import { LOGIN_GROUPS, ROLE_GROUPS, type Role, type RoleGroup, SUB_REPOSITORY_GR
 import { shellQuote } from '../borg/serve-arguments.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
+import { plain, plainAddress, plainNumber, sizeWord } from './config-words.ts';
 import { keepaliveFor } from './keepalive.ts';
 import { penaltiesOf } from './penalties.ts';
 import type { OptionalOption } from './probe.ts';
@@ -27,6 +28,8 @@ export type SshdConfigInput = {
   readonly ports?: readonly number[];
   /** Numeric addresses to listen on; all of the machine's if left out. */
   readonly listenAddresses?: readonly string[];
+  /** Host and port by which clients reach the server, as in a URL (urlAuthority): what a refusal tells them. */
+  readonly address: string;
   /** The private host keys that sshd is to read: paths of copies that only root can read. */
   readonly hostKeys: readonly string[];
   /** BORG_HOST_ID of every borg on this server. */
@@ -140,7 +143,7 @@ const nothingElse = ({ supported }: SshdConfigInput): string[] => [
   "ForceCommand echo 'This account has no role on this server.' >&2; exit 1",
 ];
 
-const sessions = ({ places, settings, hostId, timeZone, supported, version }: SshdConfigInput): string[] => [
+const sessions = ({ places, settings, hostId, timeZone, address, supported, version }: SshdConfigInput): string[] => [
   // Several borg over one multiplexed connection are legitimate; each is a process, so not without end.
   'MaxSessions 50',
   ...keepaliveFor(settings, version).map(([option, value]) => `${option} ${plainNumber(value)}`),
@@ -150,6 +153,7 @@ const sessions = ({ places, settings, hostId, timeZone, supported, version }: Ss
   `SetEnv ${[
     `BORG_BASE_DIR=${plain(places.repos)}`,
     `BORG_HOST_ID=${plain(hostId)}`,
+    `BORGSERVER_ADDRESS=${plainAddress(address)}`,
     'BORG_SELFTEST=disabled',
     ...(timeZone !== undefined && /^[A-Za-z0-9][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/.test(timeZone)
       ? [`TZ=${timeZone}`]
@@ -224,21 +228,5 @@ const forcedCommand = (
     ...extra.map(shellQuote),
   ].join(' ');
 
-const sizeWord = (size: number | 'auto'): string => (size === 'auto' ? size : plainNumber(size));
-
 const when = (supported: ReadonlySet<OptionalOption>, name: OptionalOption, value: string): string[] =>
   supported.has(name) ? [`${name} ${value}`] : [];
-
-/** One word to sshd and to the shell alike, without a token (%), a pattern or a quote. */
-const plain = (word: string): string => {
-  if (!/^[A-Za-z0-9_./:@+,-]+$/.test(word)) throw unsafe(JSON.stringify(word));
-  return word;
-};
-
-const plainNumber = (value: number): string => {
-  if (!Number.isSafeInteger(value) || value < 0) throw unsafe(String(value));
-  return String(value);
-};
-
-const unsafe = (found: string): Error =>
-  new Error(`${found} cannot be written into sshd's configuration`, { cause: { code: 'unsafe-sshd-config', found } });

@@ -16,7 +16,7 @@ export type PlainServer = {
   readonly stop: () => Promise<void>;
 };
 
-/** Starts it for the client's first key. Only /run is its own; the user is root, the one every machine has. */
+/** Starts it for the client's first key. Only /run and root's home are its own; the user is root, the one every machine has. */
 export const startPlainServer = async (client: Client): Promise<PlainServer> => {
   const folder = await mkdtemp(join(tmpdir(), 'plain-server-'));
   const repository = join(folder, 'repos/plain');
@@ -31,7 +31,9 @@ export const startPlainServer = async (client: Client): Promise<PlainServer> => 
   const lines = ['ListenAddress 127.0.0.1', `Port ${port}`, `HostKey ${hostKey}`, `AuthorizedKeysFile ${keys}`];
   await writeFile(config, [...lines, 'StrictModes no', 'PidFile none', 'PermitRootLogin yes', ''].join('\n'));
   await writeFile(knownHosts, `[127.0.0.1]:${port} ${(await readFile(`${hostKey}.pub`, 'utf8')).trim()}\n`);
-  const start = 'mount -t tmpfs none /run && mkdir -p /run/sshd && exec /usr/sbin/sshd -D -f "$1"';
+  // Root's home is empty there: what the shell reads at a login on this machine is not the other side's fault.
+  const start =
+    'mount -t tmpfs none /run && mount -t tmpfs none ~root && mkdir -p /run/sshd && exec /usr/sbin/sshd -D -f "$1"';
   const child = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', start, 'sh', config], {
     env: BASE_ENVIRONMENT,
     stdio: 'ignore',

@@ -54,6 +54,15 @@ test('a server that is well has only good lines, each topic one', async () => {
   expect(lines.filter(({ level, cure }) => (level === 'ok') !== (cure === null))).toEqual([]);
 });
 
+test('a private host key that others can read is told', async () => {
+  const key = join(server.sshkeys, 'host/ssh_host_rsa_key');
+  await chmod(key, 0o644);
+  expect(about((await doctor()).wrong, 'host keys')).toMatchObject([
+    { level: 'warning', cure: expect.stringContaining('chmod 600 /') },
+  ]);
+  await chmod(key, 0o600);
+});
+
 onlyOn('container', () =>
   test('volumes for each role folder are enough; host keys without one are lost', async () => {
     const look = async (...parts: string[]): Promise<readonly string[]> => {

@@ -9,7 +9,7 @@ let server: Server;
 let client: Client;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await startServer({ env: { PUBLIC_HOST: '127.0.0.1' } });
   client = await createClient(server);
   await grant(server, 'repos/web01', client.key);
   await grant(server, 'repos-appendonly/mail01', client.key);
@@ -26,10 +26,10 @@ afterAll(async () => {
 let admin: Awaited<ReturnType<Client['newKey']>>;
 
 test.each([
-  ['web01', 'The repository of this account is ssh://web01@HOST/repos/web01'],
-  ['mail01', 'The repository of this account is ssh://mail01@HOST/repos/mail01'],
-  ['fleet', 'The repositories of this account are ssh://fleet@HOST/repos/fleet/NAME'],
-  ['alice', 'The repositories of this account are ssh://alice@HOST/repos/NAME'],
+  ['web01', 'The repository of this account is ssh://web01@127.0.0.1:PORT/repos/web01'],
+  ['mail01', 'The repository of this account is ssh://mail01@127.0.0.1:PORT/repos/mail01'],
+  ['fleet', 'The repositories of this account are ssh://fleet@127.0.0.1:PORT/repos/fleet/NAME'],
+  ['alice', 'The repositories of this account are ssh://alice@127.0.0.1:PORT/repos/NAME'],
 ])('%s, who asks for a path as other hosters have it, is told the own one, and nothing else', async (account, own) => {
   const key = account === 'alice' ? admin : client.key;
   const elsewhere = ['/backup/x', '/x', '/~/../backup'];
@@ -40,9 +40,16 @@ test.each([
     const { stderr, exitCode } = await client.borg(['list', url], { key, reject: false });
     expect(exitCode, path).toBe(2);
     expect(stderr, path).toContain('Repository path not allowed: ');
-    expect(stderr.split('\n'), path).toContain(own);
+    expect(stderr.split('\n'), path).toContain(own.replace('PORT', String(server.port)));
     expect(stderr, path).not.toContain('Traceback');
   }
+});
+
+test('the sentence after a bare ssh has a URL that works as it stands', async () => {
+  const { stderr } = await client.ssh('web01', [], { reject: false });
+  const [command, url] = /borg init -e repokey-blake2 (ssh:\S+)$/m.exec(stderr) ?? [];
+  expect(command, stderr).toBeDefined();
+  expect(await client.borg(['init', '-e', 'none', url ?? ''], { reject: false })).toMatchObject({ exitCode: 0 });
 });
 
 test('no repository inside a folder is called like a file of borg’s own', async () => {

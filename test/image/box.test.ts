@@ -147,12 +147,13 @@ test('a client of borg 2 is told in words what this server has', () => {
     env: {
       SSH_ORIGINAL_COMMAND: 'borg serve --rest --backend FILE:/repos/web01',
       USER: 'web01',
+      BORGSERVER_ADDRESS: 'backup:2022',
       PATH: '/usr/bin:/bin',
     },
   });
   expect({ stdout, status }).toEqual({ stdout: '', status: 1 });
   expect(stderr).toMatch(
-    /^This server has borg 1\.\d.*ssh:\/\/web01@HOST\/repos\/web01\n.*borg2 transfer --from-borg1/,
+    /^This server has borg 1\.\d.*ssh:\/\/web01@backup:2022\/repos\/web01\n.*borg2 transfer --from-borg1/,
   );
 });
 

@@ -28,6 +28,7 @@ beforeAll(async () => {
     settings: readSettings({}),
     hostKeys: [hostKey],
     hostId: 'borgserver@4711',
+    address: '[2001:db8::1]:2022',
     python: '/usr/bin/python3',
     launcher: '/run/borgserver/borg-serve',
     memory: 8e9,
@@ -168,7 +169,7 @@ test('sshd hands a quoted word on as it stands', async () => {
 test('all of the environment is in the one SetEnv that counts', async () => {
   const { main: config } = renderSshdConfig({ ...input, timeZone: 'Europe/Berlin' });
   expect(config.match(/^SetEnv .*/gm)).toEqual([
-    'SetEnv BORG_BASE_DIR=/repos BORG_HOST_ID=borgserver@4711 BORG_SELFTEST=disabled TZ=Europe/Berlin',
+    'SetEnv BORG_BASE_DIR=/repos BORG_HOST_ID=borgserver@4711 BORGSERVER_ADDRESS=[2001:db8::1]:2022 BORG_SELFTEST=disabled TZ=Europe/Berlin',
   ]);
   for (const timeZone of [
     '',
@@ -252,6 +253,7 @@ test.each([
   ['a shell', { python: '/usr/bin/python3;id' }],
   ['a repository root', { places: { run: '/run', repos: '/$(id)' } }],
   ['an address', { listenAddresses: ['::1 x'] }],
+  ['a public address', { address: 'a b:22' }],
   ['a port', { ports: [Number.NaN] }],
   ['a word', { serveArguments: { repo: ['a\nForceCommand sh'], 'append-only': [], admin: [] } }],
 ] as const)('%s that could be read as something else is refused', (_, changes) => {

@@ -63,7 +63,7 @@ describe('an account of a repository', () => {
     for (const command of ['', 'ls -l /', 'bash -i', 'rsync --server . /', 'serve', 'scp -t /', '-c id']) {
       const { stderr, stdout, exitCode } = await machine.ssh('web01', ...(command ? ['--', command] : []));
       expect(stderr).toContain(`for BorgBackup only`);
-      expect(stderr).toContain(`ssh://web01@HOST${machine.places.repos}/web01`);
+      expect(stderr).toContain(`ssh://web01@HOST:PORT${machine.places.repos}/web01`);
       expect(stdout).toBe('');
       expect(exitCode).toBe(1);
     }

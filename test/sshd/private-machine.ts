@@ -150,6 +150,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
   const hostKeys = await prepareHostKeys({ folder: join(places.sshkeys, 'host'), run: places.run });
   const configPath = join(places.run, SSHD_CONFIG_FILES.main);
   const config = renderSshdConfig({
+    address: 'HOST:PORT',
     places,
     settings: readSettings({}),
     ports: [port],

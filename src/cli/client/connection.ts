@@ -1,4 +1,5 @@
 import type { AccountName } from '../../accounts/name.ts';
+import { urlAuthority } from '../../accounts/public-address.ts';
 import type { Role } from '../../accounts/role.ts';
 
 /** All that the owner of a key has to know to use the server. Everything in it has been checked, and is one word of printable ASCII. */
@@ -31,7 +32,7 @@ export const mayCompact = ({ role }: ClientFacts): boolean => role !== 'append-o
 
 /** borg's URL of a repository (`borg help`, Repository URLs). */
 export const repositoryUrl = ({ account, host, port }: ClientFacts, repository: string): string =>
-  `ssh://${account}@${host.includes(':') ? `[${host}]` : host}:${port}/repos/${repository}`;
+  `ssh://${account}@${urlAuthority(host, port)}/repos/${repository}`;
 
 /** Lines of known_hosts, as sshd(8) describes them: at its own port a host stands without brackets. */
 export const knownHostsLines = ({ host, port, hostKeys }: ClientFacts): readonly string[] =>

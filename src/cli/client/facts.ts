@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AccountName } from '../../accounts/name.ts';
 import { printable } from '../../accounts/printable.ts';
-import { readPort, readPublicHost } from '../../accounts/public-address.ts';
+import { knownPort, readPort, readPublicHost } from '../../accounts/public-address.ts';
 import { nearNames } from '../../borg/near-names.ts';
 import { askServer } from '../../daemon/control-client.ts';
 import { type DatabaseEntry, parseDatabase } from '../../host/account-database.ts';
@@ -90,20 +90,14 @@ export const publicHost = (given: string | undefined, configured: string | null)
   throw refused(`--host ${read.problem}`, 'bad-address', 'for example --host backup.example.org or --host 2001:db8::1');
 };
 
-/**
- * The port that clients connect to. In a container sshd's own port tells nothing of the one that is published: only what
- * somebody has said counts. SSH_HOST_PORT is the compose file's, and may have an address in front.
- */
+/** The port that clients connect to. A guess is worth nothing: only what somebody has said counts. */
 export const publicPort = (given: string | undefined, configured: number | null, env: Environment): number => {
   if (given !== undefined) {
     const port = readPort(given);
     if (port !== null) return port;
     throw refused('--port must be a number from 1 to 65535', 'bad-address', 'for example --port 2222');
   }
-  const published = env.SSH_HOST_PORT
-    ? readPort(env.SSH_HOST_PORT.split(':').at(-1) ?? '')
-    : readPort(env.SSH_PORT ?? '');
-  const known = configured ?? published;
+  const known = knownPort(configured, env);
   if (known !== null) return known;
   throw refused(
     'the server does not know on which port its clients reach it',
