@@ -5,6 +5,7 @@ import type { Declaration } from './declaration.ts';
 import { sameDirectives } from './directives.ts';
 import { compareFindings, type Finding, isConflict } from './finding.ts';
 import { assignIdentities, type IdentityPolicy, type Registry, shareIdentity, type UidRange } from './identity.ts';
+import { setLeftoversAside } from './leftover.ts';
 import { lostRepository, NO_REPOSITORIES, trackRepositories } from './lost-repository.ts';
 import { type AccountName, SINGLE_USER } from './name.ts';
 import { REPOSITORY_MODE, type RepositoryFolder } from './repository-folder.ts';
@@ -54,7 +55,8 @@ export type Desired = {
  * equal for equal input in whatever order.
  */
 export const desire = (given: Circumstances): Desired => {
-  const { declaration, folders, running } = given;
+  const { folders, running } = given;
+  const { declaration, remembered } = setLeftoversAside(given.declaration, given);
   const merged = mergeDeclarations(declaration, running);
   const early = [...declaration.findings, ...merged.findings];
   const stopped = mustStop(early, given.stopOn);
@@ -102,6 +104,7 @@ export const desire = (given: Circumstances): Desired => {
       ...identities.registry,
       ...(repositories !== NO_REPOSITORIES && { repositories }),
       roles: ROLES.filter((role) => knownRole(role, accounts, declaration, given.registry)),
+      ...(remembered.length > 0 && { leftovers: remembered }),
     },
     // A repository that is gone is no error of the key tree's: it must not keep the others from their updates.
     stopped: stopped || mustStop([...early, ...late], given.stopOn),
@@ -122,7 +125,7 @@ const asItRuns = (account: Account<AuthorizedKey>, running: State): Account<Auth
 /** What the tree still says of the accounts that run, as far as that can be told without knowing who owns which folder. */
 export const stillDeclared = (declaration: Declaration, running: State): State<AuthorizedKey> =>
   stateOf(
-    mergeDeclarations(declaration, running).accounts.flatMap((account) => {
+    mergeDeclarations(setLeftoversAside(declaration, { running }).declaration, running).accounts.flatMap((account) => {
       const runs = running.get(account.name);
       return runs && account.keys.length > 0 ? [{ ...account, uid: runs.uid }] : [];
     }),

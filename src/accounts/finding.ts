@@ -19,6 +19,7 @@ export type FindingCode =
   | 'bad-name'
   | 'reserved-name'
   | 'name-slip'
+  | 'leftover'
   | 'no-valid-key'
   | 'not-a-key-file'
   | 'file-unreadable'

@@ -14,6 +14,8 @@ export type Registry = {
   readonly roles: readonly Role[];
   /** Which repositories there are; left out: none is known. */
   readonly repositories?: KnownRepositories | undefined;
+  /** Names of key files that were leftovers of another, and are there still; left out: none. */
+  readonly leftovers?: readonly string[] | undefined;
 };
 
 export type UidRange = { readonly first: number; readonly last: number };

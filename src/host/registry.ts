@@ -9,6 +9,7 @@ const format = z.object({
   uids: z.record(z.string(), z.int().min(0)),
   roles: z.array(z.enum(ROLES)),
   repositories: z.object({ kept: z.array(z.string()), lost: z.array(z.string()) }).optional(),
+  leftovers: z.array(z.string()).optional(),
 });
 
 export const EMPTY_REGISTRY: Registry = { highWater: 0, uids: {}, roles: [] };

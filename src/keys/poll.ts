@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ROLE_FOLDERS } from '../accounts/role.ts';
+import { isSystems } from './ignored-entry.ts';
 import type { TreeWatch } from './watch.ts';
 
 const POLLING_MS = 1000;
@@ -46,7 +47,7 @@ const fingerprintOf = async (root: string): Promise<string> => {
   for (const path of [root, ...Object.values(ROLE_FOLDERS).map((folder) => join(root, folder))]) {
     hash.update(`${await lookAt(path)}\n`);
     if (path === root) continue;
-    const names = (await readdir(path).catch(() => [])).sort();
+    const names = (await readdir(path).catch(() => [])).filter((name) => !isSystems(name)).sort();
     for (const line of await Promise.all(names.map(async (name) => `${name} ${await lookAt(join(path, name))}\n`))) {
       hash.update(line);
     }

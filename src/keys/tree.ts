@@ -11,6 +11,7 @@ import { directivesOfAdmin, type ReadDirectives } from './directives.ts';
 import { parseEnvironmentKeys } from './environment-keys.ts';
 import { type Bounds, createFileReader } from './file-reader.ts';
 import { type Folder, finding, missing, outside, unreadableFolder } from './folder.ts';
+import { isIgnored } from './ignored-entry.ts';
 import { findExpiredKeys } from './key-file.ts';
 import { slipOf } from './name-slip.ts';
 import { identityOf, inOpenFolder } from './open-folder.ts';
@@ -26,9 +27,6 @@ export type TreeContext = {
 
 /** The folder of sshd's host keys, which declares no account. */
 export const HOST_FOLDER = 'host';
-
-/** What editors, file systems and Kubernetes (`..data`) leave beside the key files. */
-const LEFTOVER = /^\.|~$|\.swp$|^#.*#$|^lost\+found$/s;
 
 const SWAPS = 3;
 
@@ -80,7 +78,7 @@ export const createTreeReader = (root: string, shown: string): TreeReader => {
     const known = changed && earlier?.identity === folder.identity ? earlier.entries : null;
     const entries = new Map<string, Entry>();
     for (const entry of readdirSync(folder.handle).sort()) {
-      if (LEFTOVER.test(entry)) continue;
+      if (isIgnored(entry)) continue;
       const same = changed?.has(nameOf(entry)) ? undefined : known?.get(entry);
       const read = same ?? readEntry(entry, folder, role, system);
       // A link leads nowhere while its folder is somewhere else.
@@ -213,7 +211,7 @@ const nameSlip = (name: AccountName, role: Role, file: string): Finding[] => {
 const findUnexpected = (root: string, shown: string): Finding[] => {
   const expected = new Set<string>([...Object.values(ROLE_FOLDERS), HOST_FOLDER]);
   return listOrNothing(root)
-    .filter((entry) => !expected.has(entry) && !LEFTOVER.test(entry) && !/^README/i.test(entry))
+    .filter((entry) => !expected.has(entry) && !isIgnored(entry) && !/^README/i.test(entry))
     .map((entry) =>
       finding(
         'warning',

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
 import { ROLE_FOLDERS } from '../accounts/role.ts';
+import { isSystems } from './ignored-entry.ts';
 import { pollTree } from './poll.ts';
 import { HOST_FOLDER, nameOf } from './tree.ts';
 
@@ -122,8 +123,11 @@ const accountOf = (root: string, event: string, path: string): string | undefine
 const ROLE_FOLDER_NAMES: ReadonlySet<string> = new Set(Object.values(ROLE_FOLDERS));
 
 const isNoise = (root: string) => {
-  const host = join(realRoot(root), HOST_FOLDER);
-  return (path: string): boolean => path === host || path.startsWith(`${host}/`);
+  const top = realRoot(root);
+  return (path: string): boolean => {
+    const [first = '', ...deeper] = relative(top, path).split(sep);
+    return first === HOST_FOLDER || [first, ...deeper].some(isSystems);
+  };
 };
 
 const realRoot = (root: string): string => {

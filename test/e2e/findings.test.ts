@@ -116,6 +116,31 @@ describe('update-borgusers', () => {
     expect(await letsIn(client, 'web01', other)).toBe(false);
   });
 
+  test('a copy that was put aside opens nothing beside its account, nor once that is gone', async () => {
+    const [old, sync] = [await client.newKey(), await client.newKey()];
+    await writeKeyFile(server, 'repos/copied', client.key);
+    await writeKeyFile(server, 'repos/copied.bak', old);
+    await writeKeyFile(server, 'repos/copied.sync-conflict-20260101-120000-ABCDEFG.pub', sync);
+    await writeKeyFile(server, 'admins/copied.old', old);
+    await mkdir(join(server.sshkeys, 'repos/@eaDir'));
+    const { exitCode, stdout } = await update();
+    expect(stdout.match(/\[leftover\]/g)).toHaveLength(3);
+    expect({ exitCode, opened: await letsIn(client, 'copied') }).toEqual({ exitCode: 0, opened: true });
+    const closed = async () => {
+      for (const name of ['copied.bak', 'copied.old']) expect(await letsIn(client, name, old)).toBe(false);
+      expect(await letsIn(client, 'copied.sync-conflict-20260101-120000-ABCDEFG', sync)).toBe(false);
+    };
+    await closed();
+    // Revoked; and then renamed, as somebody may close an account.
+    await drop('repos/copied');
+    expect((await update()).stdout).toMatch(/\/sshkeys\/repos\/copied\.bak: .*whose key file is gone.*\[leftover\]/);
+    await closed();
+    await rename(join(server.sshkeys, 'repos/copied.bak'), join(server.sshkeys, 'repos/copied.disabled'));
+    await update();
+    expect(await letsIn(client, 'copied.disabled', old)).toBe(false);
+    expect((await server.exec(['ls', '/repos'])).stdout).not.toMatch(/copied\./);
+  });
+
   test('changes nothing with --dry-run and prints the same', async () => {
     await writeKeyFile(server, 'repos/dry', client.key);
     await update();

@@ -54,9 +54,22 @@ describe('the key tree', () => {
   });
 
   test('ignores what editors and file systems leave', () => {
-    for (const name of ['.hidden', 'web01~', 'web01.swp', '.web01.swp', '#web01#']) put(`repos/${name}`);
-    mkdirSync(join(root, 'lost+found'));
-    mkdirSync(join(root, 'repos/lost+found'));
+    const editors = ['.hidden', 'web01~', 'web01.swp', '.web01.swp', '#web01#', '4913', 'web01___jb_tmp___'];
+    for (const name of [...editors, 'Thumbs.db', 'desktop.ini', '.DS_Store', 'Icon\r']) put(`repos/${name}`);
+    const folders = [
+      'lost+found',
+      '@eaDir',
+      '#recycle',
+      '#snapshot',
+      'System Volume Information',
+      '.snapshot',
+      '$RECYCLE.BIN',
+    ];
+    for (const name of folders)
+      for (const where of ['', 'repos/', 'admins/', 'host/']) {
+        mkdirSync(join(root, where, name));
+        put(`${where}${name}/web01@SynoEAStream`);
+      }
     expect([accounts(), findings()]).toEqual([[], []]);
   });
 

@@ -97,6 +97,18 @@ describe('a watch', () => {
     }
   });
 
+  test('is deaf to what a NAS keeps for itself, in the tree and in a role folder', { timeout: 60_000 }, async () => {
+    const folders = [join(root, '@eaDir'), join(root, 'repos/@eaDir')];
+    for (const folder of folders) mkdirSync(folder);
+    await start(false);
+    expect(folders.map((folder) => watched().includes(statSync(folder).ino))).toEqual([false, false]);
+    expect(watched()).toContain(statSync(join(root, 'repos')).ino);
+    accounts.clear();
+    for (const folder of folders) writeFileSync(join(folder, 'web01@SynoEAStream'), 'x');
+    await told(() => writeFileSync(join(root, 'repos/web01'), 'a'));
+    expect([...accounts]).toEqual(['web01']);
+  });
+
   test('tells of the swap of a ..data link', async () => {
     mkdirSync(join(root, 'repos/..1'));
     mkdirSync(join(root, 'repos/..2'));

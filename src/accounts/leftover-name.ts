@@ -1,0 +1,36 @@
+/** What a file's name says of it, where it ends as people and tools name a copy that they put aside. */
+export type LeftoverName = {
+  /** The accounts of which it would be a copy, the nearest first: of `web01.old.bak` web01.old and web01. Never empty. */
+  readonly of: readonly string[];
+  /** No host is called so: the end is a tool's, or says that the file is not to count. */
+  readonly surely: boolean;
+};
+
+const NUMBER = '(?:[._-]?\\d[\\d._-]*)?';
+/** Also names of hosts, perhaps: `backup.old`. None of them is a top-level domain. */
+const PERHAPS = `(?:bak|old|orig|save|backup|copy|temp|part)${NUMBER}`;
+const SURELY = `(?:(?:disabled|tmp|rpm(?:new|save|orig)|dpkg-(?:old|new|dist|bak|tmp)|ucf-(?:old|new|dist))${NUMBER}|off|partial|filepart|rej)`;
+const END = new RegExp(`(?:(?:\\.pub)?\\.|\\.pub[-_])(?:(?<surely>${SURELY})|${PERHAPS})$`, 'i');
+/** Syncthing's copy of what was changed in two places; it stands before what that takes for the file's extension. */
+const SYNC_CONFLICT = /\.sync-conflict-\d{8}-\d{6}(?:-[A-Z0-9]{7})?(?=\.|$)/;
+const MOST_ENDS = 5;
+
+/**
+ * Reads the name of an account for that of a leftover: `web01.bak`, `web01.pub.dpkg-old`, `web01.old.2`, `web01.sync-conflict-…`.
+ *
+ * @returns null for any other name
+ */
+export const leftoverName = (name: string): LeftoverName | null => {
+  const of: string[] = [];
+  let surely = false;
+  let rest = name;
+  while (of.length < MOST_ENDS) {
+    const end = END.exec(rest);
+    const shorter = (end ? rest.slice(0, end.index) : rest.replace(SYNC_CONFLICT, '')).replace(/\.pub$/, '');
+    if (shorter === rest || shorter === '' || (!end && !SYNC_CONFLICT.test(rest))) break;
+    surely ||= !end || end.groups?.surely !== undefined;
+    of.push(shorter);
+    rest = shorter;
+  }
+  return of.length === 0 ? null : { of, surely };
+};
