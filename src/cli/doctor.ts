@@ -2,6 +2,7 @@ import { judgeName } from '../accounts/name.ts';
 import { surveyWithRecord } from '../daemon/archive-record.ts';
 import { askServer } from '../daemon/control-client.ts';
 import { describeError } from '../daemon/describe-error.ts';
+import { diagnoseDisk } from '../daemon/diagnose-disk.ts';
 import { diagnoseLogin } from '../daemon/diagnose-login.ts';
 import { diagnoseMachine } from '../daemon/diagnose-machine.ts';
 import { type Broken, findBroken } from '../daemon/diagnose-owners.ts';
@@ -31,6 +32,7 @@ export const runDoctor = async (places: Places, options: DoctorOptions): Promise
   const owned = server ? await look(places, server) : { lines: [] };
   const lines: readonly Diagnosis[] = [
     ...(await diagnoseMachine(places, readSettings(process.env), surveyed, now)),
+    ...diagnoseDisk(places),
     ...(await diagnoseLogin(places, server, now)),
     ...(await diagnosePenalties(readSettings(process.env))),
     ...owned.lines,

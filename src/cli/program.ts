@@ -46,7 +46,10 @@ export const createProgram = (
     .description('look at the key tree now, apply it, and say what was done and what was refused')
     .option('--json', 'print one JSON object', false)
     .option('--dry-run', 'change nothing, print the same', false)
-    .option('--confirm <NAME...>', 'you know that the repository NAME was gone: it is restored, or begins anew')
+    .option(
+      '--confirm <NAME...>',
+      'you know that the repository NAME was gone: it is restored, or begins anew; /repos: that its disk is another one',
+    )
     .addHelpText(
       'after',
       '\nExit code: 0 all is right, 1 applied but something was refused, 2 stopped by a conflict, 3 failed.\nExample: borgserver update --dry-run',

@@ -8,6 +8,7 @@ import { passAlone } from '../daemon/pass-alone.ts';
 import type { UpdateReply } from '../daemon/protocol.ts';
 import type { Places } from '../places.ts';
 import { readSettings } from '../settings.ts';
+import { confirmsDisk, runConfirmDisk } from './confirm-disk.ts';
 import { renderFailure } from './failure.ts';
 import { createPreparingText, whileServerWorks } from './preparing.ts';
 
@@ -114,6 +115,7 @@ const checkLost = async (places: Places, names: readonly string[]): Promise<void
  * @returns the exit code, see updateExitCode; 3 where no pass was possible
  */
 export const runUpdate = async (places: Places, options: UpdateOptions): Promise<number> => {
+  if (options.confirm && confirmsDisk(options.confirm)) return runConfirmDisk(places, options.confirm, options.dryRun);
   const report = await obtainReport(places, options).catch((error: unknown) => renderFailure(error));
   if (typeof report === 'string') {
     console.error(report);

@@ -4,13 +4,14 @@ import { acquireLease } from './lease.ts';
 import { createLog } from './log.ts';
 import { createPass, type PassReport } from './pass.ts';
 import type { Preparing } from './prepare.ts';
+import { checkRepositoriesDisk, claimDisk } from './repositories-disk.ts';
 import { prepareRepositoriesFolder } from './repositories-folder.ts';
 import { openWorld } from './world.ts';
 
 /**
  * One pass without a server, holding the lease meanwhile.
  *
- * @throws Error with cause `{ code: 'lease-held' }` where a server runs that cannot be asked, in another container for example
+ * @throws Error with cause `{ code: 'missing-disk' }` where /repos is not what was there before; `{ code: 'lease-held' }` where a server runs that cannot be asked, in another container for example
  */
 export const passAlone = async (
   settings: Settings,
@@ -18,6 +19,7 @@ export const passAlone = async (
   dryRun: boolean,
   onPreparing: (now: Preparing | null) => void,
 ): Promise<PassReport> => {
+  checkRepositoriesDisk(places);
   prepareRepositoriesFolder(places, settings);
   const lease = await acquireLease(places);
   if ('heldBy' in lease) {
@@ -29,9 +31,9 @@ export const passAlone = async (
     );
   }
   try {
-    const pass = createPass(
-      openWorld(settings, places, createLog({ LOG_FORMAT: 'text', LOG_LEVEL: 'error' }), () => {}, onPreparing),
-    );
+    const log = createLog({ LOG_FORMAT: 'text', LOG_LEVEL: 'error' });
+    if (!dryRun) claimDisk(places, log);
+    const pass = createPass(openWorld(settings, places, log, () => {}, onPreparing));
     return await pass({ occasion: 'asked', dryRun }, new AbortController().signal);
   } finally {
     await lease.release();

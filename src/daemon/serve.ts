@@ -30,6 +30,7 @@ import { createPass, type PassReport } from './pass.ts';
 import { createPassRecord } from './pass-record.ts';
 import { createRecentChanges } from './recent-changes.ts';
 import { createReportLog } from './report-log.ts';
+import { checkRepositoriesDisk, claimDisk, openWitnessKeeper } from './repositories-disk.ts';
 import { prepareRepositoriesFolder, SHARED_IDENTITIES } from './repositories-folder.ts';
 import { createScheduler, realClock } from './scheduler.ts';
 import { endSessions } from './shutdown.ts';
@@ -49,6 +50,7 @@ export const serve = async (settings: Settings, places: Places, log: Logger): Pr
   await checkTimeZone(process.env.TZ, Date.now());
   prepareRunFolder(places.run);
   checkRoleGroups(places.etc);
+  checkRepositoriesDisk(places);
   for (const doubt of doubtfulMounts(places)) log.warn(doubt, 'is the right volume mounted?');
   prepareRepositoriesFolder(places, settings);
   if (settings.IDENTITIES === 'shared') log.warn({ uid: settings.PUID, gid: settings.PGID }, SHARED_IDENTITIES);
@@ -71,6 +73,7 @@ export const serve = async (settings: Settings, places: Places, log: Logger): Pr
           ? 'removed a lock that a dead server left behind'
           : 'not all locks that a dead server may have left behind were found',
       );
+    claimDisk(places, log);
     prepareKeyTree(places);
     const plan = await prepareLogin(settings, places, hostId, log);
     return await run(settings, places, log, plan);
@@ -114,6 +117,8 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const first = await pass({ occasion: 'asked', dryRun: false }, new AbortController().signal);
   tell(first);
   refuseIfStopped(first);
+  const witness = openWitnessKeeper(places, log);
+  witness.keep();
 
   const started = { ...plan.versions, box: plan.box, since: Date.now() };
   const recent = createRecentChanges(() => performance.now());
@@ -121,6 +126,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     now.lastPassFailed = report.failed;
     recent.add(report.changes);
     tell(report);
+    witness.keep();
   };
   const onFailure = (error: unknown): void => {
     now.lastPassFailed = describeError(error);

@@ -12,6 +12,7 @@ import type { Logger } from './log.ts';
 import { serveArguments } from './login-server.ts';
 import type { PassWorld } from './pass.ts';
 import { type Preparing, prepareRepositories } from './prepare.ts';
+import { createDiskGuard } from './repositories-disk.ts';
 import { probeRepositories } from './repositories-folder.ts';
 
 /** The real machine as a pass sees it. */
@@ -24,6 +25,7 @@ export const openWorld = (
 ): PassWorld => {
   const identities = policyOf(settings, places);
   const system = rememberingSystem(places.etc);
+  const seeDisk = createDiskGuard(places);
   const readTree = createTreeReader(places.sshkeys, '/sshkeys');
   return {
     settings,
@@ -39,7 +41,10 @@ export const openWorld = (
         },
         changed,
       ),
-    scanRepositories: (known) => scanRepositories(places.repos, known),
+    scanRepositories: (known) => {
+      seeDisk();
+      return scanRepositories(places.repos, known);
+    },
     readRegistry: () => {
       const { registry, damaged } = readRegistry(places.state);
       if (damaged)

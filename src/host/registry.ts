@@ -4,7 +4,8 @@ import type { Registry } from '../accounts/identity.ts';
 import { ROLES } from '../accounts/role.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
 
-const format = z.object({
+/** The form of the record, wherever it is kept. */
+export const REGISTRY_FORMAT = z.object({
   highWater: z.int().min(0),
   uids: z.record(z.string(), z.int().min(0)),
   roles: z.array(z.enum(ROLES)),
@@ -14,7 +15,8 @@ const format = z.object({
 
 export const EMPTY_REGISTRY: Registry = { highWater: 0, uids: {}, roles: [] };
 
-const fileIn = (state: string): string => join(state, 'identities.json');
+/** Where it is. */
+export const registryFile = (state: string): string => join(state, 'identities.json');
 
 /**
  * Reads what the server remembers of its identities. Without a file nothing is remembered; a damaged one is set aside as
@@ -24,9 +26,9 @@ const fileIn = (state: string): string => join(state, 'identities.json');
  * @throws the system's error where a file is there and cannot be read: then nothing may be decided
  */
 export const readRegistry = (state: string): { readonly registry: Registry; readonly damaged: boolean } => {
-  const { value, damaged } = readStateFile(fileIn(state), format);
+  const { value, damaged } = readStateFile(registryFile(state), REGISTRY_FORMAT);
   return { registry: value ?? EMPTY_REGISTRY, damaged };
 };
 
 /** Keeps it, surviving a power cut. */
-export const writeRegistry = (state: string, registry: Registry): void => writeStateFile(fileIn(state), registry);
+export const writeRegistry = (state: string, registry: Registry): void => writeStateFile(registryFile(state), registry);

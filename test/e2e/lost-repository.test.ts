@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
@@ -63,4 +63,44 @@ test('a repository that was moved into the folder of its new account is told as 
   expect(await exec('sh', '-c', cure)).toMatchObject({ exitCode: 0 });
   await client.borg(['list', client.url('laptop')], { env: { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' } });
   expect((await exec('borgserver', 'status')).stdout).not.toContain('too deep');
+});
+
+test('a start without the disk of the repositories is refused until it is confirmed, and no name gets another number', async () => {
+  await client.borg(['init', '--encryption', 'repokey', client.url('web01')], {
+    env: { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' },
+  });
+  await exec('update-borgusers');
+  const { uid } = await stat(join(server.repos, 'web01'));
+  const away = `${server.repos}-away`;
+  const unplugged = async () => {
+    await server.stop();
+    await rename(server.repos, away);
+    await mkdir(server.repos);
+    const before = server.log().length;
+    await server.start(undefined, { ready: false });
+    expect(await server.ended()).not.toBe(0);
+    expect(server.log().slice(before)).toMatch(
+      /cannot start.*repositories of this server are not there.*web01.*--confirm \/repos/,
+    );
+    expect(await readdir(server.repos)).toEqual([]);
+  };
+  await unplugged();
+  await rmdir(server.repos);
+  await rename(away, server.repos);
+  await server.start();
+  expect((await client.borg(['list', client.url('web01')])).exitCode).toBe(0);
+
+  await unplugged();
+  expect(await server.alone(['update-borgusers', '--confirm', '/repos'])).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('Confirmed'),
+  });
+  await server.start();
+  await letIn(client, 'web01');
+  expect((await stat(join(server.repos, 'web01'))).uid).toBe(uid);
+  expect((await client.borg(['list', client.url('web01')], { reject: false })).stderr).toMatch(
+    /not a valid repository/,
+  );
+  expect(await exec('update-borgusers', '--confirm', '/repos')).toMatchObject({ exitCode: 3 });
+  await rm(away, { recursive: true });
 });

@@ -39,7 +39,8 @@ const owners = async () =>
   );
 const hostKeys = async () => {
   const folder = join(server.sshkeys, 'host');
-  return Promise.all((await readdir(folder)).sort().map((name) => readFile(join(folder, name), 'utf8')));
+  const names = (await readdir(folder)).filter((name) => name.startsWith('ssh_host_'));
+  return Promise.all(names.sort().map((name) => readFile(join(folder, name), 'utf8')));
 };
 
 test('removed and made again over the same data, it has the same uids and host keys, and backups go on', async () => {

@@ -74,6 +74,7 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
       );
       return run('docker', ['exec', '-i', ...variables, container ?? 'none', ...words], BASE_ENVIRONMENT, rest);
     },
+    alone: (words) => compose(['run', '--rm', '-T', 'borgserver', ...words], false),
     terminal: (words, terminalOptions) =>
       runOnTerminal(['docker', 'exec', '-it', container ?? 'none', ...words], BASE_ENVIRONMENT, terminalOptions),
     log: () => earlier + currentLog(),

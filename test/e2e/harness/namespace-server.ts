@@ -75,6 +75,8 @@ export const startNamespaceServer = async (options: ServerOptions, way: Way = DI
       ];
       return run(file, rest, base, execOptions);
     },
+    alone: (words) =>
+      run(join(way.project, 'image/start-without-docker'), words, { ...base, ...settings }, { reject: false }),
     terminal: (words, terminalOptions) =>
       runOnTerminal([join(PROJECT, 'image/exec-without-docker'), ...words], base, terminalOptions),
     log: () => log,

@@ -1,6 +1,6 @@
 import { startContainerServer } from './container-server.ts';
 import { startNamespaceServer } from './namespace-server.ts';
-import type { ProgramOptions, Running } from './program.ts';
+import type { Finished, ProgramOptions, Running } from './program.ts';
 import type { TerminalOptions } from './terminal.ts';
 import type { Refusal } from './without-landlock.ts';
 
@@ -21,7 +21,9 @@ export type Server = {
    * Variables in `env` go along if their names begin with BORG_.
    */
   exec(words: readonly string[], options?: ProgramOptions): Running;
-  /** The same on a pseudo terminal, as `docker exec -it` does; see runOnTerminal. */
+  /** Runs words in place of the server, which does not run: `alone(['update-borgusers'])`, as `docker compose run --rm` does. */
+  alone(words: readonly string[]): Promise<Finished>;
+  /** `exec` on a pseudo terminal, as `docker exec -it` does; see runOnTerminal. */
   terminal(words: readonly string[], options?: TerminalOptions): Running;
   /** All that the server has written to standard output and error since the first start. */
   log(): string;

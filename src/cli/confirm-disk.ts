@@ -1,0 +1,46 @@
+import { askServer } from '../daemon/control-client.ts';
+import { acquireLease } from '../daemon/lease.ts';
+import { adoptDisk, CONFIRM_DISK, judgeRepositoriesDisk } from '../daemon/repositories-disk.ts';
+import { prepareRepositoriesFolder } from '../daemon/repositories-folder.ts';
+import type { Places } from '../places.ts';
+import { readSettings } from '../settings.ts';
+import { renderFailure } from './failure.ts';
+
+/** Whether what is to be confirmed is the disk of /repos, and no repository. */
+export const confirmsDisk = (names: readonly string[] | undefined): boolean => names?.includes(CONFIRM_DISK) === true;
+
+/**
+ * `update-borgusers --confirm /repos`: the operator knows that /repos is not what it was, and means what is there now. Only where no
+ * server runs: one that was refused, in a container for this one command.
+ *
+ * @returns the exit code: 0 confirmed, 3 not
+ */
+export const runConfirmDisk = async (places: Places, names: readonly string[], dryRun: boolean): Promise<0 | 3> => {
+  try {
+    console.log(await confirm(places, names, dryRun));
+    return 0;
+  } catch (error) {
+    console.error(renderFailure(error));
+    return 3;
+  }
+};
+
+const confirm = async (places: Places, names: readonly string[], dryRun: boolean): Promise<string> => {
+  if (names.length > 1) throw refused('/repos is confirmed by itself');
+  if (await askServer(places.run, { command: 'ping' })) throw refused('the server runs with what is in /repos');
+  if (judgeRepositoriesDisk(places).verdict.kind !== 'doubtful')
+    throw refused('/repos is what the server expects: it starts without');
+  if (dryRun) return 'Would confirm: the next start goes on with what is in /repos now.';
+  prepareRepositoriesFolder(places, readSettings(process.env));
+  const lease = await acquireLease(places);
+  if ('heldBy' in lease) throw refused('a server or another command uses /repos just now');
+  try {
+    adoptDisk(places);
+  } finally {
+    await lease.release();
+  }
+  return 'Confirmed: the next start goes on with what is in /repos now.';
+};
+
+const refused = (why: string): Error =>
+  new Error(`nothing was confirmed: ${why}`, { cause: { code: 'nothing-to-confirm' } });
