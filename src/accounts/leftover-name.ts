@@ -10,7 +10,7 @@ const NUMBER = '(?:[._-]?\\d[\\d._-]*)?';
 /** Also names of hosts, perhaps: `backup.old`. None of them is a top-level domain. */
 const PERHAPS = `(?:bak|old|orig|save|backup|copy|temp|part)${NUMBER}`;
 const SURELY = `(?:(?:disabled|tmp|rpm(?:new|save|orig)|dpkg-(?:old|new|dist|bak|tmp)|ucf-(?:old|new|dist))${NUMBER}|off|partial|filepart|rej)`;
-const END = new RegExp(`(?:(?:\\.pub)?\\.|\\.pub[-_])(?:(?<surely>${SURELY})|${PERHAPS})$`, 'i');
+const END = new RegExp(`(?:(?:\\.pub)?\\.|\\.pub[-_])(?:(?<surely>${SURELY})|${PERHAPS})$|(?<said>[-_]disabled)$`, 'i');
 /** Syncthing's copy of what was changed in two places; it stands before what that takes for the file's extension. */
 const SYNC_CONFLICT = /\.sync-conflict-\d{8}-\d{6}(?:-[A-Z0-9]{7})?(?=\.|$)/;
 const MOST_ENDS = 5;
@@ -23,12 +23,13 @@ const MOST_ENDS = 5;
 export const leftoverName = (name: string): LeftoverName | null => {
   const of: string[] = [];
   let surely = false;
-  let rest = name;
+  // What an editor of Windows has put behind it changes nothing.
+  let rest = name.replace(/\.txt$/i, '');
   while (of.length < MOST_ENDS) {
     const end = END.exec(rest);
     const shorter = (end ? rest.slice(0, end.index) : rest.replace(SYNC_CONFLICT, '')).replace(/\.pub$/, '');
     if (shorter === rest || shorter === '' || (!end && !SYNC_CONFLICT.test(rest))) break;
-    surely ||= !end || end.groups?.surely !== undefined;
+    surely ||= !end || (end.groups?.surely ?? end.groups?.said) !== undefined;
     of.push(shorter);
     rest = shorter;
   }

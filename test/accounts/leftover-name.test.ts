@@ -43,6 +43,10 @@ test.each([
   ['web01.disabled.bak', ['web01.disabled', 'web01'], true],
   ['web01.pub-old', ['web01'], false],
   ['web01.pub_disabled', ['web01'], true],
+  ['web01-disabled', ['web01'], true],
+  ['web01_DISABLED', ['web01'], true],
+  ['web01.disabled.txt', ['web01'], true],
+  ['web01.bak.txt', ['web01'], false],
 ])('%s is one of %j', (name, of, surely) => {
   expect(leftoverName(name)).toEqual({ of, surely });
 });

@@ -54,7 +54,17 @@ describe('the key tree', () => {
   });
 
   test('ignores what editors and file systems leave', () => {
-    const editors = ['.hidden', 'web01~', 'web01.swp', '.web01.swp', '#web01#', '4913', 'web01___jb_tmp___'];
+    const editors = [
+      '.hidden',
+      'web01~',
+      'web01.swp',
+      '.web01.swp',
+      '#web01#',
+      '4913',
+      'web01___jb_tmp___',
+      '~syncthing~web01.tmp',
+      '~$web01',
+    ];
     for (const name of [...editors, 'Thumbs.db', 'desktop.ini', '.DS_Store', 'Icon\r']) put(`repos/${name}`);
     const folders = [
       'lost+found',

@@ -105,6 +105,8 @@ describe('a watch', () => {
     expect(watched()).toContain(statSync(join(root, 'repos')).ino);
     accounts.clear();
     for (const folder of folders) writeFileSync(join(folder, 'web01@SynoEAStream'), 'x');
+    for (const name of ['.DS_Store', '._web01', '.sync_0123.db-wal', 'repos/Thumbs.db'])
+      writeFileSync(join(root, name), 'x');
     await told(() => writeFileSync(join(root, 'repos/web01'), 'a'));
     expect([...accounts]).toEqual(['web01']);
   });
