@@ -4,6 +4,7 @@ import { mergeDeclarations } from './conflict.ts';
 import type { Declaration } from './declaration.ts';
 import { sameDirectives } from './directives.ts';
 import { compareFindings, type Finding, isConflict } from './finding.ts';
+import { foreignFindings, mayBeHandedOver } from './foreign-files.ts';
 import { assignIdentities, type IdentityPolicy, type Registry, shareIdentity, type UidRange } from './identity.ts';
 import { setLeftoversAside } from './leftover.ts';
 import { lostRepository, NO_REPOSITORIES, trackRepositories } from './lost-repository.ts';
@@ -37,7 +38,7 @@ export type Preparation = {
   readonly gid?: number;
   /** The file system keeps no owners and modes: the folder is made, and that is all. */
   readonly asMounted?: true;
-  readonly action: 'create' | 'adopt' | 'repair-mode';
+  readonly action: 'create' | 'adopt' | 'repair-mode' | 'repair-owners';
   readonly reason: string;
 };
 
@@ -93,7 +94,8 @@ export const desire = (given: Circumstances): Desired => {
   });
   const lost = new Set(repositories.lost);
   const openLosses = names.filter((name) => lost.has(name)).map(lostRepository);
-  const findings = [...early, ...late, ...openLosses].sort(compareFindings);
+  const foreign = foreignFindings(folders, new Set(names), given.puid);
+  const findings = [...early, ...late, ...openLosses, ...foreign].sort(compareFindings);
   return {
     accounts: stateOf(accounts),
     preparations: accounts.flatMap((account) =>
@@ -168,7 +170,12 @@ const prepare = (
       },
     ];
   }
-  if (folder.mode === REPOSITORY_MODE) return [];
+  if (folder.mode === REPOSITORY_MODE) {
+    if (!folder.foreign || !mayBeHandedOver(folder.foreign)) return [];
+    return [
+      { ...who, action: 'repair-owners', reason: `it has files that are not its account's: ${folder.foreign.text}` },
+    ];
+  }
   const [found, wanted] = [folder.mode.toString(8), REPOSITORY_MODE.toString(8)];
   return [{ ...who, action: 'repair-mode', reason: `the folder has mode ${found}, not ${wanted}` }];
 };

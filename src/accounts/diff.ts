@@ -129,6 +129,7 @@ export const preparationChange = (preparation: Preparation): Change => {
     create: 'repository-created',
     adopt: 'repository-adopted',
     'repair-mode': 'repository-repaired',
+    'repair-owners': 'repository-repaired',
   } as const;
   return { kind: kinds[preparation.action], account: preparation.name, reason: preparation.reason };
 };

@@ -37,6 +37,7 @@ export type FindingCode =
   | 'repository-not-a-folder'
   | 'repository-failed'
   | 'repository-lost'
+  | 'foreign-owners'
   | 'adoption-interrupted'
   | 'no-free-uid';
 

@@ -11,6 +11,8 @@ export type LastArchive = {
   readonly moved: number | null;
   /** Something stood in the way that no client of borg's writes, or there was too much to read: nothing is known. */
   readonly unknown: boolean;
+  /** The number of a committed segment up to which root has written archives, too: they are not told. Left out: root has not. */
+  readonly foreign?: number | undefined;
 };
 
 /** What is remembered of a repository, so that nothing is read again, and a compaction does not take away what was known. */
@@ -53,8 +55,10 @@ export const findLastArchive = (
   memory: ArchiveMemory = NO_MEMORY,
 ): LastArchive => {
   const found = inFolder(join(folder.path, 'data'), (data) => {
-    const owner = statSync(data.path);
-    const repository = `${id} ${owner.dev}:${owner.ino}`;
+    // Not the owner of `data`, which may be root's, too.
+    const owner = statSync(folder.path);
+    const { dev, ino } = statSync(data.path);
+    const repository = `${id} ${dev}:${ino}`;
     const placeOf = (segment: number): string =>
       join(data.path, String(Math.floor(segment / segmentsPerDir)), String(segment));
     const key = [
@@ -78,11 +82,13 @@ export const findLastArchive = (
       }));
       return segments ? segments.found : isThere(path) ? { kind: 'odd' } : null;
     };
-    const answer = { key, ...walkBack(look, transaction, before) };
+    const answer = { ...walkBack(look, transaction, before), key };
     memory.note(repository, answer);
     return answer;
   });
-  return found ? { finished: found.finished, moved: found.moved, unknown: found.unknown } : UNKNOWN;
+  if (!found) return UNKNOWN;
+  const { finished, moved, unknown, foreign } = found;
+  return { finished, moved, unknown, ...(foreign !== undefined && { foreign }) };
 };
 
 /** What changes with each write of a file, also where its times are set. */
@@ -102,7 +108,11 @@ const walkBack = (
   let next = behind?.kind === 'objects' ? behind : null;
   behind = null;
   let moved: number | null = null;
+  let foreign: { readonly foreign?: number } = {};
   for (let segment = transaction; segment >= 0; segment -= 1) {
+    // Up to there it was told before whose the archives are; since then the files may have been handed over.
+    if (before?.foreign !== undefined && segment <= before.foreign)
+      return { ...before, moved: moved ?? before.moved, foreign: foreign.foreign ?? before.foreign };
     if (segment <= transaction - MOST_SEGMENTS) return { ...UNKNOWN, segment: null };
     const found = look(segment);
     if (found?.kind === 'odd') return { ...UNKNOWN, segment: null };
@@ -110,17 +120,20 @@ const walkBack = (
       if (behind?.kind === 'commit') moved ??= found.modified;
       else if (behind?.kind !== 'objects') {
         if (found.last === null) return { ...UNKNOWN, segment: null };
-        if (endsArchive(found, next))
-          return { finished: found.modified, moved, unknown: false, segment: next ? segment : null };
+        if (endsArchive(found, next)) {
+          if (!found.foreign)
+            return { finished: found.modified, moved, unknown: false, segment: next ? segment : null, ...foreign };
+          foreign = { foreign: transaction };
+        }
       }
       next = found;
     }
     // It was there, and no later one can be seen: only a compaction takes it away.
     if (segment === known?.segment)
-      return { finished: known.finished, moved: moved ?? known.moved, unknown: false, segment };
+      return { finished: known.finished, moved: moved ?? known.moved, unknown: false, segment, ...foreign };
     behind = found;
   }
-  return { finished: null, moved, unknown: false, segment: null };
+  return { finished: null, moved, unknown: false, segment: null, ...foreign };
 };
 
 const endsArchive = ({ last }: Objects, next: Objects | null): boolean => {

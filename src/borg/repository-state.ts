@@ -99,11 +99,12 @@ const hasArchive = ({ objects, committed }: Backups): boolean =>
  * The segments tell it (last-archive.ts): the last archive that can be seen. Where none can, since a compaction has moved all of them, it
  * is before that compaction, and before a client that encrypts last began to write (`nonce`). A `borg check` raises `nonce`, too,
  * and each compaction makes a new index: neither alone is a backup. So it is where the segments tell nothing (`isBackupUnknown`):
- * no later than this.
+ * no later than this. What root has written is nobody's backup.
  */
 export const lastBackup = (state: Backups): number | null => {
   if (state.committed === null || !hasArchive(state)) return null;
-  const { finished = null, moved = null } = state.lastArchive ?? {};
+  const { finished = null, moved = null, foreign } = state.lastArchive ?? {};
+  if (finished === null && foreign !== undefined) return null;
   return finished ?? Math.min(moved ?? state.committed, state.written ?? state.committed);
 };
 

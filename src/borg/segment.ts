@@ -9,6 +9,8 @@ export type Objects = {
   /** Null: cannot be told. */
   readonly last: Entry | null;
   readonly modified: number;
+  /** Root has written it: it is nobody's backup. */
+  readonly foreign: boolean;
 };
 /** What a segment begins and ends with. 'odd': no client of borg's has written it like this, or it may not be read any further. */
 export type Segment = { readonly kind: 'commit' } | { readonly kind: 'manifest' } | { readonly kind: 'odd' } | Objects;
@@ -36,7 +38,8 @@ export const readSegment = (
   owner: { readonly uid: number; readonly gid: number },
 ): Segment | null => {
   const found = openBounded(path, (read, { size, modified, uid, gid }): Segment => {
-    if (uid !== owner.uid && gid !== owner.gid) return { kind: 'odd' };
+    const foreign = uid === 0 && owner.uid !== 0;
+    if (!foreign && uid !== owner.uid && gid !== owner.gid) return { kind: 'odd' };
     if (!spend(MAGIC.length + HEADER + ID)) return { kind: 'odd' };
     const head = read(0, MAGIC.length + HEADER + ID);
     if (head.toString('latin1', 0, MAGIC.length) !== MAGIC) return { kind: 'odd' };
@@ -44,7 +47,7 @@ export const readSegment = (
     if (first === null || size < MAGIC.length + head.readUInt32LE(MAGIC.length + 4)) return { kind: 'odd' };
     if (first.tag === COMMIT) return { kind: 'commit' };
     if (first.id === MANIFEST) return { kind: 'manifest' };
-    return { kind: 'objects', first, last: lastEntry(read, size, spend), modified };
+    return { kind: 'objects', first, last: lastEntry(read, size, spend), modified, foreign };
   });
   return found ?? (isThere(path) ? { kind: 'odd' } : null);
 };

@@ -2,9 +2,10 @@ import { printable } from '../accounts/printable.ts';
 import { quotaText } from '../accounts/quota.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { isReadable } from '../borg/encryption.ts';
-import { isBackupUnknown, lastBackup } from '../borg/repository-state.ts';
+import { isBackupUnknown, lastBackup, type RepositoryState } from '../borg/repository-state.ts';
 import type { Surveyed } from '../daemon/repository-survey.ts';
 import type { AccountStatus } from '../daemon/server-status.ts';
+import { foreignMarks } from './foreign-marks.ts';
 import { renderDuration } from './table.ts';
 
 export type MarkCode =
@@ -12,6 +13,7 @@ export type MarkCode =
   | 'unreadable'
   | 'lost'
   | 'wrong-owner'
+  | 'foreign-owners'
   | 'no-key'
   | 'never-initialised'
   | 'foreign-files'
@@ -63,7 +65,8 @@ export const lastOwnBackup = ({ state }: Surveyed, account: AccountStatus | null
 /** Everything that is wrong with one repository, the worst first. */
 export const marksOf = (found: Surveyed, given: Circumstances): readonly Mark[] => {
   if (found.state === null) return [error('not-a-folder', 'a link or a file, not a folder')];
-  const marks = [...ownerMarks(found, given), ...contentMarks(found, given), ...quotaMarks(found, given)];
+  const owners = isOrphan(found, given) ? [] : foreignMarks(found);
+  const marks = [...ownerMarks(found, given), ...owners, ...contentMarks(found, given), ...quotaMarks(found, given)];
   const lost = given.lost ? [error('lost', 'LOST: its folder was gone, and is a new one')] : [];
   const all = [...lost, ...staleMarks(found, given), ...marks];
   return [...all.filter(({ level }) => level === 'error'), ...all.filter(({ level }) => level === 'warning')];
@@ -102,6 +105,9 @@ const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 export const holdsOthers = ({ state }: Surveyed, account: Circumstances['account']): boolean =>
   state?.kind === 'foreign' && state.nested.length > 0 && (!account || account.subRepositories === true);
 
+const noArchiveText = ({ lastArchive }: Extract<RepositoryState, { kind: 'repository' }>): string =>
+  lastArchive?.foreign === undefined ? 'no archive' : 'no archive of its clients: what is in it root has written';
+
 const tooDeepText = ({ path, state }: Surveyed): string => {
   const [first = '', ...others] = state?.kind === 'foreign' ? state.nested : [];
   const more = others.length > 0 ? ` and ${others.length} more` : '';
@@ -124,7 +130,7 @@ const contentMarks = (found: Surveyed, given: Circumstances): readonly Mark[] =>
         : [warning('foreign-files', 'never initialised, and holds other files: borg init would refuse')];
     case 'repository':
       return [
-        ...(lastBackup(state) === null ? [warning('no-archive', 'no archive')] : []),
+        ...(lastBackup(state) === null ? [warning('no-archive', noArchiveText(state))] : []),
         ...(isBackupUnknown(state)
           ? [warning('backup-unknown', 'its last backup cannot be told: its data are not as borg writes them')]
           : []),

@@ -5,7 +5,7 @@ import type { DiskSpace } from '../daemon/disk-spaces.ts';
 import { SHARED_IDENTITIES } from '../daemon/repositories-folder.ts';
 import type { ServerStatus } from '../daemon/server-status.ts';
 import type { Colour, Paint } from './colours.ts';
-import type { Mark } from './repository-marks.ts';
+import type { Mark, MarkCode } from './repository-marks.ts';
 import type { RepositoryRow } from './repository-rows.ts';
 import { renderBytes, renderDuration, renderTable } from './table.ts';
 
@@ -177,4 +177,6 @@ export const staleNames = (rows: readonly RepositoryRow[]): readonly string[] =>
 
 /** Whether a monitoring check has to fail for it: no backup comes, they are gone, or nobody can tell. */
 export const raisesAlarm = ({ marks }: Pick<RepositoryRow, 'marks'>): boolean =>
-  marks.some(({ code }) => code === 'stale' || code === 'lost' || code === 'unreadable');
+  marks.some(({ code }) => ALARMING.has(code));
+
+const ALARMING: ReadonlySet<MarkCode> = new Set(['stale', 'lost', 'unreadable', 'foreign-owners']);

@@ -23,7 +23,7 @@ export type StatusOptions = { readonly json: boolean; readonly staleAfter?: stri
  * `borgserver status`: the server, and every repository with what is wrong with it. Works without a server, too; then
  * nothing is known of accounts and keys.
  *
- * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, was gone, or cannot be read, or new data are refused since a disk is nearly full; 2 where nothing can be told
+ * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, was gone, cannot be read or used, or new data are refused since a disk is nearly full; 2 where nothing can be told
  */
 export const runStatus = async (places: Places, options: StatusOptions): Promise<number> => {
   const given = options.staleAfter === undefined ? null : readDuration(options.staleAfter);

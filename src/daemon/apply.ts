@@ -60,7 +60,7 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
   // What is written by numbers that are not on record looks to the next pass like somebody else's writing.
   const owners = unrecorded.length === 0 ? registry.uids : plan.recorded.uids;
   // A number that is not on record must not be given. Whose folder is right has it on disk.
-  const waits = unrecorded.length === 0 ? [] : preparations.filter(({ action }) => action !== 'repair-mode');
+  const waits = unrecorded.length === 0 ? [] : preparations.filter(({ action }) => !action.startsWith('repair-'));
   const ready = preparations.filter((each) => !waits.includes(each));
   const early = [...unrecorded, ...waits.map(waitsForRecord)];
   const [first, then] = [ready.filter((each) => !slow.includes(each)), ready.filter((each) => slow.includes(each))];
@@ -92,7 +92,12 @@ const without = (findings: readonly Finding[], target: State, kept: State): Stat
   return new Map(
     [...target].flatMap(([name, account]) => {
       const code = codes.get(`/repos/${name}`);
-      const granted = code === undefined ? account : code === 'adoption-interrupted' ? kept.get(name) : undefined;
+      const granted =
+        code === undefined || code === 'foreign-owners'
+          ? account
+          : code === 'adoption-interrupted'
+            ? kept.get(name)
+            : undefined;
       return granted ? [[name, granted]] : [];
     }),
   );

@@ -14,23 +14,29 @@ const MOST_BYTES = 16 << 20;
 const time = z.number().nullable();
 const format = z.record(
   z.string().max(200),
-  z.object({ key: z.string().max(1000), segment: time, finished: time, moved: time, unknown: z.boolean() }),
+  z.object({
+    ...{ key: z.string().max(1000), segment: time, finished: time, moved: time, unknown: z.boolean() },
+    foreign: z.number().optional(),
+  }),
 );
 
 /**
  * Remembers over restarts when each repository had its last archive, in last-archives.json, so that a look at a thousand of them reads
  * only those that have changed. It is no more than that: what cannot be read is found anew, what cannot be written is left out.
  */
-export const openArchiveRecord = (state: string): ArchiveMemory & { readonly close: () => void } => {
+export const openArchiveRecord = (
+  state: string,
+  others: 'kept' | 'forgotten' = 'forgotten',
+): ArchiveMemory & { readonly close: () => void } => {
   const path = join(state, FILE);
   const before = readRecord(path);
-  const seen = new Map<string, RememberedArchive>();
+  const seen = new Map(others === 'kept' ? before : []);
   return {
     recall: (repository) => before.get(repository),
     note: (repository, found) => {
       if (seen.size < MOST) seen.set(repository, found);
     },
-    /** Writes it, where something has changed. Call it when all repositories have been looked at: others are forgotten. */
+    /** Writes it, where something has changed. Call it when all repositories have been looked at: unless they are kept, others are forgotten. */
     close: () => {
       if (seen.size === before.size && [...seen].every(([name, { key }]) => before.get(name)?.key === key)) return;
       try {

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Preparation } from '../accounts/desired.ts';
 import type { Finding } from '../accounts/finding.ts';
+import { notHandedOver } from '../accounts/foreign-files.ts';
 import { prepareRepository } from '../repositories/ownership.ts';
 import { describeError } from './describe-error.ts';
 
@@ -75,6 +76,7 @@ export const adoptionGoesOn = ({ name }: Preparation): Finding => ({
 });
 
 const failed = ({ name, action }: Preparation, error: unknown): Finding => {
+  if (action === 'repair-owners') return notHandedOver(name, describeError(error));
   const verb = { create: 'made', adopt: 'handed over to its account', 'repair-mode': 'repaired' }[action];
   return {
     severity: 'error',

@@ -1,7 +1,8 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { isNobodys } from '../accounts/nobodys.ts';
-import type { RepositoryFolder } from '../accounts/repository-folder.ts';
+import type { ForeignTrace, RepositoryFolder } from '../accounts/repository-folder.ts';
+import { findForeignTrace } from '../borg/foreign-trace.ts';
 import { type ArchiveMemory, NO_MEMORY } from '../borg/last-archive.ts';
 import { findOddEntry } from '../borg/odd-entry.ts';
 import { type RepositoryState, readRepositoryState } from '../borg/repository-state.ts';
@@ -17,6 +18,8 @@ export type Surveyed = {
   readonly nested: boolean;
   /** Milliseconds since the epoch: when the folder was made (where the file system knows it, else last changed). */
   readonly born: number;
+  /** What in it is not its owner's; left out: nothing was seen. */
+  readonly foreign?: ForeignTrace;
   /** Null: it is not a folder. */
   readonly state: RepositoryState | { readonly kind: 'unreadable'; readonly why: string } | null;
 };
@@ -61,7 +64,9 @@ const surveyOne = (
       ? ({ kind: 'unreadable', why: `${odd.path} is ${odd.kind}, for which borg waits without end` } as const)
       : // Inside of one no other is looked for: a tenant could make a thousand in each of a thousand.
         readRepositoryState(place, memory, nested ? 0 : undefined);
-    return { path, folder, nested, born: birthtimeMs || mtimeMs, state };
+    // What is root's as a whole says so itself.
+    const foreign = state?.kind === 'repository' && folder.uid !== 0 ? findForeignTrace(place, folder) : null;
+    return { path, folder, nested, born: birthtimeMs || mtimeMs, state, ...(foreign && { foreign }) };
   } catch (error) {
     return { path, folder, nested, born: 0, state: { kind: 'unreadable', why: describeError(error) } };
   }

@@ -8,6 +8,8 @@ import { createTreeReader } from '../keys/tree.ts';
 import type { Places } from '../places.ts';
 import { scanRepositories } from '../repositories/scan.ts';
 import type { Settings } from '../settings.ts';
+import { createForeignLook } from './foreign-look.ts';
+import { rememberingOwn } from './handing-over.ts';
 import type { Logger } from './log.ts';
 import { serveArguments } from './login-server.ts';
 import type { PassWorld } from './pass.ts';
@@ -26,6 +28,13 @@ export const openWorld = (
   const identities = policyOf(settings, places);
   const system = rememberingSystem(places.etc);
   const seeDisk = createDiskGuard(places);
+  const foreign = createForeignLook(places.repos);
+  const tellPreparing = (now: Preparing): void => {
+    onPreparing(now);
+    const { account, entries } = now;
+    if (entries > 0 && entries % 10_000 === 0)
+      log.info({ account, entries }, 'adopting a repository: changing the owner of its files');
+  };
   const readTree = createTreeReader(places.sshkeys, '/sshkeys');
   return {
     settings,
@@ -43,7 +52,7 @@ export const openWorld = (
       ),
     scanRepositories: (known) => {
       seeDisk();
-      return scanRepositories(places.repos, known);
+      return foreign.see(scanRepositories(places.repos, known), known === undefined);
     },
     readRegistry: () => {
       const { registry, damaged } = readRegistry(places.state);
@@ -57,16 +66,11 @@ export const openWorld = (
     writeRegistry: (registry) => writeRegistry(places.state, registry),
     takenIds: system.ids,
     prepareRepositories: (preparations, signal) =>
-      prepareRepositories(
-        places.repos,
+      rememberingOwn(
+        places,
         preparations,
-        (now) => {
-          onPreparing(now);
-          const { account, entries } = now;
-          if (entries > 0 && entries % 10_000 === 0)
-            log.info({ account, entries }, 'adopting a repository: changing the owner of its files');
-        },
-        signal,
+        () => prepareRepositories(places.repos, preparations, tellPreparing, signal),
+        foreign.handedOver,
       ).finally(() => onPreparing(null)),
     onAccess,
     now: () => performance.now(),

@@ -1,6 +1,7 @@
-import { closeSync, constants, fchmodSync, fstatSync, opendirSync, openSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fchownSync, fstatSync, opendirSync, openSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { errorCode } from '../accounts/error-code.ts';
+import { isForeign, type Owner } from '../accounts/repository-folder.ts';
 
 /** After how many entries others get their turn. */
 const TURN = 500;
@@ -18,9 +19,11 @@ const NOT_IT: ReadonlySet<unknown> = new Set(['ENOENT', 'ELOOP', 'ENOTDIR', 'ENX
  *
  * @param path a folder, best through a descriptor
  * @param signal stops it between two entries
+ * @param owner what is root's, or neither its nor its group's, is given to it, and nothing else is changed; but no file with a second
+ *   name, which may be somebody else's file
  * @throws the system's error; Error with cause `{ code: 'too-deep', most }`
  */
-export const openToAccount = async (path: string, signal: AbortSignal): Promise<void> => {
+export const openToAccount = async (path: string, signal: AbortSignal, owner: Owner | null = null): Promise<void> => {
   let entries = 0;
   const inside = async (folder: string, depth: number): Promise<void> => {
     if (depth > DEEPEST)
@@ -35,7 +38,7 @@ export const openToAccount = async (path: string, signal: AbortSignal): Promise<
         const file = openOrNull(`${folder}/${entry.name}`, entry.isDirectory() ? FOLDER : FILE);
         if (file === null) continue;
         try {
-          adjust(file);
+          if (owner === null || give(file, owner)) adjust(file);
           if (entry.isDirectory()) await inside(`/proc/self/fd/${file}`, depth + 1);
         } finally {
           closeSync(file);
@@ -55,6 +58,15 @@ const openOrNull = (path: string, flags: number): number | null => {
     if (NOT_IT.has(errorCode(error))) return null;
     throw error;
   }
+};
+
+/** @returns whether it was somebody else's, and is the owner's now */
+const give = (file: number, owner: Owner): boolean => {
+  const found = fstatSync(file);
+  const mayBeGiven = found.isDirectory() || (found.isFile() && found.nlink === 1);
+  if (!mayBeGiven || !isForeign(found, owner)) return false;
+  fchownSync(file, owner.uid, owner.gid);
+  return true;
 };
 
 const adjust = (file: number): void => {

@@ -46,6 +46,7 @@ export const prepareRepository = async (
   // Whoever owned the folder may exchange it for a link while it is in work: everything is done to this very folder.
   const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
+    if (preparation.action === 'repair-owners') return await handOverInside(folder, preparation, signal);
     if (preparation.action === 'create') fchownSync(folder, preparation.uid, groupOf(preparation));
     else await handOver(folder, preparation, progress, signal);
     fchmodSync(folder, REPOSITORY_MODE);
@@ -118,4 +119,14 @@ const handOver = async (
   // Before the modes: what opens a file to its group opens it to all whom an ACL names.
   await removeExtendedRights(path, signal);
   await openToAccount(path, signal);
+};
+
+/**
+ * What is not the account's inside of a folder that is. Its sessions go on meanwhile: nothing but the owner and mode of such an entry is
+ * changed, each by its own descriptor.
+ */
+const handOverInside = async (folder: number, preparation: Preparation, signal: AbortSignal): Promise<void> => {
+  const path = `/proc/${process.pid}/fd/${folder}/.`;
+  await removeExtendedRights(path, signal);
+  await openToAccount(path, signal, { uid: preparation.uid, gid: groupOf(preparation) });
 };

@@ -22,7 +22,8 @@ export const scanRepositories = (
       if (!found) return [];
       const kind = found.isDirectory() ? 'folder' : 'other';
       const filled = kind === 'folder' && (found.nlink > 2 || holdsSomething(join(repos, name)));
-      return [{ name, kind, uid: found.uid, gid: found.gid, mode: found.mode & 0o7777, filled }];
+      const changed = Math.max(found.mtimeMs, found.ctimeMs);
+      return [{ name, kind, uid: found.uid, gid: found.gid, mode: found.mode & 0o7777, filled, changed }];
     });
 
 /** Most file systems count a folder's folders as its links, and every repository has one: then nothing is opened. */

@@ -135,6 +135,37 @@ test('a file of authorized_keys that another account could read is closed to it 
   expect(await letsIn(client, 'web01')).toBe(true);
 });
 
+test('what root has written into a repository with a borg of its own belongs to its account again, and is nobody’s backup', async () => {
+  await client.borg(['init', '--encryption', 'none', client.url('web02')]);
+  const env = { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' };
+  const create = (archive: string, reject = true) =>
+    client.borg(['create', `${client.url('web02')}::${archive}`, '.'], { cwd: client.home, env, reject });
+  const shown = async () => {
+    const { stdout, exitCode } = await server.exec(['borgserver', 'status', '--json'], { reject: false });
+    const { repositories } = JSON.parse(stdout);
+    const { lastBackup, marks } = repositories.find(({ name }: { name: string }) => name === 'web02');
+    return { lastBackup, exitCode, marks: marks.map(({ code }: { code: string }) => code) };
+  };
+  await create('own');
+  const begun = Date.now();
+  await inside(
+    'export HOME=/tmp BORG_BASE_DIR=/tmp/roots BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes BORG_RELOCATED_REPO_ACCESS_IS_OK=yes; ' +
+      '$(ls /opt/borg/bin/borg /usr/bin/borg 2>/dev/null | head -n 1) create /repos/web02::roots /etc/hostname',
+  );
+  expect((await create('refused', false)).exitCode).toBeGreaterThan(1);
+  const before = await shown();
+  expect(before.exitCode).toBe(1);
+  expect(before.lastBackup).toBeLessThan(begun);
+  expect(before.marks).toContain('foreign-owners');
+
+  expect(await repair()).toEqual(['repository-repaired web02']);
+  const after = await shown();
+  expect(after.marks).toEqual(['not-encrypted']);
+  expect(after.lastBackup).toBeLessThan(begun);
+  await create('after');
+  expect((await shown()).lastBackup).toBeGreaterThan(begun);
+});
+
 test('a repository that was chowned belongs to its account again, with the same uid, and a backup works', async () => {
   const uid = await uidOf('web01');
   await inside('chown -R 4242:4242 /repos/web01');

@@ -1,0 +1,83 @@
+import { lstatSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import { isNobodys } from '../accounts/nobodys.ts';
+import { printable } from '../accounts/printable.ts';
+import { type ForeignTrace, isForeign, type Owner } from '../accounts/repository-folder.ts';
+import { type FolderHandle, inFolder } from './folder-handle.ts';
+import { isRepository } from './is-repository.ts';
+
+/** borg keeps about ten entries there. */
+const MOST_ENTRIES = 100;
+/** Of the repositories of an account with several. */
+const MOST_INSIDE = 50;
+const EXAMPLES = 3;
+/** As borg sets `segments_per_dir` (1.1 and newer, and before). */
+const SEGMENTS_PER_FOLDER = [1000, 10_000];
+
+/**
+ * Looks where borg or a copy leaves its traces when root was at work: config, nonce, index and its companions, the newest segments and
+ * their folders. Some twenty looks at most for a repository; what lies elsewhere `doctor` finds. No link is followed.
+ *
+ * Nobody but root makes what is foreign (repository-folder.ts).
+ *
+ * @param owner whose all of it has to be
+ * @returns null where there is nothing of the kind, or no folder
+ * @throws the system's error where it cannot be read
+ */
+export const findForeignTrace = (path: string, owner: Owner): ForeignTrace | null =>
+  inFolder(path, (folder) => {
+    const entries = folder.someEntries(MOST_ENTRIES);
+    const names = entries.map(({ name }) => name);
+    const found = names.includes('config') && names.includes('data') ? lookAt(folder, names, owner, '') : [];
+    if (found.length > 0 || isRepository(folder)) return traceOf(found);
+    const inside = entries.filter((entry) => entry.isDirectory() && !isNobodys(entry.name, 'folder'));
+    for (const { name } of inside.slice(0, MOST_INSIDE)) {
+      const below = inFolder(join(folder.path, name), (repository) => {
+        const names = repository.someEntries(MOST_ENTRIES).map((entry) => entry.name);
+        const own = lstatSync(`${repository.path}/.`);
+        const top = isForeign(own, owner) ? [{ path: name, found: own }] : [];
+        return names.includes('config') && names.includes('data')
+          ? [...top, ...lookAt(repository, names, owner, `${name}/`)]
+          : [];
+      });
+      if (below && below.length > 0) return traceOf(below);
+    }
+    return null;
+  });
+
+type Found = { readonly path: string; readonly found: Stats };
+
+const lookAt = (folder: FolderHandle, names: readonly string[], owner: Owner, shown: string): readonly Found[] => {
+  const newest = Math.max(-1, ...names.flatMap((name) => /^index\.(\d{1,15})$/.exec(name)?.[1] ?? []).map(Number));
+  // Also the one behind: of a borg that was interrupted before its commit.
+  const segments = [newest, newest + 1].flatMap((segment) =>
+    SEGMENTS_PER_FOLDER.map((each) => [`data/${Math.floor(segment / each)}`, String(segment)] as const),
+  );
+  const paths = [
+    ...['config', 'README', 'nonce', 'lock.exclusive', 'lock.roster', 'data'].filter((name) => names.includes(name)),
+    ...names.filter((name) => /^(index|hints|integrity)\.\d+$/.test(name)).slice(-6),
+    ...new Set(segments.flatMap(([place, segment]) => [place, `${place}/${segment}`])),
+  ];
+  return paths.flatMap((path) => {
+    const found = lstatSync(join(folder.path, path), { throwIfNoEntry: false });
+    return found && (found.isFile() || found.isDirectory()) && isForeign(found, owner)
+      ? [{ path: `${shown}${path}`, found }]
+      : [];
+  });
+};
+
+const traceOf = (all: readonly Found[]): ForeignTrace | null => {
+  if (all.length === 0) return null;
+  const isLock = ({ path }: Found): boolean => /(^|\/)lock\.exclusive$/.test(path);
+  const lock = all.find(isLock);
+  const others = all.filter((each) => !isLock(each));
+  const isLinked = ({ found }: Found): boolean => found.isFile() && found.nlink > 1;
+  return {
+    text: all
+      .slice(0, EXAMPLES)
+      .map(({ path, found: { uid, gid } }) => `${printable(path, 80)} (${uid}:${gid})`)
+      .join(', '),
+    lockedSince: lock ? lock.found.mtimeMs : null,
+    linked: others.length > 0 && others.every(isLinked),
+  };
+};
