@@ -67,6 +67,9 @@ export const createLedger = (
   /** Connections of which a key was just refused by its options. */
   const refusedByOptions = new Set<string>();
 
+  /** Connections of which sshd has just refused an old client's signature. */
+  const refusedSignatures = new Set<string>();
+
   const put = (entry: Entry): Entry => {
     entries.set(processId(entry.session.process), entry);
     return entry;
@@ -112,7 +115,8 @@ export const createLedger = (
   const closed = (event: Extract<SshdEvent, { kind: 'closed' }>, writer: Writer): readonly LedgerEvent[] => {
     const entry = entryOf(writer) ?? parentOf(writer);
     if (entry) return [{ kind: 'leaving', session: put({ ...entry, how: entry.how ?? event.reason }).session }];
-    return event.loggedIn || writer.uid !== 0 ? [] : asEvents(strangers.closed(event));
+    if (event.loggedIn || writer.uid !== 0) return [];
+    return asEvents(strangers.closed(event, refusedSignatures.delete(processId(writer))));
   };
 
   /** Whose process below it has written. With its last words it may be gone already, or its parent. */
@@ -139,6 +143,9 @@ export const createLedger = (
         return closed(event, writer);
       case 'options-refused':
         if (writer.uid === 0 && refusedByOptions.size < MOST_REFUSED) refusedByOptions.add(processId(writer));
+        return [];
+      case 'signature-refused':
+        if (writer.uid === 0 && refusedSignatures.size < MOST_REFUSED) refusedSignatures.add(processId(writer));
         return [];
       case 'refused':
         return writer.uid === 0 ? refused(event, writer) : [];

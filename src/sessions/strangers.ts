@@ -15,7 +15,7 @@ export type Refusal = {
   readonly fingerprints: readonly string[];
   /** Other accounts that one of these keys opens, if there are any. */
   readonly opens?: readonly string[];
-  readonly reason: RefusalReason | OptionRefusal | 'dropped' | 'penalty' | 'gave-up';
+  readonly reason: RefusalReason | OptionRefusal | 'dropped' | 'penalty' | 'gave-up' | 'old-signature';
 };
 
 /** Strangers who have not come to an end yet: beyond these the oldest are told early, so that they never fill memory. */
@@ -81,13 +81,17 @@ export const createStrangers = (now: () => number) => {
     return LAST_WORDS.has(reason) ? [...early, ...told(stranger)] : early;
   };
 
-  const closed = ({ address, port, user }: Extract<SshdEvent, { kind: 'closed' }>): readonly Refusal[] => {
+  const closed = (
+    { address, port, user }: Extract<SshdEvent, { kind: 'closed' }>,
+    oldSignature: boolean,
+  ): readonly Refusal[] => {
     const known = waiting.get(peerName(address, port));
-    if (known) return told(known);
+    if (known) return told(oldSignature && known.reason === 'failed' ? { ...known, reason: 'old-signature' } : known);
     // Said twice of some connections, and the second time nothing is known of it any more.
     if (user === null) return [];
     const asked = printable(user, MOST_NAME);
-    const reason = wasNotAllowed(`${address} ${asked}`) ? 'not-allowed' : 'gave-up';
+    const silent = oldSignature ? 'old-signature' : 'gave-up';
+    const reason = wasNotAllowed(`${address} ${asked}`) ? 'not-allowed' : silent;
     return [{ address, port, asked, fingerprints: [], reason }];
   };
 

@@ -110,6 +110,8 @@ const WHY_REFUSED: Readonly<Record<Refusal['reason'], string>> = {
   'not-from': 'its key is right, and from= does not allow its address',
   expired: 'its key is right, and its expiry-time= has passed',
   'key-options': 'its key is right, and an option of the key refuses it',
+  'old-signature':
+    'its client signs with an algorithm that sshd no longer takes (ssh-rsa with SHA-1): it needs a newer client, or an Ed25519 key',
   'too-many-keys': 'too many keys were tried',
   'nothing-in-common': 'no algorithm in common',
   'not-ssh': 'it does not speak SSH',

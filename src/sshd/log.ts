@@ -59,6 +59,8 @@ export type SshdEvent =
     }
   /** Comes before the 'refused' of the same process: a key was right, and one of its options forbade it (expired, another address). */
   | { readonly kind: 'options-refused' }
+  /** Comes before the 'closed' of the same process, which sshd may say nothing more of: an old client's signature (ssh-rsa with SHA-1). */
+  | { readonly kind: 'signature-refused' }
   | ({
       readonly kind: 'dropped';
       readonly reason: 'max-startups' | 'penalty' | 'other';
@@ -163,6 +165,9 @@ const RULES: readonly Rule[] = [
   // A certificate's ID is the client's own text, behind everything else: here the first address counts.
   refused(`Failed publickey for ${USER} ${FROM} ssh2: (?<detail>[A-Za-z0-9-]+-CERT SHA256:\\S+) ID .*`, 'failed'),
   rule('Refused by key options(?: at .*)?', () => ({ kind: 'options-refused' })),
+  rule('userauth_pubkey: signature algorithm [a-z0-9@.-]{1,64} not in PubkeyAcceptedAlgorithms', () => ({
+    kind: 'signature-refused',
+  })),
   refused(`Unable to negotiate with ${PEER}: (?<detail>.*)`, 'nothing-in-common'),
   refused(`banner exchange: Connection ${FROM}: (?<detail>.*)`, 'not-ssh'),
   refused(`Timeout before authentication for connection from ${ADDRESS} to \\S+, pid = \\d+`, 'login-timeout'),
@@ -198,7 +203,7 @@ const dropReason = (detail: string): 'max-startups' | 'penalty' | 'other' => {
 };
 
 /** What the process that talks to strangers may say; the rest it cannot know. */
-const FROM_STRANGERS: ReadonlySet<SshdEvent['kind']> = new Set(['connected', 'closed', 'refused']);
+const FROM_STRANGERS: ReadonlySet<SshdEvent['kind']> = new Set(['connected', 'closed', 'refused', 'signature-refused']);
 const PASSED_ON = ' [preauth]';
 /** sshd cuts a message at 1 kB, and with its end the words that tell who has said it. */
 const MOST_CHARACTERS = 1000;

@@ -134,6 +134,16 @@ describe('a key that is right, and whose options refuse it, is told as that', ()
   });
 });
 
+it('an old client whose signature sshd no longer takes did not just go away', () => {
+  const { hearAs } = listen();
+  const line = 'userauth_pubkey: signature algorithm ssh-rsa not in PubkeyAcceptedAlgorithms [preauth]';
+  const gone = (port: number) => `Connection closed by authenticating user web01 ${from(port)} [preauth]`;
+  expect(hearAs(7, line, gone(1))).toMatchObject([{ reason: 'old-signature', asked: 'web01' }]);
+  expect(hearAs(8, failed(2, 'aa'), line, gone(2))).toMatchObject([{ reason: 'old-signature' }]);
+  expect(hearAs(9, `Invalid user eve from ${from(3)}`, line, gone(3))).toMatchObject([{ reason: 'unknown-user' }]);
+  expect(hearAs(10, gone(4))).toMatchObject([{ reason: 'gave-up' }]);
+});
+
 it('a key that opens other accounts than the one that was asked for names some of them', () => {
   const accounts = ['db', 'web02', 'web03', 'web04'].map((name) => account(name, [keyOf(1)]));
   const { hear } = listen(state(account('web01', [keyOf(2)]), ...accounts));
