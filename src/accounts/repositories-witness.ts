@@ -47,10 +47,13 @@ export const judgeDisk = (witness: Witness | null, { disk, filled }: SeenDisk): 
 export const mergeIdentities = (own: Registry, witness: Registry): Registry => {
   const taken = new Set(Object.values(own.uids));
   const more = Object.entries(witness.uids).filter(([name, uid]) => !Object.hasOwn(own.uids, name) && !taken.has(uid));
+  // On an empty disk nothing else tells that a copy of a key file is no account (leftover.ts).
+  const leftovers = [...new Set([...(own.leftovers ?? []), ...(witness.leftovers ?? [])])].sort(compareText);
   return {
     ...own,
     highWater: Math.max(own.highWater, witness.highWater),
     uids: Object.fromEntries([...more, ...Object.entries(own.uids)].sort(([a], [b]) => compareText(a, b))),
     roles: [...new Set([...own.roles, ...witness.roles])],
+    ...(leftovers.length > 0 && { leftovers }),
   };
 };

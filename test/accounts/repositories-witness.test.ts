@@ -43,4 +43,14 @@ describe('what is kept beside the key tree', () => {
     expect(merged).toMatchObject({ highWater: 10005, uids: { db: 10005, new: 10000, web: 10002 } });
     expect(merged.uids).not.toHaveProperty('old');
   });
+
+  it('goes on knowing which key files are copies of others', () => {
+    const witness = { ...registry({ web: 10001 }), leftovers: ['web.bak'] };
+    expect(mergeIdentities(registry({}), witness).leftovers).toEqual(['web.bak']);
+    expect(mergeIdentities({ ...registry({}), leftovers: ['db.old'] }, witness).leftovers).toEqual([
+      'db.old',
+      'web.bak',
+    ]);
+    expect(mergeIdentities(registry({}), registry({}))).not.toHaveProperty('leftovers');
+  });
 });
