@@ -141,6 +141,23 @@ describe('update-borgusers', () => {
     expect((await server.exec(['ls', '/repos'])).stdout).not.toMatch(/copied\./);
   });
 
+  test('an account that is truly called like a copy is closed loudly, and opens by what the finding prints', async () => {
+    const own = await client.newKey();
+    await writeKeyFile(server, 'repos/twin.old', own);
+    await update();
+    await client.borg(['init', '-e', 'none', client.url('twin.old')], { key: own });
+    await writeKeyFile(server, 'repos/twin', client.key);
+    const { exitCode, stdout } = await update();
+    expect({ exitCode, opened: await letsIn(client, 'twin.old', own) }).toEqual({ exitCode: 1, opened: false });
+    const [cure = ''] = /mv -T \/repos\/twin\.old .*/.exec(stdout) ?? [];
+    await server.exec(['sh', '-c', cure]);
+    expect((await update()).exitCode).toBe(0);
+    const { stdout: list } = await client.borg(['info', client.url('twin-old')], {
+      ...{ key: own, env: { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' } },
+    });
+    expect(list).toContain('/repos/twin-old');
+  });
+
   test('changes nothing with --dry-run and prints the same', async () => {
     await writeKeyFile(server, 'repos/dry', client.key);
     await update();
