@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -123,20 +123,6 @@ test('a key that stands in the file and is refused by one of its options is told
     expect(await letsIn(client, 'optioned', key)).toBe(false);
     await logged(from, { msg: 'login refused', asked: 'optioned', offered: key.fingerprint, ...wanted });
   }
-});
-
-test('an old client, whose signature sshd no longer takes, is told as that', async () => {
-  const from = server.log().length;
-  const key = join(client.home, 'old');
-  await run('ssh-keygen', ['-q', '-t', 'rsa', '-b', '2048', '-N', '', '-f', key], BASE_ENVIRONMENT);
-  await writeFile(join(server.sshkeys, 'repos/oldclient'), await readFile(`${key}.pub`));
-  await server.exec(['update-borgusers']);
-  const flags = [...client.sshFlags({ ...client.key, private: key }), '-o', 'PubkeyAcceptedAlgorithms=ssh-rsa'];
-  const words = [...flags, '-p', String(server.port), 'oldclient@127.0.0.1', 'borg', '--version'];
-  expect((await run('ssh', words, BASE_ENVIRONMENT, { reject: false })).exitCode).toBe(255);
-  expect(await logged(from, { msg: 'login refused', asked: 'oldclient' })).toMatchObject({
-    reason: expect.stringContaining('ssh-rsa with SHA-1'),
-  });
 });
 
 test('names that a stranger chooses forge no line, no field and no escape', async () => {
