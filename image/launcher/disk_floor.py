@@ -10,7 +10,7 @@ from borg.constants import MAX_OBJECT_SIZE
 from borg.helpers import Error
 from borg.repository import LoggedIO, Repository
 
-from launcher import unfinished
+from launcher import read_only, unfinished
 
 MANIFEST = bytes(32)
 HEADER = LoggedIO.put_header_fmt.size
@@ -127,6 +127,7 @@ def install(setting, shared, need=0):
                 return change(self, *args, **kwargs)
             except OSError as err:
                 if err.errno not in FULL:
+                    read_only.tell(err)
                     raise
             give_up(self, too_full)
         return call
@@ -144,6 +145,7 @@ def install(setting, shared, need=0):
             return put(self, id, data, wait)
         except OSError as err:
             if err.errno not in FULL:
+                read_only.tell(err)
                 raise
         give_up(self, too_full)
 

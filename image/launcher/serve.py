@@ -830,7 +830,7 @@ def serve(arguments, limits, options):
         from launcher import own_url, repository_names
         own_url.install()
         repository_names.install(os.environ['BORG_BASE_DIR'])
-    from launcher import free_space
+    from launcher import free_space, read_only
     free_space.install()
     if limits:
         if '--min-free' in limits:
@@ -843,6 +843,7 @@ def serve(arguments, limits, options):
         # Again: of many that began at once, some were not to be seen yet.
         _, older = refuse_beyond(int(limits['--sessions']), limits['--account'], sessions)
         give_way(older)
+    read_only.install()
     remember_signatures()
     keep_read_buffer()
     if arguments[:1] == ['serve']:

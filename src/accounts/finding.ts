@@ -39,6 +39,7 @@ export type FindingCode =
   | 'repository-lost'
   | 'foreign-owners'
   | 'adoption-interrupted'
+  | 'repositories-read-only'
   | 'no-free-uid';
 
 /** One thing that is wrong: a value, never thrown. Every text in it is printable already. */

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { printable } from '../accounts/printable.ts';
 import { askServer } from '../daemon/control-client.ts';
+import { readOnlyProblem } from '../daemon/read-only-disk.ts';
 import type { Places } from '../places.ts';
 import { freshAlarms } from '../sessions/alarms.ts';
 import { renderFailure } from './failure.ts';
@@ -9,7 +10,7 @@ import { renderFailure } from './failure.ts';
 const PATIENCE_MS = 5000;
 
 /**
- * `borgserver healthcheck`: whether the daemon answers, its last pass did not fail, and sshd really greets on its port. A bad
+ * `borgserver healthcheck`: whether the daemon answers, its last pass did not fail, /repos can be written, and sshd really greets on its port. A bad
  * key file is a finding, not ill health.
  *
  * @returns the exit code: 0 healthy, 1 not
@@ -27,7 +28,7 @@ const findProblem = async (places: Places): Promise<string | null> => {
   if (health.lastPassFailed !== null) return `the last update failed: ${health.lastPassFailed}`;
   const [alarm] = freshAlarms(health.alarms, Date.now());
   if (alarm) return `${printable(alarm.what)} (see the log, and borgserver doctor)`;
-  return greets(health.port);
+  return readOnlyProblem(places.repos) ?? greets(health.port);
 };
 
 const greets = (port: number): Promise<string | null> =>

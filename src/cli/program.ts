@@ -91,7 +91,7 @@ export const createProgram = (
 
   program
     .command('healthcheck')
-    .description('exit 0 if the server answers, its last update did not fail and sshd greets')
+    .description('exit 0 if the server answers, its last update did not fail, /repos can be written and sshd greets')
     .addHelpText('after', '\nExample: borgserver healthcheck')
     .action(() => finish(runHealthcheck(places)));
 

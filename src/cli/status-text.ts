@@ -36,7 +36,14 @@ export const spaceOf = ({ disks }: Pick<Status, 'disks'>): { readonly free: numb
   return { free, total };
 };
 
-const diskLine = ({ path, free, floor, state }: DiskSpace, paint: Paint): readonly string[] => {
+const diskLine = ({ path, free, floor, state, readOnly }: DiskSpace, paint: Paint): readonly string[] => {
+  if (readOnly)
+    return [
+      paint(
+        `${printable(path)} is READ-ONLY, as after a disk error: no backup can be made; see borgserver doctor`,
+        'red',
+      ),
+    ];
   const place = `${printable(path)}: ${renderBytes(free)} free`;
   switch (state) {
     case 'below':

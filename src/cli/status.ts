@@ -23,7 +23,7 @@ export type StatusOptions = { readonly json: boolean; readonly staleAfter?: stri
  * `borgserver status`: the server, and every repository with what is wrong with it. Works without a server, too; then
  * nothing is known of accounts and keys.
  *
- * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, was gone, cannot be read or used, or new data are refused since a disk is nearly full; 2 where nothing can be told
+ * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, was gone, cannot be read or used, or nothing new is taken since a disk is nearly full or read-only; 2 where nothing can be told
  */
 export const runStatus = async (places: Places, options: StatusOptions): Promise<number> => {
   const given = options.staleAfter === undefined ? null : readDuration(options.staleAfter);
@@ -49,7 +49,10 @@ export const runStatus = async (places: Places, options: StatusOptions): Promise
   };
   const text = colouring(process.stdout, process.env);
   console.log(options.json ? statusJson(status) : statusText(status, now, text, process.stdout.columns));
-  return status.repositories.some(raisesAlarm) || status.disks.some(({ state }) => state === 'below') ? 1 : 0;
+  return status.repositories.some(raisesAlarm) ||
+    status.disks.some(({ state, readOnly }) => state === 'below' || readOnly)
+    ? 1
+    : 0;
 };
 
 /** One JSON object; its fields are promised to programs. */

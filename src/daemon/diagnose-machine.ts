@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { printable } from '../accounts/printable.ts';
 import { inNoVolume, readMountinfo } from '../host/mounts.ts';
+import { isReadOnly } from '../host/read-only.ts';
 import { hasEveryId, namespaceProblems, readUserNamespace, spansText } from '../host/user-namespace.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
@@ -9,6 +10,7 @@ import { diagnoseNfs } from './diagnose-nfs.ts';
 import { diagnoseOwnName } from './diagnose-own-name.ts';
 import { diagnoseSpace } from './diagnose-space.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
+import { READ_ONLY_CURE } from './read-only-disk.ts';
 import { probeRepositories, SHARED_IDENTITIES } from './repositories-folder.ts';
 import type { Surveyed } from './repository-survey.ts';
 
@@ -71,6 +73,7 @@ const OWNERS_CURE =
 /** Makes a folder as a repository's is made, and looks whether it has become one. */
 const diagnoseOwners = (places: Places, settings: Settings, now: number): Diagnosis => {
   const shared = settings.IDENTITIES === 'shared';
+  if (isReadOnly(places.repos)) return error('owners', `not tried: ${places.repos} is read-only`, READ_ONLY_CURE);
   try {
     const probe = probeRepositories(places, settings);
     switch (probe.kind) {

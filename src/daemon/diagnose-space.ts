@@ -3,6 +3,7 @@ import { printable } from '../accounts/printable.ts';
 import { describeError } from './describe-error.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 import { type DiskSpace, readDiskSpaces } from './disk-spaces.ts';
+import { READ_ONLY_CURE } from './read-only-disk.ts';
 import type { Surveyed } from './repository-survey.ts';
 
 /** Of inodes. */
@@ -20,7 +21,11 @@ export const diagnoseSpace = (
   surveyed: readonly Surveyed[],
 ): readonly Diagnosis[] => {
   try {
-    return readDiskSpaces(repos, minFree, surveyed).flatMap((disk) => [lineOf(disk), ...inodesOf(disk.path)]);
+    return readDiskSpaces(repos, minFree, surveyed).flatMap((disk) => [
+      lineOf(disk),
+      ...readOnlyLine(disk),
+      ...inodesOf(disk.path),
+    ]);
   } catch (failure) {
     return [error('space', `cannot be read: ${printable(describeError(failure))}`, 'see that /repos is mounted')];
   }
@@ -39,6 +44,17 @@ export const lineOf = ({ path, free, total, floor, state }: DiskSpace): Diagnosi
       return ok('space', shown);
   }
 };
+
+const readOnlyLine = ({ path, readOnly }: DiskSpace): readonly Diagnosis[] =>
+  readOnly
+    ? [
+        error(
+          'disk',
+          `${printable(path)} is read-only, as after a disk error: no backup can be made there`,
+          READ_ONLY_CURE,
+        ),
+      ]
+    : [];
 
 const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(bytes < 1e9 ? 3 : 1);
 

@@ -1,6 +1,8 @@
 import { lstatSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compactionNeed, diskFloor, judgeSpace, type Space } from '../borg/disk-floor.ts';
+import { readMountinfo } from '../host/mounts.ts';
+import { isReadOnly } from '../host/read-only.ts';
 import type { Surveyed } from './repository-survey.ts';
 
 /** A file system on which repositories are, with what is kept free of it. */
@@ -10,6 +12,8 @@ export type DiskSpace = Space & {
   /** Bytes below which sessions take no new data. */
   readonly floor: number;
   readonly state: ReturnType<typeof judgeSpace>;
+  /** Nothing can be written there, as after an error. */
+  readonly readOnly?: true;
 };
 
 /**
@@ -33,10 +37,12 @@ export const readDiskSpaces = (
     disk.need = Math.max(disk.need, compactionNeed(state));
     found.set(device, disk);
   }
+  const mountinfo = readMountinfo();
   return [...found.values()].map(({ path, need }) => {
     const space = spaceOf(path);
     const floor = diskFloor(setting, space, need);
-    return { path, ...space, floor, state: judgeSpace(space, floor) };
+    const readOnly = isReadOnly(path, mountinfo) && ({ readOnly: true } as const);
+    return { path, ...space, floor, state: judgeSpace(space, floor), ...readOnly };
   });
 };
 

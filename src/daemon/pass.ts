@@ -34,6 +34,8 @@ export type PassWorld = {
   readonly writeRegistry: (registry: Registry) => void;
   /** Numeric ids of the machine's own accounts and groups. */
   readonly takenIds: () => ReadonlySet<number>;
+  /** What else is wrong with the machine, and keeps nothing of this from being done. Never throws; nothing, if left out. */
+  readonly troubles?: () => readonly Finding[];
   readonly prepareRepositories: (desired: Desired['preparations'], signal: AbortSignal) => Promise<readonly Finding[]>;
   /** Called as soon as what is gone is gone from the machine, and again at the end, with what may be connected. */
   readonly onAccess: (state: State) => void;
@@ -163,7 +165,8 @@ export const createPass = (world: PassWorld) => {
       ...preparations.map(preparationChange),
     ];
     const recheckIn = still?.recheckIn ?? null;
-    const { stopped, findings } = desired;
+    const { stopped } = desired;
+    const findings = [...desired.findings, ...(world.troubles?.() ?? [])].sort(compareFindings);
     if (request.dryRun) return { changes, stopped, recheckIn, findings, accounts: summary(target), failed: null };
     waiting = still?.waiting ?? new Map();
 

@@ -2,11 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { whereOwnersAreKept } from '../host/ownerless.ts';
+import { isReadOnly } from '../host/read-only.ts';
 import { checkUserNamespace, hasEveryId, mayChangeOwners, readUserNamespace } from '../host/user-namespace.ts';
 import type { Places } from '../places.ts';
 import { type OwnerProbe, probeOwners } from '../repositories/owner-probe.ts';
 import type { Settings } from '../settings.ts';
 import { describeError } from './describe-error.ts';
+import { READ_ONLY_CURE } from './read-only-disk.ts';
 
 /** What an operator is told at every start, and by `borgserver status`. */
 export const SHARED_IDENTITIES =
@@ -77,6 +79,7 @@ const unusable = ({ repos }: Places, found: string): Error =>
 
 /** Why even a file system with owners says no, where that can be told. */
 const remedyFor = (repos: string): string | null => {
+  if (isReadOnly(repos)) return READ_ONLY_CURE;
   if (!mayChangeOwners()) return 'give the server the capability CHOWN, as docker-compose.yml does';
   const overflow = Number(readFileSync('/proc/sys/kernel/overflowuid', 'utf8'));
   return lstatSync(repos).uid === overflow && !hasEveryId(readUserNamespace())

@@ -14,6 +14,7 @@ import type { Logger } from './log.ts';
 import { serveArguments } from './login-server.ts';
 import type { PassWorld } from './pass.ts';
 import { type Preparing, prepareRepositories } from './prepare.ts';
+import { readOnlyFindings } from './read-only-disk.ts';
 import { createDiskGuard } from './repositories-disk.ts';
 import { probeRepositories } from './repositories-folder.ts';
 
@@ -65,6 +66,7 @@ export const openWorld = (
     },
     writeRegistry: (registry) => writeRegistry(places.state, registry),
     takenIds: system.ids,
+    troubles: () => readOnlyFindings(places.repos),
     prepareRepositories: (preparations, signal) =>
       rememberingOwn(
         places,

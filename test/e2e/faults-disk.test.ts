@@ -1,7 +1,8 @@
-import { appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, createClient, type Key } from './harness/client.ts';
+import { makeFailingDisk } from './harness/failing-disk.ts';
 import { IMAGE } from './harness/image.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { letIn, letsIn, lockedOut } from './harness/logging-in.ts';
@@ -111,6 +112,64 @@ onlyOn('namespace', () => {
     for (const folder of mounted.splice(0)) unmount(folder);
     await server?.cleanup();
     [server, client] = [undefined, undefined];
+  });
+
+  test('a disk that turns read-only is told everywhere with its cure, and clients restore without a lock', async () => {
+    const disk = makeFailingDisk();
+    try {
+      const running = await startServer({ prepare: ({ repos }) => disk.mount(repos) });
+      server = running;
+      const someone = await createClient(running);
+      client = someone;
+      await writeKeyFile(running, 'repos-appendonly/db01', someone.key);
+      await grant(running, 'repos/web01', someone.key);
+      await writeFile(join(someone.home, 'file'), 'precious');
+      const inHome = { cwd: someone.home, reject: false } as const;
+      for (const name of ['web01', 'db01']) {
+        await someone.borg(['init', '--encryption', 'repokey', someone.url(name)]);
+        await someone.borg(['create', `${someone.url(name)}::a`, 'file'], inHome);
+      }
+      expect((await running.exec(['borgserver', 'healthcheck'])).stdout).toBe('healthy\n');
+      disk.fail();
+      for (const name of ['web01', 'db01']) {
+        for (const words of [
+          ['list', someone.url(name)],
+          ['create', `${someone.url(name)}::b`, 'file'],
+        ]) {
+          const refused = await someone.borg(words, inHome);
+          expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--bypass-lock') });
+          expect(refused.stderr).not.toContain('Traceback');
+        }
+        expect((await someone.borg(['list', '--bypass-lock', someone.url(name)], inHome)).stdout).toMatch(/^a /);
+        await rm(join(someone.home, 'file'));
+        expect((await someone.borg(['extract', '--bypass-lock', `${someone.url(name)}::a`], inHome)).exitCode).toBe(0);
+        expect(await readFile(join(someone.home, 'file'), 'utf8')).toBe('precious');
+      }
+      const told = async (...words: readonly string[]) => running.exec(words, { reject: false });
+      expect(await told('borgserver', 'healthcheck')).toMatchObject({
+        exitCode: 1,
+        stdout: expect.stringContaining('read-only'),
+      });
+      expect(await told('borgserver', 'status')).toMatchObject({
+        exitCode: 1,
+        stdout: expect.stringContaining('/repos is READ-ONLY'),
+      });
+      expect((await told('borgserver', 'doctor')).stdout).toMatch(
+        /ERROR +disk .*read-only[\s\S]*cure: see the host’s kernel log/,
+      );
+      expect((await told('update-borgusers')).stdout).toContain('[repositories-read-only]');
+      await until('the log to tell it', () => /repositories-read-only.*fsck/.test(running.log()));
+      // What is gone from the keys goes all the same.
+      await rm(join(running.sshkeys, 'repos/web01'));
+      await lockedOut(someone, 'web01');
+      await running.stop();
+      await running.start(undefined, { ready: false });
+      expect(await running.ended()).not.toBe(0);
+      expect(running.log()).toMatch(/cannot start.*fsck/);
+    } finally {
+      await server?.kill();
+      disk.remove();
+    }
   });
 
   test('a full disk of the repositories stops backups, and neither logins nor revocations nor a new start', async () => {

@@ -1,0 +1,45 @@
+"""A disk that has turned read-only, as the kernel makes it after an error, is told to the client in words. borg ends in a traceback there,
+before it has read anything, since it cannot take a lock; without one (--bypass-lock) everything can still be read."""
+
+import errno
+import functools
+
+from borg.helpers import Error
+from borg.locking import ExclusiveLock, LockFailed
+from borg.repository import Repository
+
+SENTENCE = (
+    'the disk of the server is read-only, as after an error: tell its operator. What is there can still be restored, without a lock: '
+    'borg list --bypass-lock …, borg extract --bypass-lock …')
+#: borg keeps of the system's error only its words.
+WORDS = '[Errno %d]' % errno.EROFS
+
+
+def is_read_only(err):
+    if isinstance(err, LockFailed):
+        return any(WORDS in str(each) for each in err.args)
+    return isinstance(err, OSError) and err.errno == errno.EROFS
+
+
+def tell(err):
+    if is_read_only(err):
+        raise Error(SENTENCE) from None
+
+
+def told(change):
+    @functools.wraps(change)
+    def call(*args, **kwargs):
+        try:
+            return change(*args, **kwargs)
+        except (OSError, LockFailed) as err:
+            tell(err)
+            raise
+    return call
+
+
+def install():
+    """Above all that undoes what has begun, so call it last. What changes objects tells by itself (disk_floor.py): each further function
+    in between counts there."""
+    ExclusiveLock.acquire = told(ExclusiveLock.acquire)
+    for name in ('create', 'commit', 'save_key', 'break_lock', 'destroy', 'prepare_txn', 'commit_nonce_reservation'):
+        setattr(Repository, name, told(getattr(Repository, name)))

@@ -1,0 +1,22 @@
+import type { Finding } from '../accounts/finding.ts';
+import { isReadOnly } from '../host/read-only.ts';
+
+/** What brings it back; fit for a line of doctor. */
+export const READ_ONLY_CURE =
+  'see the host’s kernel log (dmesg) for the error; stop the server, check the disk (smartctl, fsck), mount it writable and start again; until then clients restore with: borg extract --bypass-lock';
+
+/** For the health check: why nothing can be backed up; null: that is not so. */
+export const readOnlyProblem = (repos: string): string | null =>
+  isReadOnly(repos) ? `${repos} is read-only, as after a disk error: no backup can be made (borgserver doctor)` : null;
+
+/** The same as a finding of an update: it closes no account, since what is there can still be read. */
+export const readOnlyFindings = (repos: string): readonly Finding[] =>
+  isReadOnly(repos)
+    ? [
+        {
+          ...{ severity: 'error', code: 'repositories-read-only', file: '/repos', line: null },
+          message: 'the file system is read-only, as after a disk error: no backup can be made',
+          remedy: READ_ONLY_CURE,
+        },
+      ]
+    : [];
