@@ -211,6 +211,31 @@ describe('update-borgusers', () => {
   });
 });
 
+test('a key that stands in the file and is refused by one of its options is told as that in the log, and a key of another account names it', async () => {
+  const [elsewhere, former, other] = [await client.newKey(), await client.newKey(), await client.newKey()];
+  await put(
+    'repos/optioned',
+    `from="192.0.2.0/24,*.lan" ${elsewhere.public}\nexpiry-time="20200101Z" ${former.public}\n`,
+  );
+  await writeKeyFile(server, 'repos/other', other);
+  expect((await update()).stdout).toMatch(/optioned:1: from= has '\*\.lan'.*\[option-without-effect\]/);
+  // Of many refused logins the log has one a second.
+  for (const [key, told] of [
+    [elsewhere, /"reason":"its key is right, and from= does not allow its address"/],
+    [former, /"reason":"its key is right, and its expiry-time= has passed"/],
+    [other, /"reason":"no key was accepted".*"opens":"other"/],
+  ] as const)
+    await until(`the log to say ${told}`, async () => {
+      expect(await letsIn(client, 'optioned', key)).toBe(false);
+      return server
+        .log()
+        .split('\n')
+        .some((line) => line.includes('"asked":"optioned"') && line.includes(key.fingerprint) && told.test(line));
+    });
+  for (const name of ['optioned', 'other']) await drop(`repos/${name}`);
+  await update();
+});
+
 describe('names and comments of an attacker', () => {
   const ESC = '\u001b';
   test('cannot forge a line of the output or of the log', async () => {

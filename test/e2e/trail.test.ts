@@ -109,22 +109,6 @@ test('a refused login tells why, which account was asked for, and which key was 
   expect(refusals(from)).toHaveLength(4);
 });
 
-test('a key that stands in the file and is refused by one of its options is told as that, and a key of another account names it', async () => {
-  const from = server.log().length;
-  const [elsewhere, former, other] = [await client.newKey(), await client.newKey(), await client.newKey()];
-  const text = `from="192.0.2.0/24" ${elsewhere.public}\nexpiry-time="20200101Z" ${former.public}\n`;
-  await writeFile(join(server.sshkeys, 'repos/optioned'), text);
-  await grant(server, 'repos/other', other);
-  for (const [key, wanted] of [
-    [elsewhere, { reason: 'its key is right, and from= does not allow its address' }],
-    [former, { reason: 'its key is right, and its expiry-time= has passed' }],
-    [other, { reason: 'no key was accepted', opens: 'other' }],
-  ] as const) {
-    expect(await letsIn(client, 'optioned', key)).toBe(false);
-    await logged(from, { msg: 'login refused', asked: 'optioned', offered: key.fingerprint, ...wanted });
-  }
-});
-
 test('names that a stranger chooses forge no line, no field and no escape', async () => {
   const names = [
     'web01 from 10.0.0.1 port 22 ssh2: ED25519 SHA256:AAAA',
