@@ -54,10 +54,22 @@ export const repositoryRows = (surveyed: readonly Surveyed[], viewpoint: Viewpoi
   const lost = new Set(server?.findings.filter(({ code }) => code === 'repository-lost').map(({ file }) => file));
   const isLost = ({ path }: Surveyed): boolean => lost.has(`/repos/${path}`);
   const accountOf = (found: Surveyed) => (server ? (accounts.get(found.folder.name) ?? null) : undefined);
-  return surveyed
+  const there = new Set(surveyed.map(({ path }) => path));
+  const gone = [...accounts.values()].filter(({ name }) => !there.has(name));
+  const rows = surveyed
     .filter((found) => isLost(found) || !holdsOthers(found, accountOf(found)))
     .map((found) => rowOf(found, accountOf(found), viewpoint, isLost(found)));
+  return gone.length === 0
+    ? rows
+    : [...rows, ...gone.map(goneRow)].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 };
+
+/** An account without a folder has one made by each full update: until then it is as lost as its repository. */
+const goneRow = ({ name, role, keys, quota }: AccountStatus): RepositoryRow => ({
+  ...{ name, role, keys, quota, bytes: null, objects: null, encryption: null },
+  ...{ lastBackup: null, laterBackupUntil: null, locks: [] },
+  marks: [{ code: 'lost', level: 'error', text: 'GONE: it has no folder' }],
+});
 
 const rowOf = (
   found: Surveyed,

@@ -11,6 +11,8 @@ import { renderBytes, renderDuration, renderTable } from './table.ts';
 
 export type Status = {
   readonly server: ServerStatus | null;
+  /** Why /repos is not what it was, printable; null: it is. */
+  readonly vanished: string | null;
   /** That of /repos first. */
   readonly disks: readonly DiskSpace[];
   readonly repositories: readonly RepositoryRow[];
@@ -57,12 +59,15 @@ const diskLine = ({ path, free, floor, state, readOnly }: DiskSpace, paint: Pain
 
 const serverLines = (status: Status, now: number, paint: Paint): readonly string[] => {
   const { server, disks } = status;
+  const vanished =
+    status.vanished === null ? [] : [paint(`VANISHED, not new: ${status.vanished}; doctor tells more`, 'red')];
   const space = spaceOf(status);
   const free = `${renderBytes(space.free)} of ${renderBytes(space.total)} free`;
   if (!server)
     return [
       paint('no server runs here: accounts and keys are unknown', 'yellow'),
       `repositories: ${free}`,
+      ...vanished,
       ...disks.flatMap((disk) => diskLine(disk, paint)),
     ];
   const { version, borg, openssh, since, port, lastPass, sessions, findings, accounts, identities } = server;
@@ -72,6 +77,7 @@ const serverLines = (status: Status, now: number, paint: Paint): readonly string
     `borgserver ${version}, borg ${borg}, ${openssh}; on port ${port}, started ${ago(since, now)}`,
     ...(lastPass ? [passLine(lastPass, now, paint)] : []),
     `repositories: ${free}; ${plural(sessions, 'session')} now`,
+    ...vanished,
     ...disks.flatMap((disk) => diskLine(disk, paint)),
     ...(server.box === null ? [] : [paint(noBoxText(server.box), 'yellow')]),
     ...(identities === 'shared' ? [paint(SHARED_IDENTITIES, 'yellow')] : []),

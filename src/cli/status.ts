@@ -7,6 +7,7 @@ import { surveyWithRecord } from '../daemon/archive-record.ts';
 import { askServer } from '../daemon/control-client.ts';
 import { readDiskSpaces } from '../daemon/disk-spaces.ts';
 import type { ServerStatus } from '../daemon/server-status.ts';
+import { vanishedRepositories } from '../daemon/vanished.ts';
 import type { Places } from '../places.ts';
 import { readSettings } from '../settings.ts';
 import { colouring } from './colours.ts';
@@ -23,7 +24,7 @@ export type StatusOptions = { readonly json: boolean; readonly staleAfter?: stri
  * `borgserver status`: the server, and every repository with what is wrong with it. Works without a server, too; then
  * nothing is known of accounts and keys.
  *
- * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, was gone, cannot be read or used, or nothing new is taken since a disk is nearly full or read-only; 2 where nothing can be told
+ * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, was gone, cannot be read or used, all of them have vanished, or nothing new is taken since a disk is nearly full or read-only; 2 where nothing can be told
  */
 export const runStatus = async (places: Places, options: StatusOptions): Promise<number> => {
   const given = options.staleAfter === undefined ? null : readDuration(options.staleAfter);
@@ -41,6 +42,7 @@ export const runStatus = async (places: Places, options: StatusOptions): Promise
   const minFree = server?.minFree ?? readSettings(process.env).MIN_FREE;
   const status: Status = {
     server,
+    vanished: vanishedRepositories(places),
     disks: readDiskSpaces(places.repos, minFree, surveyed),
     repositories: repositoryRows(surveyed, {
       ...{ server, now, staleAfter: given ?? defaultLimit(server) },
@@ -49,10 +51,8 @@ export const runStatus = async (places: Places, options: StatusOptions): Promise
   };
   const text = colouring(process.stdout, process.env);
   console.log(options.json ? statusJson(status) : statusText(status, now, text, process.stdout.columns));
-  return status.repositories.some(raisesAlarm) ||
-    status.disks.some(({ state, readOnly }) => state === 'below' || readOnly)
-    ? 1
-    : 0;
+  const disks = status.disks.some(({ state, readOnly }) => state === 'below' || readOnly);
+  return status.repositories.some(raisesAlarm) || disks || status.vanished !== null ? 1 : 0;
 };
 
 /** One JSON object; its fields are promised to programs. */

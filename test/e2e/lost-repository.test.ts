@@ -104,3 +104,38 @@ test('a start without the disk of the repositories is refused until it is confir
   expect(await exec('update-borgusers', '--confirm', '/repos')).toMatchObject({ exitCode: 3 });
   await rm(away, { recursive: true });
 });
+
+test('while it runs, a server whose repositories are all gone does not take that for new ones', async () => {
+  const status = async () => {
+    const { stdout, exitCode } = await exec('borgserver', 'status');
+    return { stdout, exitCode };
+  };
+  await client.borg(['init', '--encryption', 'repokey', client.url('web01')], {
+    env: { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' },
+  });
+  await exec('update-borgusers');
+  expect(await status()).toMatchObject({ exitCode: 0, stdout: expect.not.stringContaining('VANISHED') });
+  // With the server's own records, as another disk has it, or only what can be seen.
+  for (const gone of ['/repos/* /repos/.borgserver', '/repos/*']) {
+    await exec('sh', '-c', `mkdir /repos/.away && mv ${gone} /repos/.away/`);
+    const found = await status();
+    expect(found.exitCode).toBe(1);
+    expect(found.stdout).toMatch(/VANISHED, not new: .* missing: .*web01/);
+    expect(found.stdout).toMatch(/^! {2}web01 .*GONE/m);
+    const alone = await server.exec(
+      [
+        'sh',
+        '-c',
+        'mv /run/borgserver/control.sock /run/borgserver/away; borgserver status; code=$?; mv /run/borgserver/away /run/borgserver/control.sock; exit $code',
+      ],
+      { reject: false },
+    );
+    expect(alone).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('VANISHED') });
+    await exec(
+      'sh',
+      '-c',
+      '[ ! -e /repos/.away/.borgserver ] || rm -rf /repos/.borgserver; mv /repos/.away/* /repos/; mv /repos/.away/.borgserver /repos/ 2>/dev/null; rmdir /repos/.away',
+    );
+    expect(await status()).toMatchObject({ exitCode: 0, stdout: expect.not.stringContaining('VANISHED') });
+  }
+});

@@ -1,0 +1,39 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { printable } from '../accounts/printable.ts';
+import { REGISTRY_FORMAT, registryFile } from '../host/registry.ts';
+import type { Places } from '../places.ts';
+import { scanRepositories } from '../repositories/scan.ts';
+import { describeError } from './describe-error.ts';
+import { foundText, judgeRepositoriesDisk } from './repositories-disk.ts';
+
+/**
+ * Says where /repos is not what it was: its disk is gone or another one, or not one of the repositories that are on record is left. An
+ * empty /repos is new only to a server that never had any. Works beside a server and without one.
+ *
+ * @returns null where all is as it was; else what was found, printable
+ */
+export const vanishedRepositories = (places: Places): string | null => {
+  try {
+    const { verdict } = judgeRepositoriesDisk(places);
+    if (verdict.kind === 'doubtful') return foundText(verdict);
+    const kept = keptOnRecord(places);
+    if (kept.length === 0) return null;
+    const present = new Set(scanRepositories(places.repos).map(({ name }) => name));
+    return kept.some((name) => present.has(name))
+      ? null
+      : foundText({ kind: 'doubtful', other: false, expected: kept.length, missing: kept });
+  } catch (error) {
+    return `it cannot be told whether it is the disk that was here: ${printable(describeError(error))}`;
+  }
+};
+
+/** A record that is damaged is the server's affair, which sets it aside and says so. */
+const keptOnRecord = ({ state }: Places): readonly string[] => {
+  const file = registryFile(state);
+  if (!existsSync(file)) return [];
+  try {
+    return REGISTRY_FORMAT.parse(JSON.parse(readFileSync(file, 'utf8'))).repositories?.kept ?? [];
+  } catch {
+    return [];
+  }
+};
