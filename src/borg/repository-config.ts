@@ -24,9 +24,9 @@ export const readRepositoryConfig = (text: string): RepositoryConfig | null => {
   if (lines.find((line) => line.trim() !== '') !== '[repository]') return null;
   const values = new Map(
     lines.flatMap((line) => {
-      // Also as an operator writes it: `append_only: 1`.
-      const match = /^([A-Za-z_]+)\s*[=:]\s*(.*?)\s*$/.exec(line);
-      return match ? [[(match[1] ?? '').toLowerCase(), match[2] ?? ''] as const] : [];
+      // Also as an operator writes it: `append_only: 1`. A pattern for the blanks behind the value would take seconds for 64 KiB of them.
+      const match = /^([A-Za-z_]+)\s*[=:](.*)$/.exec(line);
+      return match ? [[(match[1] ?? '').toLowerCase(), (match[2] ?? '').trim()] as const] : [];
     }),
   );
   const id = values.get('id') ?? '';
