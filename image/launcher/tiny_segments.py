@@ -2,12 +2,15 @@
 
 Each commit and each manifest begins a new file, so a client that does nothing else could use up the inodes of all, which no quota of
 borg's counts. Where the account has made as many within the window, and they hold little each, it waits before the next one: a
-second, and longer the more there are, so that many sessions at once make hardly more of them than one.
+second, and longer the more there are, so that many sessions at once make hardly more of them than one. Who works through an
+archive at a time (recreate, rename, an import) makes them as fast, for a while: so nobody waits who has made fewer than a certain
+number within a day. An account has that once, not each of its sessions.
 
 What is on the disk is counted, in all repositories of the account: neither new sessions nor new repositories help, a client has no call
 that renames one, and what it deletes or compacts is no longer there to be counted. Nothing has to be kept for it, and what belongs to
 the account is below its folder, also where several accounts have one uid."""
 
+import bisect
 import functools
 import os
 import re
@@ -27,6 +30,10 @@ LEAST = 1_000_000
 STEP, MOST_WAITING = 1 / 3, 60
 #: More files than these are not counted.
 MOST = WINDOW + round(MOST_WAITING / STEP)
+#: So many within a day nobody waits for, as fast as they come: a recreate of some two thousand archives.
+DAY, FREE = 24 * 3600, 10_000
+#: A session counts them again when it has begun this part of what is left. Fifty at once go hardly beyond what there is.
+PART_OF_REST = 200
 # What a hostile folder holds beyond is not looked at.
 MOST_FOLDERS = 20_000
 NUMBER = re.compile('[0-9]{1,10}')
@@ -70,6 +77,32 @@ def made(repository, since):
     return count, size
 
 
+def made_since(repository, since):
+    """About how many segments this repository has got since then, from their numbers: a look at each would take too long."""
+    data = os.path.join(repository, 'data')
+    newest, oldest = None, None
+    for part in numbers(data):
+        folder = os.path.join(data, str(part))
+        found = look(folder)
+        if found is not None and found.st_mtime < since:
+            break
+        segments = numbers(folder)
+        if not segments:
+            continue
+        # The newest comes first. One that has just been removed counts as old.
+        later = bisect.bisect_left(segments, True, key=lambda each: not is_later(os.path.join(folder, str(each)), since))
+        if later > 0:
+            newest, oldest = segments[0] if newest is None else newest, segments[later - 1]
+        if later < len(segments):
+            break
+    return 0 if newest is None else newest - oldest + 1
+
+
+def is_later(path, since):
+    found = look(path)
+    return found is not None and found.st_mtime >= since
+
+
 def is_repository(folder):
     data, config = look(os.path.join(folder, 'data')), look(os.path.join(folder, 'config'))
     # A repository inside an account's folder may be called `config`.
@@ -92,8 +125,35 @@ def repositories(top):
                 pass
 
 
-def waiting(own, folder):
+class Allowance:
+    """What the account may still begin today without waiting.
+
+    own: the session's repository; folder: of all of its account, or None."""
+
+    def __init__(self, own, folder):
+        self.own, self.folder = own, folder
+        self.unlooked = 0
+
+    def is_left(self):
+        if self.unlooked > 0:
+            self.unlooked -= 1
+            return True
+        since = time.time() - DAY
+        rest = FREE - made_since(self.own, since)
+        for other in repositories(self.folder) if self.folder else ():
+            if rest <= 0:
+                break
+            if other != self.own:
+                rest -= made_since(other, since)
+        self.unlooked = max(rest, 0) // PART_OF_REST
+        return rest > 0
+
+
+def waiting(own, folder, allowance=None):
     """Seconds that a session waits before it begins a file in its own repository; folder: of all of its account, or None."""
+    allowance = allowance or Allowance(own, folder)
+    if allowance.unlooked > 0 and allowance.is_left():
+        return 0
     since = time.time() - SECONDS
     count, size = made(own, since)
     for other in repositories(folder) if folder else ():
@@ -102,7 +162,7 @@ def waiting(own, folder):
         if other != own:
             found = made(other, since)
             count, size = count + found[0], size + found[1]
-    if count < WINDOW or size >= count * LEAST:
+    if count < WINDOW or size >= count * LEAST or allowance.is_left():
         return 0
     return min(1 + (count - WINDOW) * STEP, MOST_WAITING)
 
@@ -110,15 +170,23 @@ def waiting(own, folder):
 def install(folder):
     """folder: below which the account has several repositories; None where it has one, or is an admin, who counts by the repository."""
 
+    def allowance_of(self):
+        own = os.path.realpath(self.path)
+        if self.allowance is None or self.allowance.own != own:
+            self.allowance = Allowance(own, folder and os.path.realpath(folder))
+        return self.allowance
+
     def at_leisure(method, which=None):
         @functools.wraps(method)
         def call(self, *args, **kwargs):
             if (which is None or which in (kwargs.get('id'), *args[:1])) and self.io is not None:
-                time.sleep(waiting(os.path.realpath(self.path), folder and os.path.realpath(folder)))
+                allowance = allowance_of(self)
+                time.sleep(waiting(allowance.own, allowance.folder, allowance))
             return method(self, *args, **kwargs)
 
         return call
 
+    Repository.allowance = None
     Repository.commit = at_leisure(Repository.commit)
     Repository.put = at_leisure(Repository.put, MANIFEST)
     Repository.delete = at_leisure(Repository.delete, MANIFEST)

@@ -76,9 +76,46 @@ print(tiny_segments.waiting(*sys.argv[2:]))`;
   return Number(stdout);
 };
 
+/** As many segments as an account may make within a day without waiting, by their numbers; made just now, and `fewer` less. */
+const spendTheDay = (name: string, fewer = 0): void => {
+  const path = join(account(name), 'many');
+  const segments = [0, 9_999 - fewer].map((each) => join(path, 'data', String(Math.floor(each / 1000)), String(each)));
+  for (const each of segments) {
+    mkdirSync(join(each, '..'), { recursive: true });
+    writeFileSync(each, '');
+    utimesSync(each, Date.now() / 1000 - 3600, Date.now() / 1000 - 3600);
+  }
+  writeFileSync(join(path, 'config'), '');
+};
+
+/** What so many commits leave, made just now: as the work through an archive at a time, or a client that does nothing else. */
+const makeTiny = (name: string, repository: string, count: number): void => {
+  const data = join(account(name), repository, 'data/0');
+  mkdirSync(data, { recursive: true });
+  for (let segment = 0; segment < count; segment += 1) writeFileSync(join(data, String(segment)), '');
+  writeFileSync(join(account(name), repository, 'config'), '');
+};
+
+test('a long operation is not slowed down, until its account has made what it may within a day, in all of its repositories', async () => {
+  const [made, more] = [306, 5];
+  makeTiny('fleet', 'one', made);
+  expect(waiting('fleet', 'one')).toBe(0);
+  spendTheDay('fleet', made + more);
+  expect(waiting('fleet', 'one')).toBe(0);
+  spendTheDay('fleet', made - more);
+  expect(waiting('fleet', 'one')).toBeGreaterThan(2);
+  const fresh = await session('fleet', 'two', { create: true });
+  expect(await timed(fresh, put(MANIFEST))).toBeGreaterThan(1000);
+
+  // Yesterday's do not count.
+  for (const each of [...segmentsOf('fleet', 'many'), ...segmentsOf('fleet', 'many', '9')]) utimesSync(each, 1, 1);
+  expect(waiting('fleet', 'one')).toBe(0);
+}, 60_000);
+
 test('who makes tiny commits in several repositories in turn is slowed down as in one, also in a new one; no other account is', async () => {
   const names = ['one', 'two', 'deep/three', 'deep/four'];
   const create = { create: true, make_parent_dirs: true };
+  spendTheDay('fleet');
   const clients: Session[] = [];
   for (const name of names) clients.push(await session('fleet', name, create));
   const usual: number[] = [];
@@ -103,8 +140,8 @@ test('who makes tiny commits in several repositories in turn is slowed down as i
   expect(waiting('fleet', 'one')).toBe(0);
 }, 60_000);
 
-const segmentsOf = (name: string, repository: string): readonly string[] => {
-  const data = join(account(name), repository, 'data/0');
+const segmentsOf = (name: string, repository: string, part = '0'): readonly string[] => {
+  const data = join(account(name), repository, 'data', part);
   return readdirSync(data).map((each) => join(data, each));
 };
 

@@ -1,4 +1,4 @@
-import { chown, copyFile, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chown, copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -124,8 +124,10 @@ export const repositories: Try = async (actor) => {
   return judge(made.length === names.length, said);
 };
 
-/** How many tiny files stand before the next, and how many are made then. */
-const [MADE, MORE] = [300, 4];
+/** How many tiny files stand before the next, how many are made then, and after how many of a day that is. */
+const [MADE, MORE, FREE] = [300, 4, 10_000];
+/** Segments to a folder of borg's. */
+const FOLDER = 1000;
 
 export const inodes: Try = async (actor, { restore }) => {
   const { own, ownFolder } = actor;
@@ -136,18 +138,23 @@ export const inodes: Try = async (actor, { restore }) => {
   const first = await commit(1);
   if (/Permission denied/.test(first.stderr)) return judge(false, first.stderr);
   // What the same loop would have made, so that nobody has to wait for it.
-  const folder = join(ownFolder, 'data/0');
-  const latest = async () => Math.max(...(await readdir(folder)).map(Number));
+  const data = join(ownFolder, 'data');
+  const highest = async (path: string) => Math.max(...(await readdir(path)).map(Number));
+  const latest = async () => highest(join(data, String(await highest(data))));
+  const placeOf = (segment: number) => join(data, String(Math.floor(segment / FOLDER)), String(segment));
   const last = await latest();
-  const { uid, gid } = await stat(join(folder, String(last)));
+  const { uid, gid } = await stat(placeOf(last));
   for (let made = 1; made <= MADE; made += 1) {
-    await copyFile(join(folder, String(last)), join(folder, String(last + made)));
-    await chown(join(folder, String(last + made)), uid, gid);
+    // With a gap, as a compaction leaves it.
+    const segment = last + FREE - MADE + made;
+    if (await mkdir(dirname(placeOf(segment)), { recursive: true })) await chown(dirname(placeOf(segment)), uid, gid);
+    await copyFile(placeOf(last), placeOf(segment));
+    await chown(placeOf(segment), uid, gid);
   }
   const { stdout } = await commit(MORE);
   if (first.stdout.includes('exception_class') || stdout.includes('exception_class')) throw new Error(stdout);
-  const written = async (segment: number) => (await stat(join(folder, String(segment)))).mtimeMs;
-  const took = (await written(await latest())) - (await written(last + MADE + 1));
+  const written = async (segment: number) => (await stat(placeOf(segment))).mtimeMs;
+  const took = (await written(await latest())) - (await written(last + FREE + 1));
   await restore(actor);
   // It waits for a second before each: longer than these take on any machine, and never less.
   return took > (MORE - 1.5) * 1000 ? 'limited' : 'allowed';
