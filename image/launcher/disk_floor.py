@@ -11,6 +11,7 @@ from borg.helpers import Error
 from borg.repository import LoggedIO, Repository
 
 from launcher import read_only, unfinished
+from launcher.outcome import because
 
 MANIFEST = bytes(32)
 HEADER = LoggedIO.put_header_fmt.size
@@ -88,7 +89,10 @@ def install(setting, shared, need=0):
         unfinished.clear(self)
         # What the client has sent already must not begin a new transaction, with a part of its data only.
         self.floor_refusal = words
-        raise Error(words)
+        raise refusal_of(words)
+
+    def refusal_of(words):
+        return because('no-space' if words == too_full else 'floor', Error(words))
 
     def replaced(self):
         if MANIFEST not in self.index:
@@ -122,7 +126,7 @@ def install(setting, shared, need=0):
         @functools.wraps(change)
         def call(self, *args, **kwargs):
             if self.floor_refusal is not None:
-                raise Error(self.floor_refusal)
+                raise refusal_of(self.floor_refusal)
             try:
                 return change(self, *args, **kwargs)
             except OSError as err:
@@ -136,7 +140,7 @@ def install(setting, shared, need=0):
     def put_above_floor(self, id, data, wait=True):
         # For a backup of small files each further function in between counts.
         if self.floor_refusal is not None:
-            raise Error(self.floor_refusal)
+            raise refusal_of(self.floor_refusal)
         size = len(data) + HEADER
         self.floor_unseen += size
         try:
@@ -163,7 +167,7 @@ def install(setting, shared, need=0):
         refusal = self.floor_refusal
         if refusal is not None:
             unfinished.clear(self)
-            raise Error(refusal)
+            raise refusal_of(refusal)
         return full_commit(self, *args, **kwargs)
 
     @functools.wraps(rollback)
@@ -178,7 +182,7 @@ def install(setting, shared, need=0):
             there = os.path.dirname(there)
         free, floor = disk.room(there)
         if free < floor:
-            raise Error(sentence(floor, self.append_only))
+            raise because('floor', Error(sentence(floor, self.append_only)))
         return create(self, path)
 
     begin(Repository)

@@ -8,6 +8,8 @@ from borg.helpers import Error
 from borg.locking import ExclusiveLock, LockFailed
 from borg.repository import Repository
 
+from launcher.outcome import because
+
 SENTENCE = (
     'the disk of the server is read-only, as after an error: tell its operator. What is there can still be restored, without a lock: '
     'borg list --bypass-lock …, borg extract --bypass-lock …')
@@ -23,7 +25,7 @@ def is_read_only(err):
 
 def tell(err):
     if is_read_only(err):
-        raise Error(SENTENCE) from None
+        raise because('read-only', Error(SENTENCE)) from None
 
 
 def told(change):

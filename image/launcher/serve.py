@@ -127,13 +127,15 @@ def keep_locks():
     from borg.remote import RepositoryServer
     from borg.repository import Repository
 
+    from launcher.outcome import because
+
     prepare_txn, break_lock, check = Repository.prepare_txn, Repository.break_lock, Repository.check
     open_repository = RepositoryServer.open
 
     def hold(self, taken, has=Lock.got_exclusive_lock):
         """Where it wants the lock and has taken it, it must still have it."""
         if taken and self.do_lock and not (self.lock and has(self.lock)):
-            raise Error('the lock of this session was broken; nothing more is written')
+            raise because('lock-broken', Error('the lock of this session was broken; nothing more is written'))
 
     def still_has(lock):
         """Two looks by a path are a tenth of the time of a small object. The lock's own file has no name any more once it is broken;
@@ -551,7 +553,7 @@ def most_memory(setting):
     return max(memory // 2, LEAST_MEMORY)
 
 
-def bound_memory(setting):
+def bound_memory(setting, outcome):
     """borg serve holds what a client sends, in lists within lists without end, and the whole index of the repository, twice while
     it grows, and of `check` a third one; hints.N becomes ten times as large in memory. So what is allowed follows what is
     really there, up to half of the server's memory, and a session that wants more ends with a sentence."""
@@ -560,6 +562,8 @@ def bound_memory(setting):
     from borg.helpers import Error
     from borg.remote import RepositoryServer
     from borg.repository import Repository
+
+    from launcher.outcome import because
 
     most = most_memory(setting)
     allowed = LEAST_MEMORY if setting == 'auto' else most
@@ -591,7 +595,7 @@ def bound_memory(setting):
                     raise
             allow_memory(allowed + LAST_MEMORY)
             # What is in memory may not be whole: it must not be committed.
-            self.transaction_doomed = Error(sentence)
+            self.transaction_doomed = because('memory', Error(sentence))
             raise self.transaction_doomed
 
         return call
@@ -611,7 +615,7 @@ def bound_memory(setting):
         follow(index, hints)
         # Were there too little in the middle of it, borg would take hints and index for damaged, and remove them.
         if (LEAST_MEMORY >> 2) + index + 10 * hints > allowed:
-            raise Error(sentence)
+            raise because('memory', Error(sentence))
         return prepare_txn(self, *args, **kwargs)
 
     def follow_growth(self):
@@ -644,6 +648,7 @@ def bound_memory(setting):
         allow_memory(allowed + LAST_MEMORY)
         if self.repository is not None:
             self.repository.close()
+        outcome.fail(because('memory', Error(sentence)), '', self.repository.path if self.repository is not None else '')
         sys.exit('The server ended the session: ' + sentence + '.')
 
     Repository.open_index = open_index_followed
@@ -712,6 +717,14 @@ def keep_disk_floor(setting):
     except (OSError, ValueError):
         need = 0
     disk_floor.install(setting, os.environ.get('BORG_BASE_DIR', '/'), need)
+
+
+def tell_outcome():
+    from launcher.outcome import Outcome
+
+    outcome = Outcome(os.environ.get('BORG_BASE_DIR', '/'))
+    outcome.connect(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'session-ends'))
+    return outcome
 
 
 def remember_signatures():
@@ -837,13 +850,16 @@ def serve(arguments, limits, options):
             keep_disk_floor(limits['--min-free'])
         from launcher import tiny_segments
         tiny_segments.install(path_of(arguments, '--restrict-to-path') if '--repositories' in limits else None)
-        bound_memory(limits['--memory'])
+        outcome = tell_outcome()
+        bound_memory(limits['--memory'], outcome)
         if '--repositories' in limits:
             bound_repositories(int(limits['--repositories']), path_of(arguments, '--restrict-to-path'))
         # Again: of many that began at once, some were not to be seen yet.
         _, older = refuse_beyond(int(limits['--sessions']), limits['--account'], sessions)
         give_way(older)
     read_only.install()
+    if limits:
+        outcome.install()
     remember_signatures()
     keep_read_buffer()
     if arguments[:1] == ['serve']:

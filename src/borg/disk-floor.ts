@@ -1,7 +1,12 @@
 import type { RepositoryState } from './repository-state.ts';
 
 /** Bytes of a file system: free for who is not root, and all. */
-export type Space = { readonly free: number; readonly total: number };
+export type Space = {
+  readonly free: number;
+  readonly total: number;
+  /** Files that can still be made; null where the file system does not tell. */
+  readonly inodes?: number | null;
+};
 
 /** As in image/launcher/disk_floor.py, which holds the sessions to it. */
 const PART = 50;
@@ -23,10 +28,32 @@ export const compactionNeed = (
  * @param need bytes that the largest compaction there needs
  */
 export const diskFloor = (setting: number | 'auto', { total }: Pick<Space, 'total'>, need: number): number =>
-  setting === 'auto' ? Math.max(Math.floor(total / PART), Math.min(need, MOST_NEED, Math.floor(total / 2))) : setting;
+  setting === 'auto' ? Math.max(Math.floor(total / PART), boundNeed(need, total)) : setting;
 
-/** Whether new data are refused already, soon, or not yet. A file system that does not tell its size has no floor. */
-export const judgeSpace = ({ free, total }: Space, floor: number): 'below' | 'near' | 'enough' => {
+/** Files that a session makes for a lock and a commit, and some more. */
+const LEAST_INODES = 50;
+
+/** What one compaction needs at most, whatever MIN_FREE is. */
+const boundNeed = (need: number, total: number): number => Math.min(need, MOST_NEED, Math.floor(total / 2));
+
+/**
+ * Whether new data are refused already, soon, or not yet. 'short': they are not, since MIN_FREE is less than what the largest compaction
+ * needs, which could not come to its end; 'no-inodes': no lock can be made. A file system that does not tell its size has no floor.
+ *
+ * @param need bytes that the largest compaction there needs
+ */
+export const judgeSpace = (
+  { free, total, inodes = null }: Space,
+  floor: number,
+  need = 0,
+): 'no-inodes' | 'below' | 'short' | 'near' | 'enough' => {
+  if (inodes !== null && inodes < LEAST_INODES) return 'no-inodes';
   if (total === 0) return 'enough';
-  return free < floor ? 'below' : free < 2 * floor ? 'near' : 'enough';
+  if (free < floor) return 'below';
+  if (free < boundNeed(need, total)) return 'short';
+  return free < 2 * floor ? 'near' : 'enough';
 };
+
+/** Whether backups or the making of room fail for it already. */
+export const isTooFull = (state: ReturnType<typeof judgeSpace>): boolean =>
+  state === 'below' || state === 'short' || state === 'no-inodes';

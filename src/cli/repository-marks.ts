@@ -3,8 +3,10 @@ import { quotaText } from '../accounts/quota.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { isReadable } from '../borg/encryption.ts';
 import { isBackupUnknown, lastBackup, type RepositoryState } from '../borg/repository-state.ts';
+import type { FailedSession } from '../daemon/failed-sessions.ts';
 import type { Surveyed } from '../daemon/repository-survey.ts';
 import type { AccountStatus } from '../daemon/server-status.ts';
+import { FAILURES } from '../sessions/outcome.ts';
 import { foreignMarks } from './foreign-marks.ts';
 import { renderDuration } from './table.ts';
 
@@ -12,6 +14,7 @@ export type MarkCode =
   | 'not-a-folder'
   | 'unreadable'
   | 'lost'
+  | 'failed'
   | 'wrong-owner'
   | 'foreign-owners'
   | 'no-key'
@@ -38,6 +41,8 @@ export type Circumstances = {
   readonly shared?: boolean;
   /** The server tells that a repository was here, and its folder was gone. */
   readonly lost?: boolean;
+  /** How its last session failed by the server. */
+  readonly failed?: FailedSession | undefined;
   /** Bytes. */
   readonly quota: number | null;
   /** Milliseconds since the epoch. */
@@ -68,9 +73,14 @@ export const marksOf = (found: Surveyed, given: Circumstances): readonly Mark[] 
   const owners = isOrphan(found, given) ? [] : foreignMarks(found);
   const marks = [...ownerMarks(found, given), ...owners, ...contentMarks(found, given), ...quotaMarks(found, given)];
   const lost = given.lost ? [error('lost', 'LOST: its folder was gone, and is a new one')] : [];
-  const all = [...lost, ...staleMarks(found, given), ...marks];
+  const all = [...lost, ...failedMarks(given), ...staleMarks(found, given), ...marks];
   return [...all.filter(({ level }) => level === 'error'), ...all.filter(({ level }) => level === 'warning')];
 };
+
+const failedMarks = ({ failed, now }: Circumstances): readonly Mark[] =>
+  failed
+    ? [error('failed', `FAILED ${renderDuration(Math.max(0, now - failed.at) / 1000)} ago: ${FAILURES[failed.cause]}`)]
+    : [];
 
 /** A folder that nobody has a key for, and that no admin made: nothing can come any more. */
 const isOrphan = ({ folder }: Surveyed, { account, puid }: Circumstances): boolean =>

@@ -2,6 +2,7 @@ import { printable } from '../accounts/printable.ts';
 import type { Role } from '../accounts/role.ts';
 import type { Encryption } from '../borg/encryption.ts';
 import { isBackupUnknown, laterBackupUntil } from '../borg/repository-state.ts';
+import type { FailedSession } from '../daemon/failed-sessions.ts';
 import type { Surveyed } from '../daemon/repository-survey.ts';
 import type { AccountStatus, ServerStatus } from '../daemon/server-status.ts';
 import { holdsOthers, lastOwnBackup, type Mark, marksOf } from './repository-marks.ts';
@@ -52,13 +53,16 @@ export const repositoryRows = (surveyed: readonly Surveyed[], viewpoint: Viewpoi
   const { server } = viewpoint;
   const accounts = new Map(server?.accounts.filter(({ role }) => role !== 'admin').map((each) => [each.name, each]));
   const lost = new Set(server?.findings.filter(({ code }) => code === 'repository-lost').map(({ file }) => file));
+  const paths = new Set(surveyed.map(({ path }) => path));
+  // One that is not there, such as a repository that could not be made, is told at the folder of its account.
+  const placeOf = (path: string): string => (paths.has(path) ? path : (path.split('/')[0] ?? ''));
+  const failed = new Map(server?.failedSessions.map((each) => [placeOf(each.repository), each]));
   const isLost = ({ path }: Surveyed): boolean => lost.has(`/repos/${path}`);
   const accountOf = (found: Surveyed) => (server ? (accounts.get(found.folder.name) ?? null) : undefined);
-  const there = new Set(surveyed.map(({ path }) => path));
-  const gone = [...accounts.values()].filter(({ name }) => !there.has(name));
+  const gone = [...accounts.values()].filter(({ name }) => !paths.has(name));
   const rows = surveyed
-    .filter((found) => isLost(found) || !holdsOthers(found, accountOf(found)))
-    .map((found) => rowOf(found, accountOf(found), viewpoint, isLost(found)));
+    .filter((found) => isLost(found) || failed.has(found.path) || !holdsOthers(found, accountOf(found)))
+    .map((found) => rowOf(found, accountOf(found), viewpoint, isLost(found), failed.get(found.path)));
   return gone.length === 0
     ? rows
     : [...rows, ...gone.map(goneRow)].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
@@ -76,6 +80,7 @@ const rowOf = (
   account: AccountStatus | null | undefined,
   { server, now, staleAfter, nameHolder }: Viewpoint,
   lost: boolean,
+  failed: FailedSession | undefined,
 ): RepositoryRow => {
   const repository = found.state?.kind === 'repository' ? found.state : null;
   // Whatever is told to borg serve comes before what the repository's config says.
@@ -96,6 +101,7 @@ const rowOf = (
     marks: marksOf(found, {
       account,
       lost,
+      failed,
       puid: server?.puid,
       shared: server?.identities === 'shared',
       quota,

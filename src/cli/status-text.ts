@@ -38,7 +38,7 @@ export const spaceOf = ({ disks }: Pick<Status, 'disks'>): { readonly free: numb
   return { free, total };
 };
 
-const diskLine = ({ path, free, floor, state, readOnly }: DiskSpace, paint: Paint): readonly string[] => {
+const diskLine = ({ path, free, floor, need, state, readOnly }: DiskSpace, paint: Paint): readonly string[] => {
   if (readOnly)
     return [
       paint(
@@ -50,6 +50,12 @@ const diskLine = ({ path, free, floor, state, readOnly }: DiskSpace, paint: Pain
   switch (state) {
     case 'below':
       return [paint(`${place}, less than ${renderBytes(floor)} (MIN_FREE): new data are REFUSED; make room`, 'red')];
+    case 'short':
+      return [
+        paint(`${place}, less than the ${renderBytes(need)} that compact needs: make room, and raise MIN_FREE`, 'red'),
+      ];
+    case 'no-inodes':
+      return [paint(`${place}, but no more files can be made: nobody gets a lock; move other data away`, 'red')];
     case 'near':
       return [paint(`${place}; below ${renderBytes(floor)} (MIN_FREE) new data are refused`, 'yellow')];
     case 'enough':
@@ -188,8 +194,8 @@ const tally = ({ repositories }: Status): string => {
 export const staleNames = (rows: readonly RepositoryRow[]): readonly string[] =>
   rows.filter(({ marks }) => marks.some(({ code }) => code === 'stale')).map(({ name }) => name);
 
-/** Whether a monitoring check has to fail for it: no backup comes, they are gone, or nobody can tell. */
+const ALARMING: ReadonlySet<MarkCode> = new Set(['stale', 'failed', 'lost', 'unreadable', 'foreign-owners']);
+
+/** Whether a monitoring check has to fail for it: no backup comes, the last one failed by the server, they are gone, or nobody can tell. */
 export const raisesAlarm = ({ marks }: Pick<RepositoryRow, 'marks'>): boolean =>
   marks.some(({ code }) => ALARMING.has(code));
-
-const ALARMING: ReadonlySet<MarkCode> = new Set(['stale', 'lost', 'unreadable', 'foreign-owners']);

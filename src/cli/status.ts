@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readDuration } from '../accounts/duration.ts';
+import { isTooFull } from '../borg/disk-floor.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { findLockOwner, type LockOwner } from '../borg/lock-owner.ts';
 import { surveyWithRecord } from '../daemon/archive-record.ts';
@@ -24,7 +25,7 @@ export type StatusOptions = { readonly json: boolean; readonly staleAfter?: stri
  * `borgserver status`: the server, and every repository with what is wrong with it. Works without a server, too; then
  * nothing is known of accounts and keys.
  *
- * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, was gone, cannot be read or used, all of them have vanished, or nothing new is taken since a disk is nearly full or read-only; 2 where nothing can be told
+ * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, its last session failed by the server, it was gone, cannot be read or used, all of them have vanished, or a disk is read-only or too full for new data, a compaction or a lock; 2 where nothing can be told
  */
 export const runStatus = async (places: Places, options: StatusOptions): Promise<number> => {
   const given = options.staleAfter === undefined ? null : readDuration(options.staleAfter);
@@ -51,7 +52,7 @@ export const runStatus = async (places: Places, options: StatusOptions): Promise
   };
   const text = colouring(process.stdout, process.env);
   console.log(options.json ? statusJson(status) : statusText(status, now, text, process.stdout.columns));
-  const disks = status.disks.some(({ state, readOnly }) => state === 'below' || readOnly);
+  const disks = status.disks.some(({ state, readOnly }) => isTooFull(state) || readOnly);
   return status.repositories.some(raisesAlarm) || disks || status.vanished !== null ? 1 : 0;
 };
 

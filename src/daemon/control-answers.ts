@@ -8,6 +8,7 @@ import type { ControlReplies, ControlRequest } from './protocol.ts';
 import type { RecentChanges } from './recent-changes.ts';
 import type { Scheduler } from './scheduler.ts';
 import { type ServerStatus, serverStatus } from './server-status.ts';
+import type { SessionOutcomes } from './session-outcomes.ts';
 
 /** What the server knows of itself at this moment. */
 export type ServerNow = {
@@ -27,13 +28,14 @@ type Answering = {
   readonly scheduler: Scheduler;
   readonly tracker: Tracker;
   readonly lastSeen: LastSeenRecord;
+  readonly outcomes: Pick<SessionOutcomes, 'failed'>;
   readonly recent: RecentChanges;
   readonly now: Readonly<ServerNow>;
 };
 
 /** What the control socket answers to each request; see protocol.ts for the shapes. */
 export const controlAnswers =
-  ({ settings, started, passes, scheduler, tracker, lastSeen, recent, now }: Answering) =>
+  ({ settings, started, passes, scheduler, tracker, lastSeen, outcomes, recent, now }: Answering) =>
   async (request: ControlRequest): Promise<ControlReplies[keyof ControlReplies]> => {
     switch (request.command) {
       case 'ping':
@@ -52,7 +54,10 @@ export const controlAnswers =
       case 'progress':
         return { preparing: now.preparing };
       case 'status':
-        return serverStatus(settings, started, passes, await tracker.list(), lastSeen.list(), tracker.alarms());
+        return {
+          ...serverStatus(settings, started, passes, await tracker.list(), lastSeen.list(), tracker.alarms()),
+          failedSessions: outcomes.failed(),
+        };
       case 'sessions':
         return tracker.list();
       case 'keys':

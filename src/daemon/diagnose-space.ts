@@ -14,6 +14,8 @@ const CURE = 'delete and compact (borgserver maintenance NAME -- …), grow the 
 const FULL_CURE =
   'it is full, and borg cannot even delete: remove something else there or grow the disk, by some MB, then delete and compact';
 
+const INODES_CURE = 'move other data away: borg needs few';
+
 /** Each file system of the repositories: a line for its space, and one for its inodes where there are few. Never throws. */
 export const diagnoseSpace = (
   repos: string,
@@ -32,12 +34,20 @@ export const diagnoseSpace = (
 };
 
 /** What is to be said of one file system. */
-export const lineOf = ({ path, free, total, floor, state }: DiskSpace): Diagnosis => {
+export const lineOf = ({ path, free, total, floor, need, state }: DiskSpace): Diagnosis => {
   const shown = `${gigabytes(free)} GB free of ${gigabytes(total)} GB at ${printable(path)}`;
   const kept = `${gigabytes(floor)} GB (MIN_FREE)`;
   switch (state) {
     case 'below':
       return error('space', `${shown}: less than ${kept}, so new data are refused`, free < NOTHING ? FULL_CURE : CURE);
+    case 'short':
+      return error(
+        'space',
+        `${shown}: less than the ${gigabytes(need)} GB that compact needs`,
+        `${CURE}; raise MIN_FREE`,
+      );
+    case 'no-inodes':
+      return error('space', `${shown}, but no more files can be made: nobody gets a lock`, INODES_CURE);
     case 'near':
       return warning('space', `${shown}: below ${kept} new data are refused`, CURE);
     case 'enough':
@@ -62,12 +72,6 @@ const inodesOf = (path: string): readonly Diagnosis[] => {
   // Some file systems have inodes without end, and say 0.
   const { files, ffree } = statfsSync(path);
   return files > 0 && ffree < LITTLE * files
-    ? [
-        warning(
-          'inodes',
-          `${ffree} of ${files} inodes free at ${printable(path)}`,
-          'move other data away: borg needs few',
-        ),
-      ]
+    ? [warning('inodes', `${ffree} of ${files} inodes free at ${printable(path)}`, INODES_CURE)]
     : [];
 };

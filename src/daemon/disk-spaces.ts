@@ -11,6 +11,8 @@ export type DiskSpace = Space & {
   readonly path: string;
   /** Bytes below which sessions take no new data. */
   readonly floor: number;
+  /** Bytes that the largest compaction there needs. */
+  readonly need: number;
   readonly state: ReturnType<typeof judgeSpace>;
   /** Nothing can be written there, as after an error. */
   readonly readOnly?: true;
@@ -42,11 +44,12 @@ export const readDiskSpaces = (
     const space = spaceOf(path);
     const floor = diskFloor(setting, space, need);
     const readOnly = isReadOnly(path, mountinfo) && ({ readOnly: true } as const);
-    return { path, ...space, floor, state: judgeSpace(space, floor), ...readOnly };
+    return { path, ...space, floor, need, state: judgeSpace(space, floor, need), ...readOnly };
   });
 };
 
 const spaceOf = (path: string): Space => {
-  const { bavail, blocks, bsize } = statfsSync(path);
-  return { free: bavail * bsize, total: blocks * bsize };
+  const { bavail, blocks, bsize, files, ffree } = statfsSync(path);
+  // Some file systems have inodes without end, and say 0.
+  return { free: bavail * bsize, total: blocks * bsize, inodes: files > 0 ? ffree : null };
 };

@@ -25,6 +25,8 @@ export type LoginPlan = {
   /** borg's interpreter, and the small program that starts sshd. */
   readonly python: string;
   readonly starter: string;
+  /** The small program that hears how sessions ended. */
+  readonly listener: string;
   readonly box: BoxState;
   readonly versions: { readonly borg: string; readonly openssh: string };
 };
@@ -108,6 +110,7 @@ export const prepareLogin = async (
     config,
     python: borg.python,
     starter,
+    listener: shippedFile('session-ends'),
     box,
     versions: { borg: borg.version, openssh: sshd.version },
   };

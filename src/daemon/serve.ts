@@ -33,6 +33,7 @@ import { createReportLog } from './report-log.ts';
 import { checkRepositoriesDisk, claimDisk, openWitnessKeeper } from './repositories-disk.ts';
 import { prepareRepositoriesFolder, SHARED_IDENTITIES } from './repositories-folder.ts';
 import { createScheduler, realClock } from './scheduler.ts';
+import { openSessionOutcomes } from './session-outcomes.ts';
 import { endSessions } from './shutdown.ts';
 import { sshdLog } from './sshd-log.ts';
 import { openWorld } from './world.ts';
@@ -93,6 +94,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const now: ServerNow = { state: 'serving', granted: new Map(), lastPassFailed: null, preparing: null };
   const { first: least, last: most } = settings.UID_RANGE;
   const isAccount = (uid: number): boolean => uid === settings.PUID || (uid >= least && uid <= most);
+  const outcomes = openSessionOutcomes(places, log, (connection) => tracker.sessionOf(connection));
   const tracker = createTracker({
     log,
     port: settings.SSH_PORT,
@@ -100,13 +102,18 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     hideStrangers: ['QUIET', 'FATAL', 'ERROR'].includes(settings.SSH_LOG_LEVEL),
     sessionsPerAccount: settings.SESSIONS_PER_ACCOUNT,
     isAccount,
-    onOpened: lastSeen.note,
+    onOpened: (session) => {
+      lastSeen.note(session);
+      outcomes.opened(session);
+    },
+    endOf: outcomes.endOf,
   });
   const onAccess = (state: State): void => {
     // First of all: nothing that fails may delay a revocation.
     tracker.access(state);
     now.granted = state;
     lastSeen.granted(state);
+    outcomes.granted(state);
   };
   const passes = createPassRecord(describeError, Date.now);
   const onPreparing = (preparing: ServerNow['preparing']): void => {
@@ -142,7 +149,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   });
   const control = await startControlServer(
     controlSocket(places.run),
-    controlAnswers({ settings, started, passes, scheduler, tracker, lastSeen, recent, now }),
+    controlAnswers({ settings, started, passes, scheduler, tracker, lastSeen, outcomes, recent, now }),
   );
   const watcher = watchTree(places.sshkeys, {
     polling: settings.WATCH === 'polling',
@@ -153,6 +160,8 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
         'the key tree cannot be watched just now; it is looked at every RESYNC_SECONDS',
       ),
   });
+
+  await outcomes.listen(plan);
 
   const ending = Promise.withResolvers<{ readonly told: string } | SshdExit>();
   const listening = Promise.withResolvers<'listening'>();
@@ -172,8 +181,8 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   });
   const memoryOrder = createMemoryOrder(isAccount);
   void listening.promise.then(() => sshd.pid !== undefined && memoryOrder.listens(sshd.pid));
-  const listener = sshd.pid === undefined ? null : readProcess(sshd.pid);
-  if (listener) tracker.listens(listener);
+  const sshdProcess = sshd.pid === undefined ? null : readProcess(sshd.pid);
+  if (sshdProcess) tracker.listens(sshdProcess);
   const hurry = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => (now.state === 'stopping' ? hurry.abort() : ending.resolve({ told: signal })));
@@ -200,6 +209,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   // Until now a key that is removed still ends its sessions.
   await watcher.close();
   await tracker.close();
+  outcomes.close();
   lastSeen.close();
   await scheduler.close();
   collection.close();

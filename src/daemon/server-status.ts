@@ -9,6 +9,7 @@ import type { Alarm } from '../sessions/alarms.ts';
 import type { Session } from '../sessions/session.ts';
 import type { Settings } from '../settings.ts';
 import { VERSION } from '../version.ts';
+import type { FailedSession } from './failed-sessions.ts';
 import { serveArguments } from './login-server.ts';
 import type { LastPass, PassRecord } from './pass-record.ts';
 
@@ -50,6 +51,8 @@ export type ServerStatus = {
   /** What sshd's log and the kernel did not agree on, in the last day. */
   readonly alarms: readonly Alarm[];
   readonly accounts: readonly AccountStatus[];
+  /** Repositories whose last session failed by the server. */
+  readonly failedSessions: readonly FailedSession[];
 };
 
 /** What the server tells of itself now. */
@@ -60,7 +63,7 @@ export const serverStatus = (
   sessions: readonly Pick<Session, 'account'>[],
   seen: readonly LastSeen[],
   alarms: readonly Alarm[],
-): ServerStatus => {
+): Omit<ServerStatus, 'failedSessions'> => {
   const logins = new Map<string, number>();
   for (const { account, at } of seen) logins.set(account, Math.max(logins.get(account) ?? 0, Date.parse(at)));
   const connected = new Set(sessions.map(({ account }) => account));

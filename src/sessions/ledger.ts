@@ -188,6 +188,7 @@ export const createLedger = (
     sessions: (): readonly Session[] =>
       [...entries.values()].flatMap(({ session, gone }) => (gone === null ? [session] : [])),
     has: (process: ProcessName): boolean => entries.has(processId(process)),
+    sessionOf: (process: ProcessName): Session | undefined => entries.get(processId(process))?.session,
     /** Takes out those whose process has ended, each once; a moment later where nobody has said how: neither sshd nor whoever ended it. */
     gone: (
       isAlive: (process: ProcessName) => boolean,

@@ -12,6 +12,8 @@ export type TrackerOptions = {
   /** Connections that an account may have at once. */
   readonly sessionsPerAccount: number;
   readonly isAccount: IsAccount;
+  /** How a session that is over has ended, where it has failed by the server: in words. */
+  readonly endOf: (session: Session) => string | undefined;
   /** Every session as it opens. */
   readonly onOpened: (session: Session) => void;
 };

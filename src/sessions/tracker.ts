@@ -38,7 +38,7 @@ const SPARE_SECONDS = 60;
  * shows decides (witness.ts); what sshd says are labels (ledger.ts); why somebody must go is in revocation.ts and strays.ts.
  */
 export const createTracker = (options: TrackerOptions) => {
-  const { log, port, loginGraceSeconds, hideStrangers, sessionsPerAccount, isAccount, onOpened } = options;
+  const { log, port, loginGraceSeconds, hideStrangers, sessionsPerAccount, isAccount, onOpened, endOf } = options;
   const steady = (): number => performance.now();
   let state: State = new Map();
   let losses: PrivilegeLosses = new Map();
@@ -85,7 +85,7 @@ export const createTracker = (options: TrackerOptions) => {
       (process) => atLast || reasons.has(processId(process)),
     )) {
       const id = processId(over.session.process);
-      tellClosed(log, over, reasons.get(id), traffic.of(over.session.peer), steady());
+      tellClosed(log, over, reasons.get(id), traffic.of(over.session.peer), steady(), endOf(over.session));
       reasons.delete(id);
     }
   };
@@ -221,7 +221,8 @@ export const createTracker = (options: TrackerOptions) => {
     },
 
     outsiders: witness.outsiders,
-
+    /** Whose connection this is, by its root process. */
+    sessionOf: ledger.sessionOf,
     alarms: (): readonly Alarm[] => alarms.list(),
 
     /**

@@ -42,6 +42,7 @@ const closedFacts = (session: Session, how: string, traffic: Traffic | undefined
  *
  * @param reason why the server ended it; undefined where it did not
  * @param now milliseconds of a steady clock
+ * @param ended how its borg failed by the server, in words; undefined where it did not
  */
 export const tellClosed = (
   log: TrailLog,
@@ -49,14 +50,13 @@ export const tellClosed = (
   reason: string | undefined,
   traffic: Traffic | undefined,
   now: number,
+  ended?: string,
 ): void => {
   const label = how === null ? 'its process ended' : HOW_CLOSED[how];
   // What sshd alone has told of is written down, and counts as no login.
   if (!seen) log.info({ ...openedFacts(session), seen: 'it was over before the kernel showed it' }, 'session opened');
-  log.info(
-    closedFacts(session, reason === undefined ? label : `ended by the server: ${reason}`, traffic, now),
-    'session closed',
-  );
+  const facts = closedFacts(session, reason === undefined ? label : `ended by the server: ${reason}`, traffic, now);
+  log.info({ ...facts, ...(ended !== undefined && { ended }) }, 'session closed');
 };
 
 /**

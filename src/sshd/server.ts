@@ -126,7 +126,7 @@ const standsStill = async (pid: number): Promise<void> => {
 };
 
 /** Splits at \n and nowhere else; U+2028 must never begin a line of its own. Resolves when nothing more will come. */
-const readLines = (stream: Readable, onLine: (line: string) => void): Promise<void> => {
+export const readLines = (stream: Readable, onLine: (line: string) => void): Promise<void> => {
   let pending: Buffer[] = [];
   let length = 0;
   const keep = (bytes: Buffer): void => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { compactionNeed, diskFloor, judgeSpace } from '../../src/borg/disk-floor.ts';
+import { compactionNeed, diskFloor, isTooFull, judgeSpace } from '../../src/borg/disk-floor.ts';
 
 const GIGABYTE = 1e9;
 
@@ -26,4 +26,15 @@ test('it is told before it comes to that; a file system that tells no size has n
   expect(judgeSpace({ free: 2 * GIGABYTE, total }, 2 * GIGABYTE)).toBe('near');
   expect(judgeSpace({ free: 4 * GIGABYTE, total }, 2 * GIGABYTE)).toBe('enough');
   expect(judgeSpace({ free: 0, total: 0 }, 2 * GIGABYTE)).toBe('enough');
+  // Whatever MIN_FREE is: what a compaction needs, and what a lock needs.
+  const small = 10e6;
+  expect(judgeSpace({ free: 0.2 * GIGABYTE, total }, small, 0.5 * GIGABYTE)).toBe('short');
+  expect(judgeSpace({ free: 0.6 * GIGABYTE, total }, small, 0.5 * GIGABYTE)).toBe('enough');
+  expect(judgeSpace({ free: 3 * GIGABYTE, total, inodes: 9 }, small)).toBe('no-inodes');
+  expect(judgeSpace({ free: 3 * GIGABYTE, total, inodes: null }, small)).toBe('enough');
+  expect((['no-inodes', 'below', 'short', 'near', 'enough'] as const).filter(isTooFull)).toEqual([
+    'no-inodes',
+    'below',
+    'short',
+  ]);
 });

@@ -196,14 +196,21 @@ onlyOn('namespace', () => {
     });
     expect(backup.exitCode).toBe(2);
     expect(backup.stderr).toMatch(/No space left|not enough free space|InsufficientFreeSpace/i);
+    const ended = /session closed .*"account":"web01".*"ended":"no space left on the disk"/;
+    await until('the log to say how it ended', () => ended.test(running.log()));
+    const told = () => running.exec(['borgserver', 'status'], { reject: false });
+    const FAILED = /^! +web01 .*FAILED .* ago: no space left on the disk/m;
+    expect(await told()).toMatchObject({ exitCode: 1, stdout: expect.stringMatching(FAILED) });
 
     await running.start();
     expect(await letsIn(client, 'web01')).toBe(true);
     expect(running.log()).toMatch(/identities\.json/);
+    expect((await told()).exitCode).toBe(1);
     await rm(filler);
     await update(running);
     await letIn(client, 'new');
     await client.borg(['create', `${client.url('web01')}::space`, '/etc/hostname']);
+    await until('the mark to go', async () => !FAILED.test((await told()).stdout));
   });
 
   test('without space for a single host key the start is refused in a clear sentence, and with space for one it is enough', async () => {

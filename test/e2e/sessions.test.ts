@@ -1,3 +1,5 @@
+import { chmod, chown, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient, type Key } from './harness/client.ts';
 import { holdLock, waitingForLock } from './harness/held-lock.ts';
@@ -200,4 +202,93 @@ test('a borg that waits for a lock does not outlive the client that asked for it
   await until('only the holder of the lock to be left', async () => (await borgs()).length === 1 || undefined);
   expect((await borgs()).map(({ pid }) => pid)).toEqual([held.pid]);
   expect((await held.release()).exitCode).toBe(0);
+});
+
+/** Resolves with how the last session of the account that has ended was written down, once it is another than before. */
+const nextEnd = async (account: string, work: () => Promise<unknown>): Promise<Record<string, unknown>> => {
+  const ends = () => trail('session closed').filter((line) => line.account === account);
+  const before = ends().length;
+  await work();
+  await until(`a session of ${account} to end`, () => ends().length > before);
+  return ends().at(-1) ?? {};
+};
+const statusOf = async (account: string) => {
+  const { stdout } = await server.exec(['borgserver', 'status', '--json'], { reject: false });
+  const found = JSON.parse(stdout).repositories.find(({ name }: { name: string }) => name === account);
+  return found.marks.map(({ text }: { text: string }) => text).filter((text: string) => text.startsWith('FAILED'));
+};
+
+test('a session that fails by the server says so, and status does until one has ended well; by its client it does not', async () => {
+  await grant(server, 'repos/ends', client.key);
+  const url = client.url('ends');
+  const borg = (...words: string[]) => client.borg(words, { reject: false, cwd: client.home });
+  expect(await nextEnd('ends', () => borg('init', '--encryption', 'repokey-blake2', url))).not.toHaveProperty('ended');
+  const data = join(server.repos, 'ends/data/0');
+  const { uid, gid } = await stat(data);
+
+  // Somebody has copied files in as root.
+  await chown(data, 0, 0);
+  await chmod(data, 0o755);
+  const failed = await nextEnd('ends', () => borg('create', `${url}::first`, '.ssh'));
+  expect(failed).toMatchObject({ ended: expect.stringMatching(/^permission denied/) });
+  const warnings = trail('a session failed, and not by its client').filter(({ account }) => account === 'ends');
+  expect(warnings).toEqual([expect.objectContaining({ level: 'warn', repository: 'ends', cause: failed.ended })]);
+  expect(await statusOf('ends')).toEqual([expect.stringMatching(/^FAILED .* ago: permission denied/)]);
+  expect((await server.exec(['borgserver', 'status'], { reject: false })).exitCode).toBe(1);
+
+  await chown(data, uid, gid);
+  await chmod(data, 0o2770);
+  // Who has only read has not shown that it can be written to.
+  expect(await nextEnd('ends', () => borg('list', url))).not.toHaveProperty('ended');
+  expect((await statusOf('ends')).length).toBe(1);
+  expect(await nextEnd('ends', () => borg('create', `${url}::first`, '.ssh'))).not.toHaveProperty('ended');
+  await until('the mark to go', async () => (await statusOf('ends')).length === 0);
+
+  // Another passphrase; a client that is killed, and one that asks for a repository of somebody else.
+  const wrong = { env: { BORG_PASSPHRASE: 'wrong' }, reject: false };
+  expect(await nextEnd('ends', () => client.borg(['list', url], wrong))).not.toHaveProperty('ended');
+  const held = await holdLock(server, client, 'ends', url);
+  const killed = await nextEnd('ends', async () => {
+    held.borg.kill('SIGKILL');
+    await held.borg;
+  });
+  expect(killed).not.toHaveProperty('ended');
+  expect(await statusOf('ends')).toEqual([]);
+  const refused = await nextEnd('ends', () => borg('list', client.url('ends', 'many0')));
+  expect(refused).toMatchObject({ ended: expect.stringMatching(/^it asked for a path/) });
+  expect(await nextEnd('ends', () => borg('list', url))).not.toHaveProperty('ended');
+  await until('the mark to go', async () => (await statusOf('ends')).length === 0);
+});
+
+/** As a borg that was taken over may: by the socket of all sessions, in its own name and in that of others. */
+const SPEAK = `
+import socket
+for word in ('no-space w forged', 'floor w neighbour', 'well w neighbour'):
+    mouth = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    mouth.connect('/run/borgserver/session-ends')
+    mouth.settimeout(20)
+    try:
+        mouth.send(word.encode())
+        mouth.recv(1)
+    except OSError:
+        pass  # each process is heard once
+print('said')
+`;
+
+test('nobody says how a session ended but a process below its connection, and no other account’s', async () => {
+  for (const account of ['forged', 'neighbour']) await grant(server, `repos/${account}`, client.key);
+  const become = 'exec setpriv --reuid="$(id -u "$0")" --regid="$(id -g "$0")" --clear-groups "$@"';
+  const before = trail('a session failed, and not by its client').length;
+  const session = await open_('forged', client.key, BORG);
+  for (const account of ['forged', 'neighbour']) {
+    const words = ['sh', '-c', become, account, 'python3', '-I', '-c', SPEAK];
+    expect((await server.exec(words)).stdout).toBe('said\n');
+  }
+  const ended = await nextEnd('forged', async () => {
+    session.ssh.kill();
+    await session.ended();
+  });
+  expect(ended).not.toHaveProperty('ended');
+  expect(trail('a session failed, and not by its client').length).toBe(before);
+  expect(await statusOf('forged')).toEqual([]);
 });

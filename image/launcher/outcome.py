@@ -1,0 +1,187 @@
+"""Tells the server how a session ended.
+
+sshd's log only says that a client has disconnected, whatever borg has answered it before. So the first failure that borg answers with is
+told by a word of a fixed set, over a socket whose reader asks the kernel who speaks (image/session-ends); or, at the end, that all went
+well. What comes from a session is a label and no more: it opens, closes and ends nothing."""
+
+import configparser
+import errno
+import functools
+import os
+import socket
+
+from borg.helpers import Error, IntegrityError
+from borg.locking import LockError, LockErrorT, LockFailed, NotLocked, NotMyLock
+from borg.remote import InvalidRPCMethod, PathNotAllowed, RepositoryServer, UnexpectedRPCDataFormatFromClient
+from borg.repository import Repository
+
+from launcher.rpc import METHODS
+
+#: Seconds that a session waits for its reader, at its beginning and with its word.
+PATIENCE = 0.5
+MOST_BYTES = 1000
+#: Methods that write: after one of these has failed, a session that only reads has not shown that all is right again.
+WRITES = frozenset(('put', 'delete', 'commit', 'check', 'destroy', 'save_key', 'commit_nonce_reservation'))
+
+SYSTEM = {
+    errno.ENOSPC: 'no-space', errno.EDQUOT: 'disk-quota', errno.EROFS: 'read-only', errno.EACCES: 'permission',
+    errno.EPERM: 'permission', errno.EIO: 'io', errno.ESTALE: 'io', errno.EUCLEAN: 'io', errno.ENOMEM: 'memory',
+}
+#: What a client brings about by itself, and hears of in borg's own words.
+OWN = (Repository.DoesNotExist, Repository.AlreadyExists, Repository.PathAlreadyExists, Repository.ParentPathDoesNotExist,
+       Repository.ObjectNotFound, InvalidRPCMethod, UnexpectedRPCDataFormatFromClient)
+DAMAGED = (Repository.CheckNeeded, Repository.InvalidRepositoryConfig, Repository.AtticRepository, IntegrityError, configparser.Error)
+
+
+def because(code, error):
+    """The same error, with the word for it."""
+    error.outcome = code
+    return error
+
+
+def system_code(err):
+    """Of the system's error, also where borg has made one of its own of it."""
+    for _ in range(4):
+        if isinstance(err, MemoryError):
+            return 'memory'
+        if isinstance(err, OSError) and err.errno in SYSTEM:
+            return SYSTEM[err.errno]
+        err = err.__cause__ or err.__context__
+        if err is None:
+            break
+    return None
+
+
+def code_of(err, path=''):
+    """The word for what a client was answered; None where that is its own affair."""
+    known = getattr(err, 'outcome', None)
+    if known is not None:
+        return known
+    if isinstance(err, OWN):
+        return None
+    if isinstance(err, PathNotAllowed):
+        return 'path'
+    if type(err).__name__ == 'PathPermissionDenied':  # of newer borg 1.4
+        return 'permission'
+    if isinstance(err, Repository.StorageQuotaExceeded):
+        return 'quota'
+    if isinstance(err, Repository.InsufficientFreeSpaceError):
+        return 'no-space'
+    if isinstance(err, (NotLocked, NotMyLock)):
+        return 'lock-broken'
+    if isinstance(err, LockFailed):
+        return system_code(err) or 'lock-held'
+    if isinstance(err, (LockError, LockErrorT)):
+        return 'lock-held'
+    if isinstance(err, Repository.InvalidRepository):
+        return None if is_empty(path) else 'damaged'
+    if isinstance(err, DAMAGED):
+        return 'damaged'
+    return system_code(err) or ('refused' if isinstance(err, Error) else 'unexpected')
+
+
+def is_empty(path):
+    """Nobody has made a repository there yet."""
+    try:
+        return not path or not os.listdir(path)
+    except OSError:
+        return False
+
+
+class Outcome:
+    """What this session says, once. repos: below which all repositories are."""
+
+    def __init__(self, repos):
+        self.repos = os.path.realpath(repos)
+        self.busy = False
+        self.failed = False
+        self.committed = False
+        self.reader = None
+
+    def connect(self, path):
+        """Before the session is in its box. Where nobody listens nothing is told, and the session goes on."""
+        reader = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        reader.settimeout(PATIENCE)
+        try:
+            reader.connect(path)
+            self.reader = reader
+        except OSError:
+            reader.close()
+
+    def say(self, word, wrote, path):
+        reader, self.reader = self.reader, None
+        if reader is None:
+            return
+        inside = os.path.relpath(path, self.repos) if path else ''
+        text = '%s %s %s' % (word, 'w' if wrote else 'r', '' if inside.startswith('.') else inside)
+        try:
+            reader.send(os.fsencode(text)[:MOST_BYTES])
+            reader.recv(1)  # it is closed once it was heard
+        except OSError:
+            pass
+        finally:
+            reader.close()
+
+    def fail(self, err, method, path):
+        if self.failed:
+            return
+        code = code_of(err, path)
+        if code is not None:
+            self.failed = True
+            self.say(code, method in WRITES, path)
+
+    def heard(self, name, method):
+        @functools.wraps(method)
+        def call(this, *args, **kwargs):
+            if self.busy:
+                return method(this, *args, **kwargs)
+            self.busy = True
+            try:
+                return method(this, *args, **kwargs)
+            except Exception as err:
+                self.fail(err, name, path_of(this, args, kwargs))
+                raise
+            finally:
+                self.busy = False
+
+        return call
+
+    def install(self):
+        """After all other guards: what counts is what the client is answered."""
+        commit, serve = Repository.commit, RepositoryServer.serve
+
+        @functools.wraps(commit)
+        def commit_noted(this, *args, **kwargs):
+            done = commit(this, *args, **kwargs)
+            self.committed = True
+            return done
+
+        @functools.wraps(serve)
+        def serve_to_the_end(server):
+            try:
+                done = serve(server)
+            except Exception as err:
+                # Of all else that ends it outside of a call its client is the cause: it is gone, or speaks another language.
+                if system_code(err) is not None:
+                    self.fail(err, '', path_of(server, (), {}))
+                raise
+            if not self.failed and server.repository is not None:
+                self.say('well', self.committed, server.repository.path)
+            return done
+
+        Repository.commit, RepositoryServer.serve = commit_noted, serve_to_the_end
+        for name in METHODS:
+            owner = RepositoryServer if name in vars(RepositoryServer) else Repository
+            if name in vars(owner):
+                setattr(owner, name, self.heard(name, vars(owner)[name]))
+
+
+def path_of(this, args, kwargs):
+    """Of the repository that a call is about; '' where that cannot be told."""
+    repository = this if isinstance(this, Repository) else this.repository
+    if repository is not None:
+        return repository.path
+    try:
+        return this._resolve_path(kwargs['path'] if 'path' in kwargs else args[0])
+    except Exception:
+        return ''

@@ -1,0 +1,73 @@
+import type { ProcessName } from './processes.ts';
+import type { Session } from './session.ts';
+
+/** What keeps a session from doing what its client asked for, in the words of image/launcher/outcome.py and of a person. */
+export const FAILURES = {
+  'no-space': 'no space left on the disk',
+  'disk-quota': 'a quota of the file system is used up',
+  floor: 'less than MIN_FREE is left on the disk',
+  quota: 'its storage quota is exceeded',
+  'read-only': 'the disk is read-only',
+  permission: 'permission denied: not all files are its account’s',
+  io: 'the disk has an input or output error',
+  path: 'it asked for a path that its account may not open',
+  'lock-held': 'the lock of the repository was held by somebody else',
+  'lock-broken': 'its lock was broken while it had it',
+  memory: 'it needed more memory than SESSION_MEMORY allows',
+  damaged: 'the repository is damaged',
+  refused: 'the server refused what it asked for',
+  unexpected: 'borg failed unexpectedly',
+} as const;
+
+export type Failure = keyof typeof FAILURES;
+
+/** One thing that a session said of itself: a label. The kernel says whose it is. */
+export type Outcome = {
+  /** Of the process that said it. */
+  readonly uid: number;
+  /** The root process of its connection, if it is a session at all. */
+  readonly connection: ProcessName;
+  readonly what: Failure | 'well';
+  /** It was writing, or has written. */
+  readonly wrote: boolean;
+  /** Of the repository, below /repos, as the session says: hostile text. */
+  readonly path: string;
+};
+
+const FORM = /^(\d{1,10}) (\d{1,10}) (\d{1,20}) ([a-z-]{1,20}) ([rw]) (.*)$/s;
+
+const isKnown = (word: string): word is Outcome['what'] => word === 'well' || Object.hasOwn(FAILURES, word);
+
+/** Reads a line that image/session-ends wrote, without its end; null where it is none, or says nothing that is known. */
+export const parseOutcome = (line: string): Outcome | null => {
+  const [, uid, pid, start, word = '', mode, path = ''] = FORM.exec(line) ?? [];
+  if (!isKnown(word)) return null;
+  return {
+    uid: Number(uid),
+    connection: { pid: Number(pid), start: Number(start) },
+    what: word,
+    wrote: mode === 'w',
+    path,
+  };
+};
+
+/** As deep as a repository may lie, and as long as a path is remembered. */
+const MOST_PARTS = 5;
+const MOST_CHARACTERS = 500;
+
+/**
+ * The repository, below /repos, that a session's word is about: never one of another account. Null where that is none; only an admin has
+ * none of its own.
+ */
+export const repositoryOf = (
+  { path }: Pick<Outcome, 'path'>,
+  { account, role, subRepositories }: Pick<Session, 'account' | 'role' | 'subRepositories'>,
+): string | null => {
+  const parts = path.split('/');
+  const plain =
+    path.length <= MOST_CHARACTERS &&
+    parts.length <= MOST_PARTS &&
+    parts.every((part) => part !== '' && !part.startsWith('.'));
+  if (role === 'admin') return plain ? path : null;
+  return plain && subRepositories && parts[0] === account ? path : account;
+};

@@ -1,0 +1,153 @@
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { installLauncher } from '../../src/borg/launcher.ts';
+import { until } from '../e2e/harness/machine.ts';
+import { open } from '../e2e/harness/raw-borg.ts';
+import { type Call, converse, launch } from './launched-session.ts';
+
+// What real sessions say of how they ended, and what the program that hears them makes of it.
+
+const NOBODY = 65_534;
+const PROGRAM = join(import.meta.dirname, '../../image/session-ends');
+const COMMIT: Call = ['commit', { save_space: false, compact: false, threshold: 0 }];
+const put = (bytes = 1): Call => ['put', { id: Buffer.from('x'.padEnd(32, '.')), data: Buffer.alloc(bytes) }];
+
+let folder: string;
+let repository: string;
+let running: { kill: (signal: NodeJS.Signals) => unknown }[];
+let listener: ChildProcessWithoutNullStreams;
+let heard: string;
+
+const socket = (): string => join(folder, 'session-ends');
+const lines = (): readonly string[] => heard.split('\n').slice(1, -1);
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'session-ends-'));
+  chmodSync(folder, 0o755);
+  await installLauncher(folder, findBorg().python, join(import.meta.dirname, '../../image/borg-serve'));
+  repository = join(folder, 'repos/web01');
+  mkdirSync(repository, { recursive: true });
+  chownSync(repository, NOBODY, NOBODY);
+  heard = '';
+  listener = spawn(findBorg().python, ['-I', PROGRAM, socket()]);
+  listener.stdout.on('data', (chunk: Buffer) => {
+    heard += chunk.toString();
+  });
+  running = [listener];
+  await until('it to listen', () => heard.startsWith('ready\n'));
+});
+
+afterEach(() => {
+  for (const each of running) each.kill('SIGKILL');
+  rmSync(folder, { recursive: true });
+});
+
+const session = async (more: readonly string[] = [], minFree = '1') => {
+  const borg = launch({
+    ...{ launcher: join(folder, 'borg-serve'), repos: join(folder, 'repos'), repository, more },
+    ...{ account: 'nobody', uid: NOBODY },
+    before: ['--account', 'nobody', '--sessions', '50', '--memory', 'auto', '--min-free', minFree],
+  });
+  running.push(borg);
+  return converse(borg);
+};
+
+/** What one session has said, by the calls that its client makes. */
+const saidBy = async (calls: readonly Call[], more?: readonly string[], minFree?: string): Promise<string> => {
+  const before = lines().length;
+  const client = await session(more, minFree);
+  await client.callAll(calls);
+  await client.end();
+  // It has waited until it was heard.
+  await until('its word', () => lines().length > before);
+  expect(lines().length).toBe(before + 1);
+  return (lines().at(-1) ?? '').replace(/^65534 \d+ \d+ /, '');
+};
+
+test('a session says once how it ended, and what is its client’s own doing it does not say', async () => {
+  const writing = open(repository, { exclusive: true });
+  expect(await saidBy([open(repository, { create: true, exclusive: true }), put(), COMMIT])).toBe('well w web01');
+  expect(await saidBy([writing, ['list'], ['get', { id: Buffer.alloc(32) }]])).toBe('well r web01');
+
+  expect(await saidBy([writing, put(20_000_000)], ['--storage-quota=10M'])).toBe('quota w web01');
+  expect(await saidBy([writing, put(2_000_000), put(), COMMIT], [], String(2 ** 60))).toBe('floor w web01');
+  expect(await saidBy([open(join(folder, 'repos/db01'))])).toMatch(/^path r /);
+  expect(await saidBy([open(join(folder, 'repos/db01')), open(repository), ['list']])).toMatch(/^path r /);
+
+  const other = await session();
+  await other.call(...writing);
+  expect(await saidBy([writing])).toBe('lock-held r web01');
+  await other.kill();
+
+  const config = join(repository, 'config');
+  chownSync(config, 0, 0);
+  chmodSync(config, 0o600);
+  expect(await saidBy([open(repository)])).toBe('permission r web01');
+  chownSync(config, NOBODY, NOBODY);
+  chownSync(join(repository, 'data/0'), 0, 0);
+  chmodSync(join(repository, 'data/0'), 0o755);
+  expect(await saidBy([writing, put(), COMMIT])).toBe('permission w web01');
+  chownSync(join(repository, 'data/0'), NOBODY, NOBODY);
+  writeFileSync(config, 'nothing that borg writes');
+  expect(await saidBy([open(repository)])).toBe('damaged r web01');
+
+  // Nobody has made one there yet; its client asks for something that borg does not have; it is killed.
+  const before = lines().length;
+  rmSync(repository, { recursive: true });
+  mkdirSync(repository);
+  chownSync(repository, NOBODY, NOBODY);
+  const client = await session();
+  expect(await client.callAll([open(repository)])).toContain('exception');
+  expect(await client.callAll([['no_such_call']])).toContain('exception');
+  await client.kill();
+  const gone = await session();
+  gone.borg.stdout.destroy();
+  await gone.end();
+  expect(lines().length).toBe(before);
+}, 120_000);
+
+test('where nobody listens a session goes on', async () => {
+  listener.stdin.end();
+  await until('it to end', () => listener.exitCode !== null);
+  const client = await session();
+  expect(await client.callAll([open(repository, { create: true, exclusive: true }), put(), COMMIT])).not.toContain(
+    'exception',
+  );
+  expect(await client.callAll([open(join(folder, 'repos/db01'))])).toContain('PathNotAllowed');
+  expect(await client.end()).toBe(0);
+});
+
+/** Connects so many times, once a word, and says each. */
+const SPEAK = `
+import socket, sys
+for word in sys.argv[2:]:
+    try:
+        mouth = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        mouth.connect(sys.argv[1])
+        mouth.send(word.encode('utf-8', 'surrogateescape'))
+        mouth.recv(1)
+    except OSError:
+        pass
+`;
+
+test('whoever else speaks is heard once, by the kernel’s word, cut and without control characters; root is not', async () => {
+  expect(statSync(socket()).mode & 0o777).toBe(0o666);
+  const speak = (uid: number, ...words: readonly string[]) =>
+    spawnSync(findBorg().python, ['-I', '-c', SPEAK, socket(), ...words], { uid, gid: uid });
+  speak(0, 'no-space w web01');
+  speak(
+    NOBODY,
+    'no-space w web01\nready\n65533 1 1 floor w db01',
+    ...Array.from({ length: 200 }, () => 'floor w db01'),
+  );
+  speak(1, 'x'.repeat(100_000));
+  speak(2, 'y'.repeat(1099));
+  await until('the last', () => lines().length >= 3);
+  expect(lines().length).toBe(3);
+  expect(lines()[0]).toMatch(/^65534 \d+ \d+ no-space w web01\\012ready\\01265533 1 1 floor w db01$/);
+  expect(lines()[1]).toMatch(/^1 \d+ \d+ x{1100}$/);
+}, 60_000);
