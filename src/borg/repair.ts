@@ -1,9 +1,10 @@
 import { execa } from 'execa';
 import { findBorg } from './interpreter.ts';
+import { MAX_CONFIG_BYTES } from './repository-config.ts';
 import type { Target } from './target.ts';
 
-/** What a client that is not borg can spoil in a repository, and its owner's borg does not put right. */
-export const REPAIRS = ['nonce', 'former-keys'] as const;
+/** What a client that is not borg, or a power cut, can spoil in a repository, and its owner's borg does not put right. */
+export const REPAIRS = ['nonce', 'former-keys', 'integrity', 'config'] as const;
 export type Repair = (typeof REPAIRS)[number];
 
 /** Above this no honest client has counted; borg gives up at 2 ** 64. */
@@ -18,7 +19,7 @@ const ABOVE_ALL = '0001000000000000';
 const SCRIPT = `
 import os, re, stat, sys
 root, relative, what = sys.argv[1:]
-folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+folder = os.open(root, os.O_PATH | os.O_DIRECTORY)  # no account may list it
 for part in relative.split('/'):
     folder = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
 os.umask(0o007)
@@ -34,6 +35,28 @@ if what == 'nonce':
     os.write(file, b'${ABOVE_ALL}')
     os.fsync(file)
     os.rename(new, 'nonce', src_dir_fd=folder, dst_dir_fd=folder)
+elif what == 'integrity':
+    for name in os.listdir(folder):
+        if re.fullmatch('integrity[.][0-9]{1,15}', name):
+            os.unlink(name, dir_fd=folder)
+elif what == 'config':
+    def read(name):
+        try:
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        except FileNotFoundError:
+            return b''
+        return os.read(file, ${MAX_CONFIG_BYTES}) if stat.S_ISREG(os.fstat(file).st_mode) else b''
+    form = rb'\\s*\\[repository\\]\\n(.*\\n)*id = [0-9a-f]{64}\\n(.*\\n)*'
+    if re.fullmatch(form, read('config')):
+        sys.exit('its config is whole: nothing was changed')
+    former = read('config.old')
+    if not re.fullmatch(form, former):
+        sys.exit('there is no former config: nothing was changed')
+    new = 'config.%d.tmp' % os.getpid()
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o660, dir_fd=folder)
+    os.write(file, former)
+    os.fsync(file)
+    os.rename(new, 'config', src_dir_fd=folder, dst_dir_fd=folder)
 else:
     keys = os.open('former-keys', os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
     for name in os.listdir(keys):
@@ -44,6 +67,7 @@ else:
 /**
  * Puts one thing right in a repository, as its owner. `nonce`: sets the counter of the encryption, which a client has raised to its end,
  * back to where it is above all that was ever used. `former-keys`: removes the keys that append-only clients have replaced.
+ * `integrity`: removes the checksums of index and hints, which borg makes anew. `config`: puts the former config back that borg left behind.
  *
  * @param relative the repository below root
  * @returns null, or why nothing was changed

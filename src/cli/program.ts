@@ -153,7 +153,7 @@ Example: borgserver maintenance web01 -- prune --keep-daily 7
     .argument('<name>', 'the repository: NAME, or NAME/FOLDER where an account has several')
     .argument(
       '<what>',
-      'nonce: a counter that a client has raised to its end; former-keys: keys that were replaced, and are not needed',
+      'nonce: a counter that a client has raised to its end; former-keys: keys that were replaced, and are not needed; integrity: checksums that a power cut has spoiled; config: the former one is put back',
     )
     .addHelpText('after', '\nExample: borgserver repair web01 nonce')
     .action((name: string, what: string) => finish(runRepair(name, what, places)));

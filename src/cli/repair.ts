@@ -8,7 +8,7 @@ import { readSettings } from '../settings.ts';
 const ERROR = 2;
 
 /**
- * `borgserver repair NAME nonce|former-keys`: what `doctor` names as a cure. It runs as the repository's owner, and follows no link.
+ * `borgserver repair NAME nonce|former-keys|integrity|config`: what `doctor` names as a cure. It runs as the repository's owner, and follows no link.
  *
  * @returns the exit code: 0 done, 2 refused
  * @throws what findTarget throws
@@ -36,4 +36,7 @@ const refuse = (why: string): number => {
 const DONE: Readonly<Record<Repair, string>> = {
   nonce: 'its counter is above all that was ever used, and backups work again',
   'former-keys': 'the replaced keys are removed',
+  integrity:
+    'its damaged checksums are removed, and borg opens it; look at it with: borgserver borg check --repository-only',
+  config: 'its former config is back',
 };

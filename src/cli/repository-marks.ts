@@ -13,6 +13,7 @@ import { renderDuration } from './table.ts';
 export type MarkCode =
   | 'not-a-folder'
   | 'unreadable'
+  | 'damaged'
   | 'lost'
   | 'failed'
   | 'wrong-owner'
@@ -112,8 +113,8 @@ const ownerMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
 /** Whether a folder is there to hold other repositories. For an account of one it is not: its own is missing, since `borg init` refuses. */
-export const holdsOthers = ({ state }: Surveyed, account: Circumstances['account']): boolean =>
-  state?.kind === 'foreign' && state.nested.length > 0 && (!account || account.subRepositories === true);
+export const holdsOthers = ({ state, damage }: Surveyed, account: Circumstances['account']): boolean =>
+  !damage && state?.kind === 'foreign' && state.nested.length > 0 && (!account || account.subRepositories === true);
 
 const noArchiveText = ({ lastArchive }: Extract<RepositoryState, { kind: 'repository' }>): string =>
   lastArchive?.foreign === undefined ? 'no archive' : 'no archive of its clients: what is in it root has written';
@@ -125,7 +126,8 @@ const tooDeepText = ({ path, state }: Surveyed): string => {
 };
 
 const contentMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
-  const { state } = found;
+  const { state, damage } = found;
+  if (damage) return [error('damaged', `DAMAGED: ${damage.text} (doctor says what brings it back)`)];
   switch (state?.kind) {
     case undefined:
       return [];
@@ -156,8 +158,8 @@ const contentMarks = (found: Surveyed, given: Circumstances): readonly Mark[] =>
 
 /** Without any backup, the time since its folder was made counts. */
 const staleMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
-  const { state, born } = found;
-  if (!state || state.kind === 'unreadable' || isOrphan(found, given)) return [];
+  const { state, born, damage } = found;
+  if (!state || damage || state.kind === 'unreadable' || isOrphan(found, given)) return [];
   if (holdsOthers(found, given.account)) return [];
   const age = (given.now - (lastOwnBackup(found, given.account) ?? born)) / 1000;
   return age > given.staleAfter ? [error('stale', `STALE: no backup for ${renderDuration(age)}`)] : [];

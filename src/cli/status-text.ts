@@ -194,7 +194,7 @@ const tally = ({ repositories }: Status): string => {
 export const staleNames = (rows: readonly RepositoryRow[]): readonly string[] =>
   rows.filter(({ marks }) => marks.some(({ code }) => code === 'stale')).map(({ name }) => name);
 
-const ALARMING: ReadonlySet<MarkCode> = new Set(['stale', 'failed', 'lost', 'unreadable', 'foreign-owners']);
+const ALARMING: ReadonlySet<MarkCode> = new Set(['stale', 'failed', 'lost', 'unreadable', 'foreign-owners', 'damaged']);
 
 /** Whether a monitoring check has to fail for it: no backup comes, the last one failed by the server, they are gone, or nobody can tell. */
 export const raisesAlarm = ({ marks }: Pick<RepositoryRow, 'marks'>): boolean =>

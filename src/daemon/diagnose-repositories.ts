@@ -7,6 +7,7 @@ import { findLockOwner } from '../borg/lock-owner.ts';
 import type { Places } from '../places.ts';
 import { describeError } from './describe-error.ts';
 import { diagnoseAppendOnly } from './diagnose-append-only.ts';
+import { diagnoseDamage } from './diagnose-damage.ts';
 import { quoted } from './diagnose-owners.ts';
 import { diagnoseTooDeep } from './diagnose-too-deep.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
@@ -27,6 +28,7 @@ export const diagnoseRepositories = (
   ...diagnoseTimes(surveyed, now),
   ...diagnoseKeys(places, surveyed),
   ...diagnoseNonces(surveyed),
+  ...diagnoseDamage(surveyed),
   ...diagnoseAppendOnly(server, surveyed),
   ...surveyed.flatMap(({ path, state }) =>
     state?.kind === 'unreadable'

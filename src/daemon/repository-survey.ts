@@ -2,6 +2,7 @@ import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { isNobodys } from '../accounts/nobodys.ts';
 import type { ForeignTrace, RepositoryFolder } from '../accounts/repository-folder.ts';
+import { type Damage, findDamage } from '../borg/damage.ts';
 import { findForeignTrace } from '../borg/foreign-trace.ts';
 import { type ArchiveMemory, NO_MEMORY } from '../borg/last-archive.ts';
 import { findOddEntry } from '../borg/odd-entry.ts';
@@ -22,6 +23,8 @@ export type Surveyed = {
   readonly foreign?: ForeignTrace;
   /** Null: it is not a folder. */
   readonly state: RepositoryState | { readonly kind: 'unreadable'; readonly why: string } | null;
+  /** Why borg does not open it; left out: nothing was found. */
+  readonly damage?: Damage;
 };
 
 /**
@@ -66,7 +69,9 @@ const surveyOne = (
         readRepositoryState(place, memory, nested ? 0 : undefined);
     // What is root's as a whole says so itself.
     const foreign = state?.kind === 'repository' && folder.uid !== 0 ? findForeignTrace(place, folder) : null;
-    return { path, folder, nested, born: birthtimeMs || mtimeMs, state, ...(foreign && { foreign }) };
+    const damage = odd || !state || state.kind === 'empty' ? null : findDamage(place, folder);
+    const trouble = { ...(foreign && { foreign }), ...(damage && { damage }) };
+    return { path, folder, nested, born: birthtimeMs || mtimeMs, state, ...trouble };
   } catch (error) {
     return { path, folder, nested, born: 0, state: { kind: 'unreadable', why: describeError(error) } };
   }

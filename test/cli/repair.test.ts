@@ -94,7 +94,9 @@ test('replaced keys are removed, and nothing that their folder leads to', async 
 });
 
 test('what is no repair and no repository is refused in words', async () => {
-  expect(await repair('web01', 'everything')).toBe("2 borgserver: 'everything' is not one of: nonce, former-keys");
+  expect(await repair('web01', 'everything')).toBe(
+    "2 borgserver: 'everything' is not one of: nonce, former-keys, integrity, config",
+  );
   said = [];
   expect(await repair('../etc', 'nonce')).toMatch(/is no repository$/);
 });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -52,6 +52,31 @@ test('a server that is well has only good lines, each topic one', async () => {
   expect(about(lines, 'sshd')).toHaveLength(3);
   expect(about(lines, 'mounts')).toHaveLength(server.target === 'container' ? 2 : 0);
   expect(lines.filter(({ level, cure }) => (level === 'ok') !== (cure === null))).toEqual([]);
+});
+
+test('a repository that borg does not open is damaged at once, and each cure that is printed brings it back', async () => {
+  const file = (name: string) => join(server.repos, 'db01', name);
+  const integrity = (await readdir(file('.'))).find((name) => name.startsWith('integrity.')) ?? '';
+  const list = () => client.borg(['list', '--short', client.url('db01')], { reject: false });
+  const status = () => server.exec(['borgserver', 'status'], { reject: false });
+  const spoils = {
+    'is empty or cut off': () => truncate(file(integrity), 20),
+    'config is missing': () => rename(file('config'), file('config.old')),
+    'may not read and write config': () => chmod(file('config'), 0o040),
+  };
+  for (const [what, spoil] of Object.entries(spoils)) {
+    await spoil();
+    expect((await list()).exitCode).toBe(2);
+    expect(await status()).toMatchObject({ exitCode: 1, stdout: expect.stringMatching(`db01 .*DAMAGED: .*${what}`) });
+    const told = about((await doctor()).wrong, 'repositories').find(({ message }) =>
+      message.startsWith('db01 is damaged'),
+    );
+    expect(told).toMatchObject({ level: 'error', message: expect.stringContaining(what) });
+    const cured = await server.exec(['sh', '-c', told?.cure ?? 'false'], { reject: false });
+    if (!told?.cure?.includes('--fix')) expect(cured).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await list()).stdout).toBe('first\n');
+    expect((await status()).stdout).not.toContain('DAMAGED');
+  }
 });
 
 test('a private host key that others can read is told', async () => {

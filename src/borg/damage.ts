@@ -1,0 +1,103 @@
+import { lstatSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import { openBounded } from './bounded-file.ts';
+import { type FolderHandle, inFolder } from './folder-handle.ts';
+import { isWholeMap } from './msgpack-map.ts';
+import { MAX_CONFIG_BYTES, readRepositoryConfig } from './repository-config.ts';
+
+/** Why borg does not open what is a repository, or was one. The text is printable. */
+export type Damage = {
+  /** 'config-kept': the former config is still there, and can be put back. */
+  readonly kind: 'config' | 'config-kept' | 'data' | 'integrity' | 'closed';
+  readonly text: string;
+};
+
+/** borg keeps about ten entries there. */
+const MOST_ENTRIES = 4096;
+/** integrity.N has about 200 bytes. */
+const MOST_INTEGRITY = 4096;
+
+/**
+ * Whether a repository would open: its config, its data, and what borg reads first. Tried with borg 1.2.4 to 1.4.5: without README, without
+ * index, hints or integrity, or with these two cut off, borg opens it and makes them anew; but an integrity.N that is no whole map ends it.
+ *
+ * @param owner whose account has to read it. What belongs to somebody else altogether is another matter (diagnose-owners.ts)
+ * @returns null where nothing is found, and where it is no repository: nothing of one is there, or only what others call so, too
+ * @throws the system's error where it cannot be looked at
+ */
+export const findDamage = (path: string, owner: { readonly uid: number; readonly gid: number }): Damage | null =>
+  inFolder(path, (folder) => {
+    const names = folder.someEntries(MOST_ENTRIES).map(({ name }) => name);
+    const [index, hints, integrity] = (['index', 'hints', 'integrity'] as const).map((kind) => lastOf(names, kind));
+    const files = [index, hints, integrity].flatMap((name) => name ?? []);
+    const data = statOf(folder, 'data');
+    const config = statOf(folder, 'config');
+    const hasData = data?.isDirectory() === true;
+    const signs = [
+      config?.isFile(),
+      hasData,
+      isBorgsReadme(folder),
+      statOf(folder, 'nonce')?.isFile(),
+      files.length > 0,
+    ];
+    // An index with the number of a transaction is nobody else's.
+    if (signs.filter(Boolean).length < 2 && files.length < 2) return null;
+
+    const why = configTrouble(folder, config);
+    if (why !== null) return { kind: hasFormerConfig(folder) ? 'config-kept' : 'config', text: `its config ${why}` };
+    if (!hasData) return { kind: 'data', text: 'its folder data is missing' };
+    if (files.length > 0 && isEmpty(join(folder.path, 'data')))
+      return { kind: 'data', text: 'its folder data is empty' };
+    const closed = ['config', 'data', ...files].find((name) => isClosed(statOf(folder, name), owner));
+    if (closed !== undefined) return { kind: 'closed', text: `its account may not read and write ${closed}` };
+    return integrity && !isWhole(folder, integrity)
+      ? { kind: 'integrity', text: `its file ${integrity} is empty or cut off` }
+      : null;
+  });
+
+const statOf = ({ path }: FolderHandle, name: string): Stats | undefined =>
+  lstatSync(join(path, name), { throwIfNoEntry: false });
+
+/** The file of the last transaction. */
+const lastOf = (names: readonly string[], kind: string): string | undefined => {
+  const numbers = names.flatMap((name) => new RegExp(`^${kind}\\.(\\d{1,15})$`).exec(name)?.[1] ?? []).map(Number);
+  return numbers.length > 0 ? `${kind}.${Math.max(...numbers)}` : undefined;
+};
+
+/** Of any other folder it may be the README of whatever else. */
+const isBorgsReadme = ({ path }: FolderHandle): boolean =>
+  openBounded(join(path, 'README'), (read) => /\b(Borg|Attic)\b.*repository/.test(read(0, 200).toString('latin1'))) ??
+  false;
+
+const configIn = ({ path }: FolderHandle, name: string) =>
+  openBounded(join(path, name), (read, { size }) =>
+    size === 0 ? 'empty' : readRepositoryConfig(read(0, MAX_CONFIG_BYTES).toString('latin1')),
+  );
+
+const configTrouble = (folder: FolderHandle, found: Stats | undefined): string | null => {
+  if (!found) return 'is missing';
+  if (!found.isFile()) return 'is no file';
+  const config = configIn(folder, 'config');
+  if (config === 'empty') return 'is empty';
+  return config === null ? 'is cut off, or of another form' : null;
+};
+
+/** borg keeps the former one for the moment in which it writes a new one (borg/repository.py, save_config). */
+const hasFormerConfig = (folder: FolderHandle): boolean => {
+  const config = configIn(folder, 'config.old');
+  return config !== null && config !== 'empty';
+};
+
+const isEmpty = (path: string): boolean => inFolder(path, (folder) => folder.someEntries(1).length === 0) ?? false;
+
+const isWhole = ({ path }: FolderHandle, name: string): boolean =>
+  openBounded(join(path, name), (read, { size }) => size > MOST_INTEGRITY || isWholeMap(read(0, MOST_INTEGRITY))) ??
+  true;
+
+/** Whether the account itself, or by its group, is kept out of its own. */
+const isClosed = (found: Stats | undefined, { uid, gid }: { readonly uid: number; readonly gid: number }): boolean => {
+  if (!found || found.isSymbolicLink() || (found.uid !== uid && found.gid !== gid)) return false;
+  const needed = found.isDirectory() ? 0o7 : 0o6;
+  const bits = found.uid === uid ? found.mode >> 6 : found.mode >> 3;
+  return (bits & needed) !== needed;
+};
