@@ -1,4 +1,5 @@
 import type { Finding } from './finding.ts';
+import { printable } from './printable.ts';
 import type { ForeignTrace, RepositoryFolder } from './repository-folder.ts';
 
 /**
@@ -26,7 +27,7 @@ export const foreignFindings = (
   });
 
 const found = (name: string, message: string, remedy: string): Finding => ({
-  ...{ severity: 'error', code: 'foreign-owners', file: `/repos/${name}`, line: null },
+  ...{ severity: 'error', code: 'foreign-owners', file: `/repos/${printable(name)}`, line: null },
   ...{ message, remedy },
 });
 
@@ -43,11 +44,14 @@ const waits = (name: string, { text, lockedSince }: ForeignTrace): Finding =>
         `run borg by: borgserver borg … ${name}; what it leaves is handed over when it has ended. If none runs any more: borgserver doctor --fix, then: borgserver borg break-lock ${name}`,
       );
 
+/** Here an admin's client has chosen the name, and a cure is there to be pasted. */
 const adminsOwn = ({ name, uid, gid }: RepositoryFolder, { text }: ForeignTrace): Finding =>
   found(
     name,
     `files in it are not the admins': ${text}`,
-    `see that nobody uses it, then: chown -hR ${uid}:${gid} /repos/${name}`,
+    /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name)
+      ? `see that nobody uses it, then: chown -hR ${uid}:${gid} /repos/${name}`
+      : 'see that nobody uses it, then: borgserver doctor, which prints the command for a name like this',
   );
 
 /** A handing over that failed: the account keeps what it has. */

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { foreignFindings } from '../../src/accounts/foreign-files.ts';
+
+const PUID = 500;
+const foreign = { text: 'config (0:0)', lockedSince: null, linked: false };
+const adminsFolder = (name: string) =>
+  foreignFindings([{ name, kind: 'folder', uid: PUID, gid: 501, mode: 0o2770, foreign }], new Set(), PUID);
+
+test('root’s files in an admin’s repository are told with the command that cures them', () => {
+  expect(adminsFolder('shared')).toEqual([
+    expect.objectContaining({
+      file: '/repos/shared',
+      remedy: expect.stringMatching(/: chown -hR 500:501 \/repos\/shared$/),
+    }),
+  ]);
+});
+
+test.each(['a; touch pwned', 'a$(touch pwned)', "a'b", 'two words', 'line\nbreak', '\u001b]0;title\u0007'])(
+  'a name like %j, which an admin’s client may choose, gets into no command and no terminal',
+  (name) => {
+    const [finding] = adminsFolder(name);
+    expect(finding?.remedy).not.toContain(name);
+    expect(finding?.remedy).not.toContain('chown');
+    expect(finding?.file).toMatch(/^[ -~]+$/);
+  },
+);
