@@ -51,19 +51,32 @@ const lookAt = (folder: FolderHandle, names: readonly string[], owner: Owner, sh
   const newest = Math.max(-1, ...names.flatMap((name) => /^index\.(\d{1,15})$/.exec(name)?.[1] ?? []).map(Number));
   // Also the one behind: of a borg that was interrupted before its commit.
   const segments = [newest, newest + 1].flatMap((segment) =>
-    SEGMENTS_PER_FOLDER.map((each) => [`data/${Math.floor(segment / each)}`, String(segment)] as const),
+    SEGMENTS_PER_FOLDER.map((each) => [String(Math.floor(segment / each)), String(segment)] as const),
   );
-  const paths = [
+  const top = [
     ...['config', 'README', 'nonce', 'lock.exclusive', 'lock.roster', 'data'].filter((name) => names.includes(name)),
     ...names.filter((name) => /^(index|hints|integrity)\.\d+$/.test(name)).slice(-6),
-    ...new Set(segments.flatMap(([place, segment]) => [place, `${place}/${segment}`])),
   ];
-  return paths.flatMap((path) => {
-    const found = lstatSync(join(folder.path, path), { throwIfNoEntry: false });
-    return found && (found.isFile() || found.isDirectory()) && isForeign(found, owner)
-      ? [{ path: `${shown}${path}`, found }]
-      : [];
-  });
+  // Each folder by its own descriptor: in the place of `data`, too, a link may lead to what is root's for good.
+  const inData = inFolder(join(folder.path, 'data'), (data) =>
+    [...new Set(segments.map(([place]) => place))].flatMap((place) => [
+      ...foreignAt(data, place, owner, `${shown}data/`),
+      ...(inFolder(join(data.path, place), (some) =>
+        segments.flatMap(([its, segment]) =>
+          its === place ? foreignAt(some, segment, owner, `${shown}data/${place}/`) : [],
+        ),
+      ) ?? []),
+    ]),
+  );
+  return [...top.flatMap((name) => foreignAt(folder, name, owner, shown)), ...(inData ?? [])];
+};
+
+/** An entry of this very folder, if it is foreign. */
+const foreignAt = (folder: FolderHandle, name: string, owner: Owner, shown: string): readonly Found[] => {
+  const found = lstatSync(join(folder.path, name), { throwIfNoEntry: false });
+  return found && (found.isFile() || found.isDirectory()) && isForeign(found, owner)
+    ? [{ path: `${shown}${name}`, found }]
+    : [];
 };
 
 const traceOf = (all: readonly Found[]): ForeignTrace | null => {

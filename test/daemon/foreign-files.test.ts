@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -118,6 +119,21 @@ test('what root copies in is handed over, and no file that has a second name els
   expect(uidOf('config')).toBe(uidOf());
   expect(lstatSync(outside)).toMatchObject({ uid: 0, gid: 0 });
   expect(lstatSync(outside).mode & 0o777).toBe(0o600);
+});
+
+test.each(['data', 'data/0'])('a link in the place of %s, to what is root’s, is no file of root’s', async (place) => {
+  await init();
+  await create(uidOf(), 'own');
+  await update();
+  const roots = join(machine.root, 'roots');
+  mkdirSync(join(roots, '0'), { recursive: true });
+  for (const path of ['900', '0/900']) writeFileSync(join(roots, path), 'root’s');
+  rmSync(inside(place), { recursive: true });
+  symlinkSync(roots, inside(place));
+  writeFileSync(inside('index.900'), '');
+  chownSync(inside('index.900'), uidOf(), uidOf());
+  expect(await update()).toEqual({ done: [], told: [] });
+  expect(lstatSync(join(roots, '0/900'))).toMatchObject({ uid: 0, gid: 0 });
 });
 
 test('while a borg of root’s holds the lock it is told, and nothing is changed below it', async () => {
