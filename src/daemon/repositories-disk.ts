@@ -3,7 +3,15 @@ import type { Registry } from '../accounts/identity.ts';
 import { printable } from '../accounts/printable.ts';
 import { type DiskVerdict, judgeDisk, mergeIdentities, type Witness } from '../accounts/repositories-witness.ts';
 import { EMPTY_REGISTRY, readRegistry, registryFile, writeRegistry } from '../host/registry.ts';
-import { keepWitness, markDisk, readDiskMark, readWitness, witnessFile, writeWitness } from '../host/witness.ts';
+import {
+  keepWitness,
+  markDisk,
+  newDiskMark,
+  readDiskMark,
+  readWitness,
+  witnessFile,
+  writeWitness,
+} from '../host/witness.ts';
 import type { Places } from '../places.ts';
 import { scanRepositories } from '../repositories/scan.ts';
 import { describeError } from './describe-error.ts';
@@ -68,7 +76,7 @@ export const foundText = ({ other, expected, missing }: Extract<DiskVerdict, { k
  * the disk was found to be the right one.
  */
 export const claimDisk = (places: Places, log: Pick<Logger, 'error' | 'warn'>): void => {
-  const { witness, damaged } = judgeRepositoriesDisk(places);
+  const { verdict, witness, damaged } = judgeRepositoriesDisk(places);
   if (damaged)
     log.warn({ file: witnessFile(places) }, 'the second record of the repositories is damaged; it is written anew');
   const { registry } = readRegistry(places.state);
@@ -79,7 +87,21 @@ export const claimDisk = (places: Places, log: Pick<Logger, 'error' | 'warn'>): 
       'the record of uids was gone from the repositories, and was put back from the second one',
     );
   }
-  markDisk(places);
+  markDisk(places, verdict.kind === 'state-lost' && witness ? expectedMark(places, witness) : undefined);
+};
+
+/**
+ * The next mark of a disk that has lost its own: a new one, by which the disk is told from another with the same data. The witness has to
+ * know it first: whatever happens next, the following start finds the mark that it expects, or none.
+ */
+const expectedMark = (places: Places, { disk, registry }: Witness): string => {
+  try {
+    writeWitness(places, { disk: newDiskMark(), registry });
+  } catch {
+    // The keeper of the witness says so. Then the mark has to be the former one, or the next start would be refused.
+  }
+  const now = readWitness(places);
+  return now === null || now === 'damaged' ? disk : now.disk;
 };
 
 /**

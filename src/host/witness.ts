@@ -58,11 +58,13 @@ const MARK = z.object({ disk: z.string().min(1).max(100) });
 export const readDiskMark = ({ state }: Pick<Places, 'state'>): string | null =>
   readStateFile(markFile(state), MARK).value?.disk ?? null;
 
-/** The same, made where there is none. */
-export const markDisk = ({ state }: Pick<Places, 'state'>): string => {
+/** A mark that no disk has. */
+export const newDiskMark = (): string => randomBytes(16).toString('hex');
+
+/** The mark of the disk that /repos is, made where there is none. */
+export const markDisk = ({ state }: Pick<Places, 'state'>, disk = newDiskMark()): string => {
   const found = readDiskMark({ state });
   if (found !== null) return found;
-  const disk = randomBytes(16).toString('hex');
   writeFileAtomically(markFile(state), `${JSON.stringify({ disk })}\n`, { mode: 0o600, durable: true });
   return disk;
 };

@@ -103,6 +103,21 @@ describe('a start without the disk of the repositories', () => {
     expect(told).toEqual([expect.stringContaining('put back from the second one')]);
   });
 
+  it.each(['killed before its first update', 'where the record beside the key tree cannot be written'])(
+    'without the server’s own folder does not keep out the next one: %s',
+    async (what) => {
+      const before = readDiskMark(scratch.places);
+      rmSync(scratch.places.state, { recursive: true });
+      const writes = what.startsWith('killed');
+      if (!writes) mkdirSync(join(scratch.places.sshkeys, 'host/.known-repositories.json.new'));
+      mkdirSync(scratch.places.state);
+      claimDisk(scratch.places, log as never);
+      checkRepositoriesDisk(scratch.places);
+      // A copy of the disk is told from it, where that can be written down.
+      expect(readDiskMark(scratch.places) === before).toBe(!writes);
+    },
+  );
+
   it('of the same disk tells each repository that is gone, also without its record', async () => {
     for (const path of [join(scratch.places.repos, 'zeta'), join(scratch.places.state, 'identities.json')])
       rmSync(path, { recursive: true });
