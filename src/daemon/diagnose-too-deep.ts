@@ -55,7 +55,7 @@ const cureOf = (repos: string, name: string, inside: string, taken: ReadonlySet<
   const move = (a: string, b: string): string => `mv -T ${a} ${b}`;
   if (isMount(repos, top)) {
     // No rename leads out of a mount, nor to its place.
-    const entries = `find ${quoted(from)} -mindepth 1 -maxdepth 1 -exec mv -n -t ${quoted(top)} {} +`;
+    const entries = below(top, join(inside, '*'), `mv -n -t ${quoted(top)} {} +`);
     return inShell([entries, `rmdir ${quoted(from)}`]);
   }
   if (!inside.includes('/') && isAlone(top)) {
@@ -63,7 +63,27 @@ const cureOf = (repos: string, name: string, inside: string, taken: ReadonlySet<
     return inShell([move(quoted(from), aside), move(aside, quoted(top))]);
   }
   const aside = free('old');
-  return inShell([move(quoted(top), aside), move(`${aside}/${quoted(inside)}`, quoted(top))]);
+  if (!inside.includes('/'))
+    return inShell([move(quoted(top), aside), move(`${aside}/${quoted(inside)}`, quoted(top))]);
+  return inShell([
+    move(quoted(top), aside),
+    below(aside, inside, `mv -T {} ${quoted(top)} ';'`),
+    `test -d ${quoted(top)}`,
+  ]);
+};
+
+/**
+ * A command on what lies there, that goes through no link: the account may exchange one of the folders in between for a link to somebody
+ * else's, and mv(1), given the whole path, would follow it.
+ *
+ * @param folder fit for a shell
+ * @param pattern below it: names, and `*` for the last
+ */
+const below = (folder: string, pattern: string, command: string): string => {
+  const parts = pattern.split('/');
+  const names = parts.map((part) => (part === '*' ? part : printable(part).replace(/[\\*?[\]]/g, '\\$&'))).join('/');
+  const depth = `-mindepth ${parts.length} -maxdepth ${parts.length}`;
+  return `find ${folder} ${depth} -path ${folder}/${shellQuote(names)} -execdir ${command}`;
 };
 
 /** One word for `docker exec`, too. */

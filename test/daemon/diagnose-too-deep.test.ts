@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
@@ -42,6 +42,7 @@ test.each([
   { what: 'with a name that is not harmless', inside: "o'ld $(touch pwned)", others: [] },
   { what: 'beside other files', inside: 'old', others: ['letter'] },
   { what: 'deeper than one level', inside: 'backup/old', others: [] },
+  { what: 'deeper, with names that are not harmless', inside: "b*ck [up]/o'ld $(touch pwned)", others: ['letter'] },
 ])('a repository that lies one level too deep, $what, is where it belongs after what is printed', async (given) => {
   make(`web01/${given.inside}`);
   mkdirSync(join(places.repos, 'web01.up'));
@@ -59,6 +60,17 @@ test.each([
   expect(existsSync(join(root, 'pwned')) || existsSync('/pwned')).toBe(false);
   for (const name of given.others) expect(existsSync(join(places.repos, 'web01.old1', name))).toBe(true);
   expect(found()).toEqual([]);
+});
+
+test('a folder that its account exchanges for a link before the cure is typed leads it nowhere', async () => {
+  make('web01/backup/old');
+  make('victim/old');
+  const cure = found()[0]?.cure ?? '';
+  renameSync(join(places.repos, 'web01/backup'), join(places.repos, 'web01/kept'));
+  symlinkSync(join(places.repos, 'victim'), join(places.repos, 'web01/backup'));
+  await expect(type(cure)).rejects.toMatchObject({ exitCode: 1 });
+  expect(existsSync(join(places.repos, 'victim/old/data/0'))).toBe(true);
+  expect(existsSync(join(places.repos, 'web01'))).toBe(false);
 });
 
 test('an update between the two moves, which makes the folder anew, does no harm', async () => {
