@@ -13,7 +13,6 @@ const SURELY = `(?:(?:disabled|tmp|rpm(?:new|save|orig)|dpkg-(?:old|new|dist|bak
 const END = new RegExp(`(?:(?:\\.pub)?\\.|\\.pub[-_])(?:(?<surely>${SURELY})|${PERHAPS})$|(?<said>[-_]disabled)$`, 'i');
 /** Syncthing's copy of what was changed in two places; it stands before what that takes for the file's extension. */
 const SYNC_CONFLICT = /\.sync-conflict-\d{8}-\d{6}(?:-[A-Z0-9]{7})?(?=\.|$)/;
-const MOST_ENDS = 5;
 
 /**
  * Reads the name of an account for that of a leftover: `web01.bak`, `web01.pub.dpkg-old`, `web01.old.2`, `web01.sync-conflict-…`.
@@ -23,9 +22,11 @@ const MOST_ENDS = 5;
 export const leftoverName = (name: string): LeftoverName | null => {
   const of: string[] = [];
   let surely = false;
-  // What an editor of Windows has put behind it changes nothing.
-  let rest = name.replace(/\.txt$/i, '');
-  while (of.length < MOST_ENDS) {
+  let rest = name;
+  // To its end, however often somebody has copied a copy: each turn makes it shorter.
+  for (;;) {
+    // What an editor of Windows has put behind it changes nothing.
+    rest = rest.replace(/\.txt$/i, '');
     const end = END.exec(rest);
     const shorter = (end ? rest.slice(0, end.index) : rest.replace(SYNC_CONFLICT, '')).replace(/\.pub$/, '');
     if (shorter === rest || shorter === '' || (!end && !SYNC_CONFLICT.test(rest))) break;

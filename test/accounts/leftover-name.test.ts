@@ -47,6 +47,8 @@ test.each([
   ['web01_DISABLED', ['web01'], true],
   ['web01.disabled.txt', ['web01'], true],
   ['web01.bak.txt', ['web01'], false],
+  ['web01.bak.txt.old', ['web01.bak.txt', 'web01'], false],
+  [`web01${'.bak'.repeat(12)}`, Array.from({ length: 12 }, (_, less) => `web01${'.bak'.repeat(11 - less)}`), false],
 ])('%s is one of %j', (name, of, surely) => {
   expect(leftoverName(name)).toEqual({ of, surely });
 });
