@@ -29,7 +29,7 @@ beforeAll(() => {
     writeFileSync(join(path, 'config'), `[repository]\nversion = 1\nsegments_per_dir = 1000\nid = ${'0'.repeat(64)}\n`);
     execFileSync('python3', ['-I', '-c', FILL, join(path, 'lock.exclusive'), String(count)]);
   }
-}, 120_000);
+});
 afterAll(() => rmSync(root, { recursive: true }));
 
 const MAX_RSS = `

@@ -51,7 +51,7 @@ beforeAll(async () => {
     readdirSync(whole)
       .find((name) => name.startsWith('index.'))
       ?.slice('index.'.length) ?? '';
-}, 60_000);
+});
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 beforeEach(async () => {
   repository = join(root, 'repository');

@@ -35,7 +35,7 @@ beforeAll(async () => {
     expect(await borg(`init -e none ${name}`)).toMatchObject({ exitCode: 0, stderr: '' });
     expect(await borg(`create ${name}::of-${name} /etc/hostname`)).toMatchObject({ exitCode: 0 });
   }
-}, 120_000);
+});
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const asTenant = (uid: number, ...words: string[]) =>
@@ -50,7 +50,7 @@ test('a pipe in one repository costs the others nothing: it is named, with its r
   expect(stderr).toContain(pipe);
   expect(exitCode).toBe(2);
   rmSync(pipe);
-}, 60_000);
+});
 
 test('a borg that waits without end is ended, said to be stuck, and the next one begins', async () => {
   // In the account’s own folder of borg’s, where nobody looks before; borg opens it.
@@ -65,4 +65,4 @@ test('a borg that waits without end is ended, said to be stuck, and the next one
   // It was given time to leave its lock.
   await asTenant(UIDS.b, 'rm', location);
   expect((await borg('list --short b')).stdout).toBe('of-b');
-}, 180_000);
+});

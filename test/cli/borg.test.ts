@@ -75,7 +75,7 @@ beforeAll(async () => {
   }
   writeFileSync(join(root, 'hello'), 'hello');
   expect(await borg(`create web01::first ${root}/hello`)).toMatchObject({ exitCode: 0, stderr: '' });
-}, 60_000);
+});
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe('a borg command at the server', { timeout: 60_000 }, () => {

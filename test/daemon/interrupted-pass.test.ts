@@ -145,7 +145,7 @@ describe('a pass that ends', () => {
       expectDataKept();
       await expectHealed();
     }
-  }, 300_000);
+  });
 });
 
 describe('a process that is killed in a pass', () => {

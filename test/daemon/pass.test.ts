@@ -859,5 +859,5 @@ describe('who may be connected', () => {
       expect(await pass({ occasion: 'periodic', dryRun: false }, interruption)).toMatchObject({
         recheckIn: expect.any(Number),
       });
-  }, 20_000);
+  });
 });

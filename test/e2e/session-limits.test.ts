@@ -176,7 +176,7 @@ test('a repository of 100,000 chunks is used, checked, pruned and compacted with
   await client.borg(['extract', `${many}::second`], { cwd: join(client.home, 'restored') });
   expect((await readFile(join(client.home, 'restored/data'))).equals(data)).toBe(true);
   await client.borg(['delete', many], { env: { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' } });
-}, 120_000);
+});
 
 test('a client whose repository needs more memory than a session may have reads so in one line, and everybody else goes on', async () => {
   await server.start({ SESSION_MEMORY: '128M', SESSIONS_PER_ACCOUNT: '3' });

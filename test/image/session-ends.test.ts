@@ -108,7 +108,7 @@ test('a session says once how it ended, and what is its client’s own doing it 
   gone.borg.stdout.destroy();
   await gone.end();
   expect(lines().length).toBe(before);
-}, 120_000);
+});
 
 test('where nobody listens a session goes on', async () => {
   listener.stdin.end();
@@ -150,4 +150,4 @@ test('whoever else speaks is heard once, by the kernel’s word, cut and without
   expect(lines().length).toBe(3);
   expect(lines()[0]).toMatch(/^65534 \d+ \d+ no-space w web01\\012ready\\01265533 1 1 floor w db01$/);
   expect(lines()[1]).toMatch(/^1 \d+ \d+ x{1100}$/);
-}, 60_000);
+});

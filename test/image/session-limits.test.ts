@@ -153,7 +153,7 @@ test('the limit follows the index that is really there, unless the operator has 
   expect(narrow.said()).toBe('');
   expect(readdirSync(repository).filter((name) => name.startsWith('index.'))).toEqual(index);
   expect(locks()).toEqual([]);
-}, 30_000);
+});
 
 test('what a session may need for what was deleted is known before, so that borg does not take it for damaged', async () => {
   const hints = hintsWithDeletions(repository, 1_000_000);
@@ -169,7 +169,7 @@ test('what a session may need for what was deleted is known before, so that borg
   await wide.end();
   const [renewed = ''] = readdirSync(repository).filter((name) => name.startsWith('hints.'));
   expect(readFileSync(join(repository, renewed)).length).toBeGreaterThan(10 * MEGABYTE);
-}, 30_000);
+});
 
 test('who does nothing but use up inodes is slowed down, also in new sessions, and nobody else is', async () => {
   type Client = Awaited<ReturnType<typeof session>>;
@@ -219,4 +219,4 @@ test('who does nothing but use up inodes is slowed down, also in new sessions, a
   expect(await timed(again, [put('x'), COMMIT])).toBeGreaterThan(5 * median);
   for (const each of segments) truncateSync(each, 2 * MEGABYTE);
   expect(await shortest(again)).toBeLessThan(slowed / 2);
-}, 60_000);
+});

@@ -110,7 +110,7 @@ test('a long operation is not slowed down, until its account has made what it ma
   // Yesterday's do not count.
   for (const each of [...segmentsOf('fleet', 'many'), ...segmentsOf('fleet', 'many', '9')]) utimesSync(each, 1, 1);
   expect(waiting('fleet', 'one')).toBe(0);
-}, 60_000);
+});
 
 test('who makes tiny commits in several repositories in turn is slowed down as in one, also in a new one; no other account is', async () => {
   const names = ['one', 'two', 'deep/three', 'deep/four'];
@@ -138,7 +138,7 @@ test('who makes tiny commits in several repositories in turn is slowed down as i
 
   for (const each of names.flatMap((name) => segmentsOf('fleet', name))) utimesSync(each, 1, 1);
   expect(waiting('fleet', 'one')).toBe(0);
-}, 60_000);
+});
 
 const segmentsOf = (name: string, repository: string, part = '0'): readonly string[] => {
   const data = join(account(name), repository, 'data', part);
@@ -168,7 +168,7 @@ test('what a backup makes counts little: nobody waits who backs up several repos
   // Four files of each backup at most, and those of init: seventy within the window do not come there either.
   expect(names.flatMap((name) => segmentsOf('fleet', name)).length).toBeLessThanOrEqual(4 * 3 * names.length);
   for (const name of names) expect(waiting('fleet', name)).toBe(0);
-}, 120_000);
+});
 
 test('where the kernel has no box an account makes several repositories, too, and not more than it may', async () => {
   const make = (name: string) => session('fleet', name, { create: true }, words('entries', '2'));

@@ -51,7 +51,7 @@ beforeAll(async () => {
   chmodSync(folder, 0o755);
   server = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(folder, 'sshd_config')], { stdio: 'ignore' });
   await vi.waitFor(async () => expect(await isListening(port)).toBe(true), { timeout: 10_000 });
-}, 60_000);
+});
 
 afterAll(() => {
   server.kill();

@@ -91,7 +91,7 @@ while time.monotonic() < end: time.sleep(0.05)
 `);
   expect(await endLeaver(root)).toBe('killed');
   expect(Array.from({ length: 20 }, () => ofLeaver().length)).toEqual(Array.from({ length: 20 }, () => 0));
-}, 30_000);
+});
 
 it('what ends on TERM is not killed', async () => {
   const { root, below } = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
