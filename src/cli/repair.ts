@@ -1,6 +1,7 @@
 import { printable } from '../accounts/printable.ts';
 import { REPAIRS, type Repair, repairRepository } from '../borg/repair.ts';
 import { findTarget } from '../borg/target.ts';
+import { quoted } from '../daemon/diagnose-owners.ts';
 import type { Places } from '../places.ts';
 import { readSettings } from '../settings.ts';
 
@@ -24,7 +25,7 @@ export const runRepair = async (name: string, what: string, places: Places): Pro
   const target = findTarget(places.repos, relative, 'check', as);
   const why = await repairRepository(places.repos, relative, target, repair);
   if (why !== null) return refuse(`${printable(relative)}: ${printable(why, 300)}`);
-  console.log(`${printable(relative)}: ${DONE[repair]}`);
+  console.log(`${printable(relative)}: ${done(repair, relative)}`);
   return 0;
 };
 
@@ -33,10 +34,16 @@ const refuse = (why: string): number => {
   return ERROR;
 };
 
-const DONE: Readonly<Record<Repair, string>> = {
-  nonce: 'its counter is above all that was ever used, and backups work again',
-  'former-keys': 'the replaced keys are removed',
-  integrity:
-    'its damaged checksums are removed, and borg opens it; look at it with: borgserver borg check --repository-only',
-  config: 'its former config is back',
+/** What was done, and what to type next as it stands. */
+export const done = (repair: Repair, path: string): string => {
+  switch (repair) {
+    case 'nonce':
+      return 'its counter is above all that was ever used, and backups work again';
+    case 'former-keys':
+      return 'the replaced keys are removed';
+    case 'integrity':
+      return `its damaged checksums are removed, and borg opens it; look at it with: borgserver borg check --repository-only ${quoted(path)}`;
+    case 'config':
+      return 'its former config is back';
+  }
 };

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { runRepair } from '../../src/cli/repair.ts';
+import { done, runRepair } from '../../src/cli/repair.ts';
 import { type Places, placesBelow } from '../../src/places.ts';
 
 const [OWNER, OTHER] = [40_001, 40_002];
@@ -99,4 +99,8 @@ test('what is no repair and no repository is refused in words', async () => {
   );
   said = [];
   expect(await repair('../etc', 'nonce')).toMatch(/is no repository$/);
+});
+
+test('what to do next is printed so that it can be typed', () => {
+  expect(done('integrity', 'sub/a b')).toMatch(/borgserver borg check --repository-only 'sub\/a b'$/);
 });
