@@ -155,6 +155,8 @@ it('a key that opens other accounts than the one that was asked for names some o
   expect(offer(1, 'web01', 1)).toMatchObject([{ opens: ['db', 'web02', 'web03'] }]);
   expect(offer(2, 'web02', 1)[0]).not.toHaveProperty('opens');
   expect(offer(3, 'web01', 9)[0]).not.toHaveProperty('opens');
+  // Also of an account that is none of the few that are named.
+  expect(offer(4, 'web04', 1)[0]).not.toHaveProperty('opens');
 });
 
 it('a name that was asked for is cut and cannot leave its line', () => {
