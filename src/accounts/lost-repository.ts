@@ -1,4 +1,5 @@
 import { compareText, type Finding } from './finding.ts';
+import { isNobodys } from './nobodys.ts';
 import type { RepositoryFolder } from './repository-folder.ts';
 
 /** What is remembered of the repositories themselves. Names, sorted. */
@@ -24,16 +25,18 @@ type Seen = {
 /**
  * Remembers which repositories there are, so that one that is gone is noticed. A folder that never held anything is no loss, nor
  * one whose key file was removed, too, nor what its client has deleted itself: then the folder is there. An empty folder of
- * root's in the place of a repository is the mount point of a disk that is missing.
+ * root's in the place of a repository is the mount point of a disk that is missing. What a file system or a NAS keeps there for itself
+ * is none, also where an earlier record has it: it lies on every disk, and would be missed or hide that the repositories are.
  *
  * @returns the same object where nothing has changed
  */
 export const trackRepositories = (known: KnownRepositories, seen: Seen): KnownRepositories => {
   const { folders, declared, isWhole, confirmed } = seen;
-  const kept = new Set(known.kept);
+  const kept = new Set(known.kept.filter((name) => !isNobodys(name, 'folder')));
   const lost = new Set(known.lost);
   const present = new Set<string>();
-  for (const { name, filled, uid } of folders) {
+  for (const { name, kind, filled, uid } of folders) {
+    if (isNobodys(name, kind)) continue;
     if (filled === false && uid === 0 && kept.has(name)) continue;
     present.add(name);
     if (filled) kept.add(name);

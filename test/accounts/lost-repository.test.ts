@@ -52,3 +52,11 @@ test('stays lost, filled again or not, until that is confirmed or its key file g
 test('nothing changes where a folder was not looked into', () => {
   expect(trackRepositories(KEPT, seen([folder('web01')], ['web01']))).toBe(KEPT);
 });
+
+test('what a file system or a NAS keeps there for itself is no repository, also where an earlier record has it', () => {
+  const nobodys = [folder('lost+found', true, 0), folder('@eaDir', true), folder('web01', true)];
+  expect(trackRepositories(NO_REPOSITORIES, seen(nobodys, ['web01']))).toEqual(KEPT);
+  const earlier = { kept: ['#recycle', 'lost+found', 'web01'], lost: [] };
+  expect(trackRepositories(earlier, seen(nobodys, ['web01']))).toEqual(KEPT);
+  expect(trackRepositories(earlier, seen([], [], false))).toEqual(KEPT);
+});
