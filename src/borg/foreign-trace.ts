@@ -1,14 +1,15 @@
-import { lstatSync, type Stats } from 'node:fs';
+import { type Dirent, lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { isNobodys } from '../accounts/nobodys.ts';
 import { printable } from '../accounts/printable.ts';
 import { type ForeignTrace, isForeign, type Owner } from '../accounts/repository-folder.ts';
+import { DEEPEST } from './depth.ts';
 import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { isRepository } from './is-repository.ts';
 
 /** borg keeps about ten entries there. */
 const MOST_ENTRIES = 100;
-/** Of the repositories of an account with several. */
+/** Folders that are looked into for the repositories of an account with several. */
 const MOST_INSIDE = 50;
 const EXAMPLES = 3;
 /** As borg sets `segments_per_dir` (1.1 and newer, and before). */
@@ -30,20 +31,36 @@ export const findForeignTrace = (path: string, owner: Owner): ForeignTrace | nul
     const names = entries.map(({ name }) => name);
     const found = names.includes('config') && names.includes('data') ? lookAt(folder, names, owner, '') : [];
     if (found.length > 0 || isRepository(folder)) return traceOf(found);
-    const inside = entries.filter((entry) => entry.isDirectory() && !isNobodys(entry.name, 'folder'));
-    for (const { name } of inside.slice(0, MOST_INSIDE)) {
-      const below = inFolder(join(folder.path, name), (repository) => {
-        const names = repository.someEntries(MOST_ENTRIES).map((entry) => entry.name);
-        const own = lstatSync(`${repository.path}/.`);
-        const top = isForeign(own, owner) ? [{ path: name, found: own }] : [];
-        return names.includes('config') && names.includes('data')
-          ? [...top, ...lookAt(repository, names, owner, `${name}/`)]
-          : [];
-      });
-      if (below && below.length > 0) return traceOf(below);
-    }
-    return null;
+    return traceOf(lookBelow(folder, entries, owner, '', DEEPEST, { left: MOST_INSIDE }));
   });
+
+/** The first of the repositories below that has something; below a repository none is looked for. */
+const lookBelow = (
+  folder: FolderHandle,
+  entries: readonly Dirent[],
+  owner: Owner,
+  shown: string,
+  deeper: number,
+  room: { left: number },
+): readonly Found[] => {
+  const inside = entries.filter((entry) => entry.isDirectory() && !isNobodys(entry.name, 'folder'));
+  for (const { name } of inside) {
+    if (room.left <= 0) break;
+    room.left -= 1;
+    const found = inFolder(join(folder.path, name), (place) => {
+      const entries = place.someEntries(MOST_ENTRIES);
+      const names = entries.map((entry) => entry.name);
+      const path = `${shown}${name}`;
+      const own = lstatSync(`${place.path}/.`);
+      const top = isForeign(own, owner) ? [{ path, found: own }] : [];
+      if (names.includes('config') && names.includes('data'))
+        return [...top, ...lookAt(place, names, owner, `${path}/`)];
+      return deeper === 1 || isRepository(place) ? [] : lookBelow(place, entries, owner, `${path}/`, deeper - 1, room);
+    });
+    if (found && found.length > 0) return found;
+  }
+  return [];
+};
 
 type Found = { readonly path: string; readonly found: Stats };
 

@@ -1,17 +1,29 @@
 import type { Surveyed } from '../daemon/repository-survey.ts';
+import type { AccountStatus } from '../daemon/server-status.ts';
 import type { Mark } from './repository-marks.ts';
 
-/** What root has left in a repository: its account cannot use it, and backups fail until it is handed over. */
-export const foreignMarks = ({ foreign }: Surveyed): readonly Mark[] => {
+/**
+ * What root has left in a repository: its account cannot use it, and backups fail until it is handed over.
+ *
+ * @param account whose repository it is; null: an admin made it
+ */
+export const foreignMarks = ({ foreign, nested }: Surveyed, account: AccountStatus | null | undefined): Mark[] => {
   if (!foreign) return [];
   const { text, lockedSince, linked } = foreign;
-  const next =
-    lockedSince !== null
-      ? 'a borg that is not its account’s works in it'
-      : linked
-        ? 'doctor tells more'
-        : 'an update hands them over';
-  return [
-    { code: 'foreign-owners', level: 'error', text: `holds files that are not its account’s (${next}): ${text}` },
-  ];
+  const [whose, next] =
+    account === null
+      ? // Nothing of theirs is handed over by itself.
+        ['the admins’', 'update-borgusers tells what to do']
+      : [
+          'its account’s',
+          lockedSince !== null
+            ? 'a borg that is not its account’s works in it'
+            : linked
+              ? 'doctor tells more'
+              : // An update does not look into each of very many that an account has.
+                nested
+                ? 'an update hands them over, or at once: borgserver doctor --fix'
+                : 'an update hands them over',
+        ];
+  return [{ code: 'foreign-owners', level: 'error', text: `holds files that are not ${whose} (${next}): ${text}` }];
 };

@@ -71,7 +71,7 @@ export const lastOwnBackup = ({ state }: Surveyed, account: AccountStatus | null
 /** Everything that is wrong with one repository, the worst first. */
 export const marksOf = (found: Surveyed, given: Circumstances): readonly Mark[] => {
   if (found.state === null) return [error('not-a-folder', 'a link or a file, not a folder')];
-  const owners = isOrphan(found, given) ? [] : foreignMarks(found);
+  const owners = isOrphan(found, given) ? [] : foreignMarks(found, given.account);
   const marks = [...ownerMarks(found, given), ...owners, ...contentMarks(found, given), ...quotaMarks(found, given)];
   const lost = given.lost ? [error('lost', 'LOST: its folder was gone, and is a new one')] : [];
   const all = [...lost, ...failedMarks(given), ...staleMarks(found, given), ...marks];

@@ -106,4 +106,16 @@ describe('the marks of a repository', () => {
     const both = { ...repository({ encryption: 'none', bytes: 3 }), folder: { ...FOLDER, mode: 0 } };
     expect(codes(both)).toEqual(['wrong-owner', 'not-encrypted']);
   });
+
+  test('say of files of root’s who hands them over, and when', () => {
+    const foreign = { text: 'config (0:0)', lockedSince: null, linked: false };
+    const said = (found: Partial<Surveyed>, given: Partial<Circumstances> = {}) =>
+      marksOf({ ...GOOD, foreign, ...found }, { ...GIVEN, ...given }).find(({ code }) => code === 'foreign-owners')
+        ?.text;
+    expect(said({})).toMatch(/not its account’s \(an update hands them over\): config/);
+    expect(said({ nested: true })).toContain('or at once: borgserver doctor --fix');
+    // Of an admin's repository nothing is handed over.
+    const admins = { folder: { ...FOLDER, uid: 1000, gid: 1000 } };
+    expect(said(admins, { account: null })).toMatch(/not the admins’ \(update-borgusers tells what to do\): config/);
+  });
 });

@@ -158,6 +158,14 @@ test('one of several repositories of an account is looked at, too', async () => 
   expect((await update()).done).toEqual(['repository-repaired']);
   expect(await everyUid()).toEqual([String(uidOf())]);
   expect((await update()).done).toEqual([]);
+
+  // And one in folders, with nothing else that would be handed over.
+  mkdirSync(inside('hosts/a/home/data/0'), { recursive: true });
+  for (const path of ['hosts', 'hosts/a', 'hosts/a/home', 'hosts/a/home/data', 'hosts/a/home/data/0'])
+    chownSync(inside(path), uidOf(), uidOf());
+  writeFileSync(inside('hosts/a/home/config'), '');
+  expect((await update()).done).toEqual(['repository-repaired']);
+  expect(await everyUid()).toEqual([String(uidOf())]);
 });
 
 test('of very many that do not change some are looked at in each pass, until all were', () => {
