@@ -1,14 +1,15 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { openBounded } from './bounded-file.ts';
+import { isKeyCutOff } from './config-key.ts';
 import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { isWholeMap } from './msgpack-map.ts';
 import { MAX_CONFIG_BYTES, readRepositoryConfig } from './repository-config.ts';
 
 /** Why borg does not open what is a repository, or was one. The text is printable. */
 export type Damage = {
-  /** 'config-kept': the former config is still there, and can be put back. */
-  readonly kind: 'config' | 'config-kept' | 'data' | 'integrity' | 'closed';
+  /** 'config-kept': the former config is still there, and can be put back. 'key': the repokey in the config is cut off. */
+  readonly kind: 'config' | 'config-kept' | 'key' | 'data' | 'integrity' | 'closed';
   readonly text: string;
 };
 
@@ -45,6 +46,7 @@ export const findDamage = (path: string, owner: { readonly uid: number; readonly
 
     const why = configTrouble(folder, config);
     if (why !== null) return { kind: hasFormerConfig(folder) ? 'config-kept' : 'config', text: `its config ${why}` };
+    if (hasCutKey(folder)) return { kind: 'key', text: 'the key in its config is cut off' };
     if (!hasData) return { kind: 'data', text: 'its folder data is missing' };
     if (files.length > 0 && isEmpty(join(folder.path, 'data')))
       return { kind: 'data', text: 'its folder data is empty' };
@@ -81,6 +83,9 @@ const configTrouble = (folder: FolderHandle, found: Stats | undefined): string |
   if (config === 'empty') return 'is empty';
   return config === null ? 'is cut off, or of another form' : null;
 };
+
+const hasCutKey = ({ path }: FolderHandle): boolean =>
+  openBounded(join(path, 'config'), (read) => isKeyCutOff(read(0, MAX_CONFIG_BYTES).toString('latin1'))) ?? false;
 
 /** borg keeps the former one for the moment in which it writes a new one (borg/repository.py, save_config). */
 const hasFormerConfig = (folder: FolderHandle): boolean => {

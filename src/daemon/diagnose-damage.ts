@@ -20,6 +20,8 @@ const cureOf = (path: string, { kind }: Damage): string => {
       return 'borgserver doctor --fix';
     case 'config':
       return 'put its file config back from a copy of the disk, then: borgserver doctor --fix. Without a copy: README, “A repository that borg does not open”';
+    case 'key':
+      return `put its file config back from a copy of the disk, then: borgserver doctor --fix. Or, of an export of the key: borgserver borg key import ${quoted(path)} - <EXPORT`;
     case 'data':
       return 'put its folder data back from a copy of the disk, then: borgserver doctor --fix. Without a copy remove what is left in the folder: the client then begins anew with borg init';
   }

@@ -98,6 +98,29 @@ describe('what borg does not open', () => {
     expect(await opens()).toBe(false);
   });
 
+  it('is a repository whose config ends inside of its key, and none whose key is whole, gone, or nobody’s', async () => {
+    await execa('rm', ['-r', repository]);
+    await execa('borg', ['init', '--encryption', 'repokey', repository], {
+      ...{ uid: OWNER.uid, gid: OWNER.gid, cwd: root, extendEnv: false },
+      env: { PATH: process.env.PATH, BORG_BASE_DIR: join(root, 'base'), BORG_PASSPHRASE: 'x' },
+    });
+    const config = readFileSync(file('config'), 'utf8');
+    const keyAt = config.indexOf('key = ');
+    expect(damage()).toBe(null);
+    for (const end of [keyAt + 40, keyAt + 100, config.trimEnd().length - 10]) {
+      writeFileSync(file('config'), config.slice(0, end));
+      expect(damage()).toMatchObject({ kind: 'key', text: expect.stringContaining('key in its config is cut off') });
+    }
+    for (const other of [
+      config.slice(0, keyAt),
+      `${config.slice(0, keyAt)}key = \n\n`,
+      `${config.slice(0, keyAt)}key = other\n`,
+    ]) {
+      writeFileSync(file('config'), other);
+      expect(damage()).toBe(null);
+    }
+  });
+
   it.each<[string, () => void]>([
     ['whole', () => {}],
     ['without README', () => rmSync(file('README'))],

@@ -1,0 +1,21 @@
+import { isWholeMap } from './msgpack-map.ts';
+
+/**
+ * Whether the key of a repokey repository, which its config holds, is cut off: base64 of a map of msgpack (borg/crypto/key.py,
+ * EncryptedKey), folded into indented lines. borg opens such a repository, and every client ends by a traceback of its own.
+ *
+ * @param text of a config that is a repository's
+ * @returns false where there is none, or where it is of a form that is not known
+ */
+export const isKeyCutOff = (text: string): boolean => {
+  const lines = text.split('\n');
+  const at = lines.findIndex((line) => /^key\s*[=:]/i.test(line));
+  if (at === -1) return false;
+  const behind = lines.slice(at + 1);
+  const end = behind.findIndex((line) => !/^\s+\S/.test(line));
+  const folded = [(lines[at] ?? '').replace(/^key\s*[=:]/i, ''), ...behind.slice(0, end === -1 ? undefined : end)];
+  const digits = folded.map((line) => line.trim()).join('');
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(digits)) return false;
+  const bytes = Buffer.from(digits, 'base64');
+  return ((bytes[0] ?? 0) & 0xf0) === 0x80 && !isWholeMap(bytes);
+};
