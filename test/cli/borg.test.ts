@@ -78,7 +78,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-describe('a borg command at the server', { timeout: 60_000 }, () => {
+describe('a borg command at the server', () => {
   test('runs as the owner of the folder: nothing becomes root’s, also not what a check rewrites', async () => {
     const before = lstatSync(join(places.repos, 'web01/config')).ino;
     expect(await borg('check --repository-only web01')).toMatchObject({ exitCode: 0 });

@@ -133,7 +133,7 @@ describe('the control socket', () => {
       const gone = open();
       gone.write('{"command":"update","dryRun":false}\n', () => gone.destroy());
     }
-    await vi.waitFor(() => expect(answers).toBeGreaterThanOrEqual(5), { timeout: 30_000 });
+    await vi.waitFor(() => expect(answers).toBeGreaterThanOrEqual(5), { timeout: 120_000 });
     expect(await askServer(run, { command: 'ping' })).toEqual(HEALTH);
   });
 

@@ -93,7 +93,7 @@ test('each further session of an account stands back behind others, for the CPU 
       }),
     );
   await expect
-    .poll(standing, { timeout: 30_000 })
+    .poll(standing, { timeout: 120_000 })
     .toEqual([0, 0, 1, 2].map((older) => `nice ${older}, its group ${older}, ended first by ${300 + 2 * older}`));
   await leave(held);
 });

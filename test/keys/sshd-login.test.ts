@@ -50,7 +50,7 @@ beforeAll(async () => {
   );
   chmodSync(folder, 0o755);
   server = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(folder, 'sshd_config')], { stdio: 'ignore' });
-  await vi.waitFor(async () => expect(await isListening(port)).toBe(true), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await isListening(port)).toBe(true), { timeout: 120_000 });
 });
 
 afterAll(() => {
@@ -93,7 +93,7 @@ const login = (key: string): Promise<string> =>
 const authorize = (line: string): void => writeFileSync(join(folder, 'authorized_keys'), `${line}\n`);
 
 describe('sshd', () => {
-  test.each(TYPES)('admits a key of type %s by the line that is written for it', { timeout: 30_000 }, async (type) => {
+  test.each(TYPES)('admits a key of type %s by the line that is written for it', async (type) => {
     const [key] = parseKeyFile(readFileSync(`${keyFile(type)}.pub`), 'key').keys;
     if (!key) throw new Error('the key was not accepted');
     authorize(
@@ -127,7 +127,7 @@ describe('sshd', () => {
     ['expiry-time="20201301"', false, false],
     ['expiry-time="2099"', false, false],
     ['no-such-option', false, false],
-  ])('%s: taken by us %s, admitted %s', { timeout: 30_000 }, async (options, taken, admitted) => {
+  ])('%s: taken by us %s, admitted %s', async (options, taken, admitted) => {
     expect(parseOptions(options).ok).toBe(taken);
     authorize(`restrict,${options} ${readFileSync(`${keyFile(TYPES[0])}.pub`, 'utf8').trim()}`);
     expect(await login(keyFile(TYPES[0]))).toBe(admitted ? 'admitted' : 'refused');

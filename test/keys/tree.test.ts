@@ -293,7 +293,7 @@ describe('a second reading', () => {
           const [first, second] = readTwice();
           return first === second;
         },
-        { timeout: 10_000 },
+        { timeout: 120_000 },
       )
       .toBe(true);
     expect(read().accounts[0]?.version).toBe(version);

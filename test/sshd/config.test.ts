@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readSettings } from '../../src/settings.ts';
 import { renderSshdConfig, SSHD_CONFIG_FILES, type SshdConfigInput } from '../../src/sshd/config.ts';
 import { effectiveOptions } from '../../src/sshd/effective.ts';
@@ -12,8 +12,6 @@ import { probeSshd, type SshdProbe } from '../../src/sshd/probe.ts';
 import { testConfig } from '../../src/sshd/server.ts';
 
 // Real programs on a machine that may be busy.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
-
 let folder: string;
 let probe: SshdProbe;
 let input: SshdConfigInput;
