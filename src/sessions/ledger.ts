@@ -45,6 +45,13 @@ const LAST_WORDS_MS = 500;
 /** Connections that are remembered between two lines that sshd writes one after the other. */
 const MOST_REFUSED = 1000;
 
+/** The oldest goes where there are too many: who never comes to the line that takes it out must not keep later ones out. */
+const rememberIn = (connections: Set<string>, id: string): void => {
+  connections.add(id);
+  const [oldest] = connections;
+  if (connections.size > MOST_REFUSED && oldest !== undefined) connections.delete(oldest);
+};
+
 /**
  * Joins what sshd says into sessions and refused logins. A session is its connection's root process, which the kernel names as the
  * writer of the line; address, port and key are labels on it. Holds only what is not over yet.
@@ -142,10 +149,10 @@ export const createLedger = (
       case 'closed':
         return closed(event, writer);
       case 'options-refused':
-        if (writer.uid === 0 && refusedByOptions.size < MOST_REFUSED) refusedByOptions.add(processId(writer));
+        if (writer.uid === 0) rememberIn(refusedByOptions, processId(writer));
         return [];
       case 'signature-refused':
-        if (writer.uid === 0 && refusedSignatures.size < MOST_REFUSED) refusedSignatures.add(processId(writer));
+        if (writer.uid === 0) rememberIn(refusedSignatures, processId(writer));
         return [];
       case 'refused':
         return writer.uid === 0 ? refused(event, writer) : [];

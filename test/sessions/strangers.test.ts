@@ -142,6 +142,9 @@ it('an old client whose signature sshd no longer takes did not just go away', ()
   expect(hearAs(8, failed(2, 'aa'), line, gone(2))).toMatchObject([{ reason: 'old-signature' }]);
   expect(hearAs(9, `Invalid user eve from ${from(3)}`, line, gone(3))).toMatchObject([{ reason: 'unknown-user' }]);
   expect(hearAs(10, gone(4))).toMatchObject([{ reason: 'gave-up' }]);
+  // Some never come to a last line of their own.
+  for (let process = 100; process < 1300; process += 1) hearAs(process, line);
+  expect(hearAs(2000, line, gone(5))).toMatchObject([{ reason: 'old-signature' }]);
 });
 
 it('a key that opens other accounts than the one that was asked for names some of them', () => {
