@@ -22,11 +22,12 @@ export const witnessFile = ({ sshkeys }: Pick<Places, 'sshkeys'>): string =>
  * @throws the system's error where it is there and cannot be read
  */
 export const readWitness = (places: Places): Witness | 'damaged' | null => {
-  const text = readIfThere(witnessFile(places));
-  if (text === null) return null;
   try {
-    return FORMAT.parse(JSON.parse(text));
-  } catch {
+    const text = readIfThere(witnessFile(places));
+    return text === null ? null : FORMAT.parse(JSON.parse(text));
+  } catch (error) {
+    // A folder, as Docker makes it for a file of this name that is to be mounted and is not there, is damaged, too.
+    if (errorCode(error) !== null && errorCode(error) !== 'EISDIR') throw error;
     return 'damaged';
   }
 };

@@ -95,6 +95,15 @@ describe('a start without the disk of the repositories', () => {
     expect(causeOf(() => checkRepositoriesDisk(scratch.places))).toMatchObject({ code: 'missing-disk' });
   });
 
+  it('is judged, too, where the record is a folder, as Docker makes one for a file that is missing', async () => {
+    rmSync(witnessFile(scratch.places));
+    mkdirSync(witnessFile(scratch.places));
+    await start();
+    expect(told).toEqual([expect.stringContaining('is damaged'), expect.stringContaining('cannot be kept')]);
+    unplug();
+    expect(causeOf(() => checkRepositoriesDisk(scratch.places))).toMatchObject({ code: 'missing-disk' });
+  });
+
   it('goes on where only the server’s own folder is gone, with the numbers that were given', async () => {
     const before = readRegistry(scratch.places.state).registry;
     rmSync(scratch.places.state, { recursive: true });
