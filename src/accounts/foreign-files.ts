@@ -40,9 +40,15 @@ const waits = (name: string, { text, lockedSince }: ForeignTrace): Finding =>
       )
     : found(
         name,
-        `a borg that is not its account's works in it, since ${new Date(lockedSince).toISOString()}; its clients cannot use what that writes: ${text}`,
+        `a borg that is not its account's works in it${sinceText(lockedSince)}; its clients cannot use what that writes: ${text}`,
         `run borg by: borgserver borg … ${name}; what it leaves is handed over when it has ended. If none runs any more: borgserver doctor --fix, then: borgserver borg break-lock ${name}`,
       );
+
+/** What a file system keeps of a file's time may be beyond every date, and an admin may set that of its own: then nothing is said. */
+const sinceText = (milliseconds: number): string => {
+  const since = new Date(milliseconds);
+  return Number.isNaN(since.getTime()) ? '' : `, since ${since.toISOString()}`;
+};
 
 /** Here an admin's client has chosen the name, and a cure is there to be pasted. */
 const adminsOwn = ({ name, uid, gid }: RepositoryFolder, { text }: ForeignTrace): Finding =>

@@ -24,3 +24,12 @@ test.each(['a; touch pwned', 'a$(touch pwned)', "a'b", 'two words', 'line\nbreak
     expect(finding?.file).toMatch(/^[ -~]+$/);
   },
 );
+
+test('a lock of no date at all is told without one, and fails no update', () => {
+  const told = (lockedSince: number) => {
+    const folder = { name: 'web01', kind: 'folder', uid: 10_000, gid: 10_000, mode: 0o2770 } as const;
+    return foreignFindings([{ ...folder, foreign: { ...foreign, lockedSince } }], new Set(['web01']), PUID)[0]?.message;
+  };
+  expect(told(0)).toContain('works in it, since 1970-01-01T00:00:00.000Z; its clients');
+  expect(told(1e18)).toContain('works in it; its clients');
+});
