@@ -120,12 +120,19 @@ export const createPass = (world: PassWorld) => {
         : null;
 
     let circumstances: ReturnType<typeof readCircumstances>;
+    let desired: Desired;
     try {
       observed ??= machine.observe();
       running = last?.running ?? runningState(observed, machine.settings, seen);
       if (changedUnseen) untold = [...untold, ...diffStates(seen, running)];
       [seen, changedUnseen] = [running, false];
       circumstances = readCircumstances(world, last);
+      // In here, too: whatever it may stumble over in what others have made, a revocation does not wait for that.
+      desired = desire({
+        ...{ ...circumstances, declaration, running, puid: settings.PUID },
+        ...{ uidRange: settings.UID_RANGE, stopOn: settings.STOP_ON },
+        ...{ ...(world.identities && { identities: world.identities }), confirmed: request.confirmed },
+      });
     } catch (error) {
       failures.push(error);
       let recheckIn: number | null = null;
@@ -150,11 +157,6 @@ export const createPass = (world: PassWorld) => {
       throw withRecheck(asOne(failures), recheckIn);
     }
     const { registry } = circumstances;
-    const desired = desire({
-      ...{ ...circumstances, declaration, running, puid: settings.PUID },
-      ...{ uidRange: settings.UID_RANGE, stopOn: settings.STOP_ON },
-      ...{ ...(world.identities && { identities: world.identities }), confirmed: request.confirmed },
-    });
     const still = stillness(desired.accounts);
     const wanted = still?.accounts ?? desired.accounts;
     const target = desired.stopped ? intersect(running, wanted, roleQuotas) : wanted;

@@ -302,6 +302,29 @@ describe('what cannot be known', () => {
     }
   });
 
+  it('holds up no revocation either where the decision itself stumbles over what is in /repos', async () => {
+    scratch = scratchRoot();
+    scratch.declare('repos/web01', line(1));
+    scratch.declare('repos/db', line(3));
+    await scratch.pass();
+    scratch.undeclare('repos/db');
+    const failing: PassWorld = {
+      ...scratch.world(),
+      scanRepositories: () =>
+        scratch
+          .world()
+          .scanRepositories()
+          .map((folder) => ({
+            ...folder,
+            get foreign(): never {
+              throw new RangeError('Invalid time value');
+            },
+          })),
+    };
+    await expect(createPass(failing)(AT_ONCE, signal)).rejects.toThrow('Invalid time value');
+    expect([...scratch.running().keys()]).toEqual(['web01']);
+  });
+
   it('is not rehearsed either: a dry run in which /repos cannot be read changes nothing', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', line(1));
