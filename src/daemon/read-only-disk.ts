@@ -1,9 +1,12 @@
 import type { Finding } from '../accounts/finding.ts';
 import { isReadOnly } from '../host/read-only.ts';
 
+/** What brings it back, at a start: nobody can restore from a server that does not run. */
+export const READ_ONLY_AT_START =
+  'see the host’s kernel log (dmesg) for the error; check the disk (smartctl, fsck), mount it writable and start again';
 /** What brings it back; fit for a line of doctor. */
 export const READ_ONLY_CURE =
-  'see the host’s kernel log (dmesg) for the error; stop the server, check the disk (smartctl, fsck), mount it writable and start again; until then clients restore with: borg extract --bypass-lock';
+  'see the host’s kernel log (dmesg) for the error; stop the server, check the disk (smartctl, fsck), mount it writable and start again; until it is stopped clients restore with: borg extract --bypass-lock';
 
 /** For the health check: why nothing can be backed up; null: that is not so. */
 export const readOnlyProblem = (repos: string): string | null =>

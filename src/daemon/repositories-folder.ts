@@ -8,7 +8,7 @@ import type { Places } from '../places.ts';
 import { type OwnerProbe, probeOwners } from '../repositories/owner-probe.ts';
 import type { Settings } from '../settings.ts';
 import { describeError } from './describe-error.ts';
-import { READ_ONLY_CURE } from './read-only-disk.ts';
+import { READ_ONLY_AT_START } from './read-only-disk.ts';
 
 /** What an operator is told at every start, and by `borgserver status`. */
 export const SHARED_IDENTITIES =
@@ -79,7 +79,7 @@ const unusable = ({ repos }: Places, found: string): Error =>
 
 /** Why even a file system with owners says no, where that can be told. */
 const remedyFor = (repos: string): string | null => {
-  if (isReadOnly(repos)) return READ_ONLY_CURE;
+  if (isReadOnly(repos)) return READ_ONLY_AT_START;
   if (!mayChangeOwners()) return 'give the server the capability CHOWN, as docker-compose.yml does';
   const overflow = Number(readFileSync('/proc/sys/kernel/overflowuid', 'utf8'));
   return lstatSync(repos).uid === overflow && !hasEveryId(readUserNamespace())
