@@ -77,6 +77,8 @@ def code_of(err, path=''):
         return None if is_empty(path) else 'damaged'
     if isinstance(err, DAMAGED):
         return 'damaged'
+    if type(err) is ValueError and str(err).endswith(' is in append-only mode'):
+        return None  # borg's whole answer to a client that wants to destroy such a repository
     return system_code(err) or ('refused' if isinstance(err, Error) else 'unexpected')
 
 

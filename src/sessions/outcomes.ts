@@ -52,7 +52,9 @@ export const createOutcomes = (
     known.hidden = 0;
     log.warn(
       { ...facts, cause: FAILURES[what], ...(hidden > 0 && { notShownBefore: hidden }) },
-      'a session failed, and not by its client',
+      what === 'path' || what === 'refused'
+        ? 'a session was refused what its client asked for'
+        : 'a session failed, and not by its client',
     );
   };
 

@@ -254,6 +254,11 @@ test('a session that fails by the server says so, and status does until one has 
   });
   expect(killed).not.toHaveProperty('ended');
   expect(await statusOf('ends')).toEqual([]);
+  // Who may not delete the whole repository is told so by borg.
+  await server.exec(['borgserver', 'borg', 'config', 'ends', 'append_only', '1']);
+  const sure = { env: { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' }, reject: false };
+  expect(await nextEnd('ends', () => client.borg(['delete', url], sure))).not.toHaveProperty('ended');
+  expect(await statusOf('ends')).toEqual([]);
   const refused = await nextEnd('ends', () => borg('list', client.url('ends', 'many0')));
   expect(refused).toMatchObject({ ended: expect.stringMatching(/^it asked for a path/) });
   expect(await nextEnd('ends', () => borg('list', url))).not.toHaveProperty('ended');

@@ -48,6 +48,14 @@ test('a failure is a line with account and cause, and words for the end of its s
   expect(outcomes.endOf(WEB01)).toBeUndefined();
 });
 
+test('what its client has brought about is not told as the server’s failure', () => {
+  const { outcomes, lines } = start();
+  outcomes.take(said({ what: 'path' }));
+  expect(lines).toEqual([
+    expect.objectContaining({ message: 'a session was refused what its client asked for', account: 'web01' }),
+  ]);
+});
+
 test('it counts only by a process of that account, below that connection, and for its own repository', () => {
   const { outcomes, lines, ended } = start();
   outcomes.take(said({ uid: 10_001 }));
