@@ -4,12 +4,18 @@ import type { Places } from '../places.ts';
 import { describeError } from './describe-error.ts';
 import { type Diagnosis, error, warning } from './diagnosis.ts';
 import { foundText, judgeRepositoriesDisk, REMEDY } from './repositories-disk.ts';
+import { vanishedRepositories } from './vanished.ts';
+
+const PUT_BACK =
+  'this is their disk, so they were moved or removed, or their folder is hidden by a mount: put them back before the next update, which makes an empty one for each account';
 
 /** Whether /repos is the disk that it was, and whether the next start would notice if it were not. Never throws. */
 export const diagnoseDisk = (places: Places): readonly Diagnosis[] => {
   try {
     const { verdict } = judgeRepositoriesDisk(places);
     if (verdict.kind === 'doubtful') return [error('mounts', `${places.repos}: ${foundText(verdict)}`, REMEDY)];
+    const vanished = vanishedRepositories(places);
+    if (vanished !== null) return [error('mounts', `${places.repos}: ${vanished}`, PUT_BACK)];
     const [mark, witness] = [readDiskMark(places), readWitness(places)];
     const isKept = mark === null || (witness !== null && witness !== 'damaged' && witness.disk === mark);
     return isKept

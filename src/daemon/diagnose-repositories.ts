@@ -163,7 +163,13 @@ const diagnoseOrphans = ({ accounts, puid }: ServerStatus, surveyed: readonly Su
           ),
         ]
       : []),
-    ...without.map(({ name }) => error('accounts', `${name} has no folder`, 'update-borgusers makes it anew')),
+    ...without.map(({ name }) =>
+      error(
+        'accounts',
+        `${name} has no folder`,
+        'if it was there before, put it back; update-borgusers makes an empty one',
+      ),
+    ),
     ...(orphans.length + without.length === 0 ? [ok('accounts', 'every repository has its account')] : []),
   ];
 };

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { diagnoseDisk } from '../../src/daemon/diagnose-disk.ts';
 import { adoptDisk, checkRepositoriesDisk, claimDisk, openWitnessKeeper } from '../../src/daemon/repositories-disk.ts';
 import { readRegistry } from '../../src/host/registry.ts';
 import { readDiskMark, readWitness, witnessFile } from '../../src/host/witness.ts';
@@ -54,6 +55,24 @@ const unplug = () => {
   renameSync(scratch.places.repos, disk());
   mkdirSync(scratch.places.repos);
 };
+
+it('doctor tells of a disk that is the same and has lost all of its repositories, what a NAS keeps there left aside', () => {
+  expect(diagnoseDisk(scratch.places)).toEqual([]);
+  mkdirSync(join(scratch.places.repos, '@eaDir/web'), { recursive: true });
+  mkdirSync(disk());
+  renameSync(join(scratch.places.repos, 'zeta'), join(disk(), 'zeta'));
+  expect(diagnoseDisk(scratch.places)).toEqual([]);
+  renameSync(join(scratch.places.repos, 'alpha'), join(disk(), 'alpha'));
+  expect(diagnoseDisk(scratch.places)).toEqual([
+    expect.objectContaining({
+      level: 'error',
+      message: expect.stringContaining('2 of 2 repositories that were here are missing: alpha, zeta'),
+      cure: expect.stringContaining('before the next update'),
+    }),
+  ]);
+  for (const name of ['alpha', 'zeta']) renameSync(join(disk(), name), join(scratch.places.repos, name));
+  expect(diagnoseDisk(scratch.places)).toEqual([]);
+});
 
 describe('a start without the disk of the repositories', () => {
   it('is refused, names what is missing, and makes nothing there', async () => {
