@@ -3,6 +3,7 @@ import { quotaText } from '../accounts/quota.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { isReadable } from '../borg/encryption.ts';
 import { isBackupUnknown, lastBackup, type RepositoryState } from '../borg/repository-state.ts';
+import { levelsText } from '../daemon/diagnose-too-deep.ts';
 import type { FailedSession } from '../daemon/failed-sessions.ts';
 import type { Surveyed } from '../daemon/repository-survey.ts';
 import type { AccountStatus } from '../daemon/server-status.ts';
@@ -122,7 +123,7 @@ const noArchiveText = ({ lastArchive }: Extract<RepositoryState, { kind: 'reposi
 const tooDeepText = ({ path, state }: Surveyed): string => {
   const [first = '', ...others] = state?.kind === 'foreign' ? state.nested : [];
   const more = others.length > 0 ? ` and ${others.length} more` : '';
-  return `a repository lies one level too deep, in ${printable(`${path}/${first}`, 80)}${more}`;
+  return `a repository lies ${levelsText(first)} too deep, in ${printable(`${path}/${first}`, 80)}${more}`;
 };
 
 const contentMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {

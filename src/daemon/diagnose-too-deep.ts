@@ -30,11 +30,17 @@ export const diagnoseTooDeep = (
     return [
       error(
         'repositories',
-        `${printable(path)} was never initialised: ${many ? 'repositories lie' : 'a repository lies'} one level too deep, in ${shown.join(', ')}${others.length >= MOST_NAMES ? ', …' : ''}`,
+        `${printable(path)} was never initialised: ${many ? 'repositories lie' : `a repository lies ${levelsText(first)}`} too deep, in ${shown.join(', ')}${others.length >= MOST_NAMES ? ', …' : ''}`,
         `${many ? 'the first of them goes up by: ' : ''}${cureOf(repos, path, first, taken)}${many ? '; if all are meant, write "# borgserver: sub-repositories=yes" into the key file instead' : ''}`,
       ),
     ];
   });
+};
+
+/** How much too deep it lies. @param inside its path below the folder of its account */
+export const levelsText = (inside: string): string => {
+  const levels = inside.split('/').length;
+  return levels === 1 ? 'one level' : `${levels} levels`;
 };
 
 const MOST_NAMES = 5;

@@ -61,6 +61,10 @@ describe('the marks of a repository', () => {
     expect(marksOf({ ...GOOD, state, born: NOW - HOUR }, GIVEN)[0]?.text).toBe(
       'never initialised: a repository lies one level too deep, in web01/inside (doctor says how to move it)',
     );
+    const deeper = { kind: 'foreign', nested: ['backup/old'] } as const;
+    expect(marksOf({ ...GOOD, state: deeper }, GIVEN).at(-1)?.text).toContain(
+      'lies 2 levels too deep, in web01/backup',
+    );
     expect(codes({ state: { kind: 'foreign', nested: [] }, born: NOW - HOUR })).toEqual(['foreign-files']);
     expect(codes({ state }, { account: { ...ACCOUNT, subRepositories: true } })).toEqual([]);
     expect(codes({ state }, { account: null })).toEqual(['no-key']);
