@@ -9,8 +9,11 @@ export type LeftoverName = {
 const NUMBER = '(?:[._-]?\\d[\\d._-]*)?';
 /** Also names of hosts, perhaps: `backup.old`. None of them is a top-level domain. */
 const PERHAPS = `(?:bak|old|orig|save|backup|copy|temp|part)${NUMBER}`;
-const SURELY = `(?:(?:disabled|tmp|rpm(?:new|save|orig)|dpkg-(?:old|new|dist|bak|tmp)|ucf-(?:old|new|dist))${NUMBER}|off|partial|filepart|rej)`;
-const END = new RegExp(`(?:(?:\\.pub)?\\.|\\.pub[-_])(?:(?<surely>${SURELY})|${PERHAPS})$|(?<said>[-_]disabled)$`, 'i');
+const SURELY = `(?:(?:disabled?|tmp|rpm(?:new|save|orig)|dpkg-(?:old|new|dist|bak|tmp)|ucf-(?:old|new|dist))${NUMBER}|off|partial|filepart|rej)`;
+const END = new RegExp(
+  `(?:(?:\\.pub)?\\.|\\.pub[-_])(?:(?<surely>${SURELY})|${PERHAPS})$|(?<said>[-_]disabled?)$`,
+  'i',
+);
 /** Syncthing's copy of what was changed in two places; it stands before what that takes for the file's extension. */
 const SYNC_CONFLICT = /\.sync-conflict-\d{8}-\d{6}(?:-[A-Z0-9]{7})?(?=\.|$)/;
 

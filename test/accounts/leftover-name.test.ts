@@ -4,6 +4,7 @@ import { leftoverName } from '../../src/accounts/leftover-name.ts';
 test.each([
   ...[
     'disabled',
+    'disable',
     'off',
     'tmp',
     'rpmsave',
