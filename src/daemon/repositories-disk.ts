@@ -16,6 +16,7 @@ import type { Places } from '../places.ts';
 import { scanRepositories } from '../repositories/scan.ts';
 import { describeError } from './describe-error.ts';
 import type { Logger } from './log.ts';
+import { unusable } from './repositories-folder.ts';
 
 /** How an operator says that what is in /repos now is what is meant. */
 export const CONFIRM_DISK = '/repos';
@@ -45,10 +46,11 @@ export const judgeRepositoriesDisk = (places: Places): Judged => {
 /**
  * Before anything is made in /repos: an empty or another disk in its place would take the backups, and its accounts other numbers.
  *
- * @throws Error with cause `{ code: 'missing-disk', path, found, remedy }`
+ * @throws Error with cause `{ code: 'missing-disk', path, found, remedy }`, or `{ code: 'unusable-repositories', … }` where it cannot be
+ *   read; the system's error for what lies elsewhere
  */
 export const checkRepositoriesDisk = (places: Places): void => {
-  const { verdict, damaged } = judgeRepositoriesDisk(places);
+  const { verdict, damaged } = judgeOrExplain(places);
   if (verdict.kind !== 'doubtful') return;
   throw new Error('the repositories of this server are not there: is their disk not mounted, or another one?', {
     cause: {
@@ -56,6 +58,15 @@ export const checkRepositoriesDisk = (places: Places): void => {
       remedy: REMEDY,
     },
   });
+};
+
+const judgeOrExplain = (places: Places): Judged => {
+  try {
+    return judgeRepositoriesDisk(places);
+  } catch (error) {
+    const isThere = error instanceof Error && 'path' in error && String(error.path).startsWith(places.repos);
+    throw isThere ? unusable(places, describeError(error)) : error;
+  }
 };
 
 const damagedText = (places: Places): string =>

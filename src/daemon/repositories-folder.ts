@@ -72,7 +72,8 @@ export const probeRepositories = (places: Places, { PUID, PGID, UID_RANGE, IDENT
   }
 };
 
-const unusable = ({ repos }: Places, found: string): Error =>
+/** What is said of a /repos that cannot be worked with, with the cure where it can be told. */
+export const unusable = ({ repos }: Places, found: string): Error =>
   new Error('the folder of the repositories cannot be used', {
     cause: { code: 'unusable-repositories', path: repos, found, remedy: remedyFor(repos) ?? 'it must be writable' },
   });

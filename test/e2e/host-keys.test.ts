@@ -39,7 +39,8 @@ const loginWorks = async () => {
 
 test('three are made at the first start, closed to others, and their fingerprints are in the log', async () => {
   const names = ['ecdsa', 'ed25519', 'rsa'].flatMap((kind) => [`ssh_host_${kind}_key`, `ssh_host_${kind}_key.pub`]);
-  expect((await readdir(host())).sort()).toEqual(names);
+  const keys = (await readdir(host())).filter((name) => name.startsWith('ssh_host_'));
+  expect(keys.sort()).toEqual(names);
   for (const name of names.filter((each) => !each.endsWith('.pub'))) {
     expect((await stat(host(name))).mode & 0o777).toBe(0o600);
     const { stdout } = await run('ssh-keygen', ['-lf', host(name)], BASE_ENVIRONMENT);

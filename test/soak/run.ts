@@ -159,6 +159,7 @@ const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell,
 const readHostKeys = ({ server }: Scene): readonly string[] => {
   const folder = join(server.sshkeys, 'host');
   return readdirSync(folder)
+    .filter((name) => name.startsWith('ssh_host_'))
     .sort()
     .map((name) => readFileSync(join(folder, name), 'utf8'));
 };
