@@ -83,6 +83,13 @@ test('a session says once how it ended, and what is its client’s own doing it 
   expect(await saidBy([writing])).toBe('lock-held r web01');
   await other.kill();
 
+  const robbed = await session();
+  await robbed.callAll([writing, put()]);
+  expect(await saidBy([open(repository, { lock: false }), ['break_lock']])).toBe('well r web01');
+  expect(await robbed.callAll([put()])).toContain('the lock of this session was broken');
+  await robbed.end();
+  await until('its word', () => lines().at(-1)?.endsWith(' lock-broken w web01') === true);
+
   const config = join(repository, 'config');
   chownSync(config, 0, 0);
   chmodSync(config, 0o600);
