@@ -88,7 +88,10 @@ onlyOn('container', () =>
       }
       const rights = ['--cap-drop', 'ALL', ...capabilities.flatMap((each) => ['--cap-add', each])];
       const folders = ['--tmpfs', '/run:mode=0755', '--tmpfs', '/tmp:mode=1777', '--tmpfs', '/var/lib/extrausers'];
-      const binds = ['-v', `${data.sshkeys}:/sshkeys`, '-v', `${repos}:/repos`];
+      // Each is a server of its own: two that start beside each other in one folder would take each other's half-made host keys away.
+      const host = join(data.folder, `host-${name}`);
+      await mkdir(host);
+      const binds = ['-v', `${data.sshkeys}:/sshkeys`, '-v', `${host}:/sshkeys/host`, '-v', `${repos}:/repos`];
       return run(
         'docker',
         [
