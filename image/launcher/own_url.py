@@ -1,4 +1,5 @@
 """The URL of a repository on this server, for a client that asked for something else: an operator's settings say where it is reached."""
+
 import functools
 import os
 

@@ -10,12 +10,16 @@ to read its environment. Nothing, or --maintenance alone, is borg as the operato
 directly, instead of through the entry point in /usr/bin, halves the time to the first answer.
 """
 
-import contextlib
 import errno
 import os
-import pwd
 import re
 import sys
+
+from launcher.account import quota_of_account
+from launcher.crowd import expect_to_be_ended_first, give_way, refuse_beyond
+from launcher.ending import end
+from launcher.folder_lock import one_at_a_time
+from launcher.process_limits import LAST_MEMORY, LEAST_MEMORY, allow_memory, limit_process, most_memory
 
 # Words that a borg client sends behind "serve" to set how much its server tells it. Everything else it may send decides nothing.
 LOG_LEVELS = ('--critical', '--error', '--warning', '--info', '--debug')
@@ -62,16 +66,6 @@ def refuse(arguments):
     from launcher.own_url import url
     sys.exit('This account is for BorgBackup only: there is no shell, no sftp and no other command here.\n'
              'Use it as a repository: borg init -e repokey-blake2 ' + url(own_path(arguments)))
-
-
-def end(sentence, leave=sys.exit):
-    """Ends a session that borg's own client has asked for. Where the sentence and the end come at once, that client may look at the end
-    first, and then says only that the connection was closed."""
-    import time
-
-    print(sentence, file=sys.stderr, flush=True)
-    time.sleep(0.5)
-    leave(1)
 
 
 def keep_repository_folder():
@@ -325,39 +319,6 @@ def keep_nonce():
     Repository.commit_nonce_reservation = reserve_upwards
 
 
-# Seconds until a session gives up, which somebody else keeps from going on.
-MOST_WAITING = 10
-
-
-@contextlib.contextmanager
-def one_at_a_time(folder):
-    """Of all sessions that come here with the same folder. None can hold up another for long, whatever it waits for itself."""
-    import fcntl
-    import time
-
-    from borg.helpers import Error
-
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        until = time.monotonic() + MOST_WAITING
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise Error('another session is at the same here, and does not come to its end') from None
-                time.sleep(0.05)
-            except OSError as err:
-                # Not every network file system has locks.
-                if err.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
-                    raise
-                break
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def hide_other_accounts():
     """/~NAME/ in a URL is the home of that account, and the refusal names it: a tenant could ask which accounts there are.
     It also names where a link leads to: with IDENTITIES=shared /proc/PID/cwd is the repository of whose session that is."""
@@ -399,158 +360,6 @@ def hide_other_accounts():
 
     RepositoryServer._resolve_path = resolve_own
     RepositoryServer.open = open_as_asked
-
-
-def quota_of_account(name=None):
-    """The quota that the account's key file sets, as a last word that outdoes its role's: root's account database has it as
-    the comment of the account. Its name is the USER that sshd has set, which no client can choose; its uid may be that of all
-    (IDENTITIES=shared). Without its account a session must not go on: it would have no quota."""
-    try:
-        account = pwd.getpwuid(os.getuid()) if name is None else pwd.getpwnam(name)
-    except KeyError:
-        account = None
-    if account is None or account.pw_uid != os.getuid():
-        end('This account is no longer on this server.')
-    found = re.fullmatch(r'borgserver quota=([0-9]+)', account.pw_gecos)
-    return ['--storage-quota=' + found.group(1)] if found else []
-
-
-# Open files: borg keeps up to 90 segments open, and a few more.
-MOST_FILES = 256
-# What a session needs before it has opened anything, twice (bytes): borg itself 45 MB, and 60 MB for requests not yet complete.
-LEAST_MEMORY = 256 << 20
-# For the words that say why it ends.
-LAST_MEMORY = 32 << 20
-
-
-def limit_process(memory):
-    """One account must not take the server down, whatever it has its sessions do. borg serve starts no process and no thread."""
-    import resource
-
-    for limit, most in ((resource.RLIMIT_NPROC, 0), (resource.RLIMIT_NOFILE, MOST_FILES), (resource.RLIMIT_CORE, 0)):
-        most = within(most, resource.getrlimit(limit)[1])
-        resource.setrlimit(limit, (most, most))
-    allow_memory(LEAST_MEMORY if memory == 'auto' else int(memory))
-    expect_to_be_ended_first(0)
-
-
-def expect_to_be_ended_first(older):
-    """Where memory runs out all the same, the kernel ends a session, not the server: the largest, and of two that are about as large
-    that of the account with more of them (proc_pid_oom_score_adj(5): a point is a thousandth of the memory). Before any session the
-    kernel ends who has not logged in, which src/sshd/strangers-first.ts gives 1000: a session that has half of the memory stays below."""
-    write_number('/proc/self/oom_score_adj', 300 + 2 * min(older, 50))
-
-
-def give_way(older):
-    """A session stands back behind others as far as its account has sessions already: fifty of one account get as much of a
-    CPU as five of five accounts do (nice(2): each step is a fifth less), and what revokes a key gets its turn. Who has few
-    has nothing to fear from who has many."""
-    if older == 0:
-        return
-    import signal
-
-    expect_to_be_ended_first(older)
-    step = min(older, 15)
-    os.nice(step)
-
-    # sshd makes each session a group of its own, within which alone nice counts then (sched(7), autogroup; not in a container with a
-    # CPU cgroup of its own). The kernel takes ten changes a second, of all together: whoever comes too early tries again, and the
-    # session goes on meanwhile. borg uses no such timer.
-    # Open from here on, since the session's box lets it open nothing below /proc.
-    try:
-        group = open('/proc/self/autogroup', 'wb', buffering=0)
-    except OSError:
-        return
-
-    def group_gives_way(*_):
-        if write_into(group, step) == errno.EAGAIN:
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
-
-    signal.signal(signal.SIGALRM, group_gives_way)
-    group_gives_way()
-
-
-def write_number(path, number):
-    """Returns the errno where that is not possible: the file may be missing, or somebody else has set more already."""
-    try:
-        with open(path, 'wb', buffering=0) as file:
-            return write_into(file, number)
-    except OSError as err:
-        return err.errno
-
-
-def write_into(file, number):
-    try:
-        file.write(b'%d' % number)
-    except OSError as err:
-        return err.errno
-
-
-def allow_memory(most):
-    """Private, writable memory: what a session has for itself. Mapped files and libraries do not count (setrlimit(2), RLIMIT_DATA)."""
-    import resource
-
-    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    resource.setrlimit(resource.RLIMIT_DATA, (within(most, hard), hard))
-
-
-def within(most, hard):
-    """What somebody else has limited already cannot be widened; -1 is no limit."""
-    return most if hard == -1 else min(most, hard)
-
-
-def sessions_of(account, known=frozenset()):
-    """PIDs of the sessions of the account that are alive, and those known. Admins share one uid: the account's name tells them apart."""
-    mark = b'\0--account\0' + os.fsencode(account) + b'\0'
-    uid = os.getuid()
-    found = set(known)
-    for entry in os.scandir('/proc'):
-        try:
-            # 500 sessions may begin in one instant, and each looks here: no file is read but of the few with this owner.
-            if not entry.name.isdigit() or int(entry.name) in known or entry.stat().st_uid != uid:
-                continue
-            with open(entry.path + '/cmdline', 'rb', buffering=0) as file:
-                if mark in file.read(4096).partition(b'\0--\0')[0]:
-                    found.add(int(entry.name))
-        except OSError:
-            continue  # it has ended
-    return found
-
-
-def beginning(pid):
-    """Since boot, in clock ticks (proc_pid_stat(5), field 22), then by the PID: of two sessions one is always the older."""
-    try:
-        with open('/proc/%d/stat' % pid, 'rb', buffering=0) as file:
-            return int(file.read(4096).rpartition(b')')[2].split()[19]), pid
-    except OSError:
-        return sys.maxsize, pid  # it has ended
-
-
-def refuse_beyond(most, account, known=frozenset()):
-    """Only sessions that began before count, so that of any number that begin at once as many go on as may.
-
-    Returns the sessions that there are, to be handed in when it is asked again, and how many of them began before."""
-    others = sessions_of(account, known) - {os.getpid()}
-    own = beginning(os.getpid())
-    older = sum(beginning(pid) < own for pid in others)
-    if older >= most:
-        end('This account has %d sessions on this server already, and may not have more at once '
-            '(the setting SESSIONS_PER_ACCOUNT). Try again when one of them has ended.' % most)
-    return others, older
-
-
-def most_memory(setting):
-    """In bytes. However large an account lets its index grow, others must have memory, too."""
-    if setting != 'auto':
-        return int(setting)
-    memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    for path in ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'):
-        try:
-            with open(path) as file:
-                memory = min(memory, int(file.read()))
-        except (OSError, ValueError):
-            continue  # there is no such file, or "max" in it
-    return max(memory // 2, LEAST_MEMORY)
 
 
 def bound_memory(setting, outcome):
@@ -818,6 +627,7 @@ def serve(arguments, limits, options):
     if limits:
         sessions, _ = refuse_beyond(int(limits['--sessions']), limits['--account'])
         limit_process(limits['--memory'])
+        expect_to_be_ended_first(0)
     # The server runs borg's self-test once when it starts; for every session it would double time and memory
     # (borg's documentation recommends this to hosters).
     os.environ['BORG_SELFTEST'] = 'disabled'

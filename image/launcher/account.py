@@ -1,0 +1,23 @@
+"""What root's account database says of the account of this session."""
+
+import os
+import pwd
+import re
+
+from launcher.ending import end
+
+
+def quota_of_account(name=None):
+    """The quota that the account's key file sets, as a last word that outdoes its role's: root's account database has it as
+    the comment of the account. Its name is the USER that sshd has set, which no client can choose; its uid may be that of all
+    (IDENTITIES=shared). Without its account a session must not go on: it would have no quota."""
+    try:
+        account = pwd.getpwuid(os.getuid()) if name is None else pwd.getpwnam(name)
+    except KeyError:
+        account = None
+    if account is None or account.pw_uid != os.getuid():
+        end('This account is no longer on this server.')
+    found = re.fullmatch(r'borgserver quota=([0-9]+)', account.pw_gecos)
+    return ['--storage-quota=' + found.group(1)] if found else []
+
+

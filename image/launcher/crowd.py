@@ -1,0 +1,99 @@
+"""How many sessions an account has, and how it stands back behind others.
+
+Only the kernel is asked: processes of the same owner whose command line names the account."""
+
+import errno
+import os
+import signal
+import sys
+
+from launcher.ending import end
+from launcher.speaker import descent
+
+
+def expect_to_be_ended_first(older):
+    """Where memory runs out all the same, the kernel ends a session, not the server: the largest, and of two that are about as large
+    that of the account with more of them (proc_pid_oom_score_adj(5): a point is a thousandth of the memory). Before any session the
+    kernel ends who has not logged in, which src/sshd/strangers-first.ts gives 1000: a session that has half of the memory stays below."""
+    write_number('/proc/self/oom_score_adj', 300 + 2 * min(older, 50))
+
+
+def give_way(older):
+    """A session stands back behind others as far as its account has sessions already: fifty of one account get as much of a
+    CPU as five of five accounts do (nice(2): each step is a fifth less), and what revokes a key gets its turn. Who has few
+    has nothing to fear from who has many."""
+    if older == 0:
+        return
+    expect_to_be_ended_first(older)
+    step = min(older, 15)
+    os.nice(step)
+
+    # sshd makes each session a group of its own, within which alone nice counts then (sched(7), autogroup; not in a container with a
+    # CPU cgroup of its own). The kernel takes ten changes a second, of all together: whoever comes too early tries again, and the
+    # session goes on meanwhile. borg uses no such timer.
+    # Open from here on, since the session's box lets it open nothing below /proc.
+    try:
+        group = open('/proc/self/autogroup', 'wb', buffering=0)
+    except OSError:
+        return
+
+    def group_gives_way(*_):
+        if write_into(group, step) == errno.EAGAIN:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+
+    signal.signal(signal.SIGALRM, group_gives_way)
+    group_gives_way()
+
+
+def write_number(path, number):
+    """Returns the errno where that is not possible: the file may be missing, or somebody else has set more already."""
+    try:
+        with open(path, 'wb', buffering=0) as file:
+            return write_into(file, number)
+    except OSError as err:
+        return err.errno
+
+
+def write_into(file, number):
+    try:
+        file.write(b'%d' % number)
+    except OSError as err:
+        return err.errno
+
+
+def sessions_of(account, known=frozenset()):
+    """PIDs of the sessions of the account that are alive, and those known. Admins share one uid: the account's name tells them apart."""
+    mark = b'\0--account\0' + os.fsencode(account) + b'\0'
+    uid = os.getuid()
+    found = set(known)
+    for entry in os.scandir('/proc'):
+        try:
+            # 500 sessions may begin in one instant, and each looks here: no file is read but of the few with this owner.
+            if not entry.name.isdigit() or int(entry.name) in known or entry.stat().st_uid != uid:
+                continue
+            with open(entry.path + '/cmdline', 'rb', buffering=0) as file:
+                if mark in file.read(4096).partition(b'\0--\0')[0]:
+                    found.add(int(entry.name))
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def beginning(pid):
+    """Since boot, in clock ticks (proc_pid_stat(5), field 22), then by the PID: of two sessions one is always the older."""
+    return descent(pid)[1] or sys.maxsize, pid  # nothing began after one that has ended
+
+
+def refuse_beyond(most, account, known=frozenset()):
+    """Only sessions that began before count, so that of any number that begin at once as many go on as may.
+
+    Returns the sessions that there are, to be handed in when it is asked again, and how many of them began before."""
+    others = sessions_of(account, known) - {os.getpid()}
+    own = beginning(os.getpid())
+    older = sum(beginning(pid) < own for pid in others)
+    if older >= most:
+        end('This account has %d sessions on this server already, and may not have more at once '
+            '(the setting SESSIONS_PER_ACCOUNT). Try again when one of them has ended.' % most)
+    return others, older
+
+

@@ -1,0 +1,44 @@
+"""One account must not take the server down, whatever it has its sessions do."""
+
+import os
+import resource
+
+# Open files: borg keeps up to 90 segments open, and a few more.
+MOST_FILES = 256
+# What a session needs before it has opened anything, twice (bytes): borg itself 45 MB, and 60 MB for requests not yet complete.
+LEAST_MEMORY = 256 << 20
+# For the words that say why it ends.
+LAST_MEMORY = 32 << 20
+
+
+def limit_process(memory):
+    """borg serve starts no process and no thread. memory: bytes, or 'auto'."""
+    for limit, most in ((resource.RLIMIT_NPROC, 0), (resource.RLIMIT_NOFILE, MOST_FILES), (resource.RLIMIT_CORE, 0)):
+        most = within(most, resource.getrlimit(limit)[1])
+        resource.setrlimit(limit, (most, most))
+    allow_memory(LEAST_MEMORY if memory == 'auto' else int(memory))
+
+
+def allow_memory(most):
+    """Private, writable memory: what a session has for itself. Mapped files and libraries do not count (setrlimit(2), RLIMIT_DATA)."""
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (within(most, hard), hard))
+
+
+def within(most, hard):
+    """What somebody else has limited already cannot be widened; -1 is no limit."""
+    return most if hard == -1 else min(most, hard)
+
+
+def most_memory(setting):
+    """In bytes. However large an account lets its index grow, others must have memory, too."""
+    if setting != 'auto':
+        return int(setting)
+    memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    for path in ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'):
+        try:
+            with open(path) as file:
+                memory = min(memory, int(file.read()))
+        except (OSError, ValueError):
+            continue  # there is no such file, or "max" in it
+    return max(memory // 2, LEAST_MEMORY)

@@ -1,0 +1,18 @@
+"""Who speaks, by the kernel's word, and what is said as text of one line."""
+
+ESCAPED = {byte: '\\%03o' % byte for byte in [*range(32), 127]}
+
+
+def descent(pid):
+    """Parent and start of a process (proc_pid_stat(5), fields 4 and 22: a PID, and clock ticks since boot); zeros where it has ended."""
+    try:
+        with open('/proc/%d/stat' % pid, 'rb', buffering=0) as file:
+            fields = file.read(4096).rpartition(b')')[2].split()
+        return int(fields[1]), int(fields[19])
+    except OSError:
+        return 0, 0
+
+
+def text_of(said):
+    """What was said, in bytes, as text without control characters."""
+    return said.decode('utf-8', 'replace').translate(ESCAPED)
