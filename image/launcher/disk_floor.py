@@ -80,19 +80,20 @@ def install(setting, shared, need=0):
     commit, rollback = Repository.commit, Repository._rollback
 
     def begin(self):
-        # Why nothing more of this transaction is taken.
+        # Why nothing more of this transaction is taken: the word for it (outcome.py), and the sentence.
         self.floor_refusal = None
         # Bytes since the last look; of this transaction above the floor; of its manifest below it.
         self.floor_unseen, self.floor_taken, self.floor_manifest = STEP, 0, 0
 
-    def give_up(self, words):
+    def give_up(self, code, words):
         unfinished.clear(self)
         # What the client has sent already must not begin a new transaction, with a part of its data only.
-        self.floor_refusal = words
-        raise refusal_of(words)
+        self.floor_refusal = code, words
+        raise refusal_of(self.floor_refusal)
 
-    def refusal_of(words):
-        return because('no-space' if words == too_full else 'floor', Error(words))
+    def refusal_of(refusal):
+        code, words = refusal
+        return because(code, Error(words))
 
     def replaced(self):
         if MANIFEST not in self.index:
@@ -117,7 +118,7 @@ def install(setting, shared, need=0):
             self.floor_manifest += size
             if may and free - size >= rest and self.floor_manifest <= max(2 * replaced(self), LEAST_MANIFEST):
                 return
-        give_up(self, sentence(floor, self.append_only or free < rest))
+        give_up(self, 'floor', sentence(floor, self.append_only or free < rest))
 
     too_full = 'the disk of the server is full; what did not fit was cleared'
 
@@ -133,7 +134,7 @@ def install(setting, shared, need=0):
                 if err.errno not in FULL:
                     read_only.tell(err)
                     raise
-            give_up(self, too_full)
+            give_up(self, 'no-space', too_full)
         return call
 
     @functools.wraps(put)
@@ -151,7 +152,7 @@ def install(setting, shared, need=0):
             if err.errno not in FULL:
                 read_only.tell(err)
                 raise
-        give_up(self, too_full)
+        give_up(self, 'no-space', too_full)
 
     @functools.wraps(commit)
     def commit_above_floor(self, save_space=False, compact=True, threshold=0.1, *args, **kwargs):

@@ -149,9 +149,9 @@ class Allowance:
         return rest > 0
 
 
-def waiting(own, folder, allowance=None):
-    """Seconds that a session waits before it begins a file in its own repository; folder: of all of its account, or None."""
-    allowance = allowance or Allowance(own, folder)
+def waiting(allowance):
+    """Seconds that a session with this allowance waits before it begins a file in its own repository."""
+    own, folder = allowance.own, allowance.folder
     if allowance.unlooked > 0 and allowance.is_left():
         return 0
     since = time.time() - SECONDS
@@ -180,8 +180,7 @@ def install(folder):
         @functools.wraps(method)
         def call(self, *args, **kwargs):
             if (which is None or which in (kwargs.get('id'), *args[:1])) and self.io is not None:
-                allowance = allowance_of(self)
-                time.sleep(waiting(allowance.own, allowance.folder, allowance))
+                time.sleep(waiting(allowance_of(self)))
             return method(self, *args, **kwargs)
 
         return call
