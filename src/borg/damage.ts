@@ -2,9 +2,11 @@ import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { openBounded } from './bounded-file.ts';
 import { isKeyCutOff } from './config-key.ts';
+import { readConfigText } from './config-text.ts';
 import { type FolderHandle, inFolder } from './folder-handle.ts';
+import { lastNumber } from './last-number.ts';
 import { isWholeMap } from './msgpack-map.ts';
-import { MAX_CONFIG_BYTES, readRepositoryConfig } from './repository-config.ts';
+import { readRepositoryConfig } from './repository-config.ts';
 
 /** Why borg does not open what is a repository, or was one. The text is printable. */
 export type Damage = {
@@ -29,7 +31,10 @@ const MOST_INTEGRITY = 4096;
 export const findDamage = (path: string, owner: { readonly uid: number; readonly gid: number }): Damage | null =>
   inFolder(path, (folder) => {
     const names = folder.someEntries(MOST_ENTRIES).map(({ name }) => name);
-    const [index, hints, integrity] = (['index', 'hints', 'integrity'] as const).map((kind) => lastOf(names, kind));
+    const [index, hints, integrity] = (['index', 'hints', 'integrity'] as const).map((kind) => {
+      const last = lastNumber(names, kind);
+      return last === null ? undefined : `${kind}.${last}`;
+    });
     const files = [index, hints, integrity].flatMap((name) => name ?? []);
     const data = statOf(folder, 'data');
     const config = statOf(folder, 'config');
@@ -44,9 +49,10 @@ export const findDamage = (path: string, owner: { readonly uid: number; readonly
     // An index with the number of a transaction is nobody else's.
     if (signs.filter(Boolean).length < 2 && files.length < 2) return null;
 
-    const why = configTrouble(folder, config);
+    const text = readConfigText(folder);
+    const why = configTrouble(config, text);
     if (why !== null) return { kind: hasFormerConfig(folder) ? 'config-kept' : 'config', text: `its config ${why}` };
-    if (hasCutKey(folder)) return { kind: 'key', text: 'the key in its config is cut off' };
+    if (text !== null && isKeyCutOff(text)) return { kind: 'key', text: 'the key in its config is cut off' };
     if (!hasData) return { kind: 'data', text: 'its folder data is missing' };
     if (files.length > 0 && isEmpty(join(folder.path, 'data')))
       return { kind: 'data', text: 'its folder data is empty' };
@@ -60,37 +66,22 @@ export const findDamage = (path: string, owner: { readonly uid: number; readonly
 const statOf = ({ path }: FolderHandle, name: string): Stats | undefined =>
   lstatSync(join(path, name), { throwIfNoEntry: false });
 
-/** The file of the last transaction. */
-const lastOf = (names: readonly string[], kind: string): string | undefined => {
-  const numbers = names.flatMap((name) => new RegExp(`^${kind}\\.(\\d{1,15})$`).exec(name)?.[1] ?? []).map(Number);
-  return numbers.length > 0 ? `${kind}.${Math.max(...numbers)}` : undefined;
-};
-
 /** Of any other folder it may be the README of whatever else. */
 const isBorgsReadme = ({ path }: FolderHandle): boolean =>
   openBounded(join(path, 'README'), (read) => /\b(Borg|Attic)\b.*repository/.test(read(0, 200).toString('latin1'))) ??
   false;
 
-const configIn = ({ path }: FolderHandle, name: string) =>
-  openBounded(join(path, name), (read, { size }) =>
-    size === 0 ? 'empty' : readRepositoryConfig(read(0, MAX_CONFIG_BYTES).toString('latin1')),
-  );
-
-const configTrouble = (folder: FolderHandle, found: Stats | undefined): string | null => {
+const configTrouble = (found: Stats | undefined, text: string | null): string | null => {
   if (!found) return 'is missing';
   if (!found.isFile()) return 'is no file';
-  const config = configIn(folder, 'config');
-  if (config === 'empty') return 'is empty';
-  return config === null ? 'is cut off, or of another form' : null;
+  if (text === '') return 'is empty';
+  return text === null || readRepositoryConfig(text) === null ? 'is cut off, or of another form' : null;
 };
-
-const hasCutKey = ({ path }: FolderHandle): boolean =>
-  openBounded(join(path, 'config'), (read) => isKeyCutOff(read(0, MAX_CONFIG_BYTES).toString('latin1'))) ?? false;
 
 /** borg keeps the former one for the moment in which it writes a new one (borg/repository.py, save_config). */
 const hasFormerConfig = (folder: FolderHandle): boolean => {
-  const config = configIn(folder, 'config.old');
-  return config !== null && config !== 'empty';
+  const text = readConfigText(folder, 'config.old');
+  return text !== null && readRepositoryConfig(text) !== null;
 };
 
 const isEmpty = (path: string): boolean => inFolder(path, (folder) => folder.someEntries(1).length === 0) ?? false;

@@ -6,6 +6,7 @@ import { type ForeignTrace, isForeign, type Owner } from '../accounts/repository
 import { DEEPEST } from './depth.ts';
 import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { isRepository } from './is-repository.ts';
+import { lastNumber } from './last-number.ts';
 
 /** borg keeps about ten entries there. */
 const MOST_ENTRIES = 100;
@@ -65,7 +66,7 @@ const lookBelow = (
 type Found = { readonly path: string; readonly found: Stats };
 
 const lookAt = (folder: FolderHandle, names: readonly string[], owner: Owner, shown: string): readonly Found[] => {
-  const newest = Math.max(-1, ...names.flatMap((name) => /^index\.(\d{1,15})$/.exec(name)?.[1] ?? []).map(Number));
+  const newest = lastNumber(names, 'index') ?? -1;
   // Also the one behind: of a borg that was interrupted before its commit.
   const segments = [newest, newest + 1].flatMap((segment) =>
     SEGMENTS_PER_FOLDER.map((each) => [String(Math.floor(segment / each)), String(segment)] as const),

@@ -2,6 +2,7 @@ import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
 import { isNobodys } from '../accounts/nobodys.ts';
 import { openBounded } from './bounded-file.ts';
+import { readConfigText } from './config-text.ts';
 import { DEEPEST } from './depth.ts';
 import { type Encryption, readEncryption } from './encryption.ts';
 import { type FolderHandle, inFolder } from './folder-handle.ts';
@@ -9,8 +10,9 @@ import { type Hints, MAX_HINTS_BYTES, readHints, USUAL_HINTS_BYTES } from './hin
 import { INDEX_HEADER_BYTES, readObjectCount } from './index-header.ts';
 import { isBorgsOwn, isRepository } from './is-repository.ts';
 import { type ArchiveMemory, findLastArchive, type LastArchive, NO_MEMORY } from './last-archive.ts';
+import { lastNumber } from './last-number.ts';
 import { type LockHolder, readLockHolders } from './lock-holders.ts';
-import { MAX_CONFIG_BYTES, type RepositoryConfig, readRepositoryConfig } from './repository-config.ts';
+import { type RepositoryConfig, readRepositoryConfig } from './repository-config.ts';
 
 /** What a folder is to borg, without the key and without walking the data. Whoever writes the repository may lie in it. */
 export type RepositoryState =
@@ -68,7 +70,7 @@ export const readRepositoryState = (
     const nested = deeper === 0 ? [] : nestedIn(folder, entries, deeper);
     const config = names.has('data') ? readConfig(folder) : null;
     if (!config) return { kind: 'foreign', nested };
-    const transaction = lastTransaction(names);
+    const transaction = lastNumber(names, 'index');
     const hints = transaction === null ? null : readHintsOf(join(folder.path, `hints.${transaction}`));
     const index = transaction === null ? null : readIndexOf(join(folder.path, `index.${transaction}`));
     return {
@@ -117,10 +119,10 @@ export const laterBackupUntil = (state: Backups): number | null =>
 /** Whether there is something of which nobody can say when it came, since the segments are not as borg writes them. */
 export const isBackupUnknown = (state: Backups): boolean => hasArchive(state) && state.lastArchive?.unknown === true;
 
-const readConfig = (folder: FolderHandle): RepositoryConfig | null =>
-  openBounded(join(folder.path, 'config'), (read) =>
-    readRepositoryConfig(read(0, MAX_CONFIG_BYTES).toString('latin1')),
-  );
+const readConfig = (folder: FolderHandle): RepositoryConfig | null => {
+  const text = readConfigText(folder);
+  return text === null ? null : readRepositoryConfig(text);
+};
 
 /** Paths of the repositories below the folder: below one of them no more is looked for. */
 const nestedIn = (
@@ -173,12 +175,6 @@ const formerKeysIn = (folder: FolderHandle): readonly string[] =>
       .sort()
       .slice(0, MOST_FORMER_KEYS),
   ) ?? [];
-
-/** Between two commits there may be the files of both; the older ones are removed last. */
-const lastTransaction = (names: ReadonlySet<string>): number | null => {
-  const found = [...names].flatMap((name) => /^index\.(\d{1,15})$/.exec(name)?.[1] ?? []).map(Number);
-  return found.length > 0 ? Math.max(...found) : null;
-};
 
 const readHintsOf = (path: string): Hints | null =>
   openBounded(path, (read, { size }) => {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { openBounded } from '../borg/bounded-file.ts';
+import { readConfigText } from '../borg/config-text.ts';
 import { inFolder } from '../borg/folder-handle.ts';
-import { MAX_CONFIG_BYTES, readRepositoryConfig } from '../borg/repository-config.ts';
+import { readRepositoryConfig } from '../borg/repository-config.ts';
 import { appendOnlyCure } from '../daemon/diagnose-append-only.ts';
 
 const FREEING: ReadonlySet<string> = new Set(['prune', 'delete', 'compact']);
@@ -15,12 +15,8 @@ const FREEING: ReadonlySet<string> = new Set(['prune', 'delete', 'compact']);
 export const appendOnlyHint = (repos: string, path: string, command: string): string | null => {
   if (!FREEING.has(command)) return null;
   try {
-    const config = inFolder(join(repos, path), (folder) =>
-      openBounded(join(folder.path, 'config'), (read) =>
-        readRepositoryConfig(read(0, MAX_CONFIG_BYTES).toString('latin1')),
-      ),
-    );
-    return config?.appendOnly
+    const text = inFolder(join(repos, path), (folder) => readConfigText(folder));
+    return text !== null && readRepositoryConfig(text)?.appendOnly
       ? `its config says append_only, so borg frees nothing, and does not say so; end that with: ${appendOnlyCure(path)}`
       : null;
   } catch {

@@ -1,0 +1,13 @@
+import { join } from 'node:path';
+import { openBounded } from './bounded-file.ts';
+import type { FolderHandle } from './folder-handle.ts';
+import { MAX_CONFIG_BYTES } from './repository-config.ts';
+
+/**
+ * The text of a repository's config, as much of it as borg's own can have.
+ *
+ * @param name 'config.old' for the former one, which borg leaves while it writes a new one
+ * @returns null where it is not there, or no plain file
+ */
+export const readConfigText = ({ path }: FolderHandle, name: 'config' | 'config.old' = 'config'): string | null =>
+  openBounded(join(path, name), (read) => read(0, MAX_CONFIG_BYTES).toString('latin1'));
