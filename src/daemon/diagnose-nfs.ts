@@ -1,3 +1,4 @@
+import { mountOf, parseMountinfo } from '../host/mounts.ts';
 import { type Diagnosis, warning } from './diagnosis.ts';
 
 /** What AUTH_SYS carries besides the primary group (RFC 5531, appendix A). An admin has `borg-admin` and one for each repository. */
@@ -12,14 +13,10 @@ const NFS_GROUPS = 16;
  */
 export const diagnoseNfs = (repos: string, mountinfo: string, repositories: number): readonly Diagnosis[] => {
   if (repositories < NFS_GROUPS) return [];
-  const mounts = mountinfo.split('\n').map(readMount);
-  const holds = (at: string): boolean => at === repos || repos.startsWith(at === '/' ? at : `${at}/`);
-  const above = mounts
-    .filter(({ at }) => holds(at))
-    // Of several at one place the last is on top.
-    .reduce<Mount | null>((found, mount) => (found && found.at.length > mount.at.length ? found : mount), null);
+  const mounts = parseMountinfo(mountinfo);
+  const above = mountOf(mounts, repos);
   const carriesFew = [...(above ? [above] : []), ...mounts.filter(({ at }) => at.startsWith(`${repos}/`))].find(
-    ({ type, options }) => /^nfs4?$/.test(type) && !options.some((option) => /^sec=krb5/.test(option)),
+    ({ type, own }) => /^nfs4?$/.test(type) && !own.some((option) => /^sec=krb5/.test(option)),
   );
   if (!carriesFew) return [];
   return [
@@ -29,16 +26,4 @@ export const diagnoseNfs = (repos: string, mountinfo: string, repositories: numb
       'let the NFS server look groups up (mountd --manage-gids), or use a local disk',
     ),
   ];
-};
-
-type Mount = { readonly at: string; readonly type: string; readonly options: readonly string[] };
-
-/** `36 35 98:0 /root /mount/point rw shared:1 - nfs4 source rw,sec=sys`: the fields before the dash vary in number. */
-const readMount = (line: string): Mount => {
-  const [before = '', after = ''] = line.split(' - ');
-  const [type = '', , options = ''] = after.split(' ');
-  const at = (before.split(' ')[4] ?? '').replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  );
-  return { at, type, options: options.split(',') };
 };
