@@ -1,3 +1,4 @@
+import { compareText } from '../accounts/finding.ts';
 import { printable } from '../accounts/printable.ts';
 import type { Role } from '../accounts/role.ts';
 import type { Encryption } from '../borg/encryption.ts';
@@ -63,9 +64,7 @@ export const repositoryRows = (surveyed: readonly Surveyed[], viewpoint: Viewpoi
   const rows = surveyed
     .filter((found) => isLost(found) || failed.has(found.path) || !holdsOthers(found, accountOf(found)))
     .map((found) => rowOf(found, accountOf(found), viewpoint, isLost(found), failed.get(found.path)));
-  return gone.length === 0
-    ? rows
-    : [...rows, ...gone.map(goneRow)].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return gone.length === 0 ? rows : [...rows, ...gone.map(goneRow)].sort((a, b) => compareText(a.name, b.name));
 };
 
 /** An account without a folder has one made by each full update: until then it is as lost as its repository. */

@@ -1,7 +1,43 @@
-import { readdirSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { printable } from '../accounts/printable.ts';
-import { type Diagnosis, warning } from './diagnosis.ts';
+import { describeError } from './describe-error.ts';
+import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
+
+/**
+ * The host keys that the server keeps, and whether anybody else can read them.
+ *
+ * @param folder where they are
+ * @param now milliseconds since the epoch
+ */
+export const diagnoseHostKeys = async (folder: string, now: number): Promise<readonly Diagnosis[]> => [
+  ...(await diagnosePublicHalves(folder, now)),
+  ...diagnoseOpenHostKeys(folder),
+];
+
+const diagnosePublicHalves = async (folder: string, now: number): Promise<readonly Diagnosis[]> => {
+  const missing = (why: string): Diagnosis[] => [
+    error('host keys', why, `let the server write to ${folder} once, or put the old host keys back`),
+  ];
+  try {
+    const names = readdirSync(folder).filter((name) => /^ssh_host_[a-z0-9]+_key\.pub$/.test(name));
+    if (names.length === 0) return missing(`there is none in ${folder}`);
+    return await Promise.all(
+      names.map(async (name) => {
+        const { stdout } = await execa('ssh-keygen', ['-lf', join(folder, name)], { stdin: 'ignore' });
+        const [bits = '', fingerprint = ''] = stdout.split(' ');
+        const days = Math.floor((now - lstatSync(join(folder, name)).mtimeMs) / 86_400_000);
+        const shown = `${name.slice('ssh_host_'.length, -'_key.pub'.length)} ${fingerprint}, ${days} days old`;
+        return name.includes('_rsa_') && Number(bits) < 3072
+          ? warning('host keys', `${shown}, only ${bits} bits`, 'replace it when it suits the clients; ed25519 goes on')
+          : ok('host keys', shown);
+      }),
+    );
+  } catch (failure) {
+    return missing(printable(describeError(failure)));
+  }
+};
 
 /** More than these nobody has; the folder is the operator's, and what else lies there is nobody's host key. */
 const MOST = 100;

@@ -1,4 +1,3 @@
-import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { printable } from '../accounts/printable.ts';
@@ -9,7 +8,7 @@ import { SSHD_CONFIG_FILES } from '../sshd/config.ts';
 import { effectiveOptions } from '../sshd/effective.ts';
 import { probeSshd } from '../sshd/probe.ts';
 import { describeError } from './describe-error.ts';
-import { diagnoseOpenHostKeys } from './diagnose-host-keys.ts';
+import { diagnoseHostKeys } from './diagnose-host-keys.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 import type { AccountStatus, ServerStatus } from './server-status.ts';
 
@@ -21,7 +20,6 @@ export const diagnoseLogin = async (
 ): Promise<readonly Diagnosis[]> => [
   ...diagnoseServer(server),
   ...(await diagnoseHostKeys(join(places.sshkeys, 'host'), now)),
-  ...diagnoseOpenHostKeys(join(places.sshkeys, 'host')),
   ...(server ? await diagnoseRoles(places, server.accounts) : []),
 ];
 
@@ -59,29 +57,6 @@ const diagnoseServer = (server: ServerStatus | null): readonly Diagnosis[] => {
       (severity === 'error' ? error : warning)('keys', `${file}${line === null ? '' : `:${line}`}: ${message}`, remedy),
     ),
   ];
-};
-
-const diagnoseHostKeys = async (folder: string, now: number): Promise<readonly Diagnosis[]> => {
-  const missing = (why: string): Diagnosis[] => [
-    error('host keys', why, `let the server write to ${folder} once, or put the old host keys back`),
-  ];
-  try {
-    const names = readdirSync(folder).filter((name) => /^ssh_host_[a-z0-9]+_key\.pub$/.test(name));
-    if (names.length === 0) return missing(`there is none in ${folder}`);
-    return await Promise.all(
-      names.map(async (name) => {
-        const { stdout } = await execa('ssh-keygen', ['-lf', join(folder, name)], { stdin: 'ignore' });
-        const [bits = '', fingerprint = ''] = stdout.split(' ');
-        const days = Math.floor((now - lstatSync(join(folder, name)).mtimeMs) / 86_400_000);
-        const shown = `${name.slice('ssh_host_'.length, -'_key.pub'.length)} ${fingerprint}, ${days} days old`;
-        return name.includes('_rsa_') && Number(bits) < 3072
-          ? warning('host keys', `${shown}, only ${bits} bits`, 'replace it when it suits the clients; ed25519 goes on')
-          : ok('host keys', shown);
-      }),
-    );
-  } catch (failure) {
-    return missing(printable(describeError(failure)));
-  }
 };
 
 /** sshd's own answer (sshd(8), -T and -C) for one account of each kind. */

@@ -1,6 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { printable } from '../accounts/printable.ts';
-import { REGISTRY_FORMAT, registryFile } from '../host/registry.ts';
+import { peekRegistry } from '../host/registry.ts';
 import type { Places } from '../places.ts';
 import { scanRepositories } from '../repositories/scan.ts';
 import { describeError } from './describe-error.ts';
@@ -16,7 +15,7 @@ export const vanishedRepositories = (places: Places): string | null => {
   try {
     const { verdict } = judgeRepositoriesDisk(places);
     if (verdict.kind === 'doubtful') return foundText(verdict);
-    const kept = keptOnRecord(places);
+    const kept = peekRegistry(places.state).repositories?.kept ?? [];
     if (kept.length === 0) return null;
     const present = new Set(scanRepositories(places.repos).map(({ name }) => name));
     return kept.some((name) => present.has(name))
@@ -24,16 +23,5 @@ export const vanishedRepositories = (places: Places): string | null => {
       : foundText({ kind: 'doubtful', other: false, expected: kept.length, missing: kept });
   } catch (error) {
     return `it cannot be told whether it is the disk that was here: ${printable(describeError(error))}`;
-  }
-};
-
-/** A record that is damaged is the server's affair, which sets it aside and says so. */
-const keptOnRecord = ({ state }: Places): readonly string[] => {
-  const file = registryFile(state);
-  if (!existsSync(file)) return [];
-  try {
-    return REGISTRY_FORMAT.parse(JSON.parse(readFileSync(file, 'utf8'))).repositories?.kept ?? [];
-  } catch {
-    return [];
   }
 };

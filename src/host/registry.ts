@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import type { Registry } from '../accounts/identity.ts';
 import { ROLES } from '../accounts/role.ts';
-import { readStateFile, writeStateFile } from './state-file.ts';
+import { peekStateFile, readStateFile, writeStateFile } from './state-file.ts';
 
 /** The form of the record, wherever it is kept. */
 export const REGISTRY_FORMAT = z.object({
@@ -29,6 +29,10 @@ export const readRegistry = (state: string): { readonly registry: Registry; read
   const { value, damaged } = readStateFile(registryFile(state), REGISTRY_FORMAT);
   return { registry: value ?? EMPTY_REGISTRY, damaged };
 };
+
+/** The same for whoever only looks on: one that is damaged, or cannot be read, is left where it is and tells nothing. */
+export const peekRegistry = (state: string): Registry =>
+  peekStateFile(registryFile(state), REGISTRY_FORMAT) ?? EMPTY_REGISTRY;
 
 /** Keeps it, surviving a power cut. */
 export const writeRegistry = (state: string, registry: Registry): void => writeStateFile(registryFile(state), registry);

@@ -20,6 +20,15 @@ export const readStateFile = <Value>(path: string, format: z.ZodType<Value>): St
   return { value: null, damaged: true };
 };
 
+/** Reads one for whoever only looks on: null where it is not there, cannot be read, or is damaged, which is left where it is. */
+export const peekStateFile = <Value>(path: string, format: z.ZodType<Value>): Value | null => {
+  try {
+    return format.safeParse(parseJson(readIfThere(path) ?? '')).data ?? null;
+  } catch {
+    return null;
+  }
+};
+
 /** Replaces it in one step, surviving a power cut. */
 export const writeStateFile = (path: string, value: unknown): void =>
   writeFileAtomically(path, `${JSON.stringify(value)}\n`, { mode: 0o600, durable: true });

@@ -7,6 +7,7 @@ import { readRegistry, writeRegistry } from '../../src/host/registry.ts';
 import { checkRoleGroups, readSystemAccounts } from '../../src/host/system-accounts.ts';
 import { readSettings } from '../../src/settings.ts';
 import { keyNumber } from '../accounts/any.ts';
+import { causeOf } from './cause-of.ts';
 import { type ScratchRoot, scratchRoot } from './scratch-root.ts';
 
 let scratch: ScratchRoot;
@@ -14,14 +15,6 @@ beforeEach(() => {
   scratch = scratchRoot();
 });
 afterEach(() => scratch.remove());
-const causeOf = (action: () => void): unknown => {
-  try {
-    action();
-  } catch (error) {
-    return error instanceof Error ? error.cause : error;
-  }
-  return undefined;
-};
 const mode = (path: string): string => (lstatSync(path).mode & 0o7777).toString(8);
 
 describe('the first start', () => {

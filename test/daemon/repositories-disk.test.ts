@@ -6,6 +6,7 @@ import { adoptDisk, checkRepositoriesDisk, claimDisk, openWitnessKeeper } from '
 import { readRegistry } from '../../src/host/registry.ts';
 import { readDiskMark, readWitness, witnessFile } from '../../src/host/witness.ts';
 import { keyNumber } from '../accounts/any.ts';
+import { causeOf } from './cause-of.ts';
 import { type ScratchRoot, scratchRoot } from './scratch-root.ts';
 
 let scratch: ScratchRoot;
@@ -18,14 +19,6 @@ const key = (number: number) => `${keyNumber(number).type} ${keyNumber(number).b
 const fill = (name: string) => writeFileSync(join(scratch.places.repos, name, 'README'), 'x');
 const uidOf = (name: string) => statSync(join(scratch.places.repos, name)).uid;
 const disk = () => `${scratch.places.repos}-of-before`;
-const causeOf = (action: () => void): unknown => {
-  try {
-    action();
-  } catch (error) {
-    return error instanceof Error ? error.cause : error;
-  }
-  return undefined;
-};
 /** A start, as far as the disk is concerned. */
 const start = async () => {
   checkRepositoriesDisk(scratch.places);
