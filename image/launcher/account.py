@@ -7,7 +7,7 @@ import re
 from launcher.ending import end
 
 
-def quota_of_account(name=None):
+def quota_words(name=None):
     """The quota that the account's key file sets, as a last word that outdoes its role's: root's account database has it as
     the comment of the account. Its name is the USER that sshd has set, which no client can choose; its uid may be that of all
     (IDENTITIES=shared). Without its account a session must not go on: it would have no quota."""

@@ -6,7 +6,6 @@ programs, connect to nothing and signal nobody. Once it has said which repositor
 that somebody else has made there lead nowhere then: borg follows and overwrites whatever its process may.
 """
 
-import functools
 import os
 import sys
 
@@ -153,43 +152,3 @@ def beside(path):
 def identity(descriptor):
     found = os.fstat(descriptor)
     return found.st_dev, found.st_ino
-
-
-def hold_to_one(session):
-    """Has borg enter the repository before it looks at anything in it."""
-    from borg.helpers import Error
-    from borg.repository import Repository
-
-    create, open_repository = Repository.create, Repository.open
-
-    def enter(repository, path):
-        try:
-            session.enter(path)
-        except FileNotFoundError:
-            raise repository.DoesNotExist(path) from None
-        except NotADirectoryError:
-            raise repository.InvalidRepository(path) from None
-
-    @functools.wraps(create)
-    def create_inside(self, path):
-        if session.inside is not None and not session.is_inside(path):
-            raise Error(SECOND)
-        # As borg does it, but the rest of its work is done inside.
-        self.check_can_create_repository(path)
-        if self.make_parent_dirs:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-        try:
-            os.mkdir(path)
-        except FileExistsError:
-            pass
-        except FileNotFoundError as err:
-            raise self.ParentPathDoesNotExist(path) from err
-        enter(self, path)
-        return create(self, path)
-
-    @functools.wraps(open_repository)
-    def open_inside(self, path, *args, **kwargs):
-        enter(self, path)
-        return open_repository(self, path, *args, **kwargs)
-
-    Repository.create, Repository.open = create_inside, open_inside

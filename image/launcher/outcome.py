@@ -6,16 +6,13 @@ well. What comes from a session is a label and no more: it opens, closes and end
 
 import configparser
 import errno
-import functools
 import os
 import socket
 
 from borg.helpers import Error, IntegrityError
 from borg.locking import LockError, LockErrorT, LockFailed, NotLocked, NotMyLock
-from borg.remote import InvalidRPCMethod, PathNotAllowed, RepositoryServer, UnexpectedRPCDataFormatFromClient
+from borg.remote import InvalidRPCMethod, PathNotAllowed, UnexpectedRPCDataFormatFromClient
 from borg.repository import Repository
-
-from launcher.rpc import METHODS
 
 #: Seconds that a session waits for its reader, at its beginning and with its word.
 PATIENCE = 0.5
@@ -131,51 +128,6 @@ class Outcome:
         if code is not None:
             self.failed = True
             self.say(code, method in WRITES, path)
-
-    def heard(self, name, method):
-        @functools.wraps(method)
-        def call(this, *args, **kwargs):
-            if self.busy:
-                return method(this, *args, **kwargs)
-            self.busy = True
-            try:
-                return method(this, *args, **kwargs)
-            except Exception as err:
-                self.fail(err, name, path_of(this, args, kwargs))
-                raise
-            finally:
-                self.busy = False
-
-        return call
-
-    def install(self):
-        """After all other guards: what counts is what the client is answered."""
-        commit, serve = Repository.commit, RepositoryServer.serve
-
-        @functools.wraps(commit)
-        def commit_noted(this, *args, **kwargs):
-            done = commit(this, *args, **kwargs)
-            self.committed = True
-            return done
-
-        @functools.wraps(serve)
-        def serve_to_the_end(server):
-            try:
-                done = serve(server)
-            except Exception as err:
-                # Of all else that ends it outside of a call its client is the cause: it is gone, or speaks another language.
-                if system_code(err) is not None:
-                    self.fail(err, '', path_of(server, (), {}))
-                raise
-            if not self.failed and server.repository is not None:
-                self.say('well', self.committed, server.repository.path)
-            return done
-
-        Repository.commit, RepositoryServer.serve = commit_noted, serve_to_the_end
-        for name in METHODS:
-            owner = RepositoryServer if name in vars(RepositoryServer) else Repository
-            if name in vars(owner):
-                setattr(owner, name, self.heard(name, vars(owner)[name]))
 
 
 def path_of(this, args, kwargs):

@@ -8,7 +8,7 @@ export type Space = {
   readonly inodes?: number | null;
 };
 
-/** As in image/launcher/disk_floor.py, which holds the sessions to it. */
+/** As in image/launcher/guards/disk_floor.py, which holds the sessions to it. */
 const PART = 50;
 const MOST_NEED = 2e9;
 /** borg's largest segment as `borg init` sets it, and the largest object (borg/constants.py). */

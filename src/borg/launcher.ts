@@ -32,14 +32,22 @@ export const installLauncher = async (run: string, python: string, source = ship
   const from = join(dirname(source), MODULES);
   const to = join(run, MODULES);
   rmSync(to, { recursive: true, force: true });
-  mkdirSync(to);
-  chmodSync(to, 0o755);
-  for (const name of readdirSync(from).filter((each) => each.endsWith('.py')))
-    writeFileAtomically(join(to, name), readFileSync(join(from, name)), { mode: 0o644 });
+  copyModules(from, to);
   await compile(python, to);
   const target = launcherBelow(run);
   writeFileAtomically(target, readFileSync(source), { mode: 0o644 });
   return target;
+};
+
+/** Nothing of the source's owners and modes. */
+const copyModules = (from: string, to: string): void => {
+  mkdirSync(to);
+  chmodSync(to, 0o755);
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const { name } = entry;
+    if (entry.isDirectory() && name !== '__pycache__') copyModules(join(from, name), join(to, name));
+    else if (name.endsWith('.py')) writeFileAtomically(join(to, name), readFileSync(join(from, name)), { mode: 0o644 });
+  }
 };
 
 const compile = async (python: string, folder: string): Promise<void> => {

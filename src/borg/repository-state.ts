@@ -38,7 +38,7 @@ export type RepositoryState =
       readonly nonceSpent: boolean;
       readonly locks: readonly LockHolder[];
       readonly nested: readonly string[];
-      /** The files of the keys that append-only clients have replaced, the oldest first (see image/launcher/serve.py). */
+      /** The files of the keys that append-only clients have replaced, the oldest first (see image/launcher/guards/keys.py). */
       readonly formerKeys: readonly string[];
     };
 
@@ -163,7 +163,7 @@ const readNonce = (folder: FolderHandle): { readonly written: number; readonly n
     return { written: modified, nonceSpent: BigInt(`0x${digits}`) >= SPENT };
   });
 
-/** As image/launcher/serve.py names them: when, and the how manyth it is. */
+/** As image/launcher/guards/keys.py names them: when, and the how manyth it is. */
 const FORMER_KEY = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-\d\d$/;
 
 const formerKeysIn = (folder: FolderHandle): readonly string[] =>

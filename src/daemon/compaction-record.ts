@@ -9,7 +9,7 @@ import { describeError } from './describe-error.ts';
 import type { Logger } from './log.ts';
 import { eachRepository } from './repository-survey.ts';
 
-/** Beside the launcher, which reads it when a session begins (image/launcher/serve.py): bytes. */
+/** Beside the launcher, which reads it when a session begins (image/launcher/install.py): bytes. */
 const FILE = 'largest-compaction';
 /** An index grows slowly. */
 const EVERY_MS = 6 * 3_600_000;

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readLines } from '../sshd/server.ts';
 import { type Outcome, parseOutcome } from './outcome.ts';
 
-/** Beside the launcher, which looks for it there (image/launcher/serve.py). */
+/** Beside the launcher, which looks for it there (image/launcher/session.py). */
 export const OUTCOME_SOCKET = 'session-ends';
 
 /** How long its start may take, and how long after its end it is started again. */

@@ -18,9 +18,9 @@ export const WALLS = {
   /** borg's own restriction, and with it the rule about names that begin with a dot. */
   restriction: [
     [
-      'launcher/serve.py',
-      'resolved = resolve(self, path)',
-      'self.restrict_to_paths = self.restrict_to_repositories = None; return resolve(self, path)',
+      'launcher/guards/paths.py',
+      'resolved = super()._resolve_path(path)',
+      'self.restrict_to_paths = self.restrict_to_repositories = None; return super()._resolve_path(path)',
     ],
     ['launcher/confinement.py', 'if self.inside != which:', 'if False:'],
   ],

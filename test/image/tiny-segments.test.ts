@@ -68,8 +68,8 @@ const timed = async (client: Session, ...calls: readonly Call[]): Promise<number
 /** What the launcher would have a session of this repository wait for, in seconds. */
 const waiting = (name: string, repository: string): number => {
   const code = `import sys; sys.path.append(sys.argv[1])
-from launcher import tiny_segments
-print(tiny_segments.waiting(tiny_segments.Allowance(*sys.argv[2:])))`;
+from launcher.guards import inodes
+print(inodes.waiting(inodes.Allowance(*sys.argv[2:])))`;
   const args = ['-I', '-c', code, folder, join(account(name), repository), account(name)];
   const { stdout, stderr } = spawnSync(findBorg().python, args, { encoding: 'utf8' });
   if (stdout === '') throw new Error(stderr);

@@ -161,7 +161,7 @@ describe.each([
 
   // A box does not hold chmod(2).
   test.each(['the folder of its lock', 'the folder above it'])('no mode changes elsewhere: %s', async (exchanged) => {
-    const change: Change = ['launcher/lock_folder.py', MADE, `${MADE}${WAIT}`];
+    const change: Change = ['launcher/comfort/lock_folder.py', MADE, `${MADE}${WAIT}`];
     const session = await made.admin(box, { launcher: launcherWith(made.folder, ...without, change) });
     const opened = session.call(...open(join(made.repos, 'web01'), { exclusive: true }));
     const own = join(made.repos, 'web01');

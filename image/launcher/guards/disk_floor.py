@@ -3,15 +3,15 @@
 On a full disk borg cannot even list, delete, compact or break a lock: each of these writes a little, too."""
 
 import errno
-import functools
 import os
 
 from borg.constants import MAX_OBJECT_SIZE
 from borg.helpers import Error
-from borg.repository import LoggedIO, Repository
+from borg.repository import LoggedIO
 
-from launcher import read_only, unfinished
+from launcher.comfort import read_only
 from launcher.outcome import because
+from launcher.unfinished import clear
 
 MANIFEST = bytes(32)
 HEADER = LoggedIO.put_header_fmt.size
@@ -73,38 +73,82 @@ def sentence(floor, makes_no_room):
     return 'the server has less than %s left and takes no new data; %s' % (size_text(floor), rest)
 
 
-def install(setting, shared, need=0):
-    """Holds every session of this process to the floor: see Disk."""
-    disk = Disk(setting, shared, need)
-    create, put, delete = Repository.create, Repository.put, Repository.delete
-    commit, rollback = Repository.commit, Repository._rollback
+class FloorRepository:
+    """floor: the Disk that holds every session of this process."""
 
-    def begin(self):
-        # Why nothing more of this transaction is taken: the word for it (outcome.py), and the sentence.
+    floor = None
+    # Why nothing more of this transaction is taken: the word for it (outcome.py), and the sentence.
+    floor_refusal = None
+    # Bytes since the last look; of this transaction above the floor; of its manifest below it.
+    floor_unseen, floor_taken, floor_manifest = STEP, 0, 0
+
+    def create(self, path):
+        there = path
+        while not os.path.exists(there):
+            there = os.path.dirname(there)
+        free, floor = self.floor.room(there)
+        if free < floor:
+            raise because('floor', Error(sentence(floor, self.append_only)))
+        return super().create(path)
+
+    def put(self, id, data, wait=True):
+        # For a backup of small files each further function in between counts.
+        if self.floor_refusal is not None:
+            raise refusal_of(self.floor_refusal)
+        size = len(data) + HEADER
+        self.floor_unseen += size
+        try:
+            if self.floor_unseen >= STEP or id == MANIFEST:
+                self.look_at_disk(id, size)
+            return super().put(id, data, wait)
+        except OSError as err:
+            self.unless_full(err)
+        self.give_up('no-space', TOO_FULL)
+
+    def delete(self, id, wait=True):
+        if self.floor_refusal is not None:
+            raise refusal_of(self.floor_refusal)
+        try:
+            return super().delete(id, wait)
+        except OSError as err:
+            self.unless_full(err)
+        self.give_up('no-space', TOO_FULL)
+
+    def commit(self, save_space=False, compact=True, threshold=0.1, *args, **kwargs):
+        refusal = self.floor_refusal
+        if refusal is not None:
+            clear(self)
+            raise refusal_of(refusal)
+        if self.floor_manifest and not compact:
+            # So that endless manifests do not add up, and that what was deleted whole is free at once.
+            compact, threshold = True, AS_GOOD_AS_EMPTY
+        try:
+            return super().commit(save_space, compact, threshold, *args, **kwargs)
+        except OSError as err:
+            self.unless_full(err)
+        self.give_up('no-space', TOO_FULL)
+
+    def _rollback(self, *, cleanup):
         self.floor_refusal = None
-        # Bytes since the last look; of this transaction above the floor; of its manifest below it.
         self.floor_unseen, self.floor_taken, self.floor_manifest = STEP, 0, 0
+        return super()._rollback(cleanup=cleanup)
+
+    def unless_full(self, err):
+        if err.errno not in FULL:
+            read_only.tell(err)
+            raise err
 
     def give_up(self, code, words):
-        unfinished.clear(self)
+        """What did not fit is cleared at once, or the disk stays full."""
+        clear(self)
         # What the client has sent already must not begin a new transaction, with a part of its data only.
         self.floor_refusal = code, words
         raise refusal_of(self.floor_refusal)
 
-    def refusal_of(refusal):
-        code, words = refusal
-        return because(code, Error(words))
-
-    def replaced(self):
-        if MANIFEST not in self.index:
-            return 0
-        segment, offset = self.index[MANIFEST]
-        return self.io.read(segment, offset, MANIFEST, read_data=False)
-
-    def look(self, id, size):
+    def look_at_disk(self, id, size):
         if not self._active_txn:
             self.prepare_txn(self.get_transaction_id())
-        free, floor = disk.room(self.path, need_of(self))
+        free, floor = self.floor.room(self.path, need_of(self))
         self.floor_unseen = 0
         if free - size >= floor:
             self.floor_taken += size
@@ -116,77 +160,21 @@ def install(setting, shared, need=0):
             # backup that is as good as done comes to its end.
             may = self.floor_taken > 0 if self.append_only else True
             self.floor_manifest += size
-            if may and free - size >= rest and self.floor_manifest <= max(2 * replaced(self), LEAST_MANIFEST):
+            if may and free - size >= rest and self.floor_manifest <= max(2 * self.replaced_manifest(), LEAST_MANIFEST):
                 return
-        give_up(self, 'floor', sentence(floor, self.append_only or free < rest))
+        self.give_up('floor', sentence(floor, self.append_only or free < rest))
 
-    too_full = 'the disk of the server is full; what did not fit was cleared'
+    def replaced_manifest(self):
+        """Bytes of the manifest that the next one replaces."""
+        if MANIFEST not in self.index:
+            return 0
+        segment, offset = self.index[MANIFEST]
+        return self.io.read(segment, offset, MANIFEST, read_data=False)
 
-    def cleared_if_full(change):
-        """What did not fit is cleared at once, or the disk stays full."""
-        @functools.wraps(change)
-        def call(self, *args, **kwargs):
-            if self.floor_refusal is not None:
-                raise refusal_of(self.floor_refusal)
-            try:
-                return change(self, *args, **kwargs)
-            except OSError as err:
-                if err.errno not in FULL:
-                    read_only.tell(err)
-                    raise
-            give_up(self, 'no-space', too_full)
-        return call
 
-    @functools.wraps(put)
-    def put_above_floor(self, id, data, wait=True):
-        # For a backup of small files each further function in between counts.
-        if self.floor_refusal is not None:
-            raise refusal_of(self.floor_refusal)
-        size = len(data) + HEADER
-        self.floor_unseen += size
-        try:
-            if self.floor_unseen >= STEP or id == MANIFEST:
-                look(self, id, size)
-            return put(self, id, data, wait)
-        except OSError as err:
-            if err.errno not in FULL:
-                read_only.tell(err)
-                raise
-        give_up(self, 'no-space', too_full)
+TOO_FULL = 'the disk of the server is full; what did not fit was cleared'
 
-    @functools.wraps(commit)
-    def commit_above_floor(self, save_space=False, compact=True, threshold=0.1, *args, **kwargs):
-        if self.floor_manifest and not compact:
-            # So that endless manifests do not add up, and that what was deleted whole is free at once.
-            compact, threshold = True, AS_GOOD_AS_EMPTY
-        return commit(self, save_space, compact, threshold, *args, **kwargs)
 
-    full_commit = cleared_if_full(commit_above_floor)
-
-    @functools.wraps(commit)
-    def commit_or_refuse(self, *args, **kwargs):
-        refusal = self.floor_refusal
-        if refusal is not None:
-            unfinished.clear(self)
-            raise refusal_of(refusal)
-        return full_commit(self, *args, **kwargs)
-
-    @functools.wraps(rollback)
-    def rollback_and_begin(self, *args, **kwargs):
-        begin(self)
-        return rollback(self, *args, **kwargs)
-
-    @functools.wraps(create)
-    def create_above_floor(self, path):
-        there = path
-        while not os.path.exists(there):
-            there = os.path.dirname(there)
-        free, floor = disk.room(there)
-        if free < floor:
-            raise because('floor', Error(sentence(floor, self.append_only)))
-        return create(self, path)
-
-    begin(Repository)
-    Repository.create = create_above_floor
-    Repository.put, Repository.delete = put_above_floor, cleared_if_full(delete)
-    Repository.commit, Repository._rollback = commit_or_refuse, rollback_and_begin
+def refusal_of(refusal):
+    code, words = refusal
+    return because(code, Error(words))

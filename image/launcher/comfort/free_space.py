@@ -4,11 +4,9 @@ From ten segments on that have something to free, borg asks for a whole segment 
 nothing: on a small disk that is nearly full nobody could make room any more, neither a client nor the server's own maintenance. What
 a compaction copies can be known."""
 
-import functools
 import os
 
 from borg.constants import MAX_OBJECT_SIZE
-from borg.repository import Repository
 
 
 def free_at(path):
@@ -34,20 +32,16 @@ def copied(repository, threshold):
     return total
 
 
-def install():
-    commit, check = Repository.commit, Repository.check_free_space
+class FreeSpaceRepository:
+    #: The threshold of the compaction that the commit brings; None: none comes.
+    coming_compaction = 0.1
 
-    @functools.wraps(commit)
-    def commit_with_threshold(self, save_space=False, compact=True, threshold=0.1, *args, **kwargs):
+    def commit(self, save_space=False, compact=True, threshold=0.1, *args, **kwargs):
         self.coming_compaction = threshold if compact and not self.append_only else None
-        return commit(self, save_space, compact, threshold, *args, **kwargs)
+        return super().commit(save_space, compact, threshold, *args, **kwargs)
 
-    @functools.wraps(check)
-    def check_what_is_needed(self):
+    def check_free_space(self):
         # As borg reckons them: the index four times, and the hints.
         rest = 4 * self.index.size() + 20 * (len(self.segments) + len(self.compact)) + 4096 + self.additional_free_space
         if free_at(self.path) - rest < copied(self, self.coming_compaction):
-            check(self)  # it says so, and cleans up
-
-    Repository.coming_compaction = 0.1
-    Repository.commit, Repository.check_free_space = commit_with_threshold, check_what_is_needed
+            super().check_free_space()  # it says so, and cleans up

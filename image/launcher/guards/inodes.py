@@ -11,15 +11,12 @@ that renames one, and what it deletes or compacts is no longer there to be count
 the account is below its folder, also where several accounts have one uid."""
 
 import bisect
-import functools
 import os
 import re
 import stat
 import time
 
-from borg.repository import Repository
-
-from launcher.repository_names import DEEPEST
+from launcher.depth import DEEPEST
 
 MANIFEST = bytes(32)
 #: Files within so many seconds that nobody waits for: some seventy backups.
@@ -167,25 +164,31 @@ def waiting(allowance):
     return min(1 + (count - WINDOW) * STEP, MOST_WAITING)
 
 
-def install(folder):
-    """folder: below which the account has several repositories; None where it has one, or is an admin, who counts by the repository."""
+class SlowedRepository:
+    """counted: below which the account has several repositories, which count together; None where it has one, or is an admin, who
+    counts by the repository."""
 
-    def allowance_of(self):
+    counted = None
+    allowance = None
+
+    def wait_for_turn(self):
+        if self.io is None:
+            return
         own = os.path.realpath(self.path)
         if self.allowance is None or self.allowance.own != own:
-            self.allowance = Allowance(own, folder and os.path.realpath(folder))
-        return self.allowance
+            self.allowance = Allowance(own, self.counted and os.path.realpath(self.counted))
+        time.sleep(waiting(self.allowance))
 
-    def at_leisure(method, which=None):
-        @functools.wraps(method)
-        def call(self, *args, **kwargs):
-            if (which is None or which in (kwargs.get('id'), *args[:1])) and self.io is not None:
-                time.sleep(waiting(allowance_of(self)))
-            return method(self, *args, **kwargs)
+    def commit(self, *args, **kwargs):
+        self.wait_for_turn()
+        return super().commit(*args, **kwargs)
 
-        return call
+    def put(self, id, data, wait=True):
+        if id == MANIFEST:
+            self.wait_for_turn()
+        return super().put(id, data, wait)
 
-    Repository.allowance = None
-    Repository.commit = at_leisure(Repository.commit)
-    Repository.put = at_leisure(Repository.put, MANIFEST)
-    Repository.delete = at_leisure(Repository.delete, MANIFEST)
+    def delete(self, id, wait=True):
+        if id == MANIFEST:
+            self.wait_for_turn()
+        return super().delete(id, wait)

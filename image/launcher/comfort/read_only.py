@@ -2,11 +2,9 @@
 before it has read anything, since it cannot take a lock; without one (--bypass-lock) everything can still be read."""
 
 import errno
-import functools
 
 from borg.helpers import Error
 from borg.locking import ExclusiveLock, LockFailed
-from borg.repository import Repository
 
 from launcher.outcome import because
 
@@ -28,20 +26,29 @@ def tell(err):
         raise because('read-only', Error(SENTENCE)) from None
 
 
-def told(change):
-    @functools.wraps(change)
-    def call(*args, **kwargs):
+def told(name):
+    def call(self, *args, **kwargs):
         try:
-            return change(*args, **kwargs)
+            return getattr(super(ReadOnlyRepository, self), name)(*args, **kwargs)
         except (OSError, LockFailed) as err:
             tell(err)
             raise
+    call.__name__ = name
     return call
 
 
-def install():
-    """Above all that undoes what has begun, so call it last. What changes objects tells by itself (disk_floor.py): each further function
-    in between counts there."""
-    ExclusiveLock.acquire = told(ExclusiveLock.acquire)
-    for name in ('create', 'commit', 'save_key', 'break_lock', 'destroy', 'prepare_txn', 'commit_nonce_reservation'):
-        setattr(Repository, name, told(getattr(Repository, name)))
+class ReadOnlyRepository:
+    """Above all that undoes what has begun. What changes objects tells by itself (guards/disk_floor.py): each further function in between
+    counts there."""
+
+    create, commit, save_key, break_lock, destroy, prepare_txn, commit_nonce_reservation = map(told, (
+        'create', 'commit', 'save_key', 'break_lock', 'destroy', 'prepare_txn', 'commit_nonce_reservation'))
+
+
+class ReadOnlyLock(ExclusiveLock):
+    def acquire(self, *args, **kwargs):
+        try:
+            return super().acquire(*args, **kwargs)
+        except (OSError, LockFailed) as err:
+            tell(err)
+            raise

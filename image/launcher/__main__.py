@@ -1,0 +1,33 @@
+"""The way in. borg as this server runs it; sshd's forced command starts ../borg-serve with borg's own interpreter:
+
+    PYTHON -I borg-serve --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto -- serve --umask 0007 …
+
+-I keeps PYTHON* variables, the working directory and user site-packages away from the program, and importing borg
+directly, instead of through the entry point in /usr/bin, halves the time to the first answer.
+"""
+
+import os
+import sys
+
+from launcher import limits, refusals, request
+
+
+def run():
+    if sys.argv[1:2] == ['--check']:
+        from launcher.start_check import report
+
+        return report(sys.argv[2])
+    # The variable is taken out of the environment here, before borg is imported: borg parses it with its whole command line, and options
+    # such as --exclude-from make it open files while parsing (a memory bomb with /dev/zero). It is not dropped in the shell, because
+    # somebody who tests a new server with "borg --version" must get an answer, and only the original command tells.
+    words = request.words_of(os.environ.pop('SSH_ORIGINAL_COMMAND', ''))
+    command = limits.read(sys.argv[1:])
+    if request.asks_for_version(words):
+        return refusals.tell_version()
+    if not request.asks_for_serve(words):
+        return refusals.refuse(command.own_path)
+    if request.asks_for_borg2(words):
+        return refusals.refuse_borg2(command.own_path)
+    from launcher.session import run_borg
+
+    return run_borg(command, request.log_levels(words))

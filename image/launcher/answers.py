@@ -1,0 +1,61 @@
+"""What a client is answered, in words, and that the server hears of it: around every call, above all guards."""
+
+import functools
+
+from launcher.guards.memory import is_memory_error
+from launcher.outcome import path_of, system_code
+
+
+def answered(name, method, outcome, memory):
+    """The same call. outcome: of this session; memory: its Allowance, or None for calls of no repository."""
+
+    @functools.wraps(method)
+    def call(this, *args, **kwargs):
+        # One call inside of another is not what the client has asked for.
+        outermost, outcome.busy = not outcome.busy, True
+        try:
+            return method(this, *args, **kwargs)
+        except Exception as err:
+            if memory is None or not is_memory_error(err):
+                if outermost:
+                    outcome.fail(err, name, path_of(this, args, kwargs))
+                raise
+        finally:
+            if outermost:
+                outcome.busy = False
+        # Out here, where what the call held is free again.
+        memory.for_last_words()
+        # What is in memory may not be whole: it must not be committed.
+        this.transaction_doomed = memory.error()
+        if outermost:
+            outcome.fail(this.transaction_doomed, name, path_of(this, args, kwargs))
+        raise this.transaction_doomed
+
+    return call
+
+
+class HeardRepository:
+    """outcome: the session's."""
+
+    outcome = None
+
+    def commit(self, *args, **kwargs):
+        done = super().commit(*args, **kwargs)
+        self.outcome.committed = True
+        return done
+
+
+class HeardServer:
+    outcome = None
+
+    def serve(self):
+        try:
+            done = super().serve()
+        except Exception as err:
+            # Of all else that ends it outside of a call its client is the cause: it is gone, or speaks another language.
+            if system_code(err) is not None:
+                self.outcome.fail(err, '', path_of(self, (), {}))
+            raise
+        if not self.outcome.failed and self.repository is not None:
+            self.outcome.say('well', self.outcome.committed, self.repository.path)
+        return done

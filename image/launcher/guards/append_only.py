@@ -1,0 +1,14 @@
+"""What `serve --append-only` promises, kept."""
+
+
+class AppendOnlyServer:
+    """Under `serve --append-only` borg opens a repository without append-only where the client asks to create one, and goes
+    on with that object even if creating it was refused because it exists already. A client that is not borg could send
+    open(create=True) and then destroy(), and everything was gone (tried with 1.2.4; 1.4.0 reads the same)."""
+
+    def open(self, *args, **kwargs):
+        try:
+            return super().open(*args, **kwargs)
+        finally:
+            if self.append_only and self.repository is not None:
+                self.repository.append_only = True

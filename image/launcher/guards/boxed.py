@@ -1,0 +1,41 @@
+"""borg enters the repository before it looks at anything in it."""
+
+import os
+
+from borg.helpers import Error
+
+from launcher.confinement import SECOND
+
+
+class BoxedRepository:
+    """box: the session's boxes (confinement.Session)."""
+
+    box = None
+
+    def enter_box(self, path):
+        try:
+            self.box.enter(path)
+        except FileNotFoundError:
+            raise self.DoesNotExist(path) from None
+        except NotADirectoryError:
+            raise self.InvalidRepository(path) from None
+
+    def create(self, path):
+        if self.box.inside is not None and not self.box.is_inside(path):
+            raise Error(SECOND)
+        # As borg does it, but the rest of its work is done inside.
+        self.check_can_create_repository(path)
+        if self.make_parent_dirs:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            pass
+        except FileNotFoundError as err:
+            raise self.ParentPathDoesNotExist(path) from err
+        self.enter_box(path)
+        return super().create(path)
+
+    def open(self, path, *args, **kwargs):
+        self.enter_box(path)
+        return super().open(path, *args, **kwargs)

@@ -1,0 +1,81 @@
+"""One borg from its first step to its client's first byte: what is counted and limited, guarded and closed in, in this order."""
+
+import os
+import sys
+
+from launcher import account, crowd
+from launcher.box import NoBox
+from launcher.comfort import selftest
+from launcher.ending import end
+from launcher.process_limits import limit_process
+
+
+def run_borg(command, log_levels):
+    """Ends with borg's own exit code. log_levels: words of the client's, behind those of the server."""
+    if not command.serves:  # borg on the server itself, perhaps before an operator's terminal
+        from launcher.terminal import guard
+
+        guard()
+    words = [*command.borg, *(account.quota_words(command.limits and command.limits.account) if command.serves else ())]
+    limits = command.limits
+    if limits:
+        others, _ = crowd.refuse_beyond(limits.sessions, limits.account)
+        limit_process(limits.memory)
+        crowd.expect_to_be_ended_first(0)
+    selftest.leave_out()
+    from launcher import install
+
+    box = box_of(command) if command.serves else None
+    outcome = outcome_of() if limits else None
+    if command.maintenance:
+        from launcher.comfort.maintenance import look_often_for_lock
+
+        look_often_for_lock()
+    install.install(command, box, outcome)
+    if limits:
+        # Again: of many that began at once, some were not to be seen yet.
+        _, older = crowd.refuse_beyond(limits.sessions, limits.account, others)
+        crowd.give_way(older)
+    if box is not None:
+        try:
+            box.begin()
+        except NoBox:
+            end('This server serves nobody without a box of its kernel (the setting BOX), and has none now.')
+    elif command.reach is not None:
+        close_in(command)
+    from borg.archiver import main
+
+    sys.argv = ['borg', *words, *log_levels]
+    main()
+
+
+def box_of(command):
+    """The boxes of a session."""
+    from launcher.confinement import Session
+
+    return Session(command.repository or None, command.folder or None, command.is_admin, command.box)
+
+
+def outcome_of():
+    from launcher.outcome import Outcome
+
+    outcome = Outcome(os.environ.get('BORG_BASE_DIR', '/'))
+    outcome.connect(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'session-ends'))
+    return outcome
+
+
+def close_in(command):
+    """The box of a borg that the server runs itself."""
+    from borg.helpers import Error
+
+    from launcher.confinement import confine_own
+
+    reach = command.reach
+    try:
+        confine_own(reach.root, reach.repository, reach.base, reach.reach, command.box)
+    except NoBox as err:
+        print('BOX=required, and this kernel has no box (Landlock: %s)' % err, file=sys.stderr)
+        sys.exit(2)
+    except Error as err:
+        print(err.get_message(), file=sys.stderr)
+        sys.exit(2)
