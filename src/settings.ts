@@ -138,6 +138,7 @@ const environment = z.object({
   UID_RANGE: range,
   IDENTITIES: oneOf(IDENTITIES, 'own'),
   BOX: oneOf(['auto', 'required'], 'auto'),
+  SESSION_HOST: oneOf(['yes', 'no'], 'yes'),
   SSH_PORT: whole(22, 1, 65_535),
   PUBLIC_HOST: publicHost,
   PUBLIC_PORT: publicPort,

@@ -17,7 +17,12 @@ def quota_words(name=None):
         account = None
     if account is None or account.pw_uid != os.getuid():
         end('This account is no longer on this server.')
-    found = re.fullmatch(r'borgserver quota=([0-9]+)', account.pw_gecos)
+    return words_of(account.pw_gecos)
+
+
+def words_of(comment):
+    """comment: of the account's line in passwd(5)."""
+    found = re.fullmatch(r'borgserver quota=([0-9]+)', comment)
     return ['--storage-quota=' + found.group(1)] if found else []
 
 

@@ -2,15 +2,18 @@
 
 import functools
 
+from borg.repository import Repository
+
 from launcher.guards.memory import is_memory_error
 from launcher.outcome import path_of, system_code
 
 
-def answered(name, method, outcome, memory):
-    """The same call. outcome: of this session; memory: its Allowance, or None for calls of no repository."""
+def answered(name, method):
+    """The same call of a class whose `outcome` is the session's; and whose `memory` is its Allowance, where it is a repository's."""
 
     @functools.wraps(method)
     def call(this, *args, **kwargs):
+        outcome, memory = this.outcome, this.memory if isinstance(this, Repository) else None
         # One call inside of another is not what the client has asked for.
         outermost, outcome.busy = not outcome.busy, True
         try:

@@ -92,8 +92,25 @@ def refuse_beyond(most, account, known=frozenset()):
     own = beginning(os.getpid())
     older = sum(beginning(pid) < own for pid in others)
     if older >= most:
-        end('This account has %d sessions on this server already, and may not have more at once '
-            '(the setting SESSIONS_PER_ACCOUNT). Try again when one of them has ended.' % most)
+        end(sentence(most))
     return others, older
+
+
+def sentence(most):
+    return ('This account has %d sessions on this server already, and may not have more at once '
+            '(the setting SESSIONS_PER_ACCOUNT). Try again when one of them has ended.' % most)
+
+
+def any_session():
+    """Whether there is one of any account."""
+    for entry in os.scandir('/proc'):
+        try:
+            if entry.name.isdigit():
+                with open(entry.path + '/cmdline', 'rb', buffering=0) as file:
+                    if b'\0--account\0' in file.read(4096).partition(b'\0--\0')[0]:
+                        return True
+        except OSError:
+            continue  # it has ended
+    return False
 
 

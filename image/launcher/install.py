@@ -3,6 +3,7 @@
 borg makes a Repository in two places and a RepositoryServer in one, by their names (tried with 1.2.4, 1.4.0 and 1.4.5): those names stand
 for classes of this server. A call goes through the guards from the first that is named to the last, and then to borg."""
 
+import dataclasses
 import inspect
 import os
 
@@ -14,7 +15,7 @@ from borg.repository import Repository
 
 from launcher import rpc
 from launcher.answers import HeardRepository, HeardServer, answered
-from launcher.comfort import lock_folder, read_buffer
+from launcher.comfort import lock_folder
 from launcher.comfort.free_space import FreeSpaceRepository
 from launcher.comfort.keep_folder import KeptFolderRepository
 from launcher.comfort.maintenance import UnboundedRepository
@@ -80,19 +81,24 @@ def when(wanted, *guards):
     return guards if wanted else ()
 
 
-def install(command, box, outcome):
-    """box: the session's boxes, or None; outcome: what it will say, or None."""
-    memory = Allowance(command.limits.memory) if command.limits else None
-    values = {'command': command, 'box': box, 'outcome': outcome, 'memory': memory, 'floor': floor_of(command.limits),
-              'counted': command.folder if command.limits and command.limits.repositories is not None else None}
-    repository = type('TenantRepository', (*repository_guards(command), Repository), dict(values))
-    server = type('TenantServer', (*server_guards(command), RepositoryServer), {'outcome': outcome, 'memory': memory})
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """borg's two classes with the guards of one kind of start: of a role, or of a borg of the server's own."""
+
+    repository: type
+    server: type
+
+
+def prepare(command):
+    """command: only its kind counts, not whose it is."""
+    repository = type('TenantRepository', (*repository_guards(command), Repository), {'outcome': None, 'memory': None})
+    server = type('TenantServer', (*server_guards(command), RepositoryServer), {'outcome': None, 'memory': None})
     if command.serves:
         for name in RepositoryServer.rpc_methods:
             owner, original = (server, RepositoryServer) if hasattr(RepositoryServer, name) else (repository, Repository)
             method = getattr(owner, name)
-            if outcome is not None and name in rpc.METHODS:
-                method = answered(name, method, outcome, memory if owner is repository else None)
+            if command.limits and name in rpc.METHODS:
+                method = answered(name, method)
             else:
                 method = forwarded(method)
             # borg works out the parameters of a method for each message anew: 20 us.
@@ -100,11 +106,20 @@ def install(command, box, outcome):
             setattr(owner, name, method)
         # Whatever a newer borg would answer.
         server.rpc_methods = tuple(name for name in RepositoryServer.rpc_methods if name in rpc.METHODS)
+    return Prepared(repository, server)
+
+
+def install(prepared, command, box, outcome):
+    """For the one session of this process. box: its boxes, or None; outcome: what it will say, or None."""
+    repository, server = prepared.repository, prepared.server
+    repository.command, repository.box, repository.floor = command, box, floor_of(command.limits)
+    repository.counted = command.folder if command.limits and command.limits.repositories is not None else None
+    repository.outcome = server.outcome = outcome
+    repository.memory = server.memory = Allowance(command.limits.memory) if command.limits else None
     borg.remote.Repository = borg.archiver.Repository = repository
     borg.archiver.RepositoryServer = server
     borg.locking.ExclusiveLock = ReadOnlyLock
     lock_folder.share()
-    read_buffer.keep()
 
 
 def forwarded(method):

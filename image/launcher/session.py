@@ -24,29 +24,50 @@ def run_borg(command, log_levels):
         crowd.expect_to_be_ended_first(0)
     selftest.leave_out()
     from launcher import install
+    from launcher.comfort import read_buffer
 
-    box = box_of(command) if command.serves else None
-    outcome = outcome_of() if limits else None
     if command.maintenance:
         from launcher.comfort.maintenance import look_often_for_lock
 
         look_often_for_lock()
-    install.install(command, box, outcome)
+    prepared = install.prepare(command)
+    box = box_of(command) if command.serves else None
+    install.install(prepared, command, box, outcome_of() if limits else None)
+    read_buffer.keep()
     if limits:
         # Again: of many that began at once, some were not to be seen yet.
         _, older = crowd.refuse_beyond(limits.sessions, limits.account, others)
         crowd.give_way(older)
     if box is not None:
-        try:
-            box.begin()
-        except NoBox:
-            end('This server serves nobody without a box of its kernel (the setting BOX), and has none now.')
+        enter(box)
     elif command.reach is not None:
         close_in(command)
+    run_main([*words, *log_levels])
+
+
+def serve_hosted(command, log_levels, prepared, comment):
+    """The same in a process that has borg loaded already, and is counted and limited. prepared: the classes of its role; comment: of the
+    account's line in passwd(5)."""
+    from launcher import install
+
+    box = box_of(command)
+    install.install(prepared, command, box, outcome_of())
+    enter(box)
+    run_main([*command.borg, *account.words_of(comment), *log_levels])
+
+
+def run_main(words):
     from borg.archiver import main
 
-    sys.argv = ['borg', *words, *log_levels]
+    sys.argv = ['borg', *words]
     main()
+
+
+def enter(box):
+    try:
+        box.begin()
+    except NoBox:
+        end('This server serves nobody without a box of its kernel (the setting BOX), and has none now.')
 
 
 def box_of(command):

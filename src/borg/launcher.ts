@@ -8,10 +8,14 @@ import { writeFileAtomically } from '../host/write.ts';
 
 /** The program that sshd's forced command starts, and the folder of its modules beside it. */
 const PROGRAM = 'borg-serve';
+const HOST = 'session-host';
 const MODULES = 'launcher';
 
 /** Where the launcher of a server that has started is: tenants run it, and the program's own folder may be closed to them. */
 export const launcherBelow = (run: string): string => join(run, PROGRAM);
+
+/** The same with borg loaded, for many sessions: it has the launcher's modules beside it, too. */
+export const sessionHostBelow = (run: string): string => join(run, HOST);
 
 /**
  * The launcher as it was shipped.
@@ -36,6 +40,7 @@ export const installLauncher = async (run: string, python: string, source = ship
   await compile(python, to);
   const target = launcherBelow(run);
   writeFileAtomically(target, readFileSync(source), { mode: 0o644 });
+  writeFileAtomically(sessionHostBelow(run), readFileSync(join(dirname(source), HOST)), { mode: 0o644 });
   return target;
 };
 

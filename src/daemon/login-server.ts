@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { knownPort, urlAuthority } from '../accounts/public-address.ts';
 import { checkBorg } from '../borg/interpreter.ts';
-import { installLauncher } from '../borg/launcher.ts';
+import { installLauncher, sessionHostBelow } from '../borg/launcher.ts';
 import { type BoxState, checkLauncher, noBoxText, requireBox } from '../borg/launcher-check.ts';
 import { parseServeArguments } from '../borg/serve-arguments.ts';
 import { serverMemory } from '../host/memory.ts';
@@ -10,13 +10,22 @@ import { shippedFile } from '../host/shipped.ts';
 import { writeFileAtomically } from '../host/write.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
-import { renderSshdConfig, SSHD_CONFIG_FILES } from '../sshd/config.ts';
+import { renderSshdConfig, SSHD_CONFIG_FILES, sessionEnvironment } from '../sshd/config.ts';
 import { hostKeyFingerprints, prepareHostKeys } from '../sshd/host-keys.ts';
 import { probeSshd } from '../sshd/probe.ts';
 import { testConfig } from '../sshd/server.ts';
+import { installSessionClient } from '../sshd/session-client.ts';
+import { renderSessionTerms, SESSION_TERMS_FILE } from '../sshd/session-terms.ts';
 import { checkStrictModes } from '../sshd/strict-modes.ts';
 import { VERSION } from '../version.ts';
 import type { Logger } from './log.ts';
+
+/** The program and its one argument, and all of its environment but PATH. */
+export type SessionHostPlan = {
+  readonly program: string;
+  readonly terms: string;
+  readonly environment: Readonly<Record<string, string>>;
+};
 
 /** What is known before the first login: nothing listens yet. */
 export type LoginPlan = {
@@ -27,6 +36,8 @@ export type LoginPlan = {
   readonly starter: string;
   /** The small program that hears how sessions ended. */
   readonly listener: string;
+  /** The session host, and what it is started with; null: each session loads borg itself. */
+  readonly host: SessionHostPlan | null;
   readonly box: BoxState;
   readonly versions: { readonly borg: string; readonly openssh: string };
 };
@@ -82,17 +93,23 @@ export const prepareLogin = async (
     if (settings.BOX === 'required') requireBox(box);
     log.warn(noBoxText(box));
   }
-  const files = renderSshdConfig({
+  const address = urlAuthority(settings.PUBLIC_HOST, knownPort(settings.PUBLIC_PORT, process.env));
+  const sessions = {
+    ...{ places, settings, serveArguments: serveArguments(settings) },
     // A session then ends rather than go on without what was there at the start.
     box: box === null ? 'required' : 'entries',
-    ...{ places, settings, hostId, python: borg.python, launcher, supported: sshd.supported },
+  } as const;
+  const client = settings.SESSION_HOST === 'yes' ? installSessionClient(places.run) : null;
+  writeFileAtomically(join(places.run, SESSION_TERMS_FILE), renderSessionTerms(sessions), { mode: 0o600 });
+  const files = renderSshdConfig({
+    ...sessions,
+    ...{ client, hostId, python: borg.python, launcher, supported: sshd.supported },
     version: sshd.version,
     penalties: sshd.penalties,
     memory: serverMemory(),
     hostKeys: hostKeys.map(({ privatePath }) => privatePath),
-    serveArguments: serveArguments(settings),
     timeZone: process.env.TZ,
-    address: urlAuthority(settings.PUBLIC_HOST, knownPort(settings.PUBLIC_PORT, process.env)),
+    address,
   });
   for (const part of ['repositories', 'main'] as const)
     writeFileAtomically(join(places.run, SSHD_CONFIG_FILES[part]), files[part], { mode: 0o600 });
@@ -105,12 +122,17 @@ export const prepareLogin = async (
     'borgserver',
   );
   const starter = shippedFile('sshd-with-log');
+  const environment = sessionEnvironment({ repos: places.repos, hostId, address, timeZone: process.env.TZ });
   return {
     sshd: sshd.path,
     config,
     python: borg.python,
     starter,
     listener: shippedFile('session-ends'),
+    host:
+      client === null
+        ? null
+        : { program: sessionHostBelow(places.run), terms: join(places.run, SESSION_TERMS_FILE), environment },
     box,
     versions: { borg: borg.version, openssh: sshd.version },
   };

@@ -1,14 +1,16 @@
-import { LOGIN_GROUPS, ROLE_GROUPS, type Role, type RoleGroup, SUB_REPOSITORY_GROUPS } from '../accounts/role.ts';
+import { LOGIN_GROUPS, ROLE_GROUPS } from '../accounts/role.ts';
 import { shellQuote } from '../borg/serve-arguments.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
-import { plain, plainAddress, plainNumber, sizeWord } from './config-words.ts';
+import { plain, plainAddress, plainNumber } from './config-words.ts';
 import { keepaliveFor } from './keepalive.ts';
 import { penaltiesOf } from './penalties.ts';
 import type { OptionalOption } from './probe.ts';
+import { doorOf, type SessionClient } from './session-client.ts';
+import { adminRole, coldCommand, repositoryRoles, type SessionInput, type SessionRole } from './session-roles.ts';
 import { startupsFor } from './startups.ts';
 
-export type SshdConfigInput = {
+export type SshdConfigInput = SessionInput & {
   readonly places: Pick<Places, 'run' | 'repos'>;
   readonly settings: Pick<
     Settings,
@@ -19,11 +21,8 @@ export type SshdConfigInput = {
     | 'LOGIN_GRACE_TIME'
     | 'MAX_STARTUPS'
     | 'PER_SOURCE_PENALTIES'
-    | 'SESSION_MEMORY'
-    | 'SESSIONS_PER_ACCOUNT'
-    | 'REPOSITORIES_PER_ACCOUNT'
-    | 'MIN_FREE'
-  >;
+  > &
+    SessionInput['settings'];
   /** Every port to listen on; SSH_PORT if left out. */
   readonly ports?: readonly number[];
   /** Numeric addresses to listen on; all of the machine's if left out. */
@@ -37,12 +36,10 @@ export type SshdConfigInput = {
   /** borg's own interpreter and the launcher that it runs, as absolute paths. */
   readonly python: string;
   readonly launcher: string;
-  /** Whether each session is in a box of the kernel, or looks at what it opens (image/launcher/confinement.py). */
-  readonly box: 'required' | 'entries';
+  /** What hands a session to the session host; null: each session loads borg itself. */
+  readonly client: SessionClient | null;
   /** What the server has, in bytes: how many may be logging in at once follows it. */
   readonly memory: number;
-  /** Words that parseServeArguments has let through. */
-  readonly serveArguments: Readonly<Record<Role, readonly string[]>>;
   /** The server's TZ; left out of the sessions where it is anything but the name of a zone. */
   readonly timeZone?: string | undefined;
   readonly supported: ReadonlySet<OptionalOption>;
@@ -65,7 +62,7 @@ export const SSHD_CONFIG_FILES = { main: 'sshd_config', repositories: 'sshd_conf
  */
 export const renderSshdConfig = (input: SshdConfigInput): SshdConfig => ({
   main: text([...listening(input), ...login(input), ...nothingElse(input), ...sessions(input), ...roles(input)]),
-  repositories: text(repositoryRoles(input)),
+  repositories: text(repositoryRoles(input).flatMap((each) => block(input, each))),
 });
 
 const text = (lines: readonly string[]): string => `${lines.join('\n')}\n`;
@@ -143,6 +140,25 @@ const nothingElse = ({ supported }: SshdConfigInput): string[] => [
   "ForceCommand echo 'This account has no role on this server.' >&2; exit 1",
 ];
 
+/** What a session finds in its environment, beside what sshd sets by itself. */
+export const sessionEnvironment = ({
+  repos,
+  hostId,
+  address,
+  timeZone,
+}: {
+  readonly repos: string;
+  readonly hostId: string;
+  readonly address: string;
+  readonly timeZone?: string | undefined;
+}): Readonly<Record<string, string>> => ({
+  BORG_BASE_DIR: repos,
+  BORG_HOST_ID: hostId,
+  BORGSERVER_ADDRESS: address,
+  BORG_SELFTEST: 'disabled',
+  ...(timeZone !== undefined && /^[A-Za-z0-9][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/.test(timeZone) && { TZ: timeZone }),
+});
+
 const sessions = ({ places, settings, hostId, timeZone, address, supported, version }: SshdConfigInput): string[] => [
   // Several borg over one multiplexed connection are legitimate; each is a process, so not without end.
   'MaxSessions 50',
@@ -150,15 +166,11 @@ const sessions = ({ places, settings, hostId, timeZone, address, supported, vers
   // `ssh -N` or a forgotten multiplexing client: logged in, nothing open.
   ...when(supported, 'UnusedConnectionTimeout', '15m'),
   // Only the first SetEnv counts. borg serve keeps nothing below BORG_BASE_DIR; it is what ~ in a repository's URL means.
-  `SetEnv ${[
-    `BORG_BASE_DIR=${plain(places.repos)}`,
-    `BORG_HOST_ID=${plain(hostId)}`,
-    `BORGSERVER_ADDRESS=${plainAddress(address)}`,
-    'BORG_SELFTEST=disabled',
-    ...(timeZone !== undefined && /^[A-Za-z0-9][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/.test(timeZone)
-      ? [`TZ=${timeZone}`]
-      : []),
-  ].join(' ')}`,
+  `SetEnv ${Object.entries(
+    sessionEnvironment({ repos: plain(places.repos), hostId: plain(hostId), address: plainAddress(address), timeZone }),
+  )
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')}`,
 ];
 
 /**
@@ -174,7 +186,7 @@ const roles = (input: SshdConfigInput): string[] => [
   `Match Group ${REPOSITORY_GROUPS.map(({ name }) => name).join(',')}`,
   keys(input),
   `    Include ${plain(input.places.run)}/${SSHD_CONFIG_FILES.repositories}`,
-  ...role(input, 'admin', ROLE_GROUPS.admin, `--restrict-to-path ${plain(input.places.repos)}`),
+  ...block(input, adminRole(input)),
   keys(input),
 ];
 
@@ -182,51 +194,19 @@ const keys = ({ places }: SshdConfigInput): string => `    AuthorizedKeysFile ${
 
 const REPOSITORY_GROUPS = LOGIN_GROUPS.filter(({ gid }) => gid !== ROLE_GROUPS.admin.gid);
 
-const repositoryRoles = (input: SshdConfigInput): string[] => [
-  ...role(input, 'append-only', ROLE_GROUPS['append-only'], ownRepository(input)),
-  ...role(input, 'append-only', SUB_REPOSITORY_GROUPS['append-only'], ownFolder(input), mostRepositories(input)),
-  ...role(input, 'repo', ROLE_GROUPS.repo, ownRepository(input)),
-  ...role(input, 'repo', SUB_REPOSITORY_GROUPS.repo, ownFolder(input), mostRepositories(input)),
+const block = (input: SshdConfigInput, role: SessionRole): string[] => [
+  '',
+  `Match Group ${role.group.name}`,
+  `    ForceCommand ${forcedCommand(input, role)}`,
 ];
 
-/** A limit of the launcher's, which only means something where an account makes folders of its own. */
-const mostRepositories = ({ settings }: SshdConfigInput): string =>
-  `--repositories ${plainNumber(settings.REPOSITORIES_PER_ACCOUNT)} `;
-
-const role = (input: SshdConfigInput, role: Role, group: RoleGroup, restriction: string, limits = ''): string[] => {
-  const own = role === 'append-only' ? ['--append-only'] : [];
-  return [
-    '',
-    `Match Group ${group.name}`,
-    `    ForceCommand ${forcedCommand(input, restriction, [...own, ...input.serveArguments[role]], limits)}`,
-  ];
+/** sshd hands the rest of the line to /bin/sh -c, as the account. */
+const forcedCommand = ({ python, launcher, client, places }: SshdConfigInput, role: SessionRole): string => {
+  const cold = coldCommand(python, launcher, role);
+  if (client === null) return cold;
+  const words = [client.perl, client.program, plainNumber(client.sendmsg), doorOf(places.run, role.group)];
+  return `exec ${words.map(plain).join(' ')} "$USER" ${shellQuote(cold)}`;
 };
-
-/** ForceCommand knows no %u; the account's shell runs it with the USER that sshd took from the account database. */
-const ownRepository = ({ places }: SshdConfigInput): string =>
-  `--restrict-to-repository "${plain(places.repos)}/$USER"`;
-
-/** The same folder, and whatever repositories the account makes below it. */
-const ownFolder = ({ places }: SshdConfigInput): string => `--restrict-to-path "${plain(places.repos)}/$USER"`;
-
-/**
- * sshd hands the rest of the line to /bin/sh -c, as the account. SSH_ORIGINAL_COMMAND is dropped by the launcher, not here:
- * see there. $SSH_CONNECTION is among the arguments so that /proc/PID/cmdline tells whose session a process is; without
- * exec a shell would stay for as long as each session. The account is among them because admins share a uid, and what one of
- * them may have at once is not for all of them.
- */
-const forcedCommand = (
-  { python, launcher, settings, box }: SshdConfigInput,
-  restriction: string,
-  extra: readonly string[],
-  limits: string,
-): string =>
-  [
-    `exec ${plain(python)} -I ${plain(launcher)} --session "$SSH_CONNECTION" --account "$USER"`,
-    `--sessions ${plainNumber(settings.SESSIONS_PER_ACCOUNT)} --memory ${sizeWord(settings.SESSION_MEMORY)} --min-free ${sizeWord(settings.MIN_FREE)} --box ${box} ${limits}--`,
-    `serve --umask 0007 ${restriction}`,
-    ...extra.map(shellQuote),
-  ].join(' ');
 
 const when = (supported: ReadonlySet<OptionalOption>, name: OptionalOption, value: string): string[] =>
   supported.has(name) ? [`${name} ${value}`] : [];

@@ -31,6 +31,7 @@ beforeAll(async () => {
     launcher: '/run/borgserver/borg-serve',
     memory: 8e9,
     box: 'required',
+    client: null,
     serveArguments: { repo: ['--storage-quota=20G'], 'append-only': ['--progress'], admin: [] },
     supported: probe.supported,
     version: probe.version,

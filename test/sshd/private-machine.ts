@@ -161,6 +161,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
     launcher,
     memory: 8e9,
     box: 'required',
+    client: null,
     serveArguments: { repo: [], 'append-only': [], admin: [] },
     supported: probe.supported,
     version: probe.version,

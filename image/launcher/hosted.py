@@ -1,0 +1,133 @@
+"""A session that the host has forked: from root's copy of the host to a process of its account alone, closed in, that serves its client.
+
+Nothing here returns to the host's loop: a copy of the host that went on would be a second one."""
+
+import atexit
+import ctypes
+import gc
+import os
+import random
+import re
+import signal
+import socket
+import sys
+
+from launcher import crowd, limits, process_limits, refusals, request
+from launcher.box import libc
+from launcher.ending import end
+from launcher.session import serve_hosted
+
+#: The exit code where the client has not waited: it has begun a session by itself.
+WITHDRAWN = 250
+#: Seconds that a client may take to say that it is still there.
+PATIENCE = 10
+#: prctl(2).
+SET_DUMPABLE = 4
+ADDRESS = re.compile(r'[0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5} [0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5}')
+
+
+def begin(host, peer, streams, wanted):
+    """Never comes back. host: stays referred to, so that none of its descriptors is closed a second time, by number; wanted: a Wanted."""
+    code = 1
+    try:
+        restore_signals()
+        take_streams(peer.connection, streams)
+        code = session_of(host, peer, wanted)
+    except SystemExit as err:
+        code = code_of(err)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    leave(code)
+
+
+def leave(code):
+    """Ends the process as Python does, but for what belongs to the host."""
+    try:
+        atexit._run_exitfuncs()
+        # What borg has open, a lock above all, it gives back when its objects are freed.
+        gc.collect()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        code = code or 1
+    finally:
+        os._exit(code if 0 <= code < 256 else 1)
+
+
+def code_of(err):
+    if err.code is None or isinstance(err.code, int):
+        return err.code or 0
+    print(err.code, file=sys.stderr)
+    return 1
+
+
+def restore_signals():
+    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
+        signal.signal(each, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def take_streams(connection, streams):
+    """Keeps no descriptor but the three. A client that has not waited has started a session by itself, which reads them now: then this
+    one ends before it has read a byte."""
+    os.setsid()
+    connection.settimeout(PATIENCE)
+    try:
+        connection.send(b'%d' % os.getpid())
+        heard = connection.recv(16)
+    except OSError:
+        heard = b''
+    if heard != b'go':
+        os._exit(WITHDRAWN)
+    for number, each in enumerate(streams):
+        os.dup2(each, number)
+    os.closerange(3, os.sysconf('SC_OPEN_MAX'))
+    # The host's own stand for its descriptors, and hold what it has not written yet.
+    sys.stdin, sys.stdout, sys.stderr = (
+        open(number, mode, closefd=False, errors=errors)
+        for number, mode, errors in ((0, 'r', 'surrogateescape'), (1, 'w', 'surrogateescape'), (2, 'w', 'backslashreplace')))
+    # borg puts others in their place, on the same buffers: an object that nobody refers to any more would close them.
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    random.seed()
+
+
+def session_of(host, peer, wanted):
+    """The exit code; or SystemExit, as of borg itself."""
+    role, person = wanted.role, wanted.person
+    address = wanted.address if ADDRESS.fullmatch(wanted.address) else ''
+    os.environ.update(USER=person.name, LOGNAME=person.name, HOME=person.home, SHELL='/bin/sh', SSH_CONNECTION=address)
+    command = limits.read([word.replace('$USER', person.name) for word in role.words])
+    # As root: none of it can be widened by the account.
+    process_limits.limit_process(command.limits.memory)
+    crowd.expect_to_be_ended_first(0)
+    crowd.give_way(wanted.known)
+    host.title.write(b'borg-serve\0--session\0%s\0--account\0%s\0--\0hosted' % (os.fsencode(address), os.fsencode(person.name)))
+    drop_privileges(person.uid, host.terms.own_gid(person), peer.groups - host.terms.role_gids)
+    words = request.words_of(wanted.command)
+    if request.asks_for_version(words):
+        refusals.tell_version()
+        return 0
+    if not request.asks_for_serve(words):
+        refusals.refuse(command.own_path)
+    if request.asks_for_borg2(words):
+        refusals.refuse_borg2(command.own_path)
+    if wanted.known >= command.limits.sessions:
+        end(crowd.sentence(command.limits.sessions))
+    if host.others:
+        crowd.refuse_beyond(command.limits.sessions, person.name)
+    serve_hosted(command, request.log_levels(words), role.prepared, person.comment)
+    return 0
+
+
+def drop_privileges(uid, gid, groups):
+    """For good: real, effective and saved ids, and with them every capability (capabilities(7)). It gives up the group of its role, too,
+    which opens the host's door: a session that was taken over begins no other."""
+    os.chdir('/')
+    os.umask(0o022)
+    os.setgroups(sorted(groups - {0}))
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    if uid == 0 or gid == 0 or os.getresuid() != (uid,) * 3 or os.getresgid() != (gid,) * 3 or 0 in os.getgroups():
+        os._exit(1)
+    # As after an execve(2): else its files in /proc would be root's, and it could not look at itself.
+    libc.prctl(ctypes.c_int(SET_DUMPABLE), ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))

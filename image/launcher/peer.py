@@ -1,0 +1,66 @@
+"""Who has connected to the session host, by the kernel's word."""
+
+import array
+import ctypes
+import errno
+import os
+import socket
+import struct
+
+from launcher.box import libc
+from launcher.speaker import descent
+
+CREDENTIALS = struct.Struct('3i')
+#: asm-generic/socket.h; socket(7) does not tell of it: the supplementary groups of who has connected.
+SO_PEERGROUPS = 59
+#: Bytes.
+FEW_GROUPS = 1024
+MOST_GROUPS = 65_536
+
+
+class Peer:
+    """pid, uid, gid and groups: of the process at the moment of its connect(2) (unix(7), SO_PEERCRED). start: in clock ticks since boot."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Raises OSError where it is gone again."""
+        self.connection = connection
+        self.pid, self.uid, self.gid = CREDENTIALS.unpack(
+            connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+        self.groups = frozenset((*groups_of(connection), self.gid))
+        self.start = descent(self.pid)[1]
+
+
+def groups_of(connection: socket.socket) -> list[int]:
+    """Raises OSError."""
+    try:
+        return list(array.array('I', connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, FEW_GROUPS)))
+    except OSError as err:
+        if err.errno != errno.ERANGE:
+            raise
+    # Python asks for a kilobyte at most, and an admin is in the group of every account.
+    groups, size = (ctypes.c_uint32 * MOST_GROUPS)(), ctypes.c_uint32(4 * MOST_GROUPS)
+    if libc.getsockopt(connection.fileno(), socket.SOL_SOCKET, SO_PEERGROUPS, groups, ctypes.byref(size)) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return groups[:size.value // 4]
+
+
+def connection_above(pid: int, uid: int) -> tuple[int, int] | None:
+    """sshd's root process above a forced command, as pid and start: the parent of a process of the same account, which has started the
+    command. None for every other process: a session that the host has forked has the host above it, or the first process."""
+    parent, _ = descent(pid)
+    if parent <= 1 or uid_of(parent) != uid:
+        return None
+    above, _ = descent(parent)
+    if above <= 1 or uid_of(above) != 0:
+        return None
+    return above, descent(above)[1]
+
+
+def uid_of(pid: int) -> int | None:
+    """Real user id of a process; None where it has ended. The owner of its folder in /proc may be root, whoever it runs as."""
+    try:
+        with open('/proc/%d/status' % pid, 'rb', buffering=0) as file:
+            line = next(line for line in file.read(4096).splitlines() if line.startswith(b'Uid:'))
+        return int(line.split()[1])
+    except (OSError, StopIteration):
+        return None

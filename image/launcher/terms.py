@@ -1,0 +1,57 @@
+"""What the server has set for the sessions of its host: a file that root has written (src/sshd/session-terms.ts)."""
+
+import dataclasses
+import json
+
+from launcher import install, limits
+from launcher.people import Person
+
+
+@dataclasses.dataclass(frozen=True)
+class Role:
+    """words: those of a session that loads borg itself, where $USER stands for the account. prepared: borg's classes with the guards of
+    this role."""
+
+    group: str
+    gid: int
+    words: tuple[str, ...]
+    prepared: install.Prepared
+
+
+class Terms:
+    def __init__(self, path: str) -> None:
+        """Raises OSError, and what says that the file is not as it should be."""
+        with open(path) as file:
+            found = json.load(file)
+        self.doors: str = found['doors']
+        self.passwd: str = found['passwd']
+        #: The group that all accounts have in common, where they have one user id.
+        self.shared_gid: int | None = found['sharedGid']
+        #: An admin's role is no admin's primary group.
+        self.admin_group: str = found['adminGroup']
+        self.admin_gid: int = found['adminGid']
+        #: In the order of sshd's Match blocks: the first that somebody is in counts.
+        self.roles = [role_of(each) for each in found['roles']]
+        self.role_gids = frozenset(each.gid for each in self.roles)
+
+    @property
+    def shared(self) -> bool:
+        return self.shared_gid is not None
+
+    def role_of(self, groups: frozenset[int]) -> Role | None:
+        return next((each for each in self.roles if each.gid in groups), None)
+
+    def is_of(self, person: Person, role: Role) -> bool:
+        """By the account's line, as the server writes it (src/host/account-database.ts)."""
+        return person.gid == (self.admin_gid if role.group == self.admin_group else role.gid)
+
+    def own_gid(self, person: Person) -> int:
+        """An account's primary group is its role, by which sshd tells who may do what; its own has the number of its uid."""
+        if person.gid not in self.role_gids:
+            return person.gid
+        return person.uid if self.shared_gid is None else self.shared_gid
+
+
+def role_of(found: dict) -> Role:
+    words = tuple(found['words'])
+    return Role(found['group'], found['gid'], words, install.prepare(limits.read(list(words))))
