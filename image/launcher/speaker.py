@@ -13,6 +13,15 @@ def descent(pid):
         return 0, 0
 
 
+def owner(pid):
+    """Real user id of a process (proc_pid_status(5)), which the owner of its folder in /proc need not be; None where it has ended."""
+    try:
+        with open('/proc/%d/status' % pid, 'rb', buffering=0) as file:
+            return int(file.read(4096).partition(b'\nUid:')[2].split(None, 1)[0])
+    except (OSError, IndexError):
+        return None
+
+
 def text_of(said):
     """What was said, in bytes, as text without control characters."""
     return said.decode('utf-8', 'replace').translate(ESCAPED)

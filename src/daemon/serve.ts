@@ -8,6 +8,7 @@ import { checkRoleGroups } from '../host/system-accounts.ts';
 import { checkTimeZone } from '../host/time-zone.ts';
 import { watchTree } from '../keys/watch.ts';
 import type { Places } from '../places.ts';
+import { createHosted } from '../sessions/hosted.ts';
 import { createMemoryOrder } from '../sessions/memory-order.ts';
 import { readProcess } from '../sessions/processes.ts';
 import { createTracker } from '../sessions/tracker.ts';
@@ -94,14 +95,15 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const now: ServerNow = { state: 'serving', granted: new Map(), lastPassFailed: null, preparing: null };
   const { first: least, last: most } = settings.UID_RANGE;
   const isAccount = (uid: number): boolean => uid === settings.PUID || (uid >= least && uid <= most);
-  const outcomes = openSessionOutcomes(places, log, (connection) => tracker.sessionOf(connection));
+  const hosted = createHosted(isAccount);
+  const outcomes = openSessionOutcomes(places, log, (each) => tracker.sessionOf(each), hosted.connectionOf);
   const tracker = createTracker({
     log,
     port: settings.SSH_PORT,
     loginGraceSeconds: settings.LOGIN_GRACE_TIME,
     hideStrangers: ['QUIET', 'FATAL', 'ERROR'].includes(settings.SSH_LOG_LEVEL),
     sessionsPerAccount: settings.SESSIONS_PER_ACCOUNT,
-    isAccount,
+    ...{ isAccount, hosted },
     onOpened: (session) => {
       lastSeen.note(session);
       outcomes.opened(session);
@@ -205,7 +207,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     }
   });
   const grace = 'told' in end ? settings.STOP_GRACE_SECONDS : 0;
-  await endSessions(grace, tracker.running, tracker.outsiders, log, hurry.signal);
+  await endSessions(grace, tracker.running, tracker, log, hurry.signal);
   // Until now a key that is removed still ends its sessions.
   await watcher.close();
   await tracker.close();

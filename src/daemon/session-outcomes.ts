@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { State } from '../accounts/account.ts';
 import type { Places } from '../places.ts';
+import type { HostedSession } from '../sessions/host-line.ts';
+import type { Hosted } from '../sessions/hosted.ts';
 import { listenForOutcomes, OUTCOME_SOCKET } from '../sessions/outcome-listener.ts';
 import { createOutcomes } from '../sessions/outcomes.ts';
 import type { ProcessName } from '../sessions/processes.ts';
@@ -14,20 +16,25 @@ export type SessionOutcomes = {
   /** Begins to hear them. Resolves when it does, or when it does not come to it. */
   readonly listen: (plan: Pick<LoginPlan, 'python' | 'listener'>) => Promise<void>;
   readonly opened: (session: Session) => void;
+  readonly began: (session: HostedSession) => void;
   readonly endOf: (session: Session) => string | undefined;
   readonly granted: (state: State) => void;
   readonly failed: () => readonly FailedSession[];
   readonly close: () => void;
 };
 
-/** @param sessionOf the session of a connection, by its root process */
+/**
+ * @param sessionOf the session of a connection, by its root process
+ * @param connectionOf the connection of a hosted session
+ */
 export const openSessionOutcomes = (
   places: Pick<Places, 'run' | 'state'>,
   log: Logger,
   sessionOf: (connection: ProcessName) => Session | undefined,
+  connectionOf: Hosted['connectionOf'],
 ): SessionOutcomes => {
   const record = openFailedSessions(places.state, log);
-  const outcomes = createOutcomes(log, sessionOf, record.note, () => performance.now());
+  const outcomes = createOutcomes(log, sessionOf, connectionOf, record.note, () => performance.now());
   let listener = { close: (): void => {} };
   return {
     listen: async ({ python, listener: program }) => {
@@ -39,6 +46,7 @@ export const openSessionOutcomes = (
       });
     },
     opened: outcomes.opened,
+    began: outcomes.began,
     endOf: outcomes.endOf,
     granted: record.granted,
     failed: record.list,

@@ -12,13 +12,13 @@ const LONGEST_POLL_MS = 1000;
  *
  * @param graceSeconds how long to wait before TERM
  * @param running looks who is still there
- * @param outsiders looks for what has left its connection
+ * @param look looks for what has left its connection, and for hosted sessions
  * @param hurry ends the waiting: somebody asked a second time
  */
 export const endSessions = async (
   graceSeconds: number,
   running: () => readonly Running[],
-  outsiders: Ending['outsiders'],
+  look: Pick<Ending, 'outsiders' | 'over'>,
   log: Logger,
   hurry: AbortSignal,
 ): Promise<void> => {
@@ -32,7 +32,7 @@ export const endSessions = async (
   if (await allEnded(graceSeconds * 1000, running, hurry)) return;
   const left = running();
   log.warn({ sessions: left.length }, 'stopping: ending the sessions that are left');
-  const ends = await Promise.all(left.map((each) => endConnection({ roots: [each], uid: each.uid, outsiders })));
+  const ends = await Promise.all(left.map((each) => endConnection({ roots: [each], uid: each.uid, ...look })));
   const count = (wanted: EndOfConnection): number => ends.filter((how) => how === wanted).length;
   if (count('killed') > 0)
     log.warn(

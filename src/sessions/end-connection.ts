@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Hosted } from './hosted.ts';
 import { isAlive, type Process, type ProcessName, processesBelow, processId } from './processes.ts';
 import { whileStandingStill } from './standstill.ts';
 
@@ -21,6 +22,8 @@ export type Ending = {
   readonly uid: number | null;
   /** Looks for processes of accounts under no connection, not before this moment. */
   readonly outsiders: () => Promise<readonly Process[]>;
+  /** The hosted sessions that run over a connection: the kernel shows them elsewhere. */
+  readonly over: Hosted['over'];
 };
 
 /**
@@ -32,7 +35,7 @@ export type Ending = {
  * @returns what was seen, not what was tried
  */
 export const endConnection = async (
-  { roots, uid, outsiders }: Ending,
+  { roots, uid, outsiders, over }: Ending,
   onFound: (all: readonly ProcessName[]) => void = () => {},
 ): Promise<EndOfConnection> => {
   const all = new Map<string, ProcessName>();
@@ -40,16 +43,21 @@ export const endConnection = async (
     for (const each of found) all.set(processId(each), { pid: each.pid, start: each.start });
     onFound([...all.values()]);
   };
+  const hosted = (): readonly ProcessName[] => roots.flatMap((root) => over(root)).map(({ process }) => process);
   /** Those that are not known yet. Of the same user id they are, and not to stay in any case. */
-  const more = async (): Promise<readonly Process[]> =>
-    uid === null ? [] : (await outsiders()).filter((each) => each.uid === uid && !all.has(processId(each)));
+  const more = async (): Promise<readonly ProcessName[]> => {
+    const outside = uid === null ? [] : (await outsiders()).filter((each) => each.uid === uid);
+    return [...outside, ...hosted().filter((each) => isAlive(each))].filter((each) => !all.has(processId(each)));
+  };
 
-  add(roots);
+  // Hosted ones first: they release their locks. Their host may be gone, and then nobody else tells them.
+  const first = [...hosted(), ...roots];
+  add(first);
   try {
-    for (const root of roots) if (isAlive(root)) add(processesBelow(root.pid));
+    for (const each of first) if (isAlive(each)) add(processesBelow(each.pid));
   } finally {
-    // Whatever cannot be read: the roots are told in any case.
-    for (const root of roots) signal(root, 'SIGTERM');
+    // Whatever cannot be read: these are told in any case.
+    for (const each of first) signal(each, 'SIGTERM');
   }
   const end = performance.now() + PATIENCE_MS;
   for (let requests = 0; await gone(all, end); requests += 1) {
@@ -60,15 +68,17 @@ export const endConnection = async (
     for (const each of found) signal(each, 'SIGTERM');
   }
   // What it has started since, too: a process below one that is killed would be nobody's.
+  add(hosted());
   for (const each of [...all.values()]) if (isAlive(each)) add(processesBelow(each.pid));
   for (const each of all.values()) signal(each, 'SIGKILL');
   for (let times = 0; times <= MOST_STANDSTILLS; times += 1) {
     if (!(await gone(all, performance.now() + PATIENCE_MS))) return 'alive';
-    if (uid === null || (await more()).length === 0) return 'killed';
-    await whileStandingStill(uid, async () => {
+    if ((await more()).length === 0) return 'killed';
+    const kill = async (): Promise<void> => {
       add(await more());
       for (const each of all.values()) signal(each, 'SIGKILL');
-    });
+    };
+    await (uid === null ? kill() : whileStandingStill(uid, kill));
   }
   return 'alive';
 };

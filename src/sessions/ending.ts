@@ -8,13 +8,13 @@ type Target = Pick<Ending, 'roots' | 'uid'> & { readonly kind: 'session' | 'proc
 /**
  * Ends connections and what has left them, each once at a time, and says so in the trail when it was seen.
  *
- * @param outsiders looks for processes of accounts under no connection
+ * @param look looks for processes of accounts under no connection, and for hosted sessions
  * @param onEnded called after each
  * @param onAlive called for each that could not be ended
  */
 export const createEnding = (
   log: TrailLog,
-  outsiders: Ending['outsiders'],
+  look: Pick<Ending, 'outsiders' | 'over'>,
   onEnded: () => void,
   onAlive: (root: ProcessName | undefined) => void,
 ) => {
@@ -23,7 +23,7 @@ export const createEnding = (
 
   const run = async (name: string, what: Target, facts: object, reason: string): Promise<void> => {
     const onFound = (all: readonly ProcessName[]): unknown => below.set(name, new Set(all.map(processId)));
-    const how = await endConnection({ ...what, outsiders }, onFound);
+    const how = await endConnection({ ...what, ...look }, onFound);
     if (how === 'alive') return onAlive(what.roots[0]);
     log.warn({ ...facts, reason }, `${what.kind} ended`);
     if (how === 'killed') log.warn({ ...facts, reason }, `${what.kind} killed: it did not end by itself`);

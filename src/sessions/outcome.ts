@@ -25,8 +25,8 @@ export type Failure = keyof typeof FAILURES;
 export type Outcome = {
   /** Of the process that said it. */
   readonly uid: number;
-  /** The root process of its connection, if it is a session at all. */
-  readonly connection: ProcessName;
+  /** The root process of its connection, if it is a session at all; of one that the session host has forked, itself. */
+  readonly process: ProcessName;
   readonly what: Failure | 'well';
   /** It was writing, or has written. */
   readonly wrote: boolean;
@@ -44,7 +44,7 @@ export const parseOutcome = (line: string): Outcome | null => {
   if (!isKnown(word)) return null;
   return {
     uid: Number(uid),
-    connection: { pid: Number(pid), start: Number(start) },
+    process: { pid: Number(pid), start: Number(start) },
     what: word,
     wrote: mode === 'w',
     path,

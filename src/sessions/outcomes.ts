@@ -1,5 +1,7 @@
 import { printable } from '../accounts/printable.ts';
 import { createBucket } from './bucket.ts';
+import type { HostedSession } from './host-line.ts';
+import type { Hosted } from './hosted.ts';
 import { FAILURES, type Failure, type Outcome, repositoryOf } from './outcome.ts';
 import { type ProcessName, processId } from './processes.ts';
 import type { Session } from './session.ts';
@@ -22,12 +24,14 @@ const isTold = (what: Failure): boolean => what !== 'refused';
  * Joins what sessions say of how they ended to the connections that the kernel shows. What a session says opens, closes and ends nothing.
  *
  * @param sessionOf the session of this connection, whatever somebody claims
+ * @param connectionOf the connection of a hosted session; undefined for any other process
  * @param onEnded called for each that ended well, or failed for a reason that the server knows
  * @param now milliseconds of a steady clock
  */
 export const createOutcomes = (
   log: TrailLog,
   sessionOf: (connection: ProcessName) => Session | undefined,
+  connectionOf: Hosted['connectionOf'],
   onEnded: (ended: Ended) => void,
   now: () => number,
 ) => {
@@ -81,16 +85,25 @@ export const createOutcomes = (
     for (const each of said) apply(session, each);
   };
 
+  const takeOf = (connection: ProcessName, said: readonly Outcome[]): void => {
+    const session = sessionOf(connection);
+    if (session) {
+      for (const each of said) apply(session, each);
+      return;
+    }
+    const id = processId(connection);
+    if (early.size >= MOST_EARLY) early.delete(early.keys().next().value ?? '');
+    early.set(id, [...(early.get(id) ?? []), ...said].slice(-Object.keys(FAILURES).length));
+  };
+
   return {
-    take: (outcome: Outcome): void => {
-      const session = sessionOf(outcome.connection);
-      if (session) {
-        apply(session, outcome);
-        return;
-      }
-      const id = processId(outcome.connection);
-      if (early.size >= MOST_EARLY) early.delete(early.keys().next().value ?? '');
-      early.set(id, [...(early.get(id) ?? []), outcome].slice(-Object.keys(FAILURES).length));
+    take: (outcome: Outcome): void => takeOf(connectionOf(outcome.process) ?? outcome.process, [outcome]),
+    /** What a hosted session has said before the session host's line about it came. */
+    began: ({ process, connection }: HostedSession): void => {
+      const said = early.get(processId(process));
+      if (!said) return;
+      early.delete(processId(process));
+      takeOf(connection, said);
     },
     /** How a session ended, in words for its line; undefined where nothing has failed. Call it once, when it is over. */
     endOf: (session: Session): string | undefined => {

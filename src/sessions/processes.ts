@@ -113,12 +113,12 @@ export const processesBelow = (pid: number, proc = '/proc'): readonly Process[] 
   }
 };
 
-/** Everything below a process, among these. */
+/** Everything below a process, among these, each once: also where they name each other as parents. */
 export const descendants = (pid: number, children: ReadonlyMap<number, readonly Process[]>): readonly Process[] => {
-  const found = [...(children.get(pid) ?? [])];
+  const found = new Set(children.get(pid));
   // It grows while it is walked through.
-  for (const process of found) found.push(...(children.get(process.pid) ?? []));
-  return found;
+  for (const process of found) for (const child of children.get(process.pid) ?? []) found.add(child);
+  return [...found];
 };
 
 /**

@@ -1,5 +1,7 @@
 import type { Role } from '../accounts/role.ts';
 import type { Connection } from './connections.ts';
+import type { HostedSession } from './host-line.ts';
+import type { Hosted } from './hosted.ts';
 import { type ProcessName, processId, readWords } from './processes.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -48,13 +50,29 @@ export const namesOf = ({ account, fingerprint, address, port }: Session): reado
   `[${address}]:${port}`,
 ];
 
-/** How many sessions run over each session's connection: of the processes below it one is sshd's own. */
-export const sessionsOver = (connections: readonly Connection[]): ((session: Session) => number) => {
-  const below = new Map(connections.map((each) => [processId(each), each.below.length]));
-  return ({ process }) => Math.max(0, (below.get(processId(process)) ?? 0) - 1);
+/**
+ * How many sessions run over each session's connection: of the processes below it one is sshd's own, and a hosted session is two: itself,
+ * and the client that waits for it.
+ */
+export const sessionsOver = (
+  connections: readonly Connection[],
+  over: Hosted['over'],
+): ((session: Session) => number) => {
+  const below = new Map(connections.map((each) => [processId(each), each]));
+  return ({ process }) => {
+    const connection = below.get(processId(process));
+    return connection ? Math.max(0, connection.below.length - 1 - waiting(connection, over(connection))) : 0;
+  };
 };
 
-/** By which the launcher's own processes are known. */
+/** Clients that do nothing but wait for a hosted session. One that is hosted itself is a session that was taken over, and counts. */
+const waiting = ({ below }: Connection, hosted: readonly HostedSession[]): number => {
+  const shown = hosted.filter(({ process }) => below.includes(process.pid));
+  const sessions = new Set(shown.map(({ process }) => process.pid));
+  return new Set(shown.map(({ client }) => client.pid).filter((pid) => !sessions.has(pid))).size;
+};
+
+/** By which the processes of the launcher that sshd has started are known. */
 const isBorg = (pid: number): boolean => readWords(pid).includes('--session');
 
 /** A session with what is known of its traffic and its processes just now. */
@@ -62,7 +80,10 @@ export const viewOf = (
   { process, subRepositories: _, steadySince: __, ...session }: Session,
   connections: readonly Connection[],
   traffic: Traffic | undefined,
+  over: Hosted['over'],
 ): SessionView => {
   const below = connections.find((each) => processId(each) === processId(process))?.below ?? [];
-  return { ...session, received: traffic?.received ?? null, sent: traffic?.sent ?? null, borg: below.filter(isBorg) };
+  const hosted = new Set(over(process).map(({ process }) => process.pid));
+  const borg = below.filter((pid) => hosted.has(pid) || isBorg(pid));
+  return { ...session, received: traffic?.received ?? null, sent: traffic?.sent ?? null, borg };
 };

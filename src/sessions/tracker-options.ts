@@ -1,4 +1,5 @@
 import type { IsAccount } from './connections.ts';
+import type { Hosted } from './hosted.ts';
 import type { Session } from './session.ts';
 import type { TrailLog } from './trail.ts';
 
@@ -12,6 +13,8 @@ export type TrackerOptions = {
   /** Connections that an account may have at once. */
   readonly sessionsPerAccount: number;
   readonly isAccount: IsAccount;
+  /** Which sessions a session host has forked, and for whom. */
+  readonly hosted: Hosted;
   /** How a session that is over has ended, where it has failed by the server: in words. */
   readonly endOf: (session: Session) => string | undefined;
   /** Every session as it opens. */

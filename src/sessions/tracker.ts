@@ -6,17 +6,18 @@ import { parseLogLine, type SshdEvent } from '../sshd/log.ts';
 import type { Message } from '../sshd/message.ts';
 import { type Alarm, createAlarms } from './alarms.ts';
 import { createBucket } from './bucket.ts';
+import { createClosing } from './closing.ts';
 import { connectionsBeyond, createCrowdWatch } from './crowd.ts';
 import { createEnding } from './ending.ts';
 import { createExpiryTimer } from './expiry-timer.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
-import { createTicks, isAlive, type ProcessName, processId, TICKS_PER_SECOND } from './processes.ts';
+import { createTicks, type ProcessName, processId, TICKS_PER_SECOND } from './processes.ts';
 import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, reasonToEnd } from './revocation.ts';
 import { namesOf, type Running, type Session, type SessionView, sessionsOver, viewOf } from './session.ts';
 import { createStrays, SETTLE_MS, type Stray, strayFacts } from './strays.ts';
 import type { TrackerOptions } from './tracker-options.ts';
 import { createTrafficWatch } from './traffic.ts';
-import { createStrangerLog, openedFacts, sessionFacts, tellClosed } from './trail.ts';
+import { createStrangerLog, openedFacts, sessionFacts } from './trail.ts';
 import { whyImpossible } from './unseen.ts';
 import { createWitness, type Sight } from './witness.ts';
 
@@ -38,7 +39,8 @@ const SPARE_SECONDS = 60;
  * shows decides (witness.ts); what sshd says are labels (ledger.ts); why somebody must go is in revocation.ts and strays.ts.
  */
 export const createTracker = (options: TrackerOptions) => {
-  const { log, port, loginGraceSeconds, hideStrangers, sessionsPerAccount, isAccount, onOpened, endOf } = options;
+  const { log, port, loginGraceSeconds, hideStrangers, sessionsPerAccount, isAccount, hosted, onOpened, endOf } =
+    options;
   const steady = (): number => performance.now();
   let state: State = new Map();
   let losses: PrivilegeLosses = new Map();
@@ -46,28 +48,27 @@ export const createTracker = (options: TrackerOptions) => {
   let sweeps = 0;
   let nextLook = 0;
   const traffic = createTrafficWatch(port);
-  const witness = createWitness(isAccount);
+  const witness = createWitness(isAccount, hosted.correct, ticks);
   const ledger = createLedger(() => state, witness.isConnection, Date.now, steady);
   const strangers = createStrangerLog(log, steady);
   const alarms = createAlarms(Date.now);
   const strays = createStrays(steady);
   const crowdedConnections = createCrowdWatch(sessionsPerAccount, steady);
   const mayComplain = createBucket(COMPLAINTS.burst, COMPLAINTS.perSecond, steady);
-  /** Why a session is being ended, for the line about its closing. */
-  const reasons = new Map<string, string>();
+  const closing = createClosing({ log, ledger, traffic, hosted, steady, endOf });
 
   const alarm = (facts: object, what: string): void => {
     if (alarms.raise(what)) log.error(facts, what);
   };
   const ending = createEnding(
     log,
-    witness.outsiders,
+    { outsiders: witness.outsiders, over: hosted.over },
     () => sweep(),
     (root) => alarm({ pid: root?.pid }, 'a session could not be ended: its process is still there after KILL'),
   );
 
   const endSession = (session: Session, reason: string): void => {
-    reasons.set(processId(session.process), reason);
+    closing.because(session, reason);
     ending.end({ kind: 'session', roots: [session.process], uid: session.uid }, sessionFacts(session), reason);
   };
 
@@ -76,18 +77,6 @@ export const createTracker = (options: TrackerOptions) => {
     if (reason !== null) endSession(session, reason);
     else if (mayHoldLostPrivileges(session.account, session.process.start, losses))
       endSession(session, 'it began to log in before its privileges changed');
-  };
-
-  /** Tells of those whose process is gone. */
-  const settle = (atLast = false): void => {
-    for (const over of ledger.gone(
-      (process) => isAlive(process),
-      (process) => atLast || reasons.has(processId(process)),
-    )) {
-      const id = processId(over.session.process);
-      tellClosed(log, over, reasons.get(id), traffic.of(over.session.peer), steady(), endOf(over.session));
-      reasons.delete(id);
-    }
   };
 
   const follow = (event: LedgerEvent): void => {
@@ -100,7 +89,7 @@ export const createTracker = (options: TrackerOptions) => {
         onOpened(event.session);
         return;
       case 'leaving':
-        for (const milliseconds of FAREWELLS_MS) setTimeout(() => survive(() => settle()), milliseconds);
+        for (const milliseconds of FAREWELLS_MS) setTimeout(() => survive(() => closing.settle()), milliseconds);
         return;
       case 'refused':
         if (!hideStrangers) strangers.refused(event.refusal);
@@ -144,8 +133,10 @@ export const createTracker = (options: TrackerOptions) => {
     const outside = sight.outsiders.filter((each) => !ending.covers(each));
     const unlabelled = sight.connections.filter((each) => each.uid !== null && !ledger.has(each));
     for (const stray of strays(unlabelled, outside, state, losses, lost)) endStray(stray);
-    for (const session of crowdedConnections(ledger.sessions(), sessionsOver(sight.connections)))
+    for (const session of crowdedConnections(ledger.sessions(), sessionsOver(sight.connections, hosted.over)))
       endSession(session, `its account has more than ${sessionsPerAccount} sessions (SESSIONS_PER_ACCOUNT)`);
+    const shown = new Set(sight.connections.map(processId));
+    hosted.forget((connection) => ledger.has(connection) || shown.has(processId(connection)));
     const now = steady();
     nextLook = now + REST * (now - begun);
     return sight;
@@ -155,7 +146,7 @@ export const createTracker = (options: TrackerOptions) => {
   const look = (): void => {
     for (const event of ledger.overdue((loginGraceSeconds + SPARE_SECONDS) * 1000)) follow(event);
     strangers.tick();
-    settle();
+    closing.settle();
     for (const session of ledger.sessions()) judge(session);
     for (const session of connectionsBeyond(ledger.sessions(), sessionsPerAccount, steady()))
       endSession(session, `its account has more than ${sessionsPerAccount} connections (SESSIONS_PER_ACCOUNT)`);
@@ -206,8 +197,8 @@ export const createTracker = (options: TrackerOptions) => {
     list: async (): Promise<readonly SessionView[]> => {
       await traffic.look();
       const { connections } = compare();
-      settle();
-      return ledger.sessions().map((session) => viewOf(session, connections, traffic.of(session.peer)));
+      closing.settle();
+      return ledger.sessions().map((session) => viewOf(session, connections, traffic.of(session.peer), hosted.over));
     },
 
     /** What the kernel shows, for the end of the server: who is logged in, or is an account's without a connection. */
@@ -221,6 +212,7 @@ export const createTracker = (options: TrackerOptions) => {
     },
 
     outsiders: witness.outsiders,
+    over: hosted.over,
     /** Whose connection this is, by its root process. */
     sessionOf: ledger.sessionOf,
     alarms: (): readonly Alarm[] => alarms.list(),
@@ -241,7 +233,7 @@ export const createTracker = (options: TrackerOptions) => {
       expiry.set(null);
       await ending.settled();
       sweep();
-      survive(() => settle(true));
+      survive(() => closing.settle(true));
       strangers.tick(true);
     },
   };

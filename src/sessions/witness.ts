@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Connection, type IsAccount, listConnections } from './connections.ts';
 import { isOfThisServer } from './control-group.ts';
+import type { Hosted } from './hosted.ts';
 import { newestProcesses } from './newest-process.ts';
 import { outsiders } from './outsiders.ts';
 import { listProcesses, type Process, type ProcessName, processId } from './processes.ts';
@@ -16,8 +17,12 @@ export type Sight = {
   readonly outsiders: readonly Process[];
 };
 
-/** Looks at the kernel's list of processes for what is ours. Remembers the connections it has seen, so that they stay known when the listener has ended. */
-export const createWitness = (isAccount: IsAccount) => {
+/**
+ * Looks at the kernel's list of processes for what is ours. Remembers the connections it has seen, so that they stay known when the listener has ended.
+ *
+ * @param correct puts hosted sessions below their clients, as of now (clock ticks since boot)
+ */
+export const createWitness = (isAccount: IsAccount, correct: Hosted['correct'], ticks: () => number) => {
   let listener: ProcessName | null = null;
   let known: ReadonlySet<string> = new Set();
   let gathering: Promise<Sight> | null = null;
@@ -27,7 +32,8 @@ export const createWitness = (isAccount: IsAccount) => {
     if (!listener) return { connections: [], outsiders: [] };
     const begun = performance.now();
     const listed = listProcesses();
-    const processes = [...listed, ...newestProcesses(new Set(listed.map(({ pid }) => pid)))];
+    const shown = [...listed, ...newestProcesses(new Set(listed.map(({ pid }) => pid)))];
+    const processes = correct(shown, ticks());
     const connections = listConnections(processes, listener, known, isAccount);
     known = new Set(connections.map(processId));
     const outside = outsiders(processes, connections, listener, isAccount);

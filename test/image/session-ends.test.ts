@@ -158,3 +158,37 @@ test('whoever else speaks is heard once, by the kernel’s word, cut and without
   expect(lines()[0]).toMatch(/^65534 \d+ \d+ no-space w web01\\012ready\\01265533 1 1 floor w db01$/);
   expect(lines()[1]).toMatch(/^1 \d+ \d+ x{1100}$/);
 });
+
+/** Root's process has a child of the account's that speaks, or that has one that does, and says who they are. */
+const BELOW = `
+import os, socket, sys
+def speak():
+    mouth = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    mouth.connect(sys.argv[1])
+    mouth.send(b'floor w web01')
+    mouth.recv(1)
+print(os.getpid(), flush=True)
+if os.fork() == 0:
+    os.setresuid(65534, 65534, 65534)
+    print(os.getpid(), flush=True)
+    if sys.argv[2] == 'child':
+        speak()
+    elif os.fork() == 0:
+        speak()
+    else:
+        os.wait()
+    os._exit(0)
+os.wait()
+`;
+
+test.each([
+  ['what root has forked itself, as the session host does, is named itself', 'child', 1],
+  ['what stands below the account’s own process, as of sshd, is named by the root process above', 'grandchild', 0],
+] as const)('%s', async (_, who, named) => {
+  const { stdout, stderr } = spawnSync(findBorg().python, ['-I', '-c', BELOW, socket(), who], { encoding: 'utf8' });
+  const pids = stdout.trim().split('\n');
+  await until('its word', () => lines().length > 0);
+  expect(lines(), stderr).toEqual([
+    expect.stringMatching(new RegExp(`^65534 ${pids[named]} [1-9]\\d* floor w web01$`)),
+  ]);
+});

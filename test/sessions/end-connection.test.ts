@@ -35,7 +35,8 @@ const shell = async (
   return { root, below };
 };
 
-const end = (...roots: readonly ProcessName[]) => endConnection({ roots, uid: null, outsiders: async () => [] });
+const end = (...roots: readonly ProcessName[]) =>
+  endConnection({ roots, uid: null, outsiders: async () => [], over: () => [] });
 
 /** What runs as a user id that nobody has, wherever it is now. */
 const LEAVER = 61_234;
@@ -45,7 +46,7 @@ const ofLeaver = () => {
   return all.filter(({ uid, ended }) => uid === LEAVER && !ended);
 };
 const endLeaver = (root: ProcessName) =>
-  endConnection({ roots: [root], uid: LEAVER, outsiders: async () => ofLeaver() });
+  endConnection({ roots: [root], uid: LEAVER, outsiders: async () => ofLeaver(), over: () => [] });
 
 /** Once it ignores or handles a signal (proc_pid_status(5)): HUP, as the sign of its own. */
 const ready = (pid: number): boolean => {
@@ -109,6 +110,37 @@ it('what is left below a process that ended at once is killed, too', async () =>
   const { root, below } = await shell('(trap "" TERM; exec sleep 1000) & wait');
   expect(await end(root)).toBe('killed');
   expect([root, ...below].map((each) => isAlive(each))).toEqual([false, false]);
+});
+
+/** Ends a connection over which these run by the session host's word, wherever the kernel shows them. */
+const endHosted = (root: ProcessName, over: () => readonly ProcessName[], uid: number | null = null) => {
+  const connection = { connection: root, client: root, uid: LEAVER, account: 'leaver' };
+  return endConnection({
+    ...{ roots: [root], uid, outsiders: async () => [] },
+    over: ({ pid }) => (pid === root.pid ? over().map((process) => ({ process, ...connection })) : []),
+  });
+};
+
+it('hosted sessions are told with their connection, with what they have started, also one that begins meanwhile', async () => {
+  const connection = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
+  const hosted = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
+  const late = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
+  // Its line comes once the connection has been told.
+  const over = () => (isAlive(hosted.root) ? [hosted.root] : [hosted.root, late.root]);
+  expect(await endHosted(connection.root, over)).toBe('ended');
+  const all = [connection, hosted, late].flatMap(({ root, below }) => [root, ...below]);
+  expect(all.filter((each) => isAlive(each))).toEqual([]);
+});
+
+it.each([null, LEAVER])('a hosted session that does not listen is killed after a while (as %s)', async (uid) => {
+  const connection = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
+  const root = await leaver(`
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+while time.monotonic() < end: time.sleep(0.05)
+`);
+  expect(await endHosted(connection.root, () => [root], uid)).toBe('killed');
+  expect([connection.root, root].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
 it('a process that has got the pid of another is neither signalled nor anything below it', async () => {

@@ -3,7 +3,7 @@ import { FAILURES, parseOutcome, repositoryOf } from '../../src/sessions/outcome
 
 test('a line says who speaks, by the kernel’s word, and one thing that is known', () => {
   expect(parseOutcome('10000 4711 123456 no-space w web01')).toEqual({
-    ...{ uid: 10_000, connection: { pid: 4711, start: 123_456 }, what: 'no-space', wrote: true, path: 'web01' },
+    ...{ uid: 10_000, process: { pid: 4711, start: 123_456 }, what: 'no-space', wrote: true, path: 'web01' },
   });
   expect(parseOutcome('10000 4711 123456 well r fleet/one two')).toMatchObject({
     ...{ what: 'well', wrote: false, path: 'fleet/one two' },

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { createHosted, type Hosted } from '../../src/sessions/hosted.ts';
 import type { Outcome } from '../../src/sessions/outcome.ts';
 import { createOutcomes, type Ended } from '../../src/sessions/outcomes.ts';
 import type { Session } from '../../src/sessions/session.ts';
@@ -11,11 +12,11 @@ const WEB01: Session = {
 const DB01: Session = { ...WEB01, account: 'db01', uid: 10_001, process: { pid: 200, start: 9 } };
 
 const said = (more: Partial<Outcome> = {}): Outcome => ({
-  ...{ uid: 10_000, connection: { pid: 100, start: 7 }, what: 'no-space', wrote: true, path: 'web01' },
+  ...{ uid: 10_000, process: { pid: 100, start: 7 }, what: 'no-space', wrote: true, path: 'web01' },
   ...more,
 });
 
-const start = () => {
+const start = (hosted: Pick<Hosted, 'connectionOf'> = { connectionOf: () => undefined }) => {
   const known: Session[] = [WEB01, DB01];
   const lines: Readonly<Record<string, unknown>>[] = [];
   const ended: Ended[] = [];
@@ -24,6 +25,7 @@ const start = () => {
   const outcomes = createOutcomes(
     { info: write, warn: write, error: write },
     ({ pid, start: began }) => known.find(({ process }) => process.pid === pid && process.start === began),
+    hosted.connectionOf,
     (each) => ended.push(each),
     () => clock.now,
   );
@@ -60,7 +62,7 @@ test('it counts only by a process of that account, below that connection, and fo
   const { outcomes, lines, ended } = start();
   outcomes.take(said({ uid: 10_001 }));
   outcomes.take(said({ uid: 0 }));
-  outcomes.take(said({ connection: { pid: 100, start: 8 } }));
+  outcomes.take(said({ process: { pid: 100, start: 8 } }));
   expect([lines, ended]).toEqual([[], []]);
   expect(outcomes.endOf(WEB01)).toBeUndefined();
   outcomes.take(said({ path: 'db01' }));
@@ -75,7 +77,7 @@ test('one account that fails without end writes three lines, then one an hour wi
     outcomes.endOf(WEB01);
   }
   expect(lines.length).toBe(3);
-  outcomes.take(said({ uid: 10_001, connection: { pid: 200, start: 9 }, path: 'db01' }));
+  outcomes.take(said({ uid: 10_001, process: { pid: 200, start: 9 }, path: 'db01' }));
   expect(lines.length).toBe(4);
   // Nor does it make anybody look again and again, by ending well in between.
   outcomes.take(said({ what: 'well' }));
@@ -90,7 +92,7 @@ test('one account that fails without end writes three lines, then one an hour wi
 test('what is said before sshd’s own line counts when that has come; of others a bounded number is kept', () => {
   const { outcomes, ended, known } = start();
   const late: Session = { ...WEB01, process: { pid: 300, start: 11 } };
-  outcomes.take(said({ connection: late.process }));
+  outcomes.take(said({ process: late.process }));
   expect(ended).toEqual([]);
   known.push(late);
   outcomes.opened(late);
@@ -98,8 +100,8 @@ test('what is said before sshd’s own line counts when that has come; of others
   expect(outcomes.endOf(late)).toBe('no space left on the disk');
 
   const lost: Session = { ...WEB01, process: { pid: 5000, start: 1 } };
-  outcomes.take(said({ connection: lost.process }));
-  for (let pid = 10_000; pid < 12_000; pid += 1) outcomes.take(said({ connection: { pid, start: 1 } }));
+  outcomes.take(said({ process: lost.process }));
+  for (let pid = 10_000; pid < 12_000; pid += 1) outcomes.take(said({ process: { pid, start: 1 } }));
   outcomes.opened(lost);
   expect(outcomes.endOf(lost)).toBeUndefined();
 });
@@ -109,4 +111,33 @@ test('what the server refuses to a client that asks for what nobody may have is 
   outcomes.take(said({ what: 'refused' }));
   expect([lines, ended]).toEqual([[], []]);
   expect(outcomes.endOf(WEB01)).toBe('the server refused what it asked for');
+});
+
+test('a hosted session names itself: the host’s line says whose connection that is, before, after, or once it has ended', () => {
+  const hosted = createHosted(() => true);
+  const { outcomes, ended, known } = start(hosted);
+  const session = (pid: number, connection = WEB01.process) => ({
+    ...{ process: { pid, start: 8 }, client: { pid: 101, start: 8 }, connection, uid: 10_000, account: 'web01' },
+  });
+  const told = (pid: number) => said({ process: { pid, start: 8 } });
+
+  hosted.began(session(500));
+  outcomes.take(told(500));
+  expect(outcomes.endOf(WEB01)).toBe('no space left on the disk');
+  hosted.ended({ pid: 500, start: 8 }, { cpuSeconds: 1, peakMemory: 1 });
+  outcomes.take(told(500));
+  expect(outcomes.endOf(WEB01)).toBe('no space left on the disk');
+
+  outcomes.take(told(501));
+  outcomes.take(told(502));
+  expect([ended.length, outcomes.endOf(WEB01)]).toEqual([2, undefined]);
+  outcomes.began(session(501));
+  expect([ended.length, outcomes.endOf(WEB01)]).toEqual([3, 'no space left on the disk']);
+  // Its word comes first of all, sshd's line last.
+  const late: Session = { ...WEB01, process: { pid: 300, start: 11 } };
+  outcomes.began(session(502, late.process));
+  expect(ended.length).toBe(3);
+  known.push(late);
+  outcomes.opened(late);
+  expect([ended.length, outcomes.endOf(late)]).toEqual([4, 'no space left on the disk']);
 });

@@ -1,0 +1,133 @@
+import type { IsAccount } from './connections.ts';
+import type { HostedSession, Usage } from './host-line.ts';
+import { type Process, type ProcessName, processId, TICKS_PER_SECOND } from './processes.ts';
+
+/** The first process, which adopts whose parent has ended. */
+const INIT = 1;
+/** In which the host's line about a session that it has just forked is read, on a busy machine, too. */
+const UNTOLD_TICKS = 2 * TICKS_PER_SECOND;
+/** No machine runs so many. Whoever writes such lines without end must not fill the memory. */
+const MOST_SESSIONS = 20_000;
+/** Sessions that have ended and whose last words, which come another way, may not be read yet. */
+const MOST_ENDED = 2000;
+
+/** Puts it last, and takes the first out where there are too many. */
+const putInto = <T>(map: Map<string, T>, id: string, value: T, most: number): void => {
+  map.set(id, value);
+  const [oldest] = map.keys();
+  if (map.size > most && oldest !== undefined) map.delete(oldest);
+};
+
+const NOTHING: Usage = { cpuSeconds: 0, peakMemory: 0 };
+
+/** Several sessions as one: all of their time, and the memory of the largest. */
+export const together = (usages: readonly Usage[]): Usage =>
+  usages.reduce(
+    (sum, each) => ({
+      cpuSeconds: sum.cpuSeconds + each.cpuSeconds,
+      peakMemory: Math.max(sum.peakMemory, each.peakMemory),
+    }),
+    NOTHING,
+  );
+
+/**
+ * Knows the sessions that a session host has forked. What the kernel shows of one is a child of the host, or of the first process once
+ * the host has died; whose it is the host's lines tell. By them a list of processes is corrected before anybody judges it, so that a
+ * hosted session stands below the client that waits for it. The host is root's, and no tenant can write its lines.
+ */
+export const createHosted = (isAccount: IsAccount) => {
+  const hosts = new Map<string, ProcessName>();
+  const sessions = new Map<string, HostedSession>();
+  /** By session: its connection, and whether its usage is in the sum of that. */
+  const ended = new Map<string, { readonly connection: ProcessName; readonly counted: boolean }>();
+  const sums = new Map<string, { readonly connection: ProcessName; readonly usage: Usage }>();
+
+  /** The sessions by connection; null where they have changed. */
+  let running: ReadonlyMap<string, readonly HostedSession[]> | null = null;
+
+  const end = ({ process, connection }: HostedSession): void => {
+    sessions.delete(processId(process));
+    running = null;
+    putInto(ended, processId(process), { connection, counted: false }, MOST_ENDED);
+  };
+
+  /** Below its client, while that and the connection are there, and are whose they should be. */
+  const parentOf = (
+    { process, client, connection, uid }: HostedSession,
+    alive: ReadonlyMap<string, Process>,
+    owner: number,
+  ): number => {
+    const known = alive.get(processId(client))?.uid === uid && alive.get(processId(connection))?.uid === 0;
+    // Root's until it has dropped its privileges.
+    if (!known || (owner !== uid && owner !== 0)) return INIT;
+    // A client began before. So no two are ever below each other, whatever a line says.
+    const isHosted = sessions.has(processId(client));
+    const before = isHosted ? client.start < process.start : client.start <= process.start;
+    return before && client.pid !== process.pid ? client.pid : INIT;
+  };
+
+  return {
+    /** Takes a host, before its first session. */
+    follow: (host: ProcessName): void => putInto(hosts, processId(host), host, MOST_SESSIONS),
+
+    began: (session: HostedSession): void => {
+      putInto(sessions, processId(session.process), session, MOST_SESSIONS);
+      running = null;
+    },
+
+    ended: (process: ProcessName, usage: Usage): void => {
+      const id = processId(process);
+      const session = sessions.get(id);
+      if (session) end(session);
+      const known = ended.get(id);
+      if (!known || known.counted) return;
+      const { connection } = known;
+      ended.set(id, { connection, counted: true });
+      const before = sums.get(processId(connection))?.usage ?? NOTHING;
+      putInto(sums, processId(connection), { connection, usage: together([before, usage]) }, MOST_SESSIONS);
+    },
+
+    /**
+     * The same processes, with the parents that they would have if sshd had started them: of a hosted session its client; the first
+     * process, which makes it an outsider, where its client or connection is gone, or where no line has told of it for too long.
+     *
+     * @param processes all that there are: what is not among them is forgotten
+     * @param now clock ticks since boot
+     */
+    correct: (processes: readonly Process[], now: number): readonly Process[] => {
+      const alive = new Map(processes.filter((each) => !each.ended).map((each) => [processId(each), each]));
+      for (const [id] of hosts) if (!alive.has(id)) hosts.delete(id);
+      for (const [id, session] of sessions) if (!alive.has(id)) end(session);
+      if (hosts.size === 0 && sessions.size === 0) return processes;
+      const hostPids = new Set([...hosts.values()].map(({ pid }) => pid));
+      return processes.map((each) => {
+        const session = sessions.get(processId(each));
+        if (session) return { ...each, parent: parentOf(session, alive, each.uid) };
+        const untold = hostPids.has(each.parent) && isAccount(each.uid) && now - each.start > UNTOLD_TICKS;
+        return untold ? { ...each, parent: INIT } : each;
+      });
+    },
+
+    /** The sessions that run over a connection, as far as is known: one may have ended since. */
+    over: (connection: ProcessName): readonly HostedSession[] => {
+      running ??= Map.groupBy(sessions.values(), (each) => processId(each.connection));
+      return running.get(processId(connection)) ?? [];
+    },
+
+    /** Over which connection a session runs, or ran until a moment ago; undefined for any other process. */
+    connectionOf: (process: ProcessName): ProcessName | undefined => {
+      const id = processId(process);
+      return sessions.get(id)?.connection ?? ended.get(id)?.connection;
+    },
+
+    /** What the sessions of a connection have used that have ended; undefined where there was none. */
+    usageOf: (connection: ProcessName): Usage | undefined => sums.get(processId(connection))?.usage,
+
+    /** Forgets the sums of connections that nobody asks for any more. */
+    forget: (isKnown: (connection: ProcessName) => boolean): void => {
+      for (const [id, { connection }] of sums) if (!isKnown(connection)) sums.delete(id);
+    },
+  };
+};
+
+export type Hosted = ReturnType<typeof createHosted>;

@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { parseHostLine } from '../../src/sessions/host-line.ts';
+
+const BEGAN = {
+  ...{ event: 'began', pid: 500, start: 120, client: 62, clientStart: 119, connection: [60, 100] },
+  ...{ uid: 10_001, account: 'web01' },
+};
+const ENDED = { event: 'ended', pid: 500, start: 120, code: 0, signal: null, cpu: 0.0123, memory: 31_457_280 };
+const parse = (line: object) => parseHostLine(JSON.stringify(line));
+
+test('a line of the session host says one thing', () => {
+  expect(parse({ event: 'ready', pid: 77 })).toEqual({ event: 'ready', pid: 77 });
+  expect(parse(BEGAN)).toEqual({
+    event: 'began',
+    session: {
+      ...{ process: { pid: 500, start: 120 }, client: { pid: 62, start: 119 }, connection: { pid: 60, start: 100 } },
+      ...{ uid: 10_001, account: 'web01' },
+    },
+  });
+  const ended = {
+    event: 'ended',
+    ...{ process: { pid: 500, start: 120 }, usage: { cpuSeconds: 0.0123, peakMemory: 31_457_280 } },
+  };
+  expect(parse(ENDED)).toEqual(ended);
+  expect(parse({ ...ENDED, code: null, signal: 9 })).toEqual(ended);
+  expect(parse({ ...ENDED, code: null, signal: 'SIGKILL' })).toEqual(ended);
+  expect(parse({ event: 'asks', connection: [60, 100], account: 'web01' })).toEqual({
+    ...{ event: 'asks', connection: { pid: 60, start: 100 }, account: 'web01' },
+  });
+  expect(parse({ event: 'pong' })).toEqual({ event: 'pong' });
+  expect(parse({ event: 'trouble', what: 'no memory' })).toEqual({ event: 'trouble', what: 'no memory' });
+});
+
+test('what it says more is left out: a later host may say more', () => {
+  expect(parse({ ...ENDED, wrote: true })).toEqual(parse(ENDED));
+});
+
+test.each([
+  '',
+  'ready',
+  'null',
+  '[]',
+  '{"event":"ready"',
+  JSON.stringify({ event: 'constructor' }),
+  JSON.stringify({ event: 'ready', pid: 0 }),
+  JSON.stringify({ event: 'asks', connection: [60], account: 'web01' }),
+  JSON.stringify({ event: 'asks', connection: [60, 100, 1], account: 'web01' }),
+  JSON.stringify({ event: 'trouble' }),
+])('any other is none: %j', (line) => {
+  expect(parseHostLine(line)).toBeNull();
+});
+
+const wrong = (line: object, values: readonly unknown[]): readonly (readonly [string, object])[] =>
+  Object.keys(line)
+    .filter((key) => key !== 'code' && key !== 'signal')
+    .flatMap((key) => values.map((value) => [`${key}: ${JSON.stringify(value)}`, { ...line, [key]: value }] as const));
+
+const WRONG: readonly (readonly [string, object])[] = [
+  ...wrong(BEGAN, [undefined, null, -1, 0, '', {}, 1e300]),
+  ...wrong(ENDED, [undefined, null, -1, 'x', {}]),
+  ['account: too long', { ...BEGAN, account: 'x'.repeat(257) }],
+  ['uid: root', { ...BEGAN, uid: 0 }],
+  ['pid: not whole', { ...BEGAN, pid: 500.5 }],
+  ['connection: text', { ...BEGAN, connection: ['60', 100] }],
+  ['code: an object', { ...ENDED, code: {} }],
+];
+
+test.each(WRONG)('a wrong field makes a line none: %s', (_, line) => {
+  expect(parse(line)).toBeNull();
+});
