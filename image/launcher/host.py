@@ -308,10 +308,13 @@ def run(path):
         sys.exit('this borg is not one that the server knows: ' + '; '.join(unknown))
     selftest.leave_out()
     from launcher.comfort import parser, read_buffer
+    from launcher.rehearsal import rehearse
     from launcher.terms import Terms
 
     terms = Terms(path)
     parser.keep()
+    for role in terms.roles:
+        rehearse(role.words)
     read_buffer.keep()
     host = Host(terms)
     host.title.write(b'borgserver: session host')
