@@ -101,7 +101,7 @@ def session_of(host, peer, wanted):
     process_limits.limit_process(command.limits.memory)
     crowd.expect_to_be_ended_first(0)
     crowd.give_way(wanted.known)
-    host.title.write(b'borg-serve\0--session\0%s\0--account\0%s\0--\0hosted' % (os.fsencode(address), os.fsencode(person.name)))
+    host.title.write(b'borg-serve\0--account\0%s\0--session\0%s\0--\0hosted' % (os.fsencode(person.name), os.fsencode(address)))
     drop_privileges(person.uid, host.terms.own_gid(person), peer.groups - host.terms.role_gids)
     words = request.words_of(wanted.command)
     if request.asks_for_version(words):

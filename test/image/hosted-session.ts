@@ -1,0 +1,122 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { installLauncher, sessionHostBelow } from '../../src/borg/launcher.ts';
+import { until } from '../e2e/harness/machine.ts';
+
+/** A line of the host's. */
+export type HostLine = { readonly event: string } & { readonly [field: string]: unknown };
+
+export type RealHost = {
+  readonly folder: string;
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly lines: HostLine[];
+  /** What it and its sessions have written to its own standard error. */
+  readonly said: () => string;
+  /** Those of one kind. */
+  readonly of: (event: string) => readonly HostLine[];
+};
+
+export type ClientOptions = {
+  readonly account?: string;
+  readonly command?: string;
+  readonly uid?: number;
+  /** The first is the primary one. */
+  readonly groups?: readonly number[];
+  readonly role?: string;
+};
+
+export const ROLES = { repo: 770, admin: 772 } as const;
+export const PGID = 4711;
+/** What the cold start says where there is no session of the host's. */
+export const COLD = 'COLD';
+
+const SHIPPED = join(import.meta.dirname, '../../image');
+
+/** A folder with the launcher, an account database of its own, and a repository folder for each account. */
+export const prepareHost = async (options: { readonly sessions?: number; readonly shared?: boolean } = {}) => {
+  const folder = mkdtempSync(join(tmpdir(), 'session-host-'));
+  chmodSync(folder, 0o755);
+  await installLauncher(folder, findBorg().python, join(SHIPPED, 'borg-serve'));
+  const passwd = [
+    'web01:x:20001:770:borgserver quota=20000000:REPOS/web01:/bin/sh',
+    `web02:x:${options.shared ? 20001 : 20002}:770:borgserver:REPOS/web02:/bin/sh`,
+    `boss:x:1000:${PGID}:borgserver:REPOS:/bin/sh`,
+  ];
+  const repos = join(folder, 'repos');
+  for (const [name, uid] of [['web01', 20_001] as const, ['web02', 20_002] as const]) {
+    mkdirSync(join(repos, name), { recursive: true });
+    chownSync(join(repos, name), uid, uid);
+  }
+  writeFileSync(join(folder, 'passwd'), passwd.map((line) => `${line.replace('REPOS', repos)}\n`).join(''));
+  const words = (restriction: readonly string[]) => [
+    ...['--account', '$USER', '--sessions', String(options.sessions ?? 50), '--memory', 'auto', '--min-free', '1'],
+    ...['--box', 'auto', '--', 'serve', '--umask', '0007', ...restriction],
+  ];
+  const terms = {
+    ...{ doors: join(folder, 'sessions'), passwd: join(folder, 'passwd'), adminGroup: 'admin', adminGid: PGID },
+    sharedGid: options.shared ? PGID : null,
+    roles: [
+      { group: 'repo', gid: ROLES.repo, words: words(['--restrict-to-repository', `${repos}/$USER`]) },
+      { group: 'admin', gid: ROLES.admin, words: words(['--restrict-to-path', repos]) },
+    ],
+  };
+  writeFileSync(join(folder, 'terms.json'), JSON.stringify(terms), { mode: 0o600 });
+  return folder;
+};
+
+/** Starts the host as the daemon does, and resolves when it is ready. */
+export const startHost = async (folder: string): Promise<RealHost> => {
+  const repos = join(folder, 'repos');
+  const child = spawn(
+    findBorg().python,
+    ['-I', sessionHostBelow(folder), join(folder, 'terms.json'), '-'.repeat(300)],
+    {
+      env: {
+        ...{ PATH: '/usr/bin:/bin', BORG_BASE_DIR: repos, BORG_HOST_ID: 'host-of-this-test' },
+        ...{ BORGSERVER_ADDRESS: 'backup.example.org', BORG_SELFTEST: 'disabled' },
+      },
+    },
+  );
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  child.stdin.on('error', () => {});
+  const lines: HostLine[] = [];
+  let rest = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    const parts = (rest + chunk.toString()).split('\n');
+    rest = parts.pop() ?? '';
+    lines.push(...parts.map((each) => JSON.parse(each) as HostLine));
+  });
+  const of = (event: string) => lines.filter((each) => each.event === event);
+  await until('the host to be ready', () => {
+    if (child.exitCode !== null) throw new Error(said);
+    return of('ready').length > 0;
+  });
+  return { folder, child, lines, said: () => said, of };
+};
+
+export const removeHost = (folder: string): void => rmSync(folder, { recursive: true, force: true });
+
+const SENDMSG: Readonly<Record<string, number>> = { x64: 46, arm64: 211 };
+
+/**
+ * Starts the client as sshd does: below a process of the account's, which has root's above it. In place of the cold start it says so, and
+ * ends with 3.
+ */
+export const startClient = (folder: string, options: ClientOptions = {}): ChildProcessWithoutNullStreams => {
+  const { account = 'web01', command = 'borg serve', uid = 20_001, role = 'repo' } = options;
+  const groups = options.groups ?? [ROLES.repo, uid];
+  const client = `/usr/bin/perl ${SHIPPED}/session-client ${SENDMSG[process.arch]} ${folder}/sessions/${role}/door '${account}'`;
+  const login = `setpriv --reuid ${uid} --regid ${groups[0]} --groups ${groups.join()} /bin/sh -c "$0"; exit $?`;
+  return spawn('/bin/sh', ['-c', login, `${client} 'echo ${COLD} >&2; exit 3'; exit $?`], {
+    env: {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      ...{ SSH_CONNECTION: '192.0.2.1 1024 192.0.2.2 22', SSH_ORIGINAL_COMMAND: command },
+    },
+  });
+};

@@ -1,0 +1,295 @@
+import { type ChildProcessWithoutNullStreams, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterEach, describe, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { isAlive } from '../../src/sessions/processes.ts';
+import { until } from '../e2e/harness/machine.ts';
+import { open } from '../e2e/harness/raw-borg.ts';
+import {
+  type ClientOptions,
+  COLD,
+  PGID,
+  prepareHost,
+  type RealHost,
+  ROLES,
+  removeHost,
+  startClient,
+  startHost,
+} from './hosted-session.ts';
+import { converse } from './launched-session.ts';
+
+// The session host as it is shipped, with the installed borg; below it real processes of accounts.
+
+let folder = '';
+let running: { kill: (signal?: NodeJS.Signals) => unknown }[] = [];
+
+afterEach(() => {
+  for (const each of running) each.kill('SIGKILL');
+  running = [];
+  removeHost(folder);
+});
+
+const host = async (options: Parameters<typeof prepareHost>[0] = {}): Promise<RealHost> => {
+  folder = await prepareHost(options);
+  const started = await startHost(folder);
+  running.push(started.child);
+  return started;
+};
+
+const client = (options: ClientOptions = {}): ChildProcessWithoutNullStreams => {
+  const started = startClient(folder, options);
+  running.push(started);
+  return started;
+};
+
+/** Runs a client to its end, without saying anything to it. */
+const run = async (options: ClientOptions = {}) => {
+  const process_ = client(options);
+  process_.stdin.end();
+  let [out, error] = ['', ''];
+  process_.stdout.on('data', (chunk: Buffer) => {
+    out += chunk.toString();
+  });
+  process_.stderr.on('data', (chunk: Buffer) => {
+    error += chunk.toString();
+  });
+  const [code] = await once(process_, 'close');
+  return { code, out, error };
+};
+
+const session = async (options: ClientOptions = {}) => {
+  const process_ = client(options);
+  return converse(process_);
+};
+
+const pidOf = (line: { readonly [field: string]: unknown } | undefined, field = 'pid'): number => Number(line?.[field]);
+const nameOf = (line: { readonly [field: string]: unknown } | undefined, name = '') => ({
+  pid: pidOf(line, name === '' ? 'pid' : name),
+  start: pidOf(line, name === '' ? 'start' : `${name}Start`),
+});
+const connectionOf = (line: { readonly [field: string]: unknown } | undefined): string =>
+  [line?.connection].flat().join(' ');
+const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'utf8');
+
+describe('a client', () => {
+  test('is served by a process of its account alone, which has given up every right', async () => {
+    const started = await host();
+    const borg = await session();
+    const [began] = started.of('began');
+    const pid = pidOf(began);
+    const status = statusOf(pid);
+    expect(began).toMatchObject({ account: 'web01', uid: 20_001 });
+    expect(/^Uid:\s+(.*)/m.exec(status)?.[1]).toBe('20001\t20001\t20001\t20001');
+    expect(/^Gid:\s+(.*)/m.exec(status)?.[1]).toBe('20001\t20001\t20001\t20001');
+    // Not that of its role: by this one gets to the host.
+    expect(/^Groups:\s+(.*)/m.exec(status)?.[1]?.trim()).toBe('20001');
+    expect(status).toMatch(/^CapPrm:\s+0+$/m);
+    expect(status).toMatch(/^CapEff:\s+0+$/m);
+    expect(status).toMatch(/^Threads:\s+1$/m);
+    expect(readdirSync(`/proc/${pid}/fd`).sort()).toEqual(['0', '1', '2']);
+    const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
+    expect(limits).toMatch(/^Max processes +0 +0/m);
+    expect(limits).toMatch(/^Max open files +256 +256/m);
+    expect(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim()).toBe('300');
+    expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, 7)).toEqual([
+      ...['borg-serve', '--account', 'web01', '--session', '192.0.2.1 1024 192.0.2.2 22', '--', 'hosted'],
+    ]);
+    expect(await borg.end()).toBe(0);
+    await until('its end to be told', () => started.of('ended').length === 1);
+    expect(started.of('ended')[0]).toMatchObject({ pid, code: 0, signal: null });
+    expect(Number(started.of('ended')[0]?.cpu)).toBeGreaterThan(0);
+    expect(Number(started.of('ended')[0]?.memory)).toBeGreaterThan(1_000_000);
+  });
+
+  test('gets its own repository and no other, with the quota of its account', async () => {
+    await host();
+    const borg = await session();
+    expect(await borg.call(...open(`${folder}/repos/web02`, { create: true }))).toContain('PathNotAllowed');
+    await borg.end();
+    const own = await session();
+    expect(await own.call(...open(`${folder}/repos/web01`, { create: true }))).not.toContain('exception');
+    await own.end();
+    expect(readFileSync(`${folder}/repos/web01/config`, 'utf8')).toMatch(/storage_quota = 20000000/);
+  });
+
+  test('that asks for a version, or for anything else, is answered as without the host', async () => {
+    await host();
+    const version = await run({ command: '/usr/bin/borg14 --version' });
+    expect(version).toEqual({ code: 0, out: expect.stringMatching(/^borg \d/), error: '' });
+    const other = await run({ command: 'ls /' });
+    expect(other.code).toBe(1);
+    expect(other.error).toContain(`borg init -e repokey-blake2 ssh://web01@backup.example.org${folder}/repos/web01`);
+    expect((await run({ command: 'borg2 serve --rest' })).error).toContain('borg 2 can take over');
+  });
+
+  test('is refused beyond the sessions of its account, and those of others do not count', async () => {
+    const started = await host({ sessions: 2 });
+    const [first, second] = [await session(), await session()];
+    const third = await run();
+    expect(third).toMatchObject({ code: 1, error: expect.stringContaining('has 2 sessions on this server already') });
+    const other = await session({ account: 'web02', uid: 20_002 });
+    expect(await first.end()).toBe(0);
+    await until('the end of one', () => started.of('ended').length === 2);
+    expect(await (await session()).end()).toBe(0);
+    for (const each of [second, other]) await each.end();
+  });
+
+  test('starts cold where it is nobody’s, or asks for an account or a role that is not its own', async () => {
+    await host();
+    const refused: ClientOptions[] = [
+      { account: 'web02' },
+      { account: 'nobody' },
+      { account: '' },
+      { account: 'boss' },
+      { uid: 20_002 },
+      { role: 'admin', groups: [ROLES.repo, 20_001] },
+      { account: 'web01', role: 'admin', groups: [PGID, ROLES.admin] },
+      { account: 'boss', uid: 1000, role: 'repo', groups: [PGID, ROLES.admin] },
+    ];
+    for (const each of refused) expect(await run(each)).toMatchObject({ code: 3, error: `${COLD}\n` });
+    expect(await run({ account: 'boss', uid: 1000, role: 'admin', groups: [PGID, ROLES.admin] })).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('Got connection close'),
+    });
+  });
+
+  test('that is ended ends its session, which gives its lock back', async () => {
+    const started = await host();
+    const borg = await session();
+    await borg.call(...open(`${folder}/repos/web01`, { create: true }));
+    await borg.call(...open(`${folder}/repos/web01`, { exclusive: true }));
+    expect(readdirSync(`${folder}/repos/web01`)).toContain('lock.exclusive');
+    process.kill(nameOf(started.of('began')[0], 'client').pid, 'SIGTERM');
+    await until('the session to end', () => started.of('ended').length === 1);
+    expect(readdirSync(`${folder}/repos/web01`)).not.toContain('lock.exclusive');
+  });
+});
+
+test('a session that was taken over finds no door', async () => {
+  await host();
+  const connect = `import socket; socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(${JSON.stringify(`${folder}/sessions/repo/door`)})`;
+  const as = (groups: string) =>
+    spawnSync(
+      'setpriv',
+      ['--reuid', '20001', '--regid', '20001', ...groups.split(' '), findBorg().python, '-c', connect],
+      {
+        encoding: 'utf8',
+      },
+    );
+  expect(as('--clear-groups').stderr).toContain('PermissionError');
+  expect(as(`--groups ${ROLES.repo},20001`)).toMatchObject({ status: 0 });
+});
+
+describe('the host', () => {
+  test('may die: who is served goes on, who comes starts cold, and the next takes its place', async () => {
+    const first = await host();
+    const borg = await session();
+    await borg.call(...open(`${folder}/repos/web01`, { create: true }));
+    const [began] = first.of('began');
+    first.child.kill('SIGKILL');
+    await once(first.child, 'exit');
+    expect(isAlive(nameOf(began))).toBe(true);
+    expect(await run()).toMatchObject({ code: 3, error: `${COLD}\n` });
+    const next = await startHost(folder);
+    running.push(next.child);
+    // It goes on writing, and its client waits for its end.
+    expect(await borg.call('__len__')).not.toContain('exception');
+    expect(isAlive(nameOf(began, 'client'))).toBe(true);
+    await borg.end();
+    expect(isAlive(nameOf(began))).toBe(false);
+    expect(await run()).toMatchObject({ code: 0 });
+  });
+
+  test('counts what began before it', async () => {
+    const first = await host({ sessions: 1 });
+    const borg = await session();
+    first.child.kill('SIGKILL');
+    await once(first.child, 'exit');
+    running.push((await startHost(folder)).child);
+    expect(await run()).toMatchObject({ code: 1, error: expect.stringContaining('has 1 sessions') });
+    await borg.end();
+    expect(await run()).toMatchObject({ code: 0 });
+  });
+
+  test('that stands still costs a client ten seconds, and then nobody reads its streams twice', async () => {
+    const started = await host();
+    started.child.kill('SIGSTOP');
+    const late = client();
+    const said = once(late.stderr, 'data');
+    // Its streams are not closed while the host has them.
+    expect(await once(late, 'exit')).toEqual([3, null]);
+    expect(String(await said)).toBe(`${COLD}\n`);
+    started.child.kill('SIGCONT');
+    await until('it to find that the client has gone', () => started.of('ended').length === started.of('began').length);
+    expect(await run()).toMatchObject({ code: 0 });
+  });
+
+  test('ends when the daemon has gone, after its last session, and lets nobody else in meanwhile', async () => {
+    const started = await host();
+    const borg = await session();
+    started.child.stdin.end();
+    await until('its doors to be closed', async () => (await run()).error === `${COLD}\n`);
+    expect(await borg.call('get_free_nonce')).toContain('exception');
+    expect(started.child.exitCode).toBeNull();
+    await borg.end();
+    if (started.child.exitCode === null) await once(started.child, 'exit');
+    expect(started.child.exitCode).toBe(0);
+  });
+
+  test('answers the daemon, and goes on where that does not read', async () => {
+    const started = await host();
+    started.child.stdin.write('ping\nwhat\nping\n');
+    await until('two answers', () => started.of('pong').length === 2);
+    started.child.stdout.pause();
+    started.child.stdin.write('ping\n'.repeat(20_000));
+    expect(await run()).toMatchObject({ code: 0 });
+    started.child.stdout.resume();
+    await until('all of them', () => started.of('pong').length === 20_002);
+  });
+
+  test('lets in only so many of one account that say nothing, and each only for a while', async () => {
+    const started = await host();
+    const script = `import socket, sys, time
+doors = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(80)]
+for each in doors: each.connect(sys.argv[1])
+closed = 0
+while closed < 80:
+    for each in list(doors):
+        each.setblocking(False)
+        try:
+            if each.recv(1) == b'': doors.remove(each); closed += 1
+        except BlockingIOError: pass
+    print(closed, flush=True); time.sleep(0.05)`;
+    const args = ['--reuid', '20001', '--regid', '770', '--clear-groups', findBorg().python, '-c', script];
+    const silent = spawnSync('setpriv', [...args, `${folder}/sessions/repo/door`], { encoding: 'utf8' });
+    const counts = silent.stdout.trim().split('\n').map(Number);
+    expect(counts.some((count) => count >= 16 && count < 80)).toBe(true);
+    expect(counts.at(-1)).toBe(80);
+    expect(await run()).toMatchObject({ code: 0 });
+    expect(readdirSync(`/proc/${started.child.pid}/fd`).length).toBeLessThan(20);
+  });
+
+  test('asks the daemon whose connection it is where accounts share a user id', async () => {
+    const started = await host({ shared: true });
+    const waiting = client({ groups: [ROLES.repo, PGID] });
+    const borg = converse(waiting);
+    await until('it to ask', () => started.of('asks').length === 1);
+    const [asked] = started.of('asks');
+    expect(asked).toMatchObject({ account: 'web01' });
+    expect(started.of('began')).toEqual([]);
+    started.child.stdin.write(`account ${connectionOf(asked)} web01\n`);
+    expect(await (await borg).end()).toBe(0);
+    const other = run({ account: 'web02', groups: [ROLES.repo, PGID] });
+    await until('it to ask again', () => started.of('asks').length === 2);
+    started.child.stdin.write(`account ${connectionOf(started.of('asks')[1])} web01\n`);
+    expect(await other).toMatchObject({ code: 3, error: `${COLD}\n` });
+    expect(Number(started.of('began').length)).toBe(1);
+  });
+
+  test('needs less than 40 MB', async () => {
+    const started = await host();
+    const status = statusOf(started.child.pid ?? 0);
+    expect(Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024).toBeLessThan(40_000_000);
+  });
+});
