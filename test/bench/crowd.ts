@@ -1,10 +1,7 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Client } from '../e2e/harness/client.ts';
-import type { Server } from '../e2e/harness/server.ts';
-import { inTurn, median, type Row } from './measure.ts';
-import type { PlainServer } from './plain-server.ts';
-import { firstAnswer, type Way, wayTo, wayToPlain } from './session.ts';
+import { type Contenders, makeAccounts, type Own, TITLES } from './contenders.ts';
+import { inTurn, median, type Row, timed } from './measure.ts';
+import { firstAnswer, type Way } from './session.ts';
 
 /** How many of a crowd are borg itself; the others speak ssh and borg's first message, and are as hard on the server. */
 const REAL_BORG = 50;
@@ -12,37 +9,58 @@ const ROUNDS = 5;
 const NOTE = 'LoginGraceTime 120 s, which is sshd’s default, too';
 
 /** (e) Clients of as many accounts that begin in the same instant: how many are served, beside sshd's defaults. */
-export const benchCrowd = async (client: Client, server: Server, plain: PlainServer, full: boolean): Promise<Row[]> => {
+export const benchCrowd = async ({ plain, own }: Contenders, full: boolean): Promise<Row[]> => {
   const sizes = [50, 200, ...(full ? [500] : [])];
-  const accounts = Array.from({ length: Math.max(...sizes) }, (_, index) => `crowd${index}`);
-  for (const account of accounts) writeFileSync(join(server.sshkeys, 'repos', account), `${client.key.public}\n`);
-  await server.exec(['update-borgusers']);
+  const accounts = crowdOf(Math.max(...sizes));
+  const [ours] = own as [Own];
+  const { client } = ours;
+  await makeAccounts(ours, accounts);
   const real = full ? accounts.slice(0, REAL_BORG) : [];
   for (const account of real) await client.borg(['init', '-e', 'none', client.url(account)], NO_ENCRYPTION);
 
   const rows: Row[] = [];
   for (const size of sizes) {
     const borg = size === 500 ? real : [];
-    const crowds = [
-      () =>
-        served([
-          ...borg.map((account) => () => lists(client, account)),
-          ...accounts.slice(borg.length, size).map((account) => () => answers(wayTo(client, server, account))),
-        ]),
-      () => served(accounts.slice(0, size).map(() => () => answers(wayToPlain(client, plain)))),
-    ] as const;
-    const [ours, theirs] = await inTurn(ROUNDS, (which) => crowds[which]());
+    const crowd = () =>
+      served([
+        ...borg.map((account) => () => lists(client, account)),
+        ...accounts.slice(borg.length, size).map((account) => () => answers(ours.way(account))),
+      ]);
+    const plainCrowd = () => served(accounts.slice(0, size).map((account) => () => answers(plain.way(account))));
+    const found = await inTurn([crowd, plainCrowd], ROUNDS, (begin) => begin());
     rows.push({
-      ...{ part: 'e', what: `served of ${size} clients in one instant`, unit: '', ours: median(ours) },
-      ...{ beside: { what: 'sshd’s defaults', figure: median(theirs) } },
+      ...{ part: 'e', what: `served of ${size} clients in one instant`, unit: '', ours: median(found(crowd)) },
+      ...{ beside: { what: 'sshd’s defaults', figure: median(found(plainCrowd)) } },
       ...{ goal: { of: 'ours', limit: size, least: true } },
-      note: `${borg.length > 0 ? `${borg.length} of them borg list; ` : ''}fewest ${Math.min(...ours)}; ${NOTE}`,
+      note: `${borg.length > 0 ? `${borg.length} of them borg list; ` : ''}fewest ${Math.min(...found(crowd))}; ${NOTE}`,
     });
   }
   return rows;
 };
 
+/** (h) The same clients: until the last of them has borg's first answer, beside the cold start. */
+export const benchRush = async ({ own }: Contenders, full: boolean): Promise<Row[]> => {
+  const size = full ? 500 : 100;
+  const accounts = crowdOf(size);
+  for (const each of own) await makeAccounts(each, accounts);
+  const took = await inTurn(own, full ? ROUNDS : 3, ({ way }) =>
+    timed(async () => {
+      const count = await served(accounts.map((account) => () => answers(way(account))));
+      if (count < size) throw new Error(`of ${size} clients ${count} were served`);
+    }),
+  );
+  const cold = own.find(({ name }) => name === 'cold');
+  return own.map((each) => ({
+    ...{ part: 'h', what: `${size} clients in one instant, to the last answer, ${TITLES[each.name]}`, unit: 'ms' },
+    ...{ ours: median(took(each)), note: 'the clients’ own work on the same cores is in it' },
+    ...(each.name === 'hosted' &&
+      cold && { beside: { what: TITLES.cold, figure: median(took(cold)) }, goal: { of: 'ratio', limit: 0.5 } }),
+  }));
+};
+
 const NO_ENCRYPTION = { env: { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' } };
+
+const crowdOf = (size: number): string[] => Array.from({ length: size }, (_, index) => `crowd${index}`);
 
 const served = async (clients: readonly (() => Promise<boolean>)[]): Promise<number> =>
   (await Promise.all(clients.map((begin) => begin()))).filter(Boolean).length;

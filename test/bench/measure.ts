@@ -16,17 +16,18 @@ export const median = (numbers: readonly number[]): number => {
   return (low + high) / 2;
 };
 
-/** The figures of two, one after the other in each round, each first in turn: a busy moment or a warm cache hits both. */
-export const inTurn = async (
+/** The figures of several, one after the other in each round, each first in turn: a busy moment or a warm cache hits all. */
+export const inTurn = async <Each>(
+  all: readonly Each[],
   rounds: number,
-  measure: (which: 0 | 1, round: number) => Promise<number>,
-): Promise<readonly [number[], number[]]> => {
-  const found = [[], []] as [number[], number[]];
+  measure: (each: Each, round: number) => Promise<number>,
+): Promise<(each: Each) => readonly number[]> => {
+  const found = new Map(all.map((each): [Each, number[]] => [each, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const which of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const))
-      found[which].push(await measure(which, round));
+    const first = round % all.length;
+    for (const each of [...all.slice(first), ...all.slice(0, first)]) found.get(each)?.push(await measure(each, round));
   }
-  return found;
+  return (each) => found.get(each) ?? [];
 };
 
 /** Milliseconds that the action takes. */

@@ -12,6 +12,9 @@ export type PlainServer = {
   /** Its one repository. */
   readonly repository: string;
   readonly knownHosts: string;
+  /** What its one key is allowed to start. */
+  readonly command: string;
+  /** Of its sshd. */
   readonly pid: number;
   readonly stop: () => Promise<void>;
 };
@@ -41,7 +44,7 @@ export const startPlainServer = async (client: Client): Promise<PlainServer> => 
   const ended = new Promise((resolve) => child.on('close', resolve));
   await until('the plain sshd to greet', () => greets(port));
   return {
-    ...{ port, repository, knownHosts, pid: child.pid ?? 0 },
+    ...{ port, repository, knownHosts, command, pid: child.pid ?? 0 },
     stop: async () => {
       child.kill();
       await ended;

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Client } from '../e2e/harness/client.ts';
 import { BASE_ENVIRONMENT } from '../e2e/harness/machine.ts';
-import { requests } from '../e2e/harness/raw-borg.ts';
+import { type Call, requests } from '../e2e/harness/raw-borg.ts';
 import type { Server } from '../e2e/harness/server.ts';
 import type { PlainServer } from './plain-server.ts';
 
@@ -20,14 +20,23 @@ export const wayToPlain = (client: Client, plain: PlainServer): Way => [
   ...['-p', String(plain.port), 'root@127.0.0.1', 'borg serve'],
 ];
 
-/** Milliseconds from the start of ssh to the first byte of borg's answer, or null if none came; `during` sees the open session. */
-export const firstAnswer = (way: Way, during: () => unknown = () => {}): Promise<number | null> =>
+/**
+ * Milliseconds from the start of ssh to the first byte of borg's answer, or null if none came.
+ *
+ * @param during sees the open session
+ * @param calls what is asked of borg behind the greeting
+ */
+export const firstAnswer = (
+  way: Way,
+  during: () => unknown = () => {},
+  calls: readonly Call[] = [],
+): Promise<number | null> =>
   new Promise((resolve) => {
     const start = performance.now();
     const child = spawn('ssh', way, { env: BASE_ENVIRONMENT, stdio: ['pipe', 'pipe', 'ignore'] });
     let answer: number | null = null;
     child.stdin.on('error', () => {});
-    child.stdin.write(requests());
+    child.stdin.write(requests(...calls));
     child.stdout.once('data', async () => {
       answer = performance.now() - start;
       await during();

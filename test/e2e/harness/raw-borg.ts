@@ -12,8 +12,11 @@ export type Value =
   | readonly Value[]
   | { readonly [name: string]: Value };
 
+/** A method of borg's, and what it is called with. */
+export type Call = readonly [method: string, args: Value];
+
 /** One stream of requests, to be sent to a session's standard input: the greeting, then each call. */
-export const requests = (...calls: readonly (readonly [method: string, args: Value])[]): Uint8Array =>
+export const requests = (...calls: readonly Call[]): Uint8Array =>
   Buffer.concat([GREETING, ...calls].map((call, index) => request(index + 1, call)));
 
 export const GREETING = ['negotiate', { client_data: { client_version: [1, 2, 4] } }] as const;
