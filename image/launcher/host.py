@@ -1,15 +1,12 @@
-"""The session host: it has borg loaded, and each session is a fork of it.
+"""The session host: it has borg loaded, and each session is a fork of it (docs/session-host.md).
 
 sshd's forced command is a small client (image/session-client) that hands over its three standard streams. The kernel says who that is; what the
-session may is in the terms that root has written, by the group of its role. Of what the client says only the account counts, among those
-with its user id, and three answers: version, serve, or a refusal.
+session may is in the terms that root has written, by the group of its role.
 
-It reads nothing that a client of borg's sends, waits for nobody, and has one thread. Its lines to the daemon, and the daemon's to it, are
-told in docs/session-host.md. When its standard input ends it closes its doors, and itself ends with its last session.
+The host reads nothing that a client says: its memory is its sessions' memory, and none must find in it who else is here. It waits for nobody,
+and has one thread. When its standard input ends it closes its doors, and itself ends with its last session.
 """
 
-import dataclasses
-import functools
 import gc
 import json
 import os
@@ -22,36 +19,27 @@ import sys
 import time
 
 from launcher import crowd, hosted, rpc
-from launcher.comfort import selftest
+from launcher.comfort import parser, read_buffer
 from launcher.peer import Peer, connection_above
-from launcher.people import People, Person
+from launcher.rehearsal import rehearse
 from launcher.speaker import descent
+from launcher.terms import Terms
 from launcher.title import Title
 
-MOST_BYTES = 16_384
 #: Seconds for a client to say what it wants, and for the daemon to say whose connection it is.
 PATIENCE = 10
 #: Seconds for a session whose client is gone to give its locks back.
 FAREWELL = 5
+#: So many sessions beyond those that an account may have are begun, to say so.
+FEW_MORE = 16
 #: Connections of one user id that have not said it yet.
 MOST_SILENT = 64
 BACKLOG = 4096
 
 
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """What a client has asked for, and what is known of it. known: sessions that its account has already."""
-
-    role: object
-    person: Person
-    address: str
-    command: str
-    known: int
-
-
 class Session:
-    def __init__(self, peer, account, pid):
-        self.peer, self.account, self.pid = peer, account, pid
+    def __init__(self, peer, pid):
+        self.peer, self.pid = peer, pid
         self.start = descent(pid)[1]
         self.pidfd = os.pidfd_open(pid)
         self.leave_by = None
@@ -66,7 +54,6 @@ class Session:
 class Host:
     def __init__(self, terms):
         self.terms = terms
-        self.people = People(terms.passwd)
         self.title = Title()
         #: Whether there may be sessions of accounts that this host knows nothing of.
         self.others = crowd.any_session()
@@ -77,6 +64,7 @@ class Host:
         self.silent = {}
         self.asking = {}
         self.sessions = {}
+        #: How many each user id has.
         self.count = {}
         self.said = b''
         self.unsaid, self.speaks = bytearray(), False
@@ -125,58 +113,40 @@ class Host:
         peer.connection.close()
 
     def hear(self, peer):
-        """What a client wants, once."""
+        """It has said something, or is gone."""
         self.selector.unregister(peer.connection)
         del self.silent[peer.connection.fileno()]
-        streams = []
-        taken = False
-        try:
-            said, streams, flags, _ = socket.recv_fds(peer.connection, MOST_BYTES, 3)
-            if len(streams) == 3 and not flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC):
-                taken = self.understand(peer, said, streams)
-        except OSError:
-            pass
-        finally:
-            if not taken:
-                close_all(streams)
-                self.refuse(peer)
-
-    def understand(self, peer, said, streams):
-        """Whether it is taken care of."""
-        account, _, rest = said.decode('utf-8', 'surrogateescape').partition('\0')
-        address, _, command = rest.partition('\0')
-        role, person = self.terms.role_of(peer.groups), self.people.find(account)
-        connection = connection_above(peer.pid, peer.uid)
-        if role is None or person is None or person.uid != peer.uid or not self.terms.is_of(person, role) or connection is None:
-            return False
-        begin = functools.partial(self.open_session, peer, connection, role, person, address, command, streams)
-        if self.terms.shared:
+        role, above = self.terms.role_of(peer.groups), connection_above(peer.pid, peer.uid)
+        if role is None or above is None or is_gone(peer.connection):
+            self.refuse(peer)
+        elif role.most is not None and self.count.get(peer.uid, 0) >= role.most + FEW_MORE:
+            # A flood. Those that are a few too many are told why.
+            self.refuse(peer)
+        elif self.terms.shared:
             # One user id has many accounts: which of them this is the daemon has read in sshd's log, and nobody else can tell.
-            self.asking.setdefault((*connection, account), []).append((peer, streams, time.monotonic() + PATIENCE, begin))
-            self.tell(event='asks', connection=connection, account=account)
-            return True
-        return begin()
+            self.asking.setdefault(above, []).append((peer, role, time.monotonic() + PATIENCE))
+            self.tell(event='asks', connection=above)
+        else:
+            self.open_session(peer, role, above, None)
 
     # Sessions
 
-    def open_session(self, peer, connection, role, person, address, command, streams):
-        wanted = Wanted(role, person, address, command, self.count.get(person.name, 0))
+    def open_session(self, peer, role, above, digest):
+        """digest: of the name of the account, where its user id does not tell."""
+        known = self.count.get(peer.uid, 0)
         try:
             pid = os.fork()
         except OSError as err:
             self.tell(event='trouble', what='no session could be begun: %s' % err)
-            return False
+            return self.refuse(peer)
         if pid == 0:
-            hosted.begin(self, peer, streams, wanted)
-        close_all(streams)
-        session = Session(peer, person.name, pid)
+            hosted.begin(self, peer, role, digest, known)
+        session = Session(peer, pid)
         self.sessions[pid] = session
-        self.count[person.name] = wanted.known + 1
+        self.count[peer.uid] = known + 1
         self.selector.register(session.pidfd, selectors.EVENT_READ, lambda: self.close_session(session))
         self.ends.register(peer.connection, select.EPOLLRDHUP)
-        self.tell(event='began', pid=pid, start=session.start, client=peer.pid, clientStart=peer.start, connection=connection,
-                  uid=peer.uid, account=person.name)
-        return True
+        self.tell(event='began', pid=pid, start=session.start, client=peer.pid, clientStart=peer.start, connection=above, uid=peer.uid)
 
     def lose_clients(self):
         for number, _ in self.ends.poll(0):
@@ -191,21 +161,21 @@ class Host:
         self.selector.unregister(session.pidfd)
         os.close(session.pidfd)
         del self.sessions[session.pid]
-        left = self.count[session.account] - 1
-        if left:
-            self.count[session.account] = left
-        else:
-            del self.count[session.account]
+        uid = session.peer.uid
+        self.count[uid] -= 1
+        if self.count[uid] == 0:
+            del self.count[uid]
         if session.leave_by is None:
             self.ends.unregister(session.peer.connection)
         code = os.waitstatus_to_exitcode(status)
         if code == hosted.WITHDRAWN:
-            self.others = True
-        try:
-            session.peer.connection.send(b'%d' % (code if code >= 0 else 128 - code))
-        except OSError:
-            pass
-        session.peer.connection.close()
+            self.refuse(session.peer)
+        else:
+            try:
+                session.peer.connection.send(b'end %d' % (code if code >= 0 else 128 - code))
+            except OSError:
+                pass
+            session.peer.connection.close()
         self.tell(event='ended', pid=session.pid, start=session.start, code=max(code, 0), signal=-code if code < 0 else None,
                   cpu=round(usage.ru_utime + usage.ru_stime, 4), memory=usage.ru_maxrss * 1024)
 
@@ -246,12 +216,9 @@ class Host:
             elif len(words) == 4 and words[0] == 'account' and words[1].isdigit() and words[2].isdigit():
                 self.hear_account((int(words[1]), int(words[2])), words[3])
 
-    def hear_account(self, connection, name):
-        for key in [each for each in self.asking if each[:2] == connection]:
-            for peer, streams, _, begin in self.asking.pop(key):
-                if key[2] != name or not begin():
-                    close_all(streams)
-                    self.refuse(peer)
+    def hear_account(self, above, digest):
+        for peer, role, _ in self.asking.pop(above, ()):
+            self.open_session(peer, role, above, digest)
 
     def retire(self):
         self.selector.unregister(0)
@@ -269,14 +236,13 @@ class Host:
                 self.selector.unregister(peer.connection)
                 del self.silent[number]
                 self.refuse(peer)
-        for key, waiting in list(self.asking.items()):
-            for peer, streams, until, _ in waiting:
+        for above, waiting in list(self.asking.items()):
+            for peer, _, until in waiting:
                 if until < now:
-                    close_all(streams)
                     self.refuse(peer)
-            self.asking[key] = [each for each in waiting if each[2] >= now]
-            if not self.asking[key]:
-                del self.asking[key]
+            self.asking[above] = [each for each in waiting if each[2] >= now]
+            if not self.asking[above]:
+                del self.asking[above]
         for session in self.sessions.values():
             if session.leave_by is not None and session.leave_by < now:
                 session.signal(signal.SIGKILL)
@@ -291,9 +257,12 @@ class Host:
                 self.pass_time()
 
 
-def close_all(descriptors):
-    for each in descriptors:
-        os.close(each)
+def is_gone(connection):
+    """Nothing is taken of what it says."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b''
+    except OSError:
+        return True
 
 
 def run(path):
@@ -306,11 +275,6 @@ def run(path):
     unknown = rpc.unknown()
     if unknown:
         sys.exit('this borg is not one that the server knows: ' + '; '.join(unknown))
-    selftest.leave_out()
-    from launcher.comfort import parser, read_buffer
-    from launcher.rehearsal import rehearse
-    from launcher.terms import Terms
-
     terms = Terms(path)
     parser.keep()
     for role in terms.roles:

@@ -4,7 +4,9 @@ Nothing here returns to the host's loop: a copy of the host that went on would b
 
 import atexit
 import ctypes
+import dataclasses
 import gc
+import hashlib
 import os
 import random
 import re
@@ -15,29 +17,67 @@ import sys
 from launcher import crowd, limits, process_limits, refusals, request
 from launcher.box import libc
 from launcher.ending import end
+from launcher.people import Person, find_person
 from launcher.session import serve_hosted
+from launcher.terms import Role
 
-#: The exit code where the client has not waited: it has begun a session by itself.
+#: The exit code where the client gets no session here, or has not waited: it begins one by itself.
 WITHDRAWN = 250
 #: Seconds that a client may take to say that it is still there.
 PATIENCE = 10
+MOST_BYTES = 16_384
 #: prctl(2).
 SET_DUMPABLE = 4
 ADDRESS = re.compile(r'[0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5} [0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5}')
 
 
-def begin(host, peer, streams, wanted):
-    """Never comes back. host: stays referred to, so that none of its descriptors is closed a second time, by number; wanted: a Wanted."""
+def begin(host, peer, role, digest, known):
+    """Never comes back. host: stays referred to, so that none of its descriptors is closed a second time, by number; digest: of the account's
+    name, or None; known: how many sessions its user id has already."""
     code = 1
     try:
         restore_signals()
-        take_streams(peer.connection, streams)
-        code = session_of(host, peer, wanted)
+        wanted = understand(host.terms, peer, role, digest)
+        take_streams(peer.connection, wanted.streams)
+        code = session_of(host, peer, wanted, known)
     except SystemExit as err:
         code = code_of(err)
     except BaseException:
         sys.excepthook(*sys.exc_info())
     leave(code)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a client has asked for, as far as it is its own."""
+
+    role: Role
+    person: Person
+    address: str
+    command: str
+    streams: list[int]
+
+
+def understand(terms, peer, role, digest):
+    """Of what the client says only the account counts, among those with its user id, and three answers: version, serve, or a refusal. Where it is
+    not its own nobody is served, and the client starts a session by itself, which sshd's own words hold to its account."""
+    try:
+        said, streams, flags, _ = socket.recv_fds(peer.connection, MOST_BYTES, 3)
+    except OSError:
+        os._exit(WITHDRAWN)
+    account, _, rest = said.decode('utf-8', 'surrogateescape').partition('\0')
+    address, _, command = rest.partition('\0')
+    person = find_person(terms.passwd, account)
+    is_whole = len(streams) == 3 and not flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC)
+    is_own = person is not None and person.uid == peer.uid and terms.is_of(person, role) and digest in (None, digest_of(account))
+    if not (is_whole and is_own):
+        os._exit(WITHDRAWN)
+    return Wanted(role, person, address if ADDRESS.fullmatch(address) else '', command, streams)
+
+
+def digest_of(account):
+    """By which the daemon names an account to the host, which is not to know it (src/sessions/session-host.ts)."""
+    return hashlib.sha256(os.fsencode(account)).hexdigest()
 
 
 def leave(code):
@@ -73,7 +113,7 @@ def take_streams(connection, streams):
     os.setsid()
     connection.settimeout(PATIENCE)
     try:
-        connection.send(b'%d' % os.getpid())
+        connection.send(b'session %d' % os.getpid())
         heard = connection.recv(16)
     except OSError:
         heard = b''
@@ -91,16 +131,15 @@ def take_streams(connection, streams):
     random.seed()
 
 
-def session_of(host, peer, wanted):
+def session_of(host, peer, wanted, known):
     """The exit code; or SystemExit, as of borg itself."""
-    role, person = wanted.role, wanted.person
-    address = wanted.address if ADDRESS.fullmatch(wanted.address) else ''
+    role, person, address = wanted.role, wanted.person, wanted.address
     os.environ.update(USER=person.name, LOGNAME=person.name, HOME=person.home, SHELL='/bin/sh', SSH_CONNECTION=address)
     command = limits.read([word.replace('$USER', person.name) for word in role.words])
     # As root: none of it can be widened by the account.
     process_limits.limit_process(command.limits.memory)
     crowd.expect_to_be_ended_first(0)
-    crowd.give_way(wanted.known)
+    crowd.give_way(known)
     host.title.write(b'borg-serve\0--account\0%s\0--session\0%s\0--\0hosted' % (os.fsencode(person.name), os.fsencode(address)))
     drop_privileges(person.uid, host.terms.own_gid(person), peer.groups - host.terms.role_gids)
     words = request.words_of(wanted.command)
@@ -111,9 +150,10 @@ def session_of(host, peer, wanted):
         refusals.refuse(command.own_path)
     if request.asks_for_borg2(words):
         refusals.refuse_borg2(command.own_path)
-    if wanted.known >= command.limits.sessions:
+    is_alone = host.terms.is_alone(person)
+    if is_alone and known >= command.limits.sessions:
         end(crowd.sentence(command.limits.sessions))
-    if host.others:
+    if host.others or (known > 0 and not is_alone):
         crowd.refuse_beyond(command.limits.sessions, person.name)
     serve_hosted(command, request.log_levels(words), role.prepared, person.comment)
     return 0

@@ -90,7 +90,7 @@ class Prepared:
 
 
 def prepare(command):
-    """command: only its kind counts, not whose it is."""
+    """What does not depend on whose start it is, only on its kind; borg's locks are guarded from then on, too."""
     repository = type('TenantRepository', (*repository_guards(command), Repository), {'outcome': None, 'memory': None})
     server = type('TenantServer', (*server_guards(command), RepositoryServer), {'outcome': None, 'memory': None})
     if command.serves:
@@ -106,6 +106,8 @@ def prepare(command):
             setattr(owner, name, method)
         # Whatever a newer borg would answer.
         server.rpc_methods = tuple(name for name in RepositoryServer.rpc_methods if name in rpc.METHODS)
+    borg.locking.ExclusiveLock = ReadOnlyLock
+    lock_folder.share()
     return Prepared(repository, server)
 
 
@@ -118,8 +120,6 @@ def install(prepared, command, box, outcome):
     repository.memory = server.memory = Allowance(command.limits.memory) if command.limits else None
     borg.remote.Repository = borg.archiver.Repository = repository
     borg.archiver.RepositoryServer = server
-    borg.locking.ExclusiveLock = ReadOnlyLock
-    lock_folder.share()
 
 
 def forwarded(method):

@@ -16,6 +16,8 @@ class Role:
     gid: int
     words: tuple[str, ...]
     prepared: install.Prepared
+    #: How many sessions a user id may have; None where several accounts may have one.
+    most: int | None
 
 
 class Terms:
@@ -31,7 +33,7 @@ class Terms:
         self.admin_group: str = found['adminGroup']
         self.admin_gid: int = found['adminGid']
         #: In the order of sshd's Match blocks: the first that somebody is in counts.
-        self.roles = [role_of(each) for each in found['roles']]
+        self.roles = [role_of(each, not self.shared and each['group'] != self.admin_group) for each in found['roles']]
         self.role_gids = frozenset(each.gid for each in self.roles)
 
     @property
@@ -45,6 +47,10 @@ class Terms:
         """By the account's line, as the server writes it (src/host/account-database.ts)."""
         return person.gid == (self.admin_gid if role.group == self.admin_group else role.gid)
 
+    def is_alone(self, person: Person) -> bool:
+        """Whether nobody else has its user id: admins have one in common."""
+        return not self.shared and person.gid in self.role_gids
+
     def own_gid(self, person: Person) -> int:
         """An account's primary group is its role, by which sshd tells who may do what; its own has the number of its uid."""
         if person.gid not in self.role_gids:
@@ -52,6 +58,7 @@ class Terms:
         return person.uid if self.shared_gid is None else self.shared_gid
 
 
-def role_of(found: dict) -> Role:
+def role_of(found: dict, alone: bool) -> Role:
     words = tuple(found['words'])
-    return Role(found['group'], found['gid'], words, install.prepare(limits.read(list(words))))
+    command = limits.read(list(words))
+    return Role(found['group'], found['gid'], words, install.prepare(command), command.limits.sessions if alone else None)

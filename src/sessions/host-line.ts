@@ -9,7 +9,6 @@ export type HostedSession = {
   /** sshd's root process above the client. */
   readonly connection: ProcessName;
   readonly uid: number;
-  readonly account: string;
 };
 
 /** What a session has used. */
@@ -25,7 +24,7 @@ export type HostLine =
   | { readonly event: 'ready'; readonly pid: number }
   | { readonly event: 'began'; readonly session: HostedSession }
   | { readonly event: 'ended'; readonly process: ProcessName; readonly usage: Usage }
-  | { readonly event: 'asks'; readonly connection: ProcessName; readonly account: string }
+  | { readonly event: 'asks'; readonly connection: ProcessName }
   | { readonly event: 'pong' }
   | { readonly event: 'trouble'; readonly what: string };
 
@@ -33,28 +32,27 @@ const pid = z.int().min(1).max(4_194_304);
 /** Clock ticks since boot. */
 const start = z.int().min(1);
 const uid = z.int().min(1).max(4_294_967_294);
-const account = z.string().min(1).max(256);
 const connection = z.tuple([pid, start]).transform(([pid, start]): ProcessName => ({ pid, start }));
 const ending = z.union([z.int(), z.string().max(32)]).nullable();
 
 const format = z
   .discriminatedUnion('event', [
     z.object({ event: z.literal('ready'), pid }),
-    z.object({ event: z.literal('began'), pid, start, client: pid, clientStart: start, connection, uid, account }),
+    z.object({ event: z.literal('began'), pid, start, client: pid, clientStart: start, connection, uid }),
     z.object({
       ...{ event: z.literal('ended'), pid, start, code: ending, signal: ending },
       ...{ cpu: z.number().min(0), memory: z.int().min(0) },
     }),
-    z.object({ event: z.literal('asks'), connection, account }),
+    z.object({ event: z.literal('asks'), connection }),
     z.object({ event: z.literal('pong') }),
     z.object({ event: z.literal('trouble'), what: z.string() }),
   ])
   .transform((line): HostLine => {
     switch (line.event) {
       case 'began': {
-        const { pid, start, client, clientStart, connection, uid, account } = line;
+        const { pid, start, client, clientStart, connection, uid } = line;
         const names = { process: { pid, start }, client: { pid: client, start: clientStart }, connection };
-        return { event: 'began', session: { ...names, uid, account } };
+        return { event: 'began', session: { ...names, uid } };
       }
       case 'ended': {
         const { pid, start, cpu, memory } = line;

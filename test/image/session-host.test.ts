@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -70,6 +71,7 @@ const nameOf = (line: { readonly [field: string]: unknown } | undefined, name = 
 });
 const connectionOf = (line: { readonly [field: string]: unknown } | undefined): string =>
   [line?.connection].flat().join(' ');
+const digest = (account: string): string => createHash('sha256').update(account).digest('hex');
 const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'utf8');
 
 describe('a client', () => {
@@ -79,7 +81,7 @@ describe('a client', () => {
     const [began] = started.of('began');
     const pid = pidOf(began);
     const status = statusOf(pid);
-    expect(began).toMatchObject({ account: 'web01', uid: 20_001 });
+    expect(began).toMatchObject({ uid: 20_001 });
     expect(/^Uid:\s+(.*)/m.exec(status)?.[1]).toBe('20001\t20001\t20001\t20001');
     expect(/^Gid:\s+(.*)/m.exec(status)?.[1]).toBe('20001\t20001\t20001\t20001');
     // Not that of its role: by this one gets to the host.
@@ -276,15 +278,13 @@ while closed < 80:
     const borg = converse(waiting);
     await until('it to ask', () => started.of('asks').length === 1);
     const [asked] = started.of('asks');
-    expect(asked).toMatchObject({ account: 'web01' });
     expect(started.of('began')).toEqual([]);
-    started.child.stdin.write(`account ${connectionOf(asked)} web01\n`);
+    started.child.stdin.write(`account ${connectionOf(asked)} ${digest('web01')}\n`);
     expect(await (await borg).end()).toBe(0);
     const other = run({ account: 'web02', groups: [ROLES.repo, PGID] });
     await until('it to ask again', () => started.of('asks').length === 2);
-    started.child.stdin.write(`account ${connectionOf(started.of('asks')[1])} web01\n`);
+    started.child.stdin.write(`account ${connectionOf(started.of('asks')[1])} ${digest('web01')}\n`);
     expect(await other).toMatchObject({ code: 3, error: `${COLD}\n` });
-    expect(Number(started.of('began').length)).toBe(1);
   });
 
   test('needs less than 40 MB', async () => {

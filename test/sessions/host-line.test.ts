@@ -3,7 +3,7 @@ import { parseHostLine } from '../../src/sessions/host-line.ts';
 
 const BEGAN = {
   ...{ event: 'began', pid: 500, start: 120, client: 62, clientStart: 119, connection: [60, 100] },
-  ...{ uid: 10_001, account: 'web01' },
+  uid: 10_001,
 };
 const ENDED = { event: 'ended', pid: 500, start: 120, code: 0, signal: null, cpu: 0.0123, memory: 31_457_280 };
 const parse = (line: object) => parseHostLine(JSON.stringify(line));
@@ -14,7 +14,7 @@ test('a line of the session host says one thing', () => {
     event: 'began',
     session: {
       ...{ process: { pid: 500, start: 120 }, client: { pid: 62, start: 119 }, connection: { pid: 60, start: 100 } },
-      ...{ uid: 10_001, account: 'web01' },
+      uid: 10_001,
     },
   });
   const ended = {
@@ -24,8 +24,8 @@ test('a line of the session host says one thing', () => {
   expect(parse(ENDED)).toEqual(ended);
   expect(parse({ ...ENDED, code: null, signal: 9 })).toEqual(ended);
   expect(parse({ ...ENDED, code: null, signal: 'SIGKILL' })).toEqual(ended);
-  expect(parse({ event: 'asks', connection: [60, 100], account: 'web01' })).toEqual({
-    ...{ event: 'asks', connection: { pid: 60, start: 100 }, account: 'web01' },
+  expect(parse({ event: 'asks', connection: [60, 100] })).toEqual({
+    ...{ event: 'asks', connection: { pid: 60, start: 100 } },
   });
   expect(parse({ event: 'pong' })).toEqual({ event: 'pong' });
   expect(parse({ event: 'trouble', what: 'no memory' })).toEqual({ event: 'trouble', what: 'no memory' });
@@ -43,8 +43,8 @@ test.each([
   '{"event":"ready"',
   JSON.stringify({ event: 'constructor' }),
   JSON.stringify({ event: 'ready', pid: 0 }),
-  JSON.stringify({ event: 'asks', connection: [60], account: 'web01' }),
-  JSON.stringify({ event: 'asks', connection: [60, 100, 1], account: 'web01' }),
+  JSON.stringify({ event: 'asks', connection: [60] }),
+  JSON.stringify({ event: 'asks', connection: [60, 100, 1] }),
   JSON.stringify({ event: 'trouble' }),
 ])('any other is none: %j', (line) => {
   expect(parseHostLine(line)).toBeNull();
@@ -58,7 +58,6 @@ const wrong = (line: object, values: readonly unknown[]): readonly (readonly [st
 const WRONG: readonly (readonly [string, object])[] = [
   ...wrong(BEGAN, [undefined, null, -1, 0, '', {}, 1e300]),
   ...wrong(ENDED, [undefined, null, -1, 'x', {}]),
-  ['account: too long', { ...BEGAN, account: 'x'.repeat(257) }],
   ['uid: root', { ...BEGAN, uid: 0 }],
   ['pid: not whole', { ...BEGAN, pid: 500.5 }],
   ['connection: text', { ...BEGAN, connection: ['60', 100] }],

@@ -22,7 +22,7 @@ const server = [
 const connection = [process_(60, 50), process_(61, 60, TENANT), process_(62, 61, { ...TENANT, start: 119 })];
 const session = (more: Partial<HostedSession> = {}): HostedSession => ({
   ...{ process: { pid: 500, start: 120 }, client: { pid: 62, start: 119 }, connection: { pid: 60, start: 100 } },
-  ...{ uid: 10_001, account: 'web01', ...more },
+  ...{ uid: 10_001, ...more },
 });
 const forked = (more: Partial<Process> = {}): Process => process_(500, 40, { ...TENANT, start: 120, ...more });
 
