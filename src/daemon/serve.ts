@@ -34,6 +34,7 @@ import { createReportLog } from './report-log.ts';
 import { checkRepositoriesDisk, claimDisk, openWitnessKeeper } from './repositories-disk.ts';
 import { prepareRepositoriesFolder, SHARED_IDENTITIES } from './repositories-folder.ts';
 import { createScheduler, realClock } from './scheduler.ts';
+import { openHosting } from './session-hosting.ts';
 import { openSessionOutcomes } from './session-outcomes.ts';
 import { endSessions } from './shutdown.ts';
 import { sshdLog } from './sshd-log.ts';
@@ -110,6 +111,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     },
     endOf: outcomes.endOf,
   });
+  const hosting = openHosting(log, hosted, outcomes, tracker.sessionOf);
   const onAccess = (state: State): void => {
     // First of all: nothing that fails may delay a revocation.
     tracker.access(state);
@@ -163,7 +165,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
       ),
   });
 
-  await outcomes.listen(plan);
+  await Promise.all([outcomes.listen(plan), hosting.start(plan)]);
 
   const ending = Promise.withResolvers<{ readonly told: string } | SshdExit>();
   const listening = Promise.withResolvers<'listening'>();
@@ -212,6 +214,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   await watcher.close();
   await tracker.close();
   outcomes.close();
+  hosting.close();
   lastSeen.close();
   await scheduler.close();
   collection.close();

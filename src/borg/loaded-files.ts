@@ -1,0 +1,23 @@
+import { realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+
+/**
+ * What shows that borg or its interpreter on disk is not any more what a process has loaded: an upgraded package changes some of these.
+ * Borg itself is not loaded for it.
+ *
+ * @param python borg's interpreter
+ * @returns absolute paths; only the interpreter's where it does not tell
+ */
+export const loadedFiles = async (python: string): Promise<readonly string[]> => {
+  const { stdout, exitCode } = await execa(python, ['-I', '-c', WHERE], { reject: false, stdin: 'ignore', cwd: '/' });
+  const borg = exitCode === 0 ? dirname(stdout.trim()) : null;
+  const own = realpathSync(python);
+  if (borg === null) return [own];
+  return [own, borg, ...NAMES.map((name) => join(borg, name))];
+};
+
+const WHERE = "import importlib.util; print(importlib.util.find_spec('borg').origin)";
+
+/** Its version, what a session is made of, and the folders of its compiled modules. */
+const NAMES = ['__init__.py', '_version.py', 'remote.py', 'repository.py', 'algorithms', 'crypto', 'platform'];

@@ -1,0 +1,42 @@
+import { loadedFiles } from '../borg/loaded-files.ts';
+import type { Hosted } from '../sessions/hosted.ts';
+import type { ProcessName } from '../sessions/processes.ts';
+import type { Session } from '../sessions/session.ts';
+import { type SessionHost, type SessionHostState, startSessionHost } from '../sessions/session-host.ts';
+import type { Logger } from './log.ts';
+import type { LoginPlan } from './login-server.ts';
+import type { SessionOutcomes } from './session-outcomes.ts';
+
+/** What loads borg once for all sessions. */
+export type SessionHosting = {
+  /** Starts it, if there is one in the plan. Resolves when it serves, or does not come to it. */
+  readonly start: (plan: Pick<LoginPlan, 'python' | 'host'>) => Promise<void>;
+  /** Null where there is none: by the settings, or on this machine. */
+  readonly state: () => SessionHostState | null;
+  readonly close: () => void;
+};
+
+const PATH = '/usr/local/bin:/usr/bin:/bin';
+
+/** @param sessionOf the session of a connection, by its root process */
+export const openHosting = (
+  log: Logger,
+  hosted: Hosted,
+  outcomes: Pick<SessionOutcomes, 'began'>,
+  sessionOf: (connection: ProcessName) => Session | undefined,
+): SessionHosting => {
+  let running: SessionHost | null = null;
+  return {
+    start: async ({ python, host }) => {
+      if (host === null) return;
+      running = await startSessionHost({
+        ...{ python, program: [host.program, host.terms], environment: { ...host.environment, PATH }, log },
+        files: await loadedFiles(python),
+        ...{ hosted, onBegan: outcomes.began },
+        accountOf: (connection) => sessionOf(connection)?.account,
+      });
+    },
+    state: () => running?.state() ?? null,
+    close: () => running?.close(),
+  };
+};

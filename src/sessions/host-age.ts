@@ -1,0 +1,24 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { ProcessName } from './processes.ts';
+
+/** What stands at these paths now, as one word for each: another file or folder, or another content, makes another text. */
+export const stampOf = (paths: readonly string[]): string => paths.map(stampOfOne).join(' ');
+
+const stampOfOne = (path: string): string => {
+  try {
+    const { ino, mtimeNs, size } = statSync(path, { bigint: true });
+    return `${ino}.${mtimeNs}.${size}`;
+  } catch {
+    return 'none';
+  }
+};
+
+/** The memory that a process has now (proc_pid_status(5), VmRSS), in bytes; 0 where it has ended. */
+export const memoryOf = (process: ProcessName | null): number => {
+  if (!process) return 0;
+  try {
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${process.pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+};

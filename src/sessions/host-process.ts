@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { Socket } from 'node:net';
+import { readLines } from '../sshd/server.ts';
+import { type HostLine, parseHostLine } from './host-line.ts';
+import { type ProcessName, readProcess } from './processes.ts';
+
+/** How to start a session host. */
+export type HostProgram = {
+  readonly python: string;
+  /** image/session-host as it was installed, and its argument. */
+  readonly program: readonly string[];
+  /** All of its environment. */
+  readonly environment: Readonly<Record<string, string>>;
+};
+
+/** One session host that runs. */
+export type HostProcess = {
+  /** Null where it could not be started. */
+  readonly process: ProcessName | null;
+  /** Whether it serves; not where it has ended before, or has taken too long: it is killed then. */
+  readonly ready: Promise<boolean>;
+  /** Resolves when it has ended, with how, in words. */
+  readonly ended: Promise<string>;
+  /** Says one line to it. */
+  readonly say: (line: string) => void;
+  /** Whether it answers in so many milliseconds. */
+  readonly answers: (milliseconds: number) => Promise<boolean>;
+  /** It lets nobody in any more, and ends with its last session. Nobody waits for it. */
+  readonly retire: () => void;
+  /** At once. Its sessions go on. */
+  readonly kill: () => void;
+};
+
+/**
+ * Starts a session host.
+ *
+ * @param startMs how long its start may take
+ * @param onLine gets what it says, but that it is ready or alive; null for a line that is none of its
+ */
+export const startHostProcess = (
+  { python, program, environment }: HostProgram,
+  startMs: number,
+  onLine: (line: HostLine | null) => void,
+): HostProcess => {
+  const child = spawn(python, ['-I', ...program], {
+    ...{ stdio: ['pipe', 'pipe', 'inherit'], env: environment, cwd: '/' },
+    // A process group of its own: Ctrl-C in the daemon's terminal is for the daemon to answer.
+    detached: true,
+  });
+  child.stdin.on('error', () => {});
+  const ready = Promise.withResolvers<boolean>();
+  const ended = Promise.withResolvers<string>();
+  let pong = (): void => {};
+  const over = (how: string): void => {
+    clearTimeout(late);
+    ready.resolve(false);
+    ended.resolve(how);
+    pong();
+  };
+  const late = setTimeout(() => {
+    child.kill('SIGKILL');
+    ready.resolve(false);
+  }, startMs);
+  child.once('error', (error) => over(error.message));
+  child.once('exit', (code, signal) => over(`it ended with ${signal ?? code}`));
+  void readLines(child.stdout, (text) => {
+    const line = parseHostLine(text);
+    if (line?.event === 'pong') return pong();
+    if (line?.event !== 'ready') return onLine(line);
+    clearTimeout(late);
+    ready.resolve(true);
+  });
+  return {
+    process: nameOf(child.pid),
+    ...{ ready: ready.promise, ended: ended.promise },
+    say: (line) => child.stdin.write(`${line}\n`),
+    answers: (milliseconds) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => resolve(false), milliseconds);
+        pong = () => {
+          clearTimeout(timer);
+          resolve(true);
+        };
+        child.stdin.write('ping\n');
+      }),
+    retire: () => {
+      child.stdin.end();
+      child.unref();
+      if (child.stdout instanceof Socket) child.stdout.unref();
+    },
+    kill: () => child.kill('SIGKILL'),
+  };
+};
+
+const nameOf = (pid: number | undefined): ProcessName | null => {
+  try {
+    const found = pid === undefined ? null : readProcess(pid);
+    return found && { pid: found.pid, start: found.start };
+  } catch {
+    // With a full table of files, for example: it goes on without its name.
+    return null;
+  }
+};

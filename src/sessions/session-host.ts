@@ -1,0 +1,193 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { printable } from '../accounts/printable.ts';
+import { createBucket } from './bucket.ts';
+import { memoryOf, stampOf } from './host-age.ts';
+import type { HostedSession, HostLine } from './host-line.ts';
+import { type HostProcess, type HostProgram, startHostProcess } from './host-process.ts';
+import type { Hosted } from './hosted.ts';
+import { type ProcessName, processId } from './processes.ts';
+import type { TrailLog } from './trail.ts';
+
+/** Milliseconds. */
+const TIMES = {
+  /** How long its start may take: it imports borg, on a machine that may be busy. */
+  start: 20_000,
+  /** How often it is looked after, and how long it may take to answer. */
+  look: 30_000,
+  answer: 10_000,
+  /** Where it ends again and again: how long after the third end in ten minutes it is started again; each further time takes twice as long. */
+  again: 1000,
+  longestAgain: 60_000,
+};
+const RECENT_MS = 600_000;
+const HOUR_MS = 3_600_000;
+/** How long sshd's line about a login may take to be read, and how often it is looked for. */
+const ASKED_MS = 5000;
+const ASK_AGAIN_MS = 20;
+const COMPLAINTS = { burst: 3, perSecond: 1 / 60 };
+
+/** How the session host is. */
+export type SessionHostState = {
+  readonly running: boolean;
+  /** Since when sessions load borg themselves, in milliseconds since the epoch; null: they do not. */
+  readonly coldSince: number | null;
+  /** How often it has ended by itself, or did not answer, in the last hour. */
+  readonly ends: number;
+};
+
+export type SessionHost = { readonly state: () => SessionHostState; readonly close: () => void };
+
+/** What a session host is started and looked after with. */
+export type SessionHostOptions = HostProgram & {
+  /** What it has loaded: where one of these changes, so does the host. */
+  readonly files: readonly string[];
+  readonly hosted: Pick<Hosted, 'follow' | 'began' | 'ended'>;
+  /** Each session as it begins, once `hosted` knows it. */
+  readonly onBegan: (session: HostedSession) => void;
+  /** Whose connection it is, by sshd's word; undefined where it has not said so yet. */
+  readonly accountOf: (connection: ProcessName) => string | undefined;
+  readonly log: TrailLog;
+  readonly times?: Partial<typeof TIMES>;
+};
+
+/**
+ * Runs the session host: starts it anew when it ends or does not answer, and puts another in its place, the new one first, when what it
+ * has loaded has changed or its memory has grown. Where there is none sessions load borg themselves.
+ *
+ * @returns resolves when it serves, or does not come to it; close() lets it end with its last session
+ */
+export const startSessionHost = async (options: SessionHostOptions): Promise<SessionHost> => {
+  const { files, hosted, log } = options;
+  const times = { ...TIMES, ...options.times };
+  const mayComplain = createBucket(COMPLAINTS.burst, COMPLAINTS.perSecond, () => performance.now());
+  const asked = new Set<string>();
+  let current: { readonly host: HostProcess; readonly stamp: string; readonly memory: number } | null = null;
+  let starting: Promise<boolean> | null = null;
+  let coldSince: number | null = null;
+  let ends: readonly number[] = [];
+  let closed = false;
+
+  /** Answers when sshd's line has come, which may be a moment after the login. */
+  const answer = async (host: HostProcess, connection: ProcessName): Promise<void> => {
+    const id = processId(connection);
+    if (asked.has(id)) return;
+    asked.add(id);
+    const end = performance.now() + ASKED_MS;
+    let name = options.accountOf(connection);
+    while (name === undefined && performance.now() < end) {
+      await pause(ASK_AGAIN_MS);
+      name = options.accountOf(connection);
+    }
+    asked.delete(id);
+    host.say(`account ${id} ${name ?? ''}`);
+  };
+
+  const hear = (host: HostProcess, line: HostLine | null): void => {
+    switch (line?.event) {
+      case 'began':
+        hosted.began(line.session);
+        options.onBegan(line.session);
+        return;
+      case 'ended':
+        hosted.ended(line.process, line.usage);
+        return;
+      case 'asks':
+        void answer(host, line.connection);
+        return;
+      case 'trouble':
+        if (mayComplain()) log.warn({ trouble: printable(line.what, 300) }, 'the session host has trouble');
+        return;
+      default:
+        if (mayComplain()) log.warn({}, 'the session host said something that cannot be read; it is left out');
+    }
+  };
+
+  const begin = async (): Promise<boolean> => {
+    const stamp = stampOf(files);
+    const host: HostProcess = startHostProcess(options, times.start, (line) => hear(host, line));
+    if (host.process) hosted.follow(host.process);
+    const isReady = await host.ready;
+    if (closed) host.retire();
+    if (closed || !isReady) return false;
+    // The new one stands in its doors' place already.
+    current?.host.retire();
+    current = { host, stamp, memory: memoryOf(host.process) };
+    void host.ended.then((how) => lose(host, how));
+    return true;
+  };
+
+  /** One at a time, whoever asks for it. */
+  const start = (): Promise<boolean> => {
+    starting ??= begin()
+      .catch(() => false)
+      .finally(() => {
+        starting = null;
+      });
+    return starting;
+  };
+
+  const recover = async (why: string): Promise<void> => {
+    coldSince ??= Date.now();
+    const since = new Date(coldSince).toISOString();
+    log.warn({ error: why, since }, 'the session host does not run: sessions load borg themselves, which is slower');
+    while (!closed) {
+      ends = [...ends.filter((at) => Date.now() - at < HOUR_MS), Date.now()];
+      const recent = ends.filter((at) => Date.now() - at < RECENT_MS).length;
+      if (recent > 2) await pause(Math.min(times.again * 2 ** (recent - 3), times.longestAgain), null, { ref: false });
+      if (closed || !(await start())) continue;
+      log.info({ seconds: Math.round((Date.now() - coldSince) / 1000) }, 'the session host runs again');
+      coldSince = null;
+      return;
+    }
+  };
+
+  const lose = (host: HostProcess, how: string): void => {
+    if (closed || current?.host !== host) return;
+    current = null;
+    void recover(host === silent ? 'it did not answer' : how);
+  };
+
+  let silent: HostProcess | null = null;
+  const replace = async (why: string): Promise<void> => {
+    if (await start()) log.info({ reason: why }, 'the session host was replaced');
+    else if (!closed && mayComplain())
+      log.warn({ reason: why }, 'the session host could not be replaced; the old one goes on');
+  };
+
+  const look = async (): Promise<void> => {
+    const looked = current;
+    if (!looked) return;
+    if (!(await looked.host.answers(times.answer))) {
+      silent = looked.host;
+      looked.host.kill();
+    } else if (current === looked) {
+      if (stampOf(files) !== looked.stamp) await replace('borg or its interpreter has changed');
+      else if (hasGrown(looked.memory, memoryOf(looked.host.process))) await replace('its memory has grown');
+    }
+  };
+
+  if (!(await start())) void recover('it could not be started');
+  let looking = false;
+  const timer = setInterval(() => {
+    if (looking) return;
+    looking = true;
+    void look().finally(() => {
+      looking = false;
+    });
+  }, times.look);
+  return {
+    state: () => ({
+      running: current !== null,
+      coldSince,
+      ends: ends.filter((at) => Date.now() - at < HOUR_MS).length,
+    }),
+    close: () => {
+      closed = true;
+      clearInterval(timer);
+      current?.host.retire();
+    },
+  };
+};
+
+/** Half as much again as at its start, and 16 MB. */
+const hasGrown = (before: number, now: number): boolean => now > before * 1.5 && now - before > 16e6;

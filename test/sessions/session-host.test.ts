@@ -1,0 +1,237 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createHosted, type Hosted } from '../../src/sessions/hosted.ts';
+import { isAlive, type ProcessName, readProcess } from '../../src/sessions/processes.ts';
+import { type SessionHost, type SessionHostOptions, startSessionHost } from '../../src/sessions/session-host.ts';
+import { until } from '../e2e/harness/machine.ts';
+
+// A small program stands for the host: it is the looking after that is tried here.
+
+/** Writes down what it hears and that it was started, and does what the file "does" says. */
+const HOST = `
+import json, os, sys, time
+folder = sys.argv[1]
+def tell(**facts):
+    print(json.dumps(facts), flush=True)
+def does(word):
+    return word in open(folder + '/does').read().split()
+with open(folder + '/started', 'a') as file:
+    print(os.getpid(), file=file)
+if does('fail'): sys.exit(3)
+if does('hang'): time.sleep(60)
+with open(folder + '/environment', 'w') as file:
+    json.dump(dict(os.environ), file)
+print(open(folder + '/says').read(), end='', flush=True)
+tell(event='ready', pid=os.getpid())
+if does('die'): sys.exit(4)
+more = None
+for line in sys.stdin:
+    if does('deaf'): continue
+    with open(folder + '/heard', 'a') as file:
+        file.write(line)
+    if does('grow'): more = b'x' * 80_000_000
+    if line == 'ping\\n': tell(event='pong')
+while does('stay'): time.sleep(0.02)
+with open(folder + '/retired', 'a') as file:
+    print(os.getpid(), file=file)
+`;
+
+let folder: string;
+let lines: Readonly<Record<string, unknown>>[];
+let hosted: Hosted;
+let accounts: Map<number, string>;
+let host: SessionHost | null;
+
+const file = (name: string): string => join(folder, name);
+const words = (name: string): readonly string[] =>
+  readdirSync(folder).includes(name) ? readFileSync(file(name), 'utf8').split('\n').slice(0, -1) : [];
+const does = (...what: readonly string[]): void => writeFileSync(file('does'), what.join(' '));
+const said = (message: RegExp) => lines.filter(({ msg }) => message.test(String(msg)));
+/** The one that was started last, once so many were. */
+const started = (count: number): Promise<ProcessName> =>
+  until(`${count} to be started`, () => {
+    const pids = words('started');
+    return pids.length >= count && (readProcess(Number(pids.at(-1))) ?? false);
+  });
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'session-host-'));
+  for (const name of ['does', 'says', 'borg']) writeFileSync(file(name), '');
+  writeFileSync(file('host.py'), HOST);
+  [lines, accounts, hosted, host] = [[], new Map(), createHosted(() => true), null];
+});
+afterEach(async () => {
+  does();
+  host?.close();
+  for (const pid of words('started')) if (readProcess(Number(pid))) process.kill(Number(pid), 'SIGKILL');
+  rmSync(folder, { recursive: true });
+});
+
+const start = async (times: SessionHostOptions['times'] = {}): Promise<SessionHost> => {
+  const write = (facts: object, msg: string): void => void lines.push({ ...facts, msg });
+  host = await startSessionHost({
+    ...{ python: 'python3', program: [file('host.py'), folder], environment: { ONLY: 'this' } },
+    ...{
+      files: [file('borg'), file('gone')],
+      hosted,
+      onBegan: ({ account }) => lines.push({ msg: `began ${account}` }),
+    },
+    accountOf: ({ pid }) => accounts.get(pid),
+    log: { info: write, warn: write, error: write },
+    times: { again: 20, longestAgain: 100, ...times },
+  });
+  return host;
+};
+const QUICK = { look: 50, answer: 10_000 };
+
+test('it serves when it is ready, in an environment of its own, and without a word', async () => {
+  const { state } = await start();
+  expect(state()).toEqual({ running: true, coldSince: null, ends: 0 });
+  expect(lines).toEqual([]);
+  expect(JSON.parse(readFileSync(file('environment'), 'utf8'))).toMatchObject({ ONLY: 'this' });
+  expect(readFileSync(file('environment'), 'utf8')).not.toContain('"HOME"');
+});
+
+test('sessions are known by its lines; what cannot be read is left out, and told; so is its trouble, without control characters', async () => {
+  const began = {
+    ...{ event: 'began', pid: 500, start: 8, client: 62, clientStart: 7, connection: [60, 6] },
+    ...{ uid: 10_001, account: 'web01' },
+  };
+  const ended = { event: 'ended', pid: 500, start: 8, code: 0, signal: null, cpu: 0.5, memory: 9 };
+  const says = [began, { ...began, pid: -1 }, { event: 'trouble', what: 'no\u001bmemory' }, ended];
+  writeFileSync(file('says'), `${says.map((each) => JSON.stringify(each)).join('\n')}\n`);
+  await start();
+  expect(hosted.usageOf({ pid: 60, start: 6 })).toEqual({ cpuSeconds: 0.5, peakMemory: 9 });
+  expect(said(/^began/)).toEqual([{ msg: 'began web01' }]);
+  expect(said(/cannot be read/)).toHaveLength(1);
+  expect(said(/has trouble/)).toEqual([expect.objectContaining({ trouble: 'no\\u{1b}memory' })]);
+});
+
+test('one that ends is started again at once, and the log says why, since when, and that it is over', async () => {
+  const { state } = await start();
+  const first = await started(1);
+  process.kill(first.pid, 'SIGKILL');
+  await until('another to serve', () => said(/runs again/).length === 1);
+  expect(said(/does not run/)).toEqual([
+    expect.objectContaining({ error: 'it ended with SIGKILL', since: expect.stringMatching(/^\d{4}-.*Z$/) }),
+  ]);
+  expect(state()).toEqual({ running: true, coldSince: null, ends: 1 });
+  expect((await started(2)).pid).not.toBe(first.pid);
+});
+
+test('one that ends again and again is started more and more seldom, and that is known', async () => {
+  does('die');
+  const { state } = await start();
+  await until('it to have ended some times', () => state().ends > 5);
+  expect(words('started').length).toBeGreaterThan(5);
+  does();
+  await until(
+    'one that stays',
+    async () => state().running && isAlive(await started(1)) && words('heard').length === 0,
+  );
+});
+
+test('where it cannot be started the server goes on without, and tries again', async () => {
+  does('fail');
+  const { state } = await start();
+  await until('it to have failed', () => state().ends > 2);
+  expect(state()).toMatchObject({ running: false, coldSince: expect.any(Number) });
+  expect(said(/does not run/)).toEqual([expect.objectContaining({ error: 'it could not be started' })]);
+  does();
+  await until('it to serve', () => state().running && state().coldSince === null);
+});
+
+test('where there is no such program it goes on without, too', async () => {
+  const options = { python: '/nonexistent/python3', program: [], environment: {}, files: [], hosted };
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  host = await startSessionHost({ ...options, onBegan: () => {}, accountOf: () => undefined, log });
+  expect(host.state()).toMatchObject({ running: false });
+});
+
+test('one that does not come to its start is not waited for, and is ended', async () => {
+  does('hang');
+  const { state } = await start({ start: 1500 });
+  expect(state().running).toBe(false);
+  const [pid] = await until('it to have begun', () => words('started').length > 0 && words('started'));
+  await until('it to be gone', () => readProcess(Number(pid)) === null);
+  does();
+  await until('another to serve', () => state().running);
+});
+
+test('one that does not answer is killed, and started anew', async () => {
+  does('deaf');
+  const { state } = await start({ look: 50, answer: 300 });
+  const [pid] = words('started');
+  await until('it to be killed', () => state().ends > 0);
+  does();
+  await until('one that answers', () => said(/runs again/).length > 0 && words('heard').includes('ping'));
+  expect(said(/does not run/)[0]).toMatchObject({ error: 'it did not answer' });
+  expect(readProcess(Number(pid))).toBeNull();
+});
+
+test('when borg has changed another is started first, and the old one stays as long as it has sessions', async () => {
+  const { state } = await start(QUICK);
+  const first = await started(1);
+  does('stay');
+  writeFileSync(file('borg'), 'a new version');
+  await until('another in its place', () => said(/was replaced/).length === 1);
+  expect(said(/was replaced/)).toEqual([expect.objectContaining({ reason: 'borg or its interpreter has changed' })]);
+  expect([isAlive(first), isAlive(await started(2))]).toEqual([true, true]);
+  expect(state()).toEqual({ running: true, coldSince: null, ends: 0 });
+  does();
+  await until('the old one to end', () => !isAlive(first));
+  expect(words('retired')).toEqual([String(first.pid)]);
+  // That was no end of the one that serves, and the change counts once.
+  const heard = words('heard').length;
+  await until('some looks', () => words('heard').length > heard + 3);
+  expect([words('started').length, lines.length]).toEqual([2, 1]);
+});
+
+test('where the new one does not start the old one goes on', async () => {
+  const { state } = await start(QUICK);
+  const first = await started(1);
+  does('fail');
+  writeFileSync(file('gone'), 'there now');
+  await until('it to be told', () => said(/could not be replaced/).length > 0);
+  expect([state().running, state().ends, isAlive(first)]).toEqual([true, 0, true]);
+  does();
+  await until('another in its place', () => said(/was replaced/).length === 1 && !isAlive(first));
+});
+
+test('when its memory has grown another takes its place', async () => {
+  does('grow');
+  await start(QUICK);
+  const first = await started(1);
+  await until('it to have heard', () => words('heard').length > 0);
+  does();
+  await until('another in its place', () => said(/was replaced/).length > 0 && !isAlive(first));
+  expect(said(/was replaced/)[0]).toMatchObject({ reason: 'its memory has grown' });
+});
+
+test('it is told whose connection that is, once sshd has said so', async () => {
+  const asks = (pid: number) => JSON.stringify({ event: 'asks', connection: [pid, 6], account: 'web01' });
+  writeFileSync(file('says'), `${[asks(60), asks(60), asks(61)].join('\n')}\n`);
+  accounts.set(61, 'db01');
+  await start();
+  await until('the first answer', () => words('heard').includes('account 61 6 db01'));
+  expect(words('heard').length).toBe(1);
+  accounts.set(60, 'web01');
+  await until('the other', () => words('heard').includes('account 60 6 web01'));
+  expect(words('heard').length).toBe(2);
+});
+
+test('a connection that nobody knows is nobody’s', async () => {
+  writeFileSync(file('says'), `${JSON.stringify({ event: 'asks', connection: [60, 6], account: 'web01' })}\n`);
+  await start();
+  await until('the answer', () => words('heard').includes('account 60 6 '));
+});
+
+test('at the end of the server it may end, and is not started again', async () => {
+  const { close } = await start();
+  const only = await started(1);
+  close();
+  await until('it to end', () => !isAlive(only));
+  expect([words('retired').length, words('started').length, lines]).toEqual([1, 1, []]);
+});
