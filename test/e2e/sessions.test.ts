@@ -8,7 +8,7 @@ import { until } from './harness/machine.ts';
 import { open, requests } from './harness/raw-borg.ts';
 import { type Server, startServer } from './harness/server.ts';
 import { connected, known, type OpenConnection, openConnection, sessionsOf } from './harness/sessions.ts';
-import { processesOf } from './isolation/processes.ts';
+import { borgsOf } from './isolation/processes.ts';
 
 let server: Server;
 let client: Client;
@@ -200,7 +200,7 @@ test('a borg that waits for a lock does not outlive the client that asked for it
   waiting.stdin?.write(requests(open('/repos/waits', { lock_wait: 120 })));
   await waitingForLock(server, 'waits');
   waiting.kill('SIGKILL');
-  const borgs = async () => (await processesOf(server, 'waits')).filter(({ words }) => words.includes('borg-serve'));
+  const borgs = () => borgsOf(server, 'waits');
   await until('only the holder of the lock to be left', async () => (await borgs()).length === 1 || undefined);
   expect((await borgs()).map(({ pid }) => pid)).toEqual([held.pid]);
   expect((await held.release()).exitCode).toBe(0);

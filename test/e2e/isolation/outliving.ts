@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { until } from '../harness/machine.ts';
 import { requests } from '../harness/raw-borg.ts';
 import type { Try } from './other-repositories.ts';
-import { processesOf } from './processes.ts';
+import { borgsOf, clientsOf } from './processes.ts';
 import { ACCOUNTS } from './scene.ts';
 
 /**
@@ -18,17 +18,20 @@ export const outlive: Try = async (actor, { server }) => {
   const before = await readFile(file, 'utf8');
   await writeFile(file, `${before}${key.public}\n`);
   await server.exec(['update-borgusers']);
-  const borgs = async () =>
-    (await processesOf(server, account)).filter(({ words }) => words.includes('borg-serve')).map(({ pid }) => pid);
-  const others = await borgs();
+  const pidsOf = (found: readonly { readonly pid: number }[]) => found.map(({ pid }) => pid);
+  const borgs = async () => pidsOf(await borgsOf(server, account));
+  const clients = async () => pidsOf(await clientsOf(server, account));
+  const [others, otherClients] = [await borgs(), await clients()];
   const session = client.ssh(account, ['borg serve'], { key, input: 'pipe', reject: false });
   session.stdin?.write(requests());
   const pid = await until('its borg', async () => (await borgs()).find((each) => !others.includes(each)));
+  // A hosted session is no child of sshd's: who waits for it is.
+  const child = (await clients()).find((each) => !otherClients.includes(each)) ?? pid;
   try {
     const script = `
-      parent=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$1/status")
+      parent=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$2/status")
       exec setpriv --reuid="$(id -u "$0")" --clear-groups sh -c 'kill -STOP "$1" && kill -KILL "$2"' sh "$1" "$parent"`;
-    await server.exec(['sh', '-c', script, account, String(pid)]);
+    await server.exec(['sh', '-c', script, account, String(pid), String(child)]);
     await session;
     await writeFile(file, before);
     await server.exec(['update-borgusers']);

@@ -22,6 +22,16 @@ export const processesOf = async (server: Server, account: string): Promise<read
     });
 };
 
+/** Those that serve borg to the account, however they were started: who waits for one names the launcher, too. */
+export const borgsOf = async (server: Server, account: string): Promise<readonly Process[]> =>
+  (await processesOf(server, account)).filter(
+    ({ words }) => words.includes('borg-serve') && !words.includes('session-client'),
+  );
+
+/** Those that wait for a session that the session host has forked: the account's own, and sshd's children. */
+export const clientsOf = async (server: Server, account: string): Promise<readonly Process[]> =>
+  (await processesOf(server, account)).filter(({ words }) => words.includes('session-client'));
+
 /** The process that serves borg to the account, or undefined. */
 export const sessionOf = async (server: Server, account: string): Promise<number | undefined> =>
   (await processesOf(server, account)).find(
