@@ -60,9 +60,11 @@ export const sessionsJson = (sessions: readonly SessionView[]): string =>
         received,
         sent,
         borg,
+        cpuSeconds,
+        peakMemory,
       }): ListedSession => ({
         ...{ account, role, uid, address, port, since: new Date(since).toISOString() },
-        ...{ fingerprint, comment, file, line, received, sent, borg },
+        ...{ fingerprint, comment, file, line, received, sent, borg, cpuSeconds, peakMemory },
       }),
     ),
   );
@@ -92,6 +94,9 @@ const noServer = (): number => {
   return 2;
 };
 
+/** A hosted session costs hundredths of one. */
+const renderSeconds = (seconds: number): string => `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`;
+
 /** The table; times as of `now`, milliseconds since the epoch. */
 export const sessionsText = (sessions: readonly SessionView[], now: number, width?: number): string => {
   if (sessions.length === 0) return 'Nobody is connected.';
@@ -104,8 +109,10 @@ export const sessionsText = (sessions: readonly SessionView[], now: number, widt
       renderDuration((now - session.since) / 1000),
       renderBytes(session.received),
       renderBytes(session.sent),
+      session.cpuSeconds === null ? '-' : renderSeconds(session.cpuSeconds),
+      session.peakMemory === null ? '-' : renderBytes(session.peakMemory),
       session.borg.length > 0 ? `borg ${session.borg.join(' ')}` : 'idle',
       `${session.fingerprint.slice(0, 'SHA256:'.length + 8)}… ${session.comment}`,
     ]);
-  return renderTable(['ACCOUNT', 'ROLE', 'FROM', 'SINCE', 'IN', 'OUT', 'RUNS', 'KEY'], rows, width);
+  return renderTable(['ACCOUNT', 'ROLE', 'FROM', 'SINCE', 'IN', 'OUT', 'CPU', 'MEMORY', 'RUNS', 'KEY'], rows, width);
 };

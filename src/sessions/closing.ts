@@ -1,10 +1,12 @@
+import type { Usage } from './host-line.ts';
 import type { Hosted } from './hosted.ts';
 import type { Ledger } from './ledger.ts';
-import { isAlive, processId } from './processes.ts';
+import { isAlive, type ProcessName, processId } from './processes.ts';
 import type { Session } from './session.ts';
 import type { TrackerOptions } from './tracker-options.ts';
 import type { createTrafficWatch } from './traffic.ts';
 import { tellClosed } from './trail.ts';
+import { readUsage, together } from './usage.ts';
 
 /**
  * Writes down that sessions are over.
@@ -13,13 +15,20 @@ import { tellClosed } from './trail.ts';
  */
 export const createClosing = (
   options: Pick<TrackerOptions, 'log' | 'endOf'> & {
-    readonly ledger: Ledger;
-    readonly hosted: Hosted;
-    readonly traffic: ReturnType<typeof createTrafficWatch>;
+    readonly ledger: Pick<Ledger, 'gone'>;
+    readonly hosted: Pick<Hosted, 'over' | 'usageOf'>;
+    readonly traffic: Pick<ReturnType<typeof createTrafficWatch>, 'of'>;
     readonly steady: () => number;
   },
 ) => {
-  const { log, ledger, traffic, steady, endOf } = options;
+  const { log, ledger, hosted, traffic, steady, endOf } = options;
+  /** Of those that go on without their connection, what they have used until now. */
+  const usageOf = (connection: ProcessName): Usage | undefined => {
+    const ended = hosted.usageOf(connection) ?? [];
+    const left = hosted.over(connection).flatMap(({ process }) => (isAlive(process) && readUsage(process.pid)) || []);
+    const all = [ended, left].flat();
+    return all.length > 0 ? together(all) : undefined;
+  };
   /** Why a session is being ended, for the line about its closing. */
   const reasons = new Map<string, string>();
   return {
@@ -32,9 +41,12 @@ export const createClosing = (
       for (const over of ledger.gone(
         (process) => isAlive(process),
         (process) => atLast || reasons.has(processId(process)),
+        (process) => !atLast && hosted.over(process).length > 0,
       )) {
-        const id = processId(over.session.process);
-        tellClosed(log, over, reasons.get(id), traffic.of(over.session.peer), steady(), endOf(over.session));
+        const { process, peer } = over.session;
+        const id = processId(process);
+        const used = { traffic: traffic.of(peer), usage: usageOf(process) };
+        tellClosed(log, over, reasons.get(id), used, steady(), endOf(over.session));
         reasons.delete(id);
       }
     },

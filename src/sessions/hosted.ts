@@ -1,6 +1,7 @@
 import type { IsAccount } from './connections.ts';
 import type { HostedSession, Usage } from './host-line.ts';
 import { type Process, type ProcessName, processId, TICKS_PER_SECOND } from './processes.ts';
+import { together } from './usage.ts';
 
 /** The first process, which adopts whose parent has ended. */
 const INIT = 1;
@@ -17,18 +18,6 @@ const putInto = <T>(map: Map<string, T>, id: string, value: T, most: number): vo
   const [oldest] = map.keys();
   if (map.size > most && oldest !== undefined) map.delete(oldest);
 };
-
-const NOTHING: Usage = { cpuSeconds: 0, peakMemory: 0 };
-
-/** Several sessions as one: all of their time, and the memory of the largest. */
-export const together = (usages: readonly Usage[]): Usage =>
-  usages.reduce(
-    (sum, each) => ({
-      cpuSeconds: sum.cpuSeconds + each.cpuSeconds,
-      peakMemory: Math.max(sum.peakMemory, each.peakMemory),
-    }),
-    NOTHING,
-  );
 
 /**
  * Knows the sessions that a session host has forked. What the kernel shows of one is a child of the host, or of the first process once
@@ -83,8 +72,9 @@ export const createHosted = (isAccount: IsAccount) => {
       if (!known || known.counted) return;
       const { connection } = known;
       ended.set(id, { connection, counted: true });
-      const before = sums.get(processId(connection))?.usage ?? NOTHING;
-      putInto(sums, processId(connection), { connection, usage: together([before, usage]) }, MOST_SESSIONS);
+      const before = sums.get(processId(connection))?.usage;
+      const sum = before ? together([before, usage]) : usage;
+      putInto(sums, processId(connection), { connection, usage: sum }, MOST_SESSIONS);
     },
 
     /**

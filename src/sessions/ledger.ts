@@ -196,15 +196,20 @@ export const createLedger = (
       [...entries.values()].flatMap(({ session, gone }) => (gone === null ? [session] : [])),
     has: (process: ProcessName): boolean => entries.has(processId(process)),
     sessionOf: (process: ProcessName): Session | undefined => entries.get(processId(process))?.session,
-    /** Takes out those whose process has ended, each once; a moment later where nobody has said how: neither sshd nor whoever ended it. */
+    /**
+     * Takes out those whose process has ended, each once; a moment later where nobody has said how, neither sshd nor whoever ended it, or
+     * where a session that ran over it goes on.
+     */
     gone: (
       isAlive: (process: ProcessName) => boolean,
       isExplained: (process: ProcessName) => boolean = () => false,
+      isUsed: (process: ProcessName) => boolean = () => false,
     ): readonly Closed[] => {
       const dead = [...entries.values()].filter(({ session, gone }) => gone !== null || !isAlive(session.process));
       const over = dead.filter(
-        ({ session, how, gone }) =>
-          how !== null || isExplained(session.process) || (gone !== null && steady() - gone >= LAST_WORDS_MS),
+        ({ session: { process }, how, gone }) =>
+          ((how !== null || isExplained(process)) && !isUsed(process)) ||
+          (gone !== null && steady() - gone >= LAST_WORDS_MS),
       );
       for (const entry of dead) put({ ...entry, gone: entry.gone ?? steady() });
       for (const { session } of over) entries.delete(processId(session.process));

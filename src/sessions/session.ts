@@ -4,6 +4,7 @@ import type { HostedSession } from './host-line.ts';
 import type { Hosted } from './hosted.ts';
 import { type ProcessName, processId, readWords } from './processes.ts';
 import type { Traffic } from './traffic.ts';
+import { readUsage, together } from './usage.ts';
 
 /** One connection that is logged in, and by whose word. Every text in it is printable. */
 export type Session = {
@@ -40,6 +41,9 @@ export type SessionView = Omit<Session, 'process' | 'subRepositories' | 'steadyS
   readonly sent: number | null;
   /** Processes of borg that run over it: by their command line, for people. */
   readonly borg: readonly number[];
+  /** What these have used so far: all of their time, and the memory of the largest in bytes; null where none runs. */
+  readonly cpuSeconds: number | null;
+  readonly peakMemory: number | null;
 };
 
 /** What an operator may call a session by: its account, its key's fingerprint, or the client's address and port. */
@@ -85,5 +89,7 @@ export const viewOf = (
   const below = connections.find((each) => processId(each) === processId(process))?.below ?? [];
   const hosted = new Set(over(process).map(({ process }) => process.pid));
   const borg = below.filter((pid) => hosted.has(pid) || isBorg(pid));
-  return { ...session, received: traffic?.received ?? null, sent: traffic?.sent ?? null, borg };
+  const used = borg.flatMap((pid) => readUsage(pid) ?? []);
+  const usage = used.length > 0 ? together(used) : { cpuSeconds: null, peakMemory: null };
+  return { ...session, received: traffic?.received ?? null, sent: traffic?.sent ?? null, borg, ...usage };
 };

@@ -1,5 +1,6 @@
 import type { CloseReason } from '../sshd/log.ts';
 import { createBucket } from './bucket.ts';
+import type { Usage } from './host-line.ts';
 import type { Closed } from './ledger.ts';
 import type { Session } from './session.ts';
 import type { Refusal } from './strangers.ts';
@@ -29,11 +30,15 @@ export const openedFacts = (session: Session) => ({
   ...(session.file !== null && { key: `${session.file}:${session.line}` }),
 });
 
+/** What a session has used, as far as it is known. */
+type Used = { readonly traffic: Traffic | undefined; readonly usage: Usage | undefined };
+
 /** The fields of 'session closed'. The bytes are those of the last look: the connection's last seconds are not in them. */
-const closedFacts = (session: Session, how: string, traffic: Traffic | undefined, now: number) => ({
+const closedFacts = (session: Session, how: string, { traffic, usage }: Used, now: number) => ({
   ...sessionFacts(session),
   seconds: Math.max(0, Math.round((now - session.steadySince) / 1000)),
   ...(traffic && { inAtLeast: traffic.received, outAtLeast: traffic.sent }),
+  ...(usage && { cpuSeconds: Math.round(usage.cpuSeconds * 100) / 100, peakMemory: usage.peakMemory }),
   how,
 });
 
@@ -41,6 +46,7 @@ const closedFacts = (session: Session, how: string, traffic: Traffic | undefined
  * Writes that a session is over.
  *
  * @param reason why the server ended it; undefined where it did not
+ * @param used its traffic, and what its hosted sessions have used
  * @param now milliseconds of a steady clock
  * @param ended how its borg failed by the server, in words; undefined where it did not
  */
@@ -48,14 +54,14 @@ export const tellClosed = (
   log: TrailLog,
   { session, seen, how }: Closed,
   reason: string | undefined,
-  traffic: Traffic | undefined,
+  used: Used,
   now: number,
   ended?: string,
 ): void => {
   const label = how === null ? 'its process ended' : HOW_CLOSED[how];
   // What sshd alone has told of is written down, and counts as no login.
   if (!seen) log.info({ ...openedFacts(session), seen: 'it was over before the kernel showed it' }, 'session opened');
-  const facts = closedFacts(session, reason === undefined ? label : `ended by the server: ${reason}`, traffic, now);
+  const facts = closedFacts(session, reason === undefined ? label : `ended by the server: ${reason}`, used, now);
   log.info({ ...facts, ...(ended !== undefined && { ended }) }, 'session closed');
 };
 

@@ -6,20 +6,27 @@ const view = (given: Partial<SessionView> = {}): SessionView => ({
   ...{ peer: '10.0.0.9|4000', address: '10.0.0.9', port: 4000, account: 'web01', role: 'repo', uid: 10_000 },
   ...{ fingerprint: 'SHA256:9X36vZoIoMV/lPoQq4hgcbMrmcfr+pQQCjnOV091j1U', comment: 'root@web01' },
   ...{ file: '/sshkeys/repos/web01', line: 2, since: 0, received: 1_200_000, sent: null, borg: [77] },
+  ...{ cpuSeconds: 0.154, peakMemory: 31_457_280 },
   ...given,
 });
 
 describe('the table of sessions', () => {
   it('tells who, since when, how many bytes, what runs and by which key', () => {
     expect(sessionsText([view()], 300_000).split('\n')).toEqual([
-      'ACCOUNT  ROLE  FROM           SINCE  IN      OUT  RUNS     KEY',
-      'web01    repo  10.0.0.9:4000  5 min  1.2 MB  ?    borg 77  SHA256:9X36vZoI… root@web01',
+      'ACCOUNT  ROLE  FROM           SINCE  IN      OUT  CPU     MEMORY   RUNS     KEY',
+      'web01    repo  10.0.0.9:4000  5 min  1.2 MB  ?    0.15 s  31.5 MB  borg 77  SHA256:9X36vZoI… root@web01',
     ]);
   });
 
   it('shows what is not known as unknown, never as nothing', () => {
-    const [, line] = sessionsText([view({ role: null, received: null, borg: [] })], 0).split('\n');
-    expect(line).toMatch(/web01 +\? .* \? +\? +idle/);
+    const nothing = { role: null, received: null, borg: [], cpuSeconds: null, peakMemory: null };
+    const [, line] = sessionsText([view(nothing)], 0).split('\n');
+    expect(line).toMatch(/web01 +\? .* \? +\? +- +- +idle/);
+  });
+
+  it('tells hundredths of a second where there are few', () => {
+    expect(sessionsText([view({ cpuSeconds: 83.44 })], 0)).toContain(' 83 s ');
+    expect(sessionsText([view({ cpuSeconds: 0 })], 0)).toContain(' 0.00 s ');
   });
 
   it('has the longest session first', () => {
@@ -43,7 +50,7 @@ it('is for programs: times that any of them reads, and nothing of the server’s
       ...{ account: 'web01', role: 'repo', uid: 10_000, address: '10.0.0.9', port: 4000 },
       since: '2026-11-20T21:44:48.250Z',
       ...{ fingerprint: view().fingerprint, comment: 'root@web01', file: '/sshkeys/repos/web01', line: 2 },
-      ...{ received: 1_200_000, sent: null, borg: [77] },
+      ...{ received: 1_200_000, sent: null, borg: [77], cpuSeconds: 0.154, peakMemory: 31_457_280 },
     },
   ]);
 });

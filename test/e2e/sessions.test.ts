@@ -135,9 +135,11 @@ test('the table tells a person what runs, the bytes, and since when', async () =
   expect(view.since).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   expect(Math.abs(Date.now() - Date.parse(view.since))).toBeLessThan(120_000);
   const { stdout } = await server.exec(['borgserver', 'sessions']);
-  expect(stdout).toMatch(/^ACCOUNT +ROLE +FROM +SINCE +IN +OUT +RUNS +KEY/);
+  expect(stdout).toMatch(/^ACCOUNT +ROLE +FROM +SINCE +IN +OUT +CPU +MEMORY +RUNS +KEY/);
   expect(stdout).toMatch(new RegExp(`table +append-only +\\S+:${view.port} .* borg ${view.borg[0]} `));
   expect(stdout).toContain(key.fingerprint.slice(0, 15));
+  expect(view.cpuSeconds).toBeGreaterThanOrEqual(0);
+  expect(view.peakMemory).toBeGreaterThan(5_000_000);
 });
 
 test('watched on a terminal, the table is drawn anew in its place, and fits', async () => {
@@ -224,7 +226,10 @@ test('a session that fails by the server says so, and status does until one has 
   await grant(server, 'repos/ends', client.key);
   const url = client.url('ends');
   const borg = (...words: string[]) => client.borg(words, { reject: false, cwd: client.home });
-  expect(await nextEnd('ends', () => borg('init', '--encryption', 'repokey-blake2', url))).not.toHaveProperty('ended');
+  const first = await nextEnd('ends', () => borg('init', '--encryption', 'repokey-blake2', url));
+  expect(first).not.toHaveProperty('ended');
+  expect(first).toMatchObject({ cpuSeconds: expect.any(Number), peakMemory: expect.any(Number) });
+  expect(first.peakMemory).toBeGreaterThan(5_000_000);
   const data = join(server.repos, 'ends/data/0');
   const { uid, gid } = await stat(data);
 

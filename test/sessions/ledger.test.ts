@@ -191,6 +191,26 @@ test('how a session ended may be said a moment after its process was gone', () =
   expect(ledger.gone(() => false)).toMatchObject([{ how: null, session: { port: 4001 } }]);
 });
 
+test('a session is not over while something that ran over it goes on, but for a moment', () => {
+  let time = 0;
+  const ledger = start(WEB, () => time);
+  for (const line of [...opened(4000, 1), ...closed(4000)]) hear(ledger, line);
+  const look = (isUsed: boolean) =>
+    ledger.gone(
+      () => false,
+      () => true,
+      () => isUsed,
+    );
+  expect([look(true), ledger.sessions()]).toEqual([[], []]);
+  time += 499;
+  expect(look(true)).toEqual([]);
+  time += 1;
+  expect(look(true)).toMatchObject([{ how: 'disconnected' }]);
+  for (const line of [...opened(4001, 2), ...closed(4001)]) hear(ledger, line);
+  expect(look(true)).toEqual([]);
+  expect(look(false)).toMatchObject([{ how: 'disconnected' }]);
+});
+
 describe('a login that sshd tells of', () => {
   test('opens nothing before the kernel shows it', () => {
     const ledger = start(WEB);
