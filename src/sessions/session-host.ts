@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { printable } from '../accounts/printable.ts';
 import { createBucket } from './bucket.ts';
@@ -79,7 +80,8 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
       name = options.accountOf(connection);
     }
     asked.delete(id);
-    host.say(`account ${id} ${name ?? ''}`);
+    // By its digest: in the host's memory, of which each session has a copy, stands nobody's name.
+    host.say(`account ${id} ${name === undefined ? '' : createHash('sha256').update(name).digest('hex')}`);
   };
 
   const hear = (host: HostProcess, line: HostLine | null): void => {

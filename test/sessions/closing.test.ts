@@ -38,7 +38,7 @@ const start = () => {
   return { lines, asked, hosted, closing };
 };
 const session = (process: { readonly pid: number; readonly start: number }) => ({
-  ...{ process, client: { pid: 101, start: 8 }, connection: ROOT, uid: 10_000, account: 'web01' },
+  ...{ process, client: { pid: 101, start: 8 }, connection: ROOT, uid: 10_000 },
 });
 
 test('its line tells what the hosted sessions of a connection have used', () => {

@@ -114,7 +114,7 @@ it('what is left below a process that ended at once is killed, too', async () =>
 
 /** Ends a connection over which these run by the session host's word, wherever the kernel shows them. */
 const endHosted = (root: ProcessName, over: () => readonly ProcessName[], uid: number | null = null) => {
-  const connection = { connection: root, client: root, uid: LEAVER, account: 'leaver' };
+  const connection = { connection: root, client: root, uid: LEAVER };
   return endConnection({
     ...{ roots: [root], uid, outsiders: async () => [] },
     over: ({ pid }) => (pid === root.pid ? over().map((process) => ({ process, ...connection })) : []),

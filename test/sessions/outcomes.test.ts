@@ -117,7 +117,7 @@ test('a hosted session names itself: the host’s line says whose connection tha
   const hosted = createHosted(() => true);
   const { outcomes, ended, known } = start(hosted);
   const session = (pid: number, connection = WEB01.process) => ({
-    ...{ process: { pid, start: 8 }, client: { pid: 101, start: 8 }, connection, uid: 10_000, account: 'web01' },
+    ...{ process: { pid, start: 8 }, client: { pid: 101, start: 8 }, connection, uid: 10_000 },
   });
   const told = (pid: number) => said({ process: { pid, start: 8 } });
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,7 +77,7 @@ const start = async (times: SessionHostOptions['times'] = {}): Promise<SessionHo
     ...{
       files: [file('borg'), file('gone')],
       hosted,
-      onBegan: ({ account }) => lines.push({ msg: `began ${account}` }),
+      onBegan: ({ process }) => lines.push({ msg: `began ${process.pid}` }),
     },
     accountOf: ({ pid }) => accounts.get(pid),
     log: { info: write, warn: write, error: write },
@@ -97,14 +98,14 @@ test('it serves when it is ready, in an environment of its own, and without a wo
 test('sessions are known by its lines; what cannot be read is left out, and told; so is its trouble, without control characters', async () => {
   const began = {
     ...{ event: 'began', pid: 500, start: 8, client: 62, clientStart: 7, connection: [60, 6] },
-    ...{ uid: 10_001, account: 'web01' },
+    uid: 10_001,
   };
   const ended = { event: 'ended', pid: 500, start: 8, code: 0, signal: null, cpu: 0.5, memory: 9 };
   const says = [began, { ...began, pid: -1 }, { event: 'trouble', what: 'no\u001bmemory' }, ended];
   writeFileSync(file('says'), `${says.map((each) => JSON.stringify(each)).join('\n')}\n`);
   await start();
   expect(hosted.usageOf({ pid: 60, start: 6 })).toEqual({ cpuSeconds: 0.5, peakMemory: 9 });
-  expect(said(/^began/)).toEqual([{ msg: 'began web01' }]);
+  expect(said(/^began/)).toEqual([{ msg: 'began 500' }]);
   expect(said(/cannot be read/)).toHaveLength(1);
   expect(said(/has trouble/)).toEqual([expect.objectContaining({ trouble: 'no\\u{1b}memory' })]);
 });
@@ -210,20 +211,23 @@ test('when its memory has grown another takes its place', async () => {
   expect(said(/was replaced/)[0]).toMatchObject({ reason: 'its memory has grown' });
 });
 
+const answer = (pid: number, name: string): string =>
+  `account ${pid} 6 ${createHash('sha256').update(name).digest('hex')}`;
+
 test('it is told whose connection that is, once sshd has said so', async () => {
-  const asks = (pid: number) => JSON.stringify({ event: 'asks', connection: [pid, 6], account: 'web01' });
+  const asks = (pid: number) => JSON.stringify({ event: 'asks', connection: [pid, 6] });
   writeFileSync(file('says'), `${[asks(60), asks(60), asks(61)].join('\n')}\n`);
   accounts.set(61, 'db01');
   await start();
-  await until('the first answer', () => words('heard').includes('account 61 6 db01'));
+  await until('the first answer', () => words('heard').includes(answer(61, 'db01')));
   expect(words('heard').length).toBe(1);
   accounts.set(60, 'web01');
-  await until('the other', () => words('heard').includes('account 60 6 web01'));
+  await until('the other', () => words('heard').includes(answer(60, 'web01')));
   expect(words('heard').length).toBe(2);
 });
 
 test('a connection that nobody knows is nobody’s', async () => {
-  writeFileSync(file('says'), `${JSON.stringify({ event: 'asks', connection: [60, 6], account: 'web01' })}\n`);
+  writeFileSync(file('says'), `${JSON.stringify({ event: 'asks', connection: [60, 6] })}\n`);
   await start();
   await until('the answer', () => words('heard').includes('account 60 6 '));
 });
