@@ -7,6 +7,7 @@ The host reads nothing that a client says: its memory is its sessions' memory, a
 and has one thread. When its standard input ends it closes its doors, and itself ends with its last session.
 """
 
+import errno
 import gc
 import json
 import os
@@ -35,6 +36,8 @@ FEW_MORE = 16
 #: Connections of one user id that have not said it yet.
 MOST_SILENT = 64
 BACKLOG = 4096
+#: Seconds, where there is no descriptor left.
+PAUSE = 0.05
 
 
 class Session:
@@ -62,6 +65,8 @@ class Host:
         self.ends = select.epoll()
         self.selector.register(self.ends, selectors.EVENT_READ, self.lose_clients)
         self.silent = {}
+        #: The pids of those that are here.
+        self.clients = set()
         self.asking = {}
         self.sessions = {}
         #: How many each user id has.
@@ -95,21 +100,31 @@ class Host:
     def let_in(self, door):
         try:
             connection, _ = door.accept()
-        except OSError:
-            return  # it is gone again, or there is no descriptor left for it
+        except OSError as err:
+            if err.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                time.sleep(PAUSE)  # it would be asked again at once
+            return  # or it is gone again
         connection.setblocking(False)
         try:
             peer = Peer(connection)
         except OSError:
             return connection.close()
+        if peer.pid in self.clients:
+            # A forced command waits for one session. A session that was taken over can start no process, so it gets one more, not many.
+            return connection.close()
         if peer.uid == 0 or sum(each.uid == peer.uid for each, _ in self.silent.values()) >= MOST_SILENT:
             return self.refuse(peer)
+        self.clients.add(peer.pid)
         self.silent[connection.fileno()] = peer, time.monotonic() + PATIENCE
         self.selector.register(connection, selectors.EVENT_READ, lambda: self.hear(peer))
 
     def refuse(self, peer):
         """Its client begins a session by itself then."""
         self.others = True
+        self.forget(peer)
+
+    def forget(self, peer):
+        self.clients.discard(peer.pid)
         peer.connection.close()
 
     def hear(self, peer):
@@ -120,8 +135,11 @@ class Host:
         if role is None or above is None or is_gone(peer.connection):
             self.refuse(peer)
         elif role.most is not None and self.count.get(peer.uid, 0) >= role.most + FEW_MORE:
-            # A flood. Those that are a few too many are told why.
-            self.refuse(peer)
+            # A flood. Those that are a few too many are told more. Were its message left unread, the client would get an error instead of
+            # the answer (unix(7)).
+            peer.connection.recv(1)
+            self.answer(peer, b'full')
+            self.forget(peer)
         elif self.terms.shared:
             # One user id has many accounts: which of them this is the daemon has read in sshd's log, and nobody else can tell.
             self.asking.setdefault(above, []).append((peer, role, time.monotonic() + PATIENCE))
@@ -141,12 +159,25 @@ class Host:
             return self.refuse(peer)
         if pid == 0:
             hosted.begin(self, peer, role, digest, known)
-        session = Session(peer, pid)
+        try:
+            session = Session(peer, pid)
+        except OSError as err:
+            # Nobody could end it later on.
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            self.tell(event='trouble', what='no session could be begun: %s' % err)
+            return self.refuse(peer)
         self.sessions[pid] = session
         self.count[peer.uid] = known + 1
         self.selector.register(session.pidfd, selectors.EVENT_READ, lambda: self.close_session(session))
         self.ends.register(peer.connection, select.EPOLLRDHUP)
         self.tell(event='began', pid=pid, start=session.start, client=peer.pid, clientStart=peer.start, connection=above, uid=peer.uid)
+
+    def answer(self, peer, word):
+        try:
+            peer.connection.send(word)
+        except OSError:
+            pass  # it is gone
 
     def lose_clients(self):
         for number, _ in self.ends.poll(0):
@@ -171,11 +202,8 @@ class Host:
         if code == hosted.WITHDRAWN:
             self.refuse(session.peer)
         else:
-            try:
-                session.peer.connection.send(b'end %d' % (code if code >= 0 else 128 - code))
-            except OSError:
-                pass
-            session.peer.connection.close()
+            self.answer(session.peer, b'end %d' % (code if code >= 0 else 128 - code))
+            self.forget(session.peer)
         self.tell(event='ended', pid=session.pid, start=session.start, code=max(code, 0), signal=-code if code < 0 else None,
                   cpu=round(usage.ru_utime + usage.ru_stime, 4), memory=usage.ru_maxrss * 1024)
 

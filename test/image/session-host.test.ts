@@ -250,26 +250,46 @@ describe('the host', () => {
     await until('all of them', () => started.of('pong').length === 20_002);
   });
 
-  test('lets in only so many of one account that say nothing, and each only for a while', async () => {
+  test('lets in only so many of one account that say nothing, one for each process, and each only for a while', async () => {
     const started = await host();
-    const script = `import socket, sys, time
-doors = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(80)]
-for each in doors: each.connect(sys.argv[1])
-closed = 0
-while closed < 80:
-    for each in list(doors):
-        each.setblocking(False)
-        try:
-            if each.recv(1) == b'': doors.remove(each); closed += 1
-        except BlockingIOError: pass
-    print(closed, flush=True); time.sleep(0.05)`;
+    // Each process tells how its first connection and a second one end: "at once", or later.
+    const script = `import os, socket, sys, time
+def closed(door, seconds):
+    door.settimeout(seconds)
+    try: return door.recv(1) == b''
+    except TimeoutError: return False
+def connect():
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); door.connect(sys.argv[1]); return door
+for _ in range(80):
+    if os.fork() == 0:
+        first = connect()
+        early = closed(first, 4)
+        second = not early and closed(connect(), 2)
+        late = not early and closed(first, 30)
+        os.write(1, b'%d%d%d\\n' % (early, second, late))
+        os._exit(0)
+for _ in range(80): os.wait()`;
     const args = ['--reuid', '20001', '--regid', '770', '--clear-groups', findBorg().python, '-c', script];
     const silent = spawnSync('setpriv', [...args, `${folder}/sessions/repo/door`], { encoding: 'utf8' });
-    const counts = silent.stdout.trim().split('\n').map(Number);
-    expect(counts.some((count) => count >= 16 && count < 80)).toBe(true);
-    expect(counts.at(-1)).toBe(80);
+    const told = silent.stdout.trim().split('\n');
+    expect(told).toHaveLength(80);
+    expect(new Set(told)).toEqual(new Set(['100', '011']));
+    expect(told.filter((each) => each === '100').length).toBeGreaterThanOrEqual(16);
     expect(await run()).toMatchObject({ code: 0 });
     expect(readdirSync(`/proc/${started.child.pid}/fd`).length).toBeLessThan(20);
+  });
+
+  test('tells a flood of one account at once that it is one, and starts nothing for it', async () => {
+    const started = await host({ sessions: 1 });
+    const borg = await session();
+    const flood = await Promise.all(Array.from({ length: 40 }, () => run()));
+    for (const { code, error } of flood) {
+      expect(code).toBe(1);
+      expect(error).toContain('SESSIONS_PER_ACCOUNT');
+    }
+    expect(await borg.end()).toBe(0);
+    await until('all to have ended', () => started.of('ended').length === started.of('began').length);
+    expect(await run()).toMatchObject({ code: 0 });
   });
 
   test('asks the daemon whose connection it is where accounts share a user id', async () => {
