@@ -16,6 +16,9 @@ export type SessionHosting = {
   readonly close: () => void;
 };
 
+/** A process can write its command line anew only as long as it was: room for what each session shows of itself in /proc/PID/cmdline. */
+const ROOM = '-'.repeat(512);
+
 const PATH = '/usr/local/bin:/usr/bin:/bin';
 
 /** @param sessionOf the session of a connection, by its root process */
@@ -30,7 +33,7 @@ export const openHosting = (
     start: async ({ python, host }) => {
       if (host === null) return;
       running = await startSessionHost({
-        ...{ python, program: [host.program, host.terms], environment: { ...host.environment, PATH }, log },
+        ...{ python, program: [host.program, host.terms, ROOM], environment: { ...host.environment, PATH }, log },
         files: await loadedFiles(python),
         ...{ hosted, onBegan: outcomes.began },
         accountOf: (connection) => sessionOf(connection)?.account,

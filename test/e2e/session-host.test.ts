@@ -1,0 +1,118 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Client, createClient } from './harness/client.ts';
+import { grant } from './harness/key-files.ts';
+import { until } from './harness/machine.ts';
+import { startBackup } from './harness/running-backup.ts';
+import { type Server, startServer } from './harness/server.ts';
+import { sessionsOf } from './harness/sessions.ts';
+import { borgsOf, clientsOf } from './isolation/processes.ts';
+
+let server: Server;
+let client: Client;
+
+beforeAll(async () => {
+  server = await startServer({ env: { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json' } });
+  client = await createClient(server);
+});
+afterAll(async () => {
+  await client?.cleanup();
+  await server?.cleanup();
+});
+
+const lines = (message: string): readonly Record<string, unknown>[] =>
+  server
+    .log()
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+    .filter(({ msg }) => msg === message);
+
+/** The pids of session hosts: of processes that are called so, as far as root started them. */
+const hosts = async (): Promise<readonly number[]> => {
+  const script = `for each in /proc/[0-9]*; do
+    grep -qa 'session[ ]host' $each/cmdline 2>/dev/null && grep -q '^Uid:[^0-9]*0[^0-9]' $each/status && echo \${each#/proc/}
+  done 2>/dev/null; true`;
+  return (await server.exec(['sh', '-c', script])).stdout.split('\n').filter(Boolean).map(Number);
+};
+const kill = async (signal: string, pid: number) =>
+  server.exec(['sh', '-c', `kill -s ${signal} ${pid}`], { reject: false });
+const again = async (times: number) =>
+  until('the host to run again', () => lines('the session host runs again').length >= times);
+const isHosted = async (account: string): Promise<boolean> =>
+  (await borgsOf(server, account)).every(({ words }) => words.includes(' hosted'));
+
+test('a backup is a fork of the host, and what it has used stands in the log', async () => {
+  await grant(server, 'repos/web01', client.key);
+  await client.borg(['init', '--encryption', 'none', client.url('web01')]);
+  const backup = await startBackup(server, client, 'web01', 'first');
+  expect(await borgsOf(server, 'web01')).toHaveLength(1);
+  expect(await clientsOf(server, 'web01')).toHaveLength(1);
+  expect(await isHosted('web01')).toBe(true);
+  const [session] = (await sessionsOf(server)).filter(({ account }) => account === 'web01');
+  expect(session?.borg).toEqual((await borgsOf(server, 'web01')).map(({ pid }) => pid));
+  expect((await backup.finish()).exitCode).toBe(0);
+  expect(await backup.isWhole()).toBe(true);
+  const closed = await until('the end of both', () => {
+    const found = lines('session closed').filter(({ account }) => account === 'web01');
+    return found.length >= 3 ? found : undefined;
+  });
+  for (const each of closed) {
+    expect(Number(each.cpuSeconds)).toBeGreaterThan(0);
+    expect(Number(each.peakMemory)).toBeGreaterThan(1_000_000);
+  }
+});
+
+test('a host that dies takes no backup along; whoever comes meanwhile is served, and it comes back', async () => {
+  const backup = await startBackup(server, client, 'web01', 'second');
+  const [host] = await hosts();
+  await kill('KILL', host ?? 0);
+  expect((await client.ssh('web01', ['borg', '--version'])).stdout).toMatch(/^borg 1/);
+  await again(1);
+  const [next] = await hosts();
+  expect(next).not.toBe(host);
+  expect(lines('the session host does not run: sessions load borg themselves, which is slower')).toHaveLength(1);
+  expect((await backup.finish()).exitCode).toBe(0);
+  expect(await backup.isWhole()).toBe(true);
+  expect(await borgsOf(server, 'web01')).toEqual([]);
+});
+
+test('a key that is taken away ends a session also where its host has died', async () => {
+  await grant(server, 'repos/web02', client.key);
+  await client.borg(['init', '--encryption', 'none', client.url('web02')]);
+  const backup = await startBackup(server, client, 'web02', 'never');
+  for (const host of await hosts()) await kill('KILL', host);
+  await rm(join(server.sshkeys, 'repos/web02'));
+  await server.exec(['update-borgusers']);
+  await until('its processes to be gone', async () => (await borgsOf(server, 'web02')).length === 0);
+  expect((await backup.finish()).exitCode).not.toBe(0);
+  await again(2);
+});
+
+const MANY = 40;
+
+test('forty sessions that begin while the host is killed again and again are all served', async () => {
+  await grant(server, 'repos/web03', client.key);
+  await client.borg(['init', '--encryption', 'none', client.url('web03')]);
+  let over = false;
+  const killing = (async () => {
+    for (; !over; ) for (const host of await hosts()) await kill('KILL', host);
+  })();
+  const list = () => client.borg(['list', '--bypass-lock', client.url('web03')], { reject: false });
+  const found = [];
+  for (let done = 0; done < MANY; done += 4) found.push(...(await Promise.all([list(), list(), list(), list()])));
+  over = true;
+  await killing;
+  expect(found.filter(({ exitCode }) => exitCode !== 0).map(({ stderr }) => stderr)).toEqual([]);
+  expect(await borgsOf(server, 'web03')).toEqual([]);
+});
+
+test('without the host each session loads borg itself', async () => {
+  await server.start({ RESYNC_SECONDS: '86400', LOG_FORMAT: 'json', SESSION_HOST: 'no' });
+  expect(await hosts()).toEqual([]);
+  const backup = await startBackup(server, client, 'web01', 'cold');
+  expect(await borgsOf(server, 'web01')).toHaveLength(1);
+  expect(await clientsOf(server, 'web01')).toEqual([]);
+  expect((await backup.finish()).exitCode).toBe(0);
+});
