@@ -140,7 +140,7 @@ def session_of(host, peer, wanted, known):
     process_limits.limit_process(command.limits.memory)
     crowd.expect_to_be_ended_first(0)
     crowd.give_way(known)
-    host.title.write(b'borg-serve\0--account\0%s\0--session\0%s\0--\0hosted' % (os.fsencode(person.name), os.fsencode(address)))
+    host.title.write(title_of(person.name, address, command.borg))
     drop_privileges(person.uid, host.terms.own_gid(person), peer.groups - host.terms.role_gids)
     words = request.words_of(wanted.command)
     if request.asks_for_version(words):
@@ -157,6 +157,12 @@ def session_of(host, peer, wanted, known):
         crowd.refuse_beyond(command.limits.sessions, person.name)
     serve_hosted(command, request.log_levels(words), role.prepared, person.comment)
     return 0
+
+
+def title_of(account, address, words):
+    """As of a session that loads borg itself, as far as anybody looks for it."""
+    shown = ['borg-serve', '--account', account, '--session', address, '--hosted', '--', *words]
+    return b'\0'.join(map(os.fsencode, shown))
 
 
 def drop_privileges(uid, gid, groups):

@@ -17,7 +17,7 @@ export type SessionHosting = {
 };
 
 /** A process can write its command line anew only as long as it was: room for what each session shows of itself in /proc/PID/cmdline. */
-const ROOM = '-'.repeat(512);
+const ROOM = '-'.repeat(1024);
 
 const PATH = '/usr/local/bin:/usr/bin:/bin';
 

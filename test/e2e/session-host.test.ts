@@ -41,7 +41,7 @@ const kill = async (signal: string, pid: number) =>
 const again = async (times: number) =>
   until('the host to run again', () => lines('the session host runs again').length >= times);
 const isHosted = async (account: string): Promise<boolean> =>
-  (await borgsOf(server, account)).every(({ words }) => words.includes(' hosted'));
+  (await borgsOf(server, account)).every(({ words }) => words.includes(' --hosted '));
 
 test('a backup is a fork of the host, and what it has used stands in the log', async () => {
   await grant(server, 'repos/web01', client.key);

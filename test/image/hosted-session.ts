@@ -72,7 +72,7 @@ export const startHost = async (folder: string): Promise<RealHost> => {
   const repos = join(folder, 'repos');
   const child = spawn(
     findBorg().python,
-    ['-I', sessionHostBelow(folder), join(folder, 'terms.json'), '-'.repeat(300)],
+    ['-I', sessionHostBelow(folder), join(folder, 'terms.json'), '-'.repeat(1024)],
     {
       env: {
         ...{ PATH: '/usr/bin:/bin', BORG_BASE_DIR: repos, BORG_HOST_ID: 'host-of-this-test' },

@@ -94,8 +94,9 @@ describe('a client', () => {
     expect(limits).toMatch(/^Max processes +0 +0/m);
     expect(limits).toMatch(/^Max open files +256 +256/m);
     expect(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim()).toBe('300');
-    expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, 7)).toEqual([
-      ...['borg-serve', '--account', 'web01', '--session', '192.0.2.1 1024 192.0.2.2 22', '--', 'hosted'],
+    expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, 11)).toEqual([
+      ...['borg-serve', '--account', 'web01', '--session', '192.0.2.1 1024 192.0.2.2 22', '--hosted', '--'],
+      ...['serve', '--umask', '0007', '--restrict-to-repository'],
     ]);
     expect(await borg.end()).toBe(0);
     await until('its end to be told', () => started.of('ended').length === 1);
