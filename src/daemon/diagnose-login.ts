@@ -7,6 +7,8 @@ import type { Places } from '../places.ts';
 import { SSHD_CONFIG_FILES } from '../sshd/config.ts';
 import { effectiveOptions } from '../sshd/effective.ts';
 import { probeSshd } from '../sshd/probe.ts';
+import { doorOf, readForcedCommand } from '../sshd/session-client.ts';
+import { readSessionWords } from '../sshd/session-terms.ts';
 import { describeError } from './describe-error.ts';
 import { diagnoseHostKeys } from './diagnose-host-keys.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
@@ -113,17 +115,33 @@ export const wrongSettings = (
   const settings = effectiveOptions(effective);
   const closed = CLOSED.filter(([name, value]) => settings.get(name) !== value);
   const command = settings.get('forcecommand') ?? '';
-  const restriction =
-    account.role === 'admin'
-      ? `--restrict-to-path ${places.repos}`
-      : `--restrict-to-${account.subRepositories ? 'path' : 'repository'} "${places.repos}/$USER"`;
-  const appendOnly = / --append-only( |$)/.test(command);
+  const { door, cold } = readForcedCommand(command);
+  const group = loginGroup(account);
+  const hosted = door === null ? null : readSessionWords(places.run, group.name);
+  const isDoor = door === null || (door === doorOf(places.run, group) && hosted !== null);
+  const commands = [cold, ...(hosted ? [shownWords(hosted)] : [])];
   return [
     ...closed.map(([name]) => `${name} ${settings.get(name) ?? 'unset'}`),
-    ...(command.split(restriction).length === 2 && command.split('--restrict-to').length === 2
-      ? []
-      : [`forcecommand ${command}`]),
-    ...(account.role === 'append-only' && !appendOnly ? ['no --append-only'] : []),
+    ...(isDoor && commands.every((each) => isRestricted(each, account, places)) ? [] : [`forcecommand ${command}`]),
+    ...(account.role === 'append-only' && !commands.every((each) => / --append-only( |$)/.test(each))
+      ? ['no --append-only']
+      : []),
     ...(settings.get('authorizedkeysfile') === `${places.run}/authorized_keys/%u` ? [] : ['authorizedkeysfile']),
   ];
 };
+
+const isRestricted = (
+  command: string,
+  { role, subRepositories }: Pick<AccountStatus, 'role' | 'subRepositories'>,
+  { repos }: Pick<Places, 'repos'>,
+): boolean => {
+  const restriction =
+    role === 'admin'
+      ? `--restrict-to-path ${repos}`
+      : `--restrict-to-${subRepositories ? 'path' : 'repository'} "${repos}/$USER"`;
+  return command.split(restriction).length === 2 && command.split('--restrict-to').length === 2;
+};
+
+/** As they stand in a forced command. */
+const shownWords = (words: readonly string[]): string =>
+  words.map((word) => (word.includes('$USER') ? `"${word}"` : word)).join(' ');

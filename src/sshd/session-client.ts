@@ -33,6 +33,17 @@ export const DOORS = 'sessions';
 /** Where the client of a role finds the host: only who has the role's group gets there. */
 export const doorOf = (run: string, group: RoleGroup): string => join(run, DOORS, group.name, 'door');
 
+/** What a forced command does: hands over at this door, null where it does not; and the command of a cold start. */
+export type ForcedCommand = { readonly door: string | null; readonly cold: string };
+
+/** Reads a forced command of this server's (config.ts) back: its last word is the command of a cold start, as shellQuote writes it. */
+export const readForcedCommand = (command: string): ForcedCommand => {
+  const [, door, quoted] =
+    /^exec \S+\/session-client \d+ (\S+) "\$USER" '(.*)'$/s.exec(command.replace(/^exec \S+ /, 'exec ')) ?? [];
+  if (door === undefined || quoted === undefined) return { door: null, cold: command };
+  return { door, cold: quoted.replaceAll("'\\''", "'") };
+};
+
 /**
  * Puts the client below the run folder, root's and readable for all.
  *

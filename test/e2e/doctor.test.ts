@@ -253,4 +253,11 @@ test('sshd that lets somebody do more than his role is an error', async () => {
   expect(about(wrong, 'sshd').map(({ message }) => message)).toEqual([
     'borg-appendonly is not restricted as it should be: no --append-only',
   ]);
+  // The same of what the session host is told.
+  const terms = '/run/borgserver/session-terms.json';
+  await server.exec(['sh', '-c', `cp ${terms} ${terms}.right && sed -i 's/,"--append-only"//' ${terms}`]);
+  const again = await doctor();
+  await server.exec(['sh', '-c', `mv ${terms}.right ${terms}`]);
+  expect(about(again.wrong, 'sshd')).toHaveLength(1);
+  expect((await doctor()).wrong.filter(({ topic }) => topic === 'sshd')).toEqual([]);
 });

@@ -2,6 +2,7 @@ import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { readSettings } from '../../src/settings.ts';
 import { renderSshdConfig, type SshdConfigInput } from '../../src/sshd/config.ts';
+import { readForcedCommand } from '../../src/sshd/session-client.ts';
 import { coldCommand } from '../../src/sshd/session-roles.ts';
 import { renderSessionTerms } from '../../src/sshd/session-terms.ts';
 
@@ -66,4 +67,13 @@ test('only where accounts share a user id the host has their group', () => {
   const shared = { ...sessions, settings: readSettings({ IDENTITIES: 'shared', PUID: '1000', PGID: '1001' }) };
   expect(JSON.parse(renderSessionTerms(sessions))).toMatchObject({ sharedGid: null, adminGid: 1000 });
   expect(JSON.parse(renderSessionTerms(shared))).toMatchObject({ sharedGid: 1001, adminGid: 1001 });
+});
+
+test('a forced command is read back: its door, and what starts cold', () => {
+  for (const [index, command] of config(client).entries()) {
+    const { door, cold } = readForcedCommand(command);
+    expect(door).toMatch(/^\/run\/borgserver\/sessions\/borg-[a-z-]+\/door$/);
+    expect(cold).toBe(config(null)[index]);
+    expect(readForcedCommand(cold)).toEqual({ door: null, cold });
+  }
 });
