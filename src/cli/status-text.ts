@@ -1,6 +1,7 @@
 import { printable } from '../accounts/printable.ts';
 import { quotaText } from '../accounts/quota.ts';
 import { noBoxText } from '../borg/launcher-check.ts';
+import { sessionHostText } from '../daemon/diagnose-session-host.ts';
 import type { DiskSpace } from '../daemon/disk-spaces.ts';
 import { SHARED_IDENTITIES } from '../daemon/repositories-folder.ts';
 import type { ServerStatus } from '../daemon/server-status.ts';
@@ -78,6 +79,7 @@ const serverLines = (status: Status, now: number, paint: Paint): readonly string
     ];
   const { version, borg, openssh, since, port, lastPass, sessions, findings, accounts, identities } = server;
   const errors = findings.filter(({ severity }) => severity === 'error').length;
+  const hostText = sessionHostText(server.sessionHost);
   const admins = accounts.filter(({ role }) => role === 'admin');
   return [
     `borgserver ${version}, borg ${borg}, ${openssh}; on port ${port}, started ${ago(since, now)}`,
@@ -86,6 +88,7 @@ const serverLines = (status: Status, now: number, paint: Paint): readonly string
     ...vanished,
     ...disks.flatMap((disk) => diskLine(disk, paint)),
     ...(server.box === null ? [] : [paint(noBoxText(server.box), 'yellow')]),
+    ...(hostText === null ? [] : [paint(hostText, 'yellow')]),
     ...(identities === 'shared' ? [paint(SHARED_IDENTITIES, 'yellow')] : []),
     ...(admins.length > 0
       ? [`admins: ${admins.map(({ name, keys }) => `${name} (${plural(keys, 'key')})`).join(', ')}`]

@@ -8,6 +8,7 @@ import type { ControlReplies, ControlRequest } from './protocol.ts';
 import type { RecentChanges } from './recent-changes.ts';
 import type { Scheduler } from './scheduler.ts';
 import { type ServerStatus, serverStatus } from './server-status.ts';
+import type { SessionHosting } from './session-hosting.ts';
 import type { SessionOutcomes } from './session-outcomes.ts';
 
 /** What the server knows of itself at this moment. */
@@ -29,13 +30,14 @@ type Answering = {
   readonly tracker: Tracker;
   readonly lastSeen: LastSeenRecord;
   readonly outcomes: Pick<SessionOutcomes, 'failed'>;
+  readonly hosting: Pick<SessionHosting, 'state'>;
   readonly recent: RecentChanges;
   readonly now: Readonly<ServerNow>;
 };
 
 /** What the control socket answers to each request; see protocol.ts for the shapes. */
 export const controlAnswers =
-  ({ settings, started, passes, scheduler, tracker, lastSeen, outcomes, recent, now }: Answering) =>
+  ({ settings, started, passes, scheduler, tracker, lastSeen, outcomes, hosting, recent, now }: Answering) =>
   async (request: ControlRequest): Promise<ControlReplies[keyof ControlReplies]> => {
     switch (request.command) {
       case 'ping':
@@ -57,6 +59,7 @@ export const controlAnswers =
         return {
           ...serverStatus(settings, started, passes, await tracker.list(), lastSeen.list(), tracker.alarms()),
           failedSessions: outcomes.failed(),
+          sessionHost: hosting.state(),
         };
       case 'sessions':
         return tracker.list();

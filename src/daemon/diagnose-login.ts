@@ -11,6 +11,7 @@ import { doorOf, readForcedCommand } from '../sshd/session-client.ts';
 import { readSessionWords } from '../sshd/session-terms.ts';
 import { describeError } from './describe-error.ts';
 import { diagnoseHostKeys } from './diagnose-host-keys.ts';
+import { diagnoseSessionHost } from './diagnose-session-host.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 import type { AccountStatus, ServerStatus } from './server-status.ts';
 
@@ -44,6 +45,7 @@ const diagnoseServer = (server: ServerStatus | null): readonly Diagnosis[] => {
     server.box === null
       ? ok('box', 'each borg is in a box of the kernel')
       : warning('box', noBoxText(server.box), NO_BOX_CURE),
+    diagnoseSessionHost(server.sessionHost),
     ...(lastPass?.stopped
       ? [error('server', 'the last update was stopped by a conflict', 'see the errors in keys')]
       : []),

@@ -111,7 +111,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     },
     endOf: outcomes.endOf,
   });
-  const hosting = openHosting(log, hosted, outcomes, tracker.sessionOf);
+  const hosting = openHosting(settings.SESSION_HOST, log, hosted, outcomes, tracker.sessionOf);
   const onAccess = (state: State): void => {
     // First of all: nothing that fails may delay a revocation.
     tracker.access(state);
@@ -153,7 +153,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   });
   const control = await startControlServer(
     controlSocket(places.run),
-    controlAnswers({ settings, started, passes, scheduler, tracker, lastSeen, outcomes, recent, now }),
+    controlAnswers({ settings, started, passes, scheduler, tracker, lastSeen, outcomes, hosting, recent, now }),
   );
   const watcher = watchTree(places.sshkeys, {
     polling: settings.WATCH === 'polling',

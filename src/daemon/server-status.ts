@@ -12,6 +12,7 @@ import { VERSION } from '../version.ts';
 import type { FailedSession } from './failed-sessions.ts';
 import { serveArguments } from './login-server.ts';
 import type { LastPass, PassRecord } from './pass-record.ts';
+import type { HostingState } from './session-hosting.ts';
 
 /** An account with the quota that borg is told for it; null: none. An admin's is that of every repository it opens. */
 export type AccountStatus = Pick<Directives, 'subRepositories'> & {
@@ -53,6 +54,8 @@ export type ServerStatus = {
   readonly accounts: readonly AccountStatus[];
   /** Repositories whose last session failed by the server. */
   readonly failedSessions: readonly FailedSession[];
+  /** Whether borg is loaded once for all sessions. */
+  readonly sessionHost: HostingState;
 };
 
 /** What the server tells of itself now. */
@@ -63,7 +66,7 @@ export const serverStatus = (
   sessions: readonly Pick<Session, 'account'>[],
   seen: readonly LastSeen[],
   alarms: readonly Alarm[],
-): Omit<ServerStatus, 'failedSessions'> => {
+): Omit<ServerStatus, 'failedSessions' | 'sessionHost'> => {
   const logins = new Map<string, number>();
   for (const { account, at } of seen) logins.set(account, Math.max(logins.get(account) ?? 0, Date.parse(at)));
   const connected = new Set(sessions.map(({ account }) => account));

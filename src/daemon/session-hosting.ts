@@ -7,12 +7,14 @@ import type { Logger } from './log.ts';
 import type { LoginPlan } from './login-server.ts';
 import type { SessionOutcomes } from './session-outcomes.ts';
 
+/** 'off': by the settings there is none. 'impossible': on this machine there is none (src/sshd/session-client.ts). */
+export type HostingState = SessionHostState | 'off' | 'impossible';
+
 /** What loads borg once for all sessions. */
 export type SessionHosting = {
   /** Starts it, if there is one in the plan. Resolves when it serves, or does not come to it. */
   readonly start: (plan: Pick<LoginPlan, 'python' | 'host'>) => Promise<void>;
-  /** Null where there is none: by the settings, or on this machine. */
-  readonly state: () => SessionHostState | null;
+  readonly state: () => HostingState;
   readonly close: () => void;
 };
 
@@ -21,8 +23,12 @@ const ROOM = '-'.repeat(1024);
 
 const PATH = '/usr/local/bin:/usr/bin:/bin';
 
-/** @param sessionOf the session of a connection, by its root process */
+/**
+ * @param wanted SESSION_HOST
+ * @param sessionOf the session of a connection, by its root process
+ */
 export const openHosting = (
+  wanted: 'yes' | 'no',
   log: Logger,
   hosted: Hosted,
   outcomes: Pick<SessionOutcomes, 'began'>,
@@ -39,7 +45,7 @@ export const openHosting = (
         accountOf: (connection) => sessionOf(connection)?.account,
       });
     },
-    state: () => running?.state() ?? null,
+    state: () => running?.state() ?? (wanted === 'no' ? 'off' : 'impossible'),
     close: () => running?.close(),
   };
 };

@@ -47,7 +47,17 @@ test('a server that is well has only good lines, each topic one', async () => {
   // alice's key opens an append-only account, too; and the machine that runs the tests may be short of space.
   expect(wrong.filter(({ topic }) => !['keys', 'space', 'inotify', 'own name', 'inodes'].includes(topic))).toEqual([]);
   const topics = new Set(lines.map(({ topic }) => topic));
-  for (const topic of ['owners', 'clock', 'own name', 'server', 'host keys', 'sshd', 'locks', 'accounts'])
+  for (const topic of [
+    'owners',
+    'clock',
+    'own name',
+    'server',
+    'host keys',
+    'session host',
+    'sshd',
+    'locks',
+    'accounts',
+  ])
     expect(topics).toContain(topic);
   expect(about(lines, 'sshd')).toHaveLength(3);
   expect(about(lines, 'mounts')).toHaveLength(server.target === 'container' ? 2 : 0);
