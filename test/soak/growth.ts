@@ -1,10 +1,10 @@
 import type { Look } from './server-processes.ts';
 
-/** What one daemon was seen to use, in the order of time. */
-export type Figures = readonly Pick<Look, 'memory' | 'files' | 'processes'>[];
+/** What one daemon was seen to use, and the session host beside it, in the order of time. */
+export type Figures = readonly Pick<Look, 'memory' | 'files' | 'processes' | 'host'>[];
 
-/** Room for what comes and goes: sessions, a garbage collection that is late. */
-const ROOM = { memory: 25, files: 12, processes: 12 } as const;
+/** Room for what comes and goes: sessions, a garbage collection that is late. The host has none to do, and two descriptors a session. */
+const ROOM = { memory: 25, files: 12, processes: 12, 'memory of the host': 4, 'files of the host': 12 } as const;
 /** Below that a third tells nothing. */
 const FEWEST = 9;
 
@@ -16,11 +16,16 @@ export type Growth = Readonly<Record<keyof typeof ROOM, readonly [first: number,
 export const growthOf = (figures: Figures): Growth | null => {
   if (figures.length < FEWEST) return null;
   const third = Math.floor(figures.length / 3);
-  const pair = (what: keyof typeof ROOM): readonly [number, number] => [
-    median(figures.slice(0, third).map((each) => each[what])),
-    median(figures.slice(-third).map((each) => each[what])),
+  const pair = (of: (each: Figures[number]) => number): readonly [number, number] => [
+    median(figures.slice(0, third).map(of)),
+    median(figures.slice(-third).map(of)),
   ];
-  return { memory: pair('memory'), files: pair('files'), processes: pair('processes') };
+  return {
+    ...{ memory: pair(({ memory }) => memory), files: pair(({ files }) => files) },
+    processes: pair(({ processes }) => processes),
+    'memory of the host': pair(({ host }) => host?.memory ?? 0),
+    'files of the host': pair(({ host }) => host?.files ?? 0),
+  };
 };
 
 /** What has grown by more than what comes and goes. */

@@ -24,6 +24,8 @@ export const createLogReading = (server: Server) => {
   const fault = (line: Readonly<Record<string, unknown>>, explained: Explained): boolean => {
     const { level, msg, file } = line;
     if (typeof msg !== 'string' || NEVER.includes(msg)) return true;
+    // Nobody ends it here, so there is nothing to say about it.
+    if (level === 'warn' && msg.startsWith('the session host ')) return true;
     if (level !== 'error' && level !== 'fatal') return false;
     if (/^(?:the log of )?sshd has ended/.test(msg)) {
       sshdEnded += 1;

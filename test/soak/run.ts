@@ -128,7 +128,12 @@ const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell,
       figures = [];
       if (!isDeepStrictEqual(readHostKeys(scene), hostKeys)) throw new Error('the host keys are others');
     }
-    if (number % STEPS_TO_LOOK === 0) figures = [...figures, await lookWithoutZombies(scene.server)];
+    if (number % STEPS_TO_LOOK === 0) {
+      const found = await lookWithoutZombies(scene.server);
+      const before = figures.at(-1)?.host;
+      if (before && before.pid !== found.host?.pid) throw new Error('the session host is another one, or gone');
+      figures = [...figures, found];
+    }
     if (figures.length > longest.length) longest = figures;
   };
 

@@ -1,6 +1,14 @@
 import { until } from '../e2e/harness/machine.ts';
 import type { Server } from '../e2e/harness/server.ts';
 
+/** What has borg loaded for all sessions. Memory in MB; `sessions` are those that it has forked and that run. */
+export type HostLook = {
+  readonly pid: number;
+  readonly memory: number;
+  readonly files: number;
+  readonly sessions: number;
+};
+
 /** One look into the server's process namespace. Memory in MB. */
 export type Look = {
   readonly daemon: number;
@@ -9,48 +17,68 @@ export type Look = {
   readonly processes: number;
   readonly memory: number;
   readonly files: number;
+  /** The youngest session host; null where there is none, by the settings or just now. */
+  readonly host: HostLook | null;
+  /** Whether the settings ask for one. */
+  readonly hosted: boolean;
 };
 
 /**
  * PID 1 is tini, its first child the daemon, and the daemon's child of this name the listener; beside them runs the reader of
- * sshd's log, and nothing else.
+ * sshd's log, the listener for how sessions ended, the session host, and nothing else.
  */
 const SCRIPT = `
 cat /proc/[0-9]*/stat 2>/dev/null
 daemon=$(cut -d ' ' -f 1 /proc/1/task/1/children)
 echo daemon $daemon $(ls /proc/$daemon/fd | wc -l)
+for each in $(cat /proc/$daemon/task/*/children); do
+  case $(tr '\\0' ' ' </proc/$each/cmdline) in *session?host*) echo host $each $(ls /proc/$each/fd | wc -l) ;; esac
+done 2>/dev/null
+tr '\\0' '\\n' </proc/$daemon/environ | grep -qx SESSION_HOST=no || echo hosted
 `;
 
 /** proc(5): the fields of stat behind the name, which may have blanks and parentheses in it. */
-const STAT = /^(\d+) \((.*)\) (\S) (\d+) (?:\S+ ){19}(\d+) /;
+const STAT = /^(\d+) \((.*)\) (\S) (\d+) (?:\S+ ){17}(\d+) \S+ (\d+) /;
 
-const PAGE = 4096;
+const memoryOf = ({ pages }: { readonly pages: number }): number => (pages * 4096) / 1e6;
 
 export const look = async (server: Server): Promise<Look> => {
   const { stdout } = await server.exec(['sh', '-c', SCRIPT]);
   const all = stdout.split('\n').flatMap((line) => {
-    const [, pid, name, state, parent, pages] = STAT.exec(line) ?? [];
-    return pid ? [{ pid: Number(pid), name, state, parent: Number(parent), pages: Number(pages) }] : [];
+    const [, pid, name, state, parent, start, pages] = STAT.exec(line) ?? [];
+    const numbers = { parent: Number(parent), start: Number(start), pages: Number(pages) };
+    return pid ? [{ pid: Number(pid), name, state, ...numbers }] : [];
   });
   const isListener = ({ name, parent }: (typeof all)[number], of: number): boolean => parent === of && name === 'sshd';
   const daemon = all.find(({ parent, pid }) => parent === 1 && all.some((each) => isListener(each, pid)));
   const listener = daemon && all.find((each) => isListener(each, daemon.pid));
   if (!daemon || !listener) throw new Error(`the server's processes are not as expected:\n${stdout}`);
+  const hosts = [...stdout.matchAll(/^host (\d+) (\d+)$/gm)].flatMap(([, pid, files]) =>
+    all.filter((each) => each.pid === Number(pid)).map((each) => ({ ...each, files: Number(files) })),
+  );
+  const [host] = hosts.sort((a, b) => b.start - a.start);
   return {
     daemon: daemon.pid,
     listener: listener.pid,
     zombies: all.filter(({ state }) => state === 'Z').map(({ pid }) => pid),
     processes: all.length,
-    memory: (daemon.pages * PAGE) / 1e6,
+    memory: memoryOf(daemon),
     files: Number(/^daemon \d+ (\d+)$/m.exec(stdout)?.[1]),
+    host: host
+      ? {
+          ...{ pid: host.pid, memory: memoryOf(host), files: host.files },
+          sessions: all.filter(({ parent }) => parent === host.pid).length,
+        }
+      : null,
+    hosted: /^hosted$/m.test(stdout),
   };
 };
 
-/** Looks until nothing is left of a process that has ended. */
+/** Looks until nothing is left of a process that has ended, and there is a session host where there should be one. */
 export const lookWithoutZombies = (server: Server): Promise<Look> =>
-  until('every process that has ended to be reaped', async () => {
+  until('every process that has ended to be reaped, and a session host to be there', async () => {
     const found = await look(server);
-    return found.zombies.length === 0 && found;
+    return found.zombies.length === 0 && (!found.hosted || found.host !== null) && found;
   });
 
 /** Signals a process of the server by its number there. */
