@@ -3,7 +3,7 @@ import { until } from '../e2e/harness/machine.ts';
 import { type Call, open } from '../e2e/harness/raw-borg.ts';
 import { type Contender, type Contenders, type Own, PLAIN, TITLES } from './contenders.ts';
 import { inTurn, median, type Row } from './measure.ts';
-import { atRest, hostAmong, sessionProcesses } from './process-tree.ts';
+import { atRest, hostAmong, type Seen, sessionProcesses } from './process-tree.ts';
 import { firstAnswer, memoryOf } from './session.ts';
 
 const ROUNDS = 5;
@@ -14,11 +14,17 @@ const STILL_MS = 300;
 export const benchResting = async ({ plain, own }: Contenders): Promise<Row[]> => {
   const all = [plain, ...own];
   const greeted = await inTurn(all, ROUNDS, (each) => restingMemory(each, []));
-  const most = await inTurn([plain], ROUNDS, (each) => restingMemory(each, [], (pid) => memoryOf(pid, 'VmHWM')));
+  const most = await inTurn([plain], ROUNDS, (each) => restingMemory(each, [], ({ pid }) => memoryOf(pid, 'VmHWM')));
   const opened = await inTurn(all, ROUNDS, (each) => restingMemory(each, [open(new URL(each.url).pathname)]));
-  const row = (each: Own, what: string, found: typeof greeted, beside: Row['beside'], limit?: number): Row => ({
+  const row = (
+    each: Own,
+    what: string,
+    found: typeof greeted,
+    beside: Row['beside'] | undefined,
+    limit?: number,
+  ): Row => ({
     ...{ part: 'h', what: `${what}, ${TITLES[each.name]}`, unit: 'MB', ours: median(found(each)) },
-    ...{ ...(beside && { beside }), note: 'private and dirty, all its processes' },
+    ...{ ...(beside && { beside }), note: 'private and dirty' },
     ...(each.name === 'hosted' && limit !== undefined && { goal: { of: 'ratio', limit } }),
   });
   const besidePlain = (found: (each: typeof plain) => readonly number[], what: string = PLAIN) => ({
@@ -26,7 +32,9 @@ export const benchResting = async ({ plain, own }: Contenders): Promise<Row[]> =
     figure: median(found(plain)),
   });
   const hosts: Row[] = [];
-  for (const each of own) {
+  for (const each of own.filter(({ name }) => name === 'hosted')) {
+    const clients = await inTurn<Contender>([each], ROUNDS, () => restingMemory(each, [], clientsMemory));
+    hosts.push(row(each, 'the client’s part of it', clients, undefined));
     const host = hostAmong(await atRest(each));
     if (host)
       hosts.push({
@@ -48,14 +56,14 @@ export const benchResting = async ({ plain, own }: Contenders): Promise<Row[]> =
 const restingMemory = async (
   each: Contender,
   calls: readonly Call[],
-  of = (pid: number): number => privateMemory(pid, ['Dirty']),
+  of = ({ pid }: Seen): number => privateMemory(pid, ['Dirty']),
 ): Promise<number> => {
   const before = await atRest(each);
   let found = Number.NaN;
   const look = async (): Promise<void> => {
     let [last, since] = [Number.NaN, performance.now()];
     found = await until('the session to rest', () => {
-      const memory = sessionProcesses(each, before).reduce((all, { pid }) => all + unlessEnded(() => of(pid)), 0);
+      const memory = sessionProcesses(each, before).reduce((all, one) => all + unlessEnded(() => of(one)), 0);
       if (memory !== last || memory === 0) [last, since] = [memory, performance.now()];
       return performance.now() - since >= STILL_MS && memory;
     });
@@ -64,6 +72,9 @@ const restingMemory = async (
     throw new Error(`${each.name}: borg gave no answer`);
   return found;
 };
+
+/** Of the program that waits for a session of the host's. */
+const clientsMemory = ({ pid, name }: Seen): number => (name === 'perl' ? privateMemory(pid, ['Dirty']) : 0);
 
 /** MB of a process that nobody else has (proc_pid_smaps(5)). */
 const privateMemory = (pid: number, kinds: readonly ('Clean' | 'Dirty')[] = ['Clean', 'Dirty']): number => {
