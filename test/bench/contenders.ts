@@ -8,12 +8,9 @@ import { names, writeKeys } from './key-tree.ts';
 import { type PlainServer, startPlainServer } from './plain-server.ts';
 import { daemonOf, type Way, wayTo, wayToPlain } from './session.ts';
 
-/** Whether this build has a session host: then `hosted` is what it does by itself, and `cold` what it did before. */
-const HAS_HOST = false;
-
-/** Our own servers; the first is the one that an operator gets who sets nothing. */
-export type OwnName = 'hosted' | 'cold';
-export const OWN: readonly OwnName[] = HAS_HOST ? ['hosted', 'cold'] : ['cold'];
+/** Our own servers: what an operator gets who sets nothing, and SESSION_HOST=no. The first stands for this server where one is enough. */
+export const OWN = ['hosted', 'cold'] as const;
+export type OwnName = (typeof OWN)[number];
 
 /** What a row of this server is called. */
 export const TITLES = { hosted: 'session host', cold: 'cold start' } as const;
