@@ -16,6 +16,9 @@ def limit_process(memory):
     for limit, most in ((resource.RLIMIT_NPROC, 0), (resource.RLIMIT_NOFILE, MOST_FILES), (resource.RLIMIT_CORE, 0)):
         most = within(most, resource.getrlimit(limit)[1])
         resource.setrlimit(limit, (most, most))
+    # The most that it may come to need. A session that was taken over can lift its own limit up to here, and no further.
+    most = within(most_memory(memory) + LAST_MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1])
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     allow_memory(LEAST_MEMORY if memory == 'auto' else int(memory))
 
 

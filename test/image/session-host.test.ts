@@ -93,6 +93,8 @@ describe('a client', () => {
     const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
     expect(limits).toMatch(/^Max processes +0 +0/m);
     expect(limits).toMatch(/^Max open files +256 +256/m);
+    // What it may have when its index grows, and not more, whatever it does.
+    expect(limits).toMatch(/^Max data size +268435456 +\d+ /m);
     expect(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim()).toBe('300');
     expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, 11)).toEqual([
       ...['borg-serve', '--account', 'web01', '--session', '192.0.2.1 1024 192.0.2.2 22', '--hosted', '--'],
