@@ -9,11 +9,13 @@ import { type Server, startServer } from './harness/server.ts';
 import { sessionsOf } from './harness/sessions.ts';
 import { borgsOf, clientsOf } from './isolation/processes.ts';
 
+const ENV = { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json' };
+
 let server: Server;
 let client: Client;
 
 beforeAll(async () => {
-  server = await startServer({ env: { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json' } });
+  server = await startServer({ env: { ...ENV, SESSION_HOST: 'yes' } });
   client = await createClient(server);
 });
 afterAll(async () => {
@@ -109,7 +111,7 @@ test('forty sessions that begin while the host is killed again and again are all
 });
 
 test('without the host each session loads borg itself', async () => {
-  await server.start({ RESYNC_SECONDS: '86400', LOG_FORMAT: 'json', SESSION_HOST: 'no' });
+  await server.start({ ...ENV, SESSION_HOST: 'no' });
   expect(await hosts()).toEqual([]);
   const backup = await startBackup(server, client, 'web01', 'cold');
   expect(await borgsOf(server, 'web01')).toHaveLength(1);

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { IMAGE } from './image.ts';
-import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, until, untilReady } from './machine.ts';
+import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, SETTINGS_OF_THIS_RUN, until, untilReady } from './machine.ts';
 import { run } from './program.ts';
 import type { Environment, Server, ServerOptions, StartOptions } from './server.ts';
 import { runOnTerminal } from './terminal.ts';
@@ -29,7 +29,7 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
     run(
       'docker',
       ['compose', '-p', project, '--env-file', envFile, '-f', join(PROJECT, 'docker-compose.yml'), ...more, ...words],
-      { ...BASE_ENVIRONMENT, ...settings },
+      { ...BASE_ENVIRONMENT, ...SETTINGS_OF_THIS_RUN, ...settings },
       { reject },
     );
 

@@ -14,6 +14,13 @@ export const BASE_ENVIRONMENT: Readonly<Record<string, string>> = {
   LANG: 'C.UTF-8',
 };
 
+/**
+ * Settings of every server of this run that does not have them otherwise: with E2E_SESSION_HOST=no the whole suite shows that sessions which
+ * load borg themselves are held to the same.
+ */
+export const SETTINGS_OF_THIS_RUN: Readonly<Record<string, string>> =
+  process.env.E2E_SESSION_HOST === undefined ? {} : { SESSION_HOST: process.env.E2E_SESSION_HOST };
+
 /** A scratch folder with the two folders of a server in it. `remove` takes away everything, repositories too. */
 export const makeData = async () => {
   const folder = await mkdtemp(join(tmpdir(), 'borgserver-e2e-'));

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, untilReady } from './machine.ts';
+import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, SETTINGS_OF_THIS_RUN, untilReady } from './machine.ts';
 import { run } from './program.ts';
 import type { Environment, Server, ServerOptions, StartOptions } from './server.ts';
 import { runOnTerminal } from './terminal.ts';
@@ -21,7 +21,7 @@ export const startNamespaceServer = async (options: ServerOptions, way: Way = DI
   const data = await makeData();
   const before = options.landlock ? withoutLandlock(data.folder, options.landlock) : [];
   const port = options.port ?? (await freePort());
-  const base = { ...BASE_ENVIRONMENT, DATA_DIR: data.folder };
+  const base = { ...BASE_ENVIRONMENT, ...SETTINGS_OF_THIS_RUN, DATA_DIR: data.folder };
   let log = '';
   let child: ChildProcess | undefined;
   let end: Promise<number> = Promise.resolve(0);
