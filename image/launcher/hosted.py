@@ -142,6 +142,7 @@ def session_of(host, peer, wanted, known):
     crowd.give_way(known)
     host.title.write(title_of(person.name, address, command.borg))
     drop_privileges(person.uid, host.terms.own_gid(person), peer.groups - host.terms.role_gids)
+    go_home(person.home)
     words = request.words_of(wanted.command)
     if request.asks_for_version(words):
         refusals.tell_version()
@@ -165,10 +166,17 @@ def title_of(account, address, words):
     return b'\0'.join(map(os.fsencode, shown))
 
 
+def go_home(folder):
+    """As sshd does: a relative path in a URL is meant from there."""
+    try:
+        os.chdir(folder)
+    except OSError:
+        os.chdir('/')
+
+
 def drop_privileges(uid, gid, groups):
     """For good: real, effective and saved ids, and with them every capability (capabilities(7)). It gives up the group of its role, too,
     which opens the host's door: a session that was taken over begins no other."""
-    os.chdir('/')
     os.umask(0o022)
     os.setgroups(sorted(groups - {0}))
     os.setresgid(gid, gid, gid)

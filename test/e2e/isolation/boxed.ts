@@ -68,7 +68,9 @@ export const boxed: Try = async (actor, { shared }) => {
   try {
     session.stdin?.write(requests(open(victim, { lock: false })));
     const pid = await until('the session of the owner', () => sessionOf(server, owner.account));
-    const become = 'exec setpriv --reuid="$(id -u "$0")" --regid="$(id -g "$0")" --clear-groups "$@"';
+    // As the session of the owner, whose user and group a session of the actor's has, too; with the role's group that a cold one has.
+    const gid = `sed -n 's/^Gid:.//p' /proc/${pid}/status | cut -f 1`;
+    const become = `exec setpriv --reuid="$(id -u "$0")" --regid="$(${gid})" --groups="$(id -g "$0")" "$@"`;
     const python = ['python3', '-I', '-c', INSIDE, how, own, repository, folder, victim, String(pid)];
     const { stdout, stderr } = await server.exec(['sh', '-c', become, account, ...python], { reject: false });
     const came = stdout.trim().split('\n');

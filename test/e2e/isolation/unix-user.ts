@@ -9,15 +9,18 @@ import type { Actor, Scene } from './scene.ts';
 /**
  * Runs each command as the account's Unix user with its groups, with nothing of borg or sshd between.
  *
+ * @param gid what a shell makes the primary group of, from the account's name as $1: that of its login, if nothing else is said
+ *
  * @throws Error where some can be run and some cannot
  */
 const asUnixUser = async (
   { account }: Actor,
   { server }: Scene,
   commands: Readonly<Record<string, string>>,
+  gid = 'id -g "$1"',
 ): Promise<Verdict> => {
   const tries = Object.entries(commands).map(([name, command]) => `( ${command} ) >/dev/null 2>&1 && echo ${name}`);
-  const script = `id -u "$1" && exec setpriv --reuid="$(id -u "$1")" --regid="$(id -g "$1")" --groups="$(id -G "$1" | tr " " ,)" sh -c "$2"`;
+  const script = `id -u "$1" && exec setpriv --reuid="$(id -u "$1")" --regid="$(${gid})" --groups="$(id -G "$1" | tr " " ,)" sh -c "$2"`;
   const { stdout, stderr } = await server.exec(['sh', '-c', script, 'sh', account, [...tries, 'id -u'].join('; ')], {
     reject: false,
   });
@@ -78,7 +81,15 @@ export const unixProcesses: Try = async (actor, scene) => {
   try {
     session.stdin?.write(requests(open(victim, { lock: false })));
     const pid = await until('the session of the owner', () => sessionOf(scene.server, owner.account));
-    return await asUnixUser(actor, scene, { signal: `kill -0 ${pid}`, environment: `cat /proc/${pid}/environ` });
+    // The kernel shows an environment to the same user and group. A session of the host's has the account's own, whose number is its uid.
+    const has = await scene.server.exec([
+      'sh',
+      '-c',
+      `sed -n 's/^[UG]id:.//p' /proc/${pid}/status | cut -f 1 | uniq | wc -l`,
+    ]);
+    const gid = has.stdout.trim() === '1' ? 'id -u "$1"' : undefined;
+    const commands = { signal: `kill -0 ${pid}`, environment: `cat /proc/${pid}/environ` };
+    return await asUnixUser(actor, scene, commands, gid);
   } finally {
     session.stdin?.end();
     await session;
