@@ -12,7 +12,7 @@ import sys
 from launcher import limits, refusals, request
 
 
-def run():
+def run() -> None:
     if sys.argv[1:2] == ['--check']:
         from launcher.start_check import report
 

@@ -7,7 +7,7 @@ import re
 from launcher.ending import end
 
 
-def quota_words(name=None):
+def quota_words(name: str | None = None) -> list[str]:
     """The quota that the account's key file sets, as a last word that outdoes its role's: root's account database has it as
     the comment of the account. Its name is the USER that sshd has set, which no client can choose; its uid may be that of all
     (IDENTITIES=shared). Without its account a session must not go on: it would have no quota."""
@@ -20,7 +20,7 @@ def quota_words(name=None):
     return words_of(account.pw_gecos)
 
 
-def words_of(comment):
+def words_of(comment: str) -> list[str]:
     """comment: of the account's line in passwd(5)."""
     found = re.fullmatch(r'borgserver quota=([0-9]+)', comment)
     return ['--storage-quota=' + found.group(1)] if found else []

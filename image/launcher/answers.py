@@ -2,10 +2,11 @@
 
 import functools
 
+from borg.remote import RepositoryServer
 from borg.repository import Repository
 
-from launcher.guards.memory import is_memory_error
-from launcher.outcome import path_of, system_code
+from launcher.guards.memory import MemoryRepository, is_memory_error
+from launcher.outcome import Outcome, path_of, system_code
 
 
 def answered(name, method):
@@ -13,7 +14,7 @@ def answered(name, method):
 
     @functools.wraps(method)
     def call(this, *args, **kwargs):
-        outcome, memory = this.outcome, this.memory if isinstance(this, Repository) else None
+        outcome, memory = this.outcome, this.memory if isinstance(this, MemoryRepository) else None
         # One call inside of another is not what the client has asked for.
         outermost, outcome.busy = not outcome.busy, True
         try:
@@ -37,10 +38,10 @@ def answered(name, method):
     return call
 
 
-class HeardRepository:
+class HeardRepository(Repository):
     """outcome: the session's."""
 
-    outcome = None
+    outcome: Outcome
 
     def commit(self, *args, **kwargs):
         done = super().commit(*args, **kwargs)
@@ -48,8 +49,10 @@ class HeardRepository:
         return done
 
 
-class HeardServer:
-    outcome = None
+class HeardServer(RepositoryServer):
+    """outcome: the session's."""
+
+    outcome: Outcome
 
     def serve(self):
         try:

@@ -65,7 +65,7 @@ def version():
         return call(CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(WHICH_VERSION))
     except OSError as err:
         # ENOSYS: older than 5.13, or seccomp; EOPNOTSUPP: switched off at boot; EPERM: seccomp.
-        raise NoBox(errno.errorcode.get(err.errno, str(err.errno))) from None
+        raise NoBox(errno.errorcode.get(err.errno or 0, str(err.errno))) from None
 
 
 def confine(rules, net=False):

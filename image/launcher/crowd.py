@@ -10,15 +10,21 @@ import sys
 from launcher.ending import end
 from launcher.speaker import descent
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a session's first answer waits for each import
+    from io import FileIO
 
-def expect_to_be_ended_first(older):
+Known = set[int] | frozenset[int]
+
+
+def expect_to_be_ended_first(older: int) -> None:
     """Where memory runs out all the same, the kernel ends a session, not the server: the largest, and of two that are about as large
     that of the account with more of them (proc_pid_oom_score_adj(5): a point is a thousandth of the memory). Before any session the
     kernel ends who has not logged in, which src/sshd/strangers-first.ts gives 1000: a session that has half of the memory stays below."""
     write_number('/proc/self/oom_score_adj', 300 + 2 * min(older, 50))
 
 
-def give_way(older):
+def give_way(older: int) -> None:
     """A session stands back behind others as far as its account has sessions already: fifty of one account get as much of a
     CPU as five of five accounts do (nice(2): each step is a fifth less), and what revokes a key gets its turn. Who has few
     has nothing to fear from who has many."""
@@ -37,7 +43,7 @@ def give_way(older):
     except OSError:
         return
 
-    def group_gives_way(*_):
+    def group_gives_way(*_: object) -> None:
         if write_into(group, step) == errno.EAGAIN:
             signal.setitimer(signal.ITIMER_REAL, 0.1)
 
@@ -45,7 +51,7 @@ def give_way(older):
     group_gives_way()
 
 
-def write_number(path, number):
+def write_number(path: str, number: int) -> int | None:
     """Returns the errno where that is not possible: the file may be missing, or somebody else has set more already."""
     try:
         with open(path, 'wb', buffering=0) as file:
@@ -54,14 +60,14 @@ def write_number(path, number):
         return err.errno
 
 
-def write_into(file, number):
+def write_into(file: 'FileIO', number: int) -> int | None:
     try:
         file.write(b'%d' % number)
     except OSError as err:
         return err.errno
 
 
-def sessions_of(account, known=frozenset()):
+def sessions_of(account: str, known: Known = frozenset()) -> set[int]:
     """PIDs of the sessions of the account that are alive, and those known. Admins share one uid: the account's name tells them apart."""
     mark = b'\0--account\0' + os.fsencode(account) + b'\0'
     uid = os.getuid()
@@ -79,12 +85,12 @@ def sessions_of(account, known=frozenset()):
     return found
 
 
-def beginning(pid):
+def beginning(pid: int) -> tuple[int, int]:
     """Since boot, in clock ticks (proc_pid_stat(5), field 22), then by the PID: of two sessions one is always the older."""
     return descent(pid)[1] or sys.maxsize, pid  # nothing began after one that has ended
 
 
-def refuse_beyond(most, account, known=frozenset()):
+def refuse_beyond(most: int, account: str, known: Known = frozenset()) -> tuple[set[int], int]:
     """Only sessions that began before count, so that of any number that begin at once as many go on as may.
 
     Returns the sessions that there are, to be handed in when it is asked again, and how many of them began before."""
@@ -96,12 +102,12 @@ def refuse_beyond(most, account, known=frozenset()):
     return others, older
 
 
-def sentence(most):
+def sentence(most: int) -> str:
     return ('This account has %d sessions on this server already, and may not have more at once '
             '(the setting SESSIONS_PER_ACCOUNT). Try again when one of them has ended.' % most)
 
 
-def any_session():
+def any_session() -> bool:
     """Whether there is one of any account."""
     for entry in os.scandir('/proc'):
         try:

@@ -125,4 +125,4 @@ def guard_opens(where):
 
     borg.repository.Repository.is_repository = staticmethod(is_repository)
     for module in (borg.repository, borg.helpers.fs, borg.locking, borg.crypto.file_integrity, borg.platform.base):
-        module.open = open_plain
+        vars(module)['open'] = open_plain

@@ -276,7 +276,6 @@ class Host:
                 session.signal(signal.SIGKILL)
 
     def run(self):
-        seen = time.monotonic()
         while self.doors or self.sessions:
             timed = self.silent or self.asking or any(each.leave_by is not None for each in self.sessions.values())
             for key, _ in self.selector.select(1 if timed else None):

@@ -42,8 +42,8 @@ def begin(host, peer, role, digest, known):
         code = session_of(host, peer, wanted, known)
     except SystemExit as err:
         code = code_of(err)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as err:
+        sys.excepthook(type(err), err, err.__traceback__)
     leave(code)
 
 
@@ -69,8 +69,7 @@ def understand(terms, peer, role, digest):
     address, _, command = rest.partition('\0')
     person = find_person(terms.passwd, account)
     is_whole = len(streams) == 3 and not flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC)
-    is_own = person is not None and person.uid == peer.uid and terms.is_of(person, role) and digest in (None, digest_of(account))
-    if not (is_whole and is_own):
+    if person is None or not is_whole or person.uid != peer.uid or not terms.is_of(person, role) or digest not in (None, digest_of(account)):
         os._exit(WITHDRAWN)
     return Wanted(role, person, address if ADDRESS.fullmatch(address) else '', command, streams)
 
@@ -137,7 +136,7 @@ def session_of(host, peer, wanted, known):
     os.environ.update(USER=person.name, LOGNAME=person.name, HOME=person.home, SHELL='/bin/sh', SSH_CONNECTION=address)
     command = limits.read([word.replace('$USER', person.name) for word in role.words])
     # As root: none of it can be widened by the account.
-    process_limits.limit_process(command.limits.memory)
+    process_limits.limit_process(command.of_session.memory)
     crowd.expect_to_be_ended_first(0)
     crowd.give_way(known)
     host.title.write(title_of(person.name, address, command.borg))
@@ -152,10 +151,10 @@ def session_of(host, peer, wanted, known):
     if request.asks_for_borg2(words):
         refusals.refuse_borg2(command.own_path)
     is_alone = host.terms.is_alone(person)
-    if is_alone and known >= command.limits.sessions:
-        end(crowd.sentence(command.limits.sessions))
+    if is_alone and known >= command.of_session.sessions:
+        end(crowd.sentence(command.of_session.sessions))
     if host.others or (known > 0 and not is_alone):
-        crowd.refuse_beyond(command.limits.sessions, person.name)
+        crowd.refuse_beyond(command.of_session.sessions, person.name)
     serve_hosted(command, request.log_levels(words), role.prepared, person.comment)
     return 0
 

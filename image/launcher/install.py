@@ -6,6 +6,7 @@ for classes of this server. A call goes through the guards from the first that i
 import dataclasses
 import inspect
 import os
+from collections.abc import Callable
 
 import borg.archiver
 import borg.locking
@@ -21,6 +22,7 @@ from launcher.comfort.keep_folder import KeptFolderRepository
 from launcher.comfort.maintenance import UnboundedRepository
 from launcher.comfort.own_url import OwnUrlServer
 from launcher.comfort.read_only import ReadOnlyLock, ReadOnlyRepository
+from launcher.confinement import Session
 from launcher.guards.append_only import AppendOnlyServer
 from launcher.guards.boxed import BoxedRepository
 from launcher.guards.disk_floor import Disk, FloorRepository
@@ -33,9 +35,17 @@ from launcher.guards.nonce import NonceRepository
 from launcher.guards.paths import HiddenAccountsServer
 from launcher.guards.quota import QuotaRepository
 from launcher.guards.repositories import CountedRepositories
+from launcher.limits import Command, Limits
+from launcher.outcome import Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a session's first answer waits for each import
+    from typing import TypeVar
+
+    Guard = TypeVar('Guard', bound=type[Repository] | type[RepositoryServer])
 
 
-def repository_guards(command):
+def repository_guards(command: Command) -> tuple[type[Repository], ...]:
     """For this start of the launcher, the outermost first."""
     limits = command.limits
     return (
@@ -66,7 +76,7 @@ def repository_guards(command):
     )
 
 
-def server_guards(command):
+def server_guards(command: Command) -> tuple[type[RepositoryServer], ...]:
     """The same for what borg serves a client with."""
     return (
         *when(command.limits, HeardServer, MemoryServer),
@@ -77,7 +87,7 @@ def server_guards(command):
     )
 
 
-def when(wanted, *guards):
+def when(wanted: object, *guards: 'Guard') -> 'tuple[Guard, ...]':
     return guards if wanted else ()
 
 
@@ -85,11 +95,11 @@ def when(wanted, *guards):
 class Prepared:
     """borg's two classes with the guards of one kind of start: of a role, or of a borg of the server's own."""
 
-    repository: type
-    server: type
+    repository: type[Repository]
+    server: type[RepositoryServer]
 
 
-def prepare(command):
+def prepare(command: Command) -> Prepared:
     """What does not depend on whose start it is, only on its kind; borg's locks are guarded from then on, too."""
     repository = type('TenantRepository', (*repository_guards(command), Repository), {'outcome': None, 'memory': None})
     server = type('TenantServer', (*server_guards(command), RepositoryServer), {'outcome': None, 'memory': None})
@@ -102,7 +112,7 @@ def prepare(command):
             else:
                 method = forwarded(method)
             # borg works out the parameters of a method for each message anew: 20 us.
-            method.__signature__ = inspect.signature(getattr(original, name))
+            vars(method)['__signature__'] = inspect.signature(getattr(original, name))
             setattr(owner, name, method)
         # Whatever a newer borg would answer.
         server.rpc_methods = tuple(name for name in RepositoryServer.rpc_methods if name in rpc.METHODS)
@@ -111,25 +121,33 @@ def prepare(command):
     return Prepared(repository, server)
 
 
-def install(prepared, command, box, outcome):
+def install(prepared: Prepared, command: Command, box: Session | None, outcome: Outcome | None) -> None:
     """For the one session of this process. box: its boxes, or None; outcome: what it will say, or None."""
     repository, server = prepared.repository, prepared.server
-    repository.command, repository.box, repository.floor = command, box, floor_of(command.limits)
-    repository.counted = command.folder if command.limits and command.limits.repositories is not None else None
-    repository.outcome = server.outcome = outcome
-    repository.memory = server.memory = Allowance(command.limits.memory) if command.limits else None
+    limits = command.limits
+    most = limits.repositories if limits else None
+    memory = Allowance(limits.memory) if limits else None
+    tell(repository, box=box, floor=floor_of(limits), counted=None if most is None else command.folder, most_repositories=most,
+         outcome=outcome, memory=memory)
+    tell(server, outcome=outcome, memory=memory)
     borg.remote.Repository = borg.archiver.Repository = repository
     borg.archiver.RepositoryServer = server
 
 
-def forwarded(method):
-    def call(self, *args, **kwargs):
+def tell(owner: type, **facts: object) -> None:
+    """Each guard names those that it needs."""
+    for name, value in facts.items():
+        setattr(owner, name, value)
+
+
+def forwarded(method: Callable[..., object]) -> Callable[..., object]:
+    def call(self: object, *args: object, **kwargs: object) -> object:
         return method(self, *args, **kwargs)
 
     return call
 
 
-def floor_of(limits):
+def floor_of(limits: Limits | None) -> Disk | None:
     if limits is None or limits.min_free is None:
         return None
     # What the largest compaction needs, as the server has last seen it.

@@ -50,6 +50,13 @@ class Command:
         return self.borg[:1] == ['serve']
 
     @property
+    def of_session(self) -> Limits:
+        """The limits of a start that has some. Raises ValueError."""
+        if self.limits is None:
+            raise ValueError('these words set no limits for a session')
+        return self.limits
+
+    @property
     def repository(self) -> str:
         """The one that may be opened; '' where it may be several."""
         return self._behind('--restrict-to-repository')

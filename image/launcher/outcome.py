@@ -132,9 +132,10 @@ class Outcome:
 
 def path_of(this, args, kwargs):
     """Of the repository that a call is about; '' where that cannot be told."""
-    repository = this if isinstance(this, Repository) else this.repository
-    if repository is not None:
-        return repository.path
+    if isinstance(this, Repository):
+        return this.path
+    if this.repository is not None:
+        return this.repository.path
     try:
         return this._resolve_path(kwargs['path'] if 'path' in kwargs else args[0])
     except Exception:

@@ -11,7 +11,7 @@ LEAST_MEMORY = 256 << 20
 LAST_MEMORY = 32 << 20
 
 
-def limit_process(memory):
+def limit_process(memory: str) -> None:
     """borg serve starts no process and no thread. memory: bytes, or 'auto'."""
     for limit, most in ((resource.RLIMIT_NPROC, 0), (resource.RLIMIT_NOFILE, MOST_FILES), (resource.RLIMIT_CORE, 0)):
         most = within(most, resource.getrlimit(limit)[1])
@@ -22,18 +22,18 @@ def limit_process(memory):
     allow_memory(LEAST_MEMORY if memory == 'auto' else int(memory))
 
 
-def allow_memory(most):
+def allow_memory(most: int) -> None:
     """Private, writable memory: what a session has for itself. Mapped files and libraries do not count (setrlimit(2), RLIMIT_DATA)."""
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (within(most, hard), hard))
 
 
-def within(most, hard):
+def within(most: int, hard: int) -> int:
     """What somebody else has limited already cannot be widened; -1 is no limit."""
     return most if hard == -1 else min(most, hard)
 
 
-def most_memory(setting):
+def most_memory(setting: str) -> int:
     """In bytes. However large an account lets its index grow, others must have memory, too."""
     if setting != 'auto':
         return int(setting)

@@ -18,7 +18,7 @@ def rehearse(words: tuple[str, ...]) -> None:
         request.asks_for_borg2(said)
         request.log_levels(said)
     command = limits.read([word.replace('$USER', 'rehearsal') for word in words])
-    Allowance(command.limits.memory)
+    Allowance(command.of_session.memory)
     Outcome(command.own_path)
     borg.archiver.Archiver().get_args(['borg', *command.borg, *account.words_of('borgserver quota=10000000')], None)
     is_slow_msgpack()

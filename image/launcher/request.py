@@ -7,7 +7,7 @@ LOG_LEVELS = ('--critical', '--error', '--warning', '--info', '--debug')
 MOST_CHARACTERS = 4096
 
 
-def words_of(command):
+def words_of(command: str) -> list[str]:
     """The words of the command that the client asked for, without quotes. It is split, compared with fixed words, and never handed on."""
     words = [word.strip('\'"') for word in command[:MOST_CHARACTERS].split()]
     while words and re.match(r'[A-Za-z_][A-Za-z0-9_]*=', words[0]):
@@ -15,23 +15,23 @@ def words_of(command):
     return words
 
 
-def asks_for_version(words):
+def asks_for_version(words: list[str]) -> bool:
     """`ssh ACCOUNT@HOST borg14 --version` is how users of hosted borg test a server; plain borg serve would wait for ever."""
     program = re.split(r'[/\\]', words[0])[-1] if words else ''
     return len(words) == 2 and program.startswith('borg') and words[1] in ('--version', '-V')
 
 
-def asks_for_serve(words):
+def asks_for_serve(words: list[str]) -> bool:
     """Whatever a client calls borg on the server (--remote-path may hold several words), the word behind it is serve."""
     return 'serve' in words[1:]
 
 
-def asks_for_borg2(words):
+def asks_for_borg2(words: list[str]) -> bool:
     """borg 2 asks for `borg serve --rest`."""
     return '--rest' in words
 
 
-def log_levels(words):
+def log_levels(words: list[str]) -> list[str]:
     """As plain borg serve does, let the client choose how much its own server tells it: `borg check -v` shows the server's progress only
     then. The last one counts."""
     return [word for word in words if word in LOG_LEVELS]

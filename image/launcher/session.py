@@ -18,6 +18,7 @@ def run_borg(command, log_levels):
         guard()
     words = [*command.borg, *(account.quota_words(command.limits and command.limits.account) if command.serves else ())]
     limits = command.limits
+    others: set[int] = set()
     if limits:
         others, _ = crowd.refuse_beyond(limits.sessions, limits.account)
         limit_process(limits.memory)

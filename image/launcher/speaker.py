@@ -3,7 +3,7 @@
 ESCAPED = {byte: '\\%03o' % byte for byte in [*range(32), 127]}
 
 
-def descent(pid):
+def descent(pid: int) -> tuple[int, int]:
     """Parent and start of a process (proc_pid_stat(5), fields 4 and 22: a PID, and clock ticks since boot); zeros where it has ended."""
     try:
         with open('/proc/%d/stat' % pid, 'rb', buffering=0) as file:
@@ -13,7 +13,7 @@ def descent(pid):
         return 0, 0
 
 
-def owner(pid):
+def owner(pid: int) -> int | None:
     """Real user id of a process (proc_pid_status(5)), which the owner of its folder in /proc need not be; None where it has ended."""
     try:
         with open('/proc/%d/status' % pid, 'rb', buffering=0) as file:
@@ -22,6 +22,6 @@ def owner(pid):
         return None
 
 
-def text_of(said):
+def text_of(said: bytes) -> str:
     """What was said, in bytes, as text without control characters."""
     return said.decode('utf-8', 'replace').translate(ESCAPED)

@@ -62,7 +62,7 @@ class Terminal(io.TextIOWrapper):
         self.bytes = Bytes(self)
 
     @property
-    def buffer(self):
+    def buffer(self):  # pyright: ignore[reportIncompatibleMethodOverride]: a raw one, without a buffer
         return self.bytes
 
     def write(self, text: str) -> int:

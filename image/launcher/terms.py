@@ -61,4 +61,4 @@ class Terms:
 def role_of(found: dict, alone: bool) -> Role:
     words = tuple(found['words'])
     command = limits.read(list(words))
-    return Role(found['group'], found['gid'], words, install.prepare(command), command.limits.sessions if alone else None)
+    return Role(found['group'], found['gid'], words, install.prepare(command), command.of_session.sessions if alone else None)

@@ -7,6 +7,7 @@ a compaction copies can be known."""
 import os
 
 from borg.constants import MAX_OBJECT_SIZE
+from borg.repository import Repository
 
 
 def free_at(path):
@@ -32,7 +33,7 @@ def copied(repository, threshold):
     return total
 
 
-class FreeSpaceRepository:
+class FreeSpaceRepository(Repository):
     #: The threshold of the compaction that the commit brings; None: none comes.
     coming_compaction = 0.1
 

@@ -3,8 +3,10 @@
 import errno
 import os
 
+from borg.repository import Repository
 
-class KeptFolderRepository:
+
+class KeptFolderRepository(Repository):
     """It ends by removing the repository's folder. An account may not remove a folder of /repos (and
     an admin may not either, where /repos is sticky), which plain borg answers with a traceback although the repository is
     gone. If nothing but the empty folder is left, that is success: `borg init` works in it again."""

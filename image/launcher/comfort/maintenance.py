@@ -1,9 +1,10 @@
 """What the server's own `maintenance` may, and no session."""
 
 import borg.locking
+from borg.repository import Repository
 
 
-class UnboundedRepository:
+class UnboundedRepository(Repository):
     """Above its quota borg refuses delete, prune and compact, too (borg issue 8948), also on the server: it then finds the quota in
     the repository's config. For this one process it counts as none; the config stays as it is, whatever ends the process."""
 

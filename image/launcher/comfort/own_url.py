@@ -1,6 +1,6 @@
 """The URL of a repository on this server, for a client that asked for something else: an operator's settings say where it is reached."""
 
-from borg.remote import PathNotAllowed
+from borg.remote import PathNotAllowed, RepositoryServer
 
 from launcher.own_url import url
 
@@ -14,7 +14,7 @@ def sentence(repositories, folders):
     return 'There is no repository here for this account.'
 
 
-class OwnUrlServer:
+class OwnUrlServer(RepositoryServer):
     """A refused path names the account's own, as after moving from another hoster."""
 
     def open(self, path, *args, **kwargs):

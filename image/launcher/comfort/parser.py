@@ -7,5 +7,5 @@ def keep():
     """The Archiver is kept with it: what the parser finds is bound to that."""
     archiver = borg.archiver.Archiver()
     parser = archiver.build_parser()
-    archiver.build_parser = lambda *args, **kwargs: parser
-    borg.archiver.Archiver = lambda *args, **kwargs: archiver
+    archiver.build_parser = lambda *_, **__: parser
+    borg.archiver.Archiver = lambda *_, **__: archiver

@@ -5,6 +5,7 @@ import errno
 
 from borg.helpers import Error
 from borg.locking import ExclusiveLock, LockFailed
+from borg.repository import Repository
 
 from launcher.outcome import because
 
@@ -37,7 +38,7 @@ def told(name):
     return call
 
 
-class ReadOnlyRepository:
+class ReadOnlyRepository(Repository):
     """Above all that undoes what has begun. What changes objects tells by itself (guards/disk_floor.py): each further function in between
     counts there."""
 

@@ -11,5 +11,5 @@ def leave_out():
     tries what the file system can do, in temporary files."""
     os.environ['BORG_SELFTEST'] = 'disabled'
     selftest = types.ModuleType('borg.selftest')
-    selftest.selftest = lambda logger: None
+    vars(selftest)['selftest'] = lambda _: None
     sys.modules['borg.selftest'] = selftest

@@ -1,7 +1,9 @@
 """What `serve --append-only` promises, kept."""
 
+from borg.remote import RepositoryServer
 
-class AppendOnlyServer:
+
+class AppendOnlyServer(RepositoryServer):
     """Under `serve --append-only` borg opens a repository without append-only where the client asks to create one, and goes
     on with that object even if creating it was refused because it exists already. A client that is not borg could send
     open(create=True) and then destroy(), and everything was gone (tried with 1.2.4; 1.4.0 reads the same)."""

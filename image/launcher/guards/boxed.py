@@ -3,14 +3,15 @@
 import os
 
 from borg.helpers import Error
+from borg.repository import Repository
 
-from launcher.confinement import SECOND
+from launcher.confinement import SECOND, Session
 
 
-class BoxedRepository:
+class BoxedRepository(Repository):
     """box: the session's boxes (confinement.Session)."""
 
-    box = None
+    box: Session
 
     def enter_box(self, path):
         try:

@@ -7,7 +7,7 @@ import os
 
 from borg.constants import MAX_OBJECT_SIZE
 from borg.helpers import Error
-from borg.repository import LoggedIO
+from borg.repository import LoggedIO, Repository
 
 from launcher.comfort import read_only
 from launcher.outcome import because
@@ -73,10 +73,10 @@ def sentence(floor, makes_no_room):
     return 'the server has less than %s left and takes no new data; %s' % (size_text(floor), rest)
 
 
-class FloorRepository:
+class FloorRepository(Repository):
     """floor: the Disk that holds every session of this process."""
 
-    floor = None
+    floor: Disk
     # Why nothing more of this transaction is taken: the word for it (outcome.py), and the sentence.
     floor_refusal = None
     # Bytes since the last look; of this transaction above the floor; of its manifest below it.

@@ -16,6 +16,8 @@ import re
 import stat
 import time
 
+from borg.repository import Repository
+
 from launcher.depth import DEEPEST
 
 MANIFEST = bytes(32)
@@ -92,7 +94,7 @@ def made_since(repository, since):
             newest, oldest = segments[0] if newest is None else newest, segments[later - 1]
         if later < len(segments):
             break
-    return 0 if newest is None else newest - oldest + 1
+    return 0 if newest is None or oldest is None else newest - oldest + 1
 
 
 def is_later(path, since):
@@ -103,7 +105,7 @@ def is_later(path, since):
 def is_repository(folder):
     data, config = look(os.path.join(folder, 'data')), look(os.path.join(folder, 'config'))
     # A repository inside an account's folder may be called `config`.
-    return None not in (data, config) and stat.S_ISDIR(data.st_mode) and not stat.S_ISDIR(config.st_mode)
+    return data is not None and config is not None and stat.S_ISDIR(data.st_mode) and not stat.S_ISDIR(config.st_mode)
 
 
 def repositories(top):
@@ -164,7 +166,7 @@ def waiting(allowance):
     return min(1 + (count - WINDOW) * STEP, MOST_WAITING)
 
 
-class SlowedRepository:
+class SlowedRepository(Repository):
     """counted: below which the account has several repositories, which count together; None where it has one, or is an admin, who
     counts by the repository."""
 

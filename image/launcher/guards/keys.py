@@ -7,6 +7,7 @@ import time
 
 from borg.helpers import Error, bin_to_hex
 from borg.platform import SaveFile, sync_dir
+from borg.repository import Repository
 
 from launcher.folder_lock import one_at_a_time
 
@@ -19,7 +20,7 @@ FORMER_KEY = re.compile(r'\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-\d\d')
 CHECKED = 'last_segment_checked'
 
 
-class PlainKeyRepository:
+class PlainKeyRepository(Repository):
     """borg writes the key that a client sends into the repository's config without looking at it, and a CR in it ends the line
     when the config is read: nobody could open the repository any more, not even on the server."""
 
@@ -29,7 +30,7 @@ class PlainKeyRepository:
         return super().save_key(keydata)
 
 
-class KeptConfigRepository:
+class KeptConfigRepository(Repository):
     """borg reads a repository's config when it opens the repository, and writes all of it back when it saves a key or has checked a
     part: what somebody else has changed since was lost, the key, too. Here the rest is taken from the disk each time.
 

@@ -10,6 +10,8 @@ import os
 
 from borg.helpers import Error
 from borg.locking import Lock, LockError, LockErrorT
+from borg.remote import RepositoryServer
+from borg.repository import Repository
 
 from launcher.outcome import because
 
@@ -29,7 +31,7 @@ def still_has(lock):
     return True
 
 
-class LockedRepository:
+class LockedRepository(Repository):
     def hold_lock(self, taken, has=Lock.got_exclusive_lock):
         """Where it wants the lock and has taken it, it must still have it."""
         if taken and self.do_lock and not (self.lock and has(self.lock)):
@@ -81,7 +83,7 @@ class LockedRepository:
             raise Error('the lock is held by a process that is alive, and an append-only account cannot break it') from None
 
 
-class OneRepositoryServer:
+class OneRepositoryServer(RepositoryServer):
     def open(self, *args, **kwargs):
         # Not whenever Python comes to it, which would take the lock away from the next.
         if self.repository is not None:

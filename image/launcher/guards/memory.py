@@ -9,8 +9,10 @@ import re
 import sys
 
 from borg.helpers import Error
+from borg.remote import RepositoryServer
+from borg.repository import Repository
 
-from launcher.outcome import because
+from launcher.outcome import Outcome, because
 from launcher.process_limits import LAST_MEMORY, LEAST_MEMORY, allow_memory, most_memory
 
 #: Of so many changes one looks how far the index has grown.
@@ -51,10 +53,10 @@ def size_of(repository, name):
     return max(sizes, default=0)
 
 
-class MemoryRepository:
+class MemoryRepository(Repository):
     """memory: the session's Allowance."""
 
-    memory = None
+    memory: Allowance
 
     def open_index(self, *args, **kwargs):
         self.memory.follow(size_of(self, 'index'))
@@ -91,8 +93,11 @@ class MemoryRepository:
             self.memory.follow(self.index.size(), 40 * len(self.shadow_index))
 
 
-class MemoryServer:
-    memory = outcome = None
+class MemoryServer(RepositoryServer):
+    """memory: the session's Allowance; outcome: what it says in the end."""
+
+    memory: Allowance
+    outcome: Outcome
 
     def serve(self):
         try:

@@ -9,6 +9,7 @@ import os
 import re
 
 from borg.helpers import Error
+from borg.repository import Repository
 
 from launcher.depth import DEEPEST
 
@@ -31,7 +32,7 @@ def why_not(path, repos):
     return None
 
 
-class NamedRepository:
+class NamedRepository(Repository):
     def create(self, path):
         reason = why_not(path, os.environ['BORG_BASE_DIR'])
         if reason is not None:

@@ -3,10 +3,10 @@
 import os
 import re
 
-from borg.remote import PathNotAllowed
+from borg.remote import PathNotAllowed, RepositoryServer
 
 
-class HiddenAccountsServer:
+class HiddenAccountsServer(RepositoryServer):
     """/~NAME/ in a URL is the home of that account, and the refusal names it: a tenant could ask which accounts there are.
     It also names where a link leads to: with IDENTITIES=shared /proc/PID/cwd is the repository of whose session that is."""
 

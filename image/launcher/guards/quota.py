@@ -10,7 +10,7 @@ from borg.repository import Repository
 from launcher.unfinished import clear, remove_segments
 
 
-class QuotaRepository:
+class QuotaRepository(Repository):
     #: Whether something was left that is still to be cleared.
     to_clear = False
     #: The number of the last segment that was there when this session began to write; None before that.

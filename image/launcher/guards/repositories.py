@@ -6,19 +6,22 @@ what that is only borg can say: below it borg makes no other."""
 
 import os
 
+from borg.repository import Repository
+
 from launcher.depth import DEEPEST
 from launcher.ending import end
 from launcher.folder_lock import one_at_a_time
 
 
-class CountedRepositories:
-    """command: whose limits count, and whose folder they hold for."""
+class CountedRepositories(Repository):
+    """counted: the folder of the account; most_repositories: how many it may have there."""
 
-    command = None
+    counted: str
+    most_repositories: int
 
     def create(self, path):
         self.check_can_create_repository(path)
-        folder, most = self.command.folder, self.command.limits.repositories
+        folder, most = self.counted, self.most_repositories
         if os.path.relpath(path, folder).count('/') >= DEEPEST:
             # borg answers SystemExit with a traceback.
             end('A repository of this account lies at most %d folders deep on this server.' % DEEPEST, leave=os._exit)
@@ -28,7 +31,7 @@ class CountedRepositories:
                     '(the setting REPOSITORIES_PER_ACCOUNT).' % most, leave=os._exit)
             return super().create(path)
 
-    def count_folders(self, top, most):
+    def count_folders(self, top: str, most: int) -> int:
         found, left = 0, [top]
         while left and found < most:
             path = left.pop()
@@ -42,7 +45,7 @@ class CountedRepositories:
         return found
 
 
-def missing(path):
+def missing(path: str) -> int:
     found = 0
     while not os.path.lexists(path):
         path, found = os.path.dirname(path), found + 1

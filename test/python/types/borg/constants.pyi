@@ -1,0 +1,1 @@
+MAX_OBJECT_SIZE: int
