@@ -52,7 +52,7 @@ export const benchIdle = async (server: Server, daemon: number, count: number): 
     {
       ...{ part: 'f', what: `all its processes at rest, RSS, ${count} accounts`, unit: 'MB' },
       ...{ ours: median(all.map(({ together }) => together)), beside: { what: 'the daemon', figure: rest } },
-      note: 'daemon, sshd’s listener, tini; pages they share counted for each',
+      note: 'daemon, sshd’s listener, session host, tini; pages they share counted for each',
     },
   ];
 };
