@@ -134,12 +134,13 @@ def session_of(host, peer, wanted, known):
     """The exit code; or SystemExit, as of borg itself."""
     role, person, address = wanted.role, wanted.person, wanted.address
     os.environ.update(USER=person.name, LOGNAME=person.name, HOME=person.home, SHELL='/bin/sh', SSH_CONNECTION=address)
-    command = limits.read([word.replace('$USER', person.name) for word in role.words])
+    own = [word.replace('$USER', person.name) for word in role.words]
+    command = limits.read(own)
     # As root: none of it can be widened by the account.
     process_limits.limit_process(command.of_session.memory)
     crowd.expect_to_be_ended_first(0)
     crowd.give_way(known)
-    host.title.write(title_of(person.name, address, command.borg))
+    host.title.write(title_of(address, own))
     drop_privileges(person.uid, host.terms.own_gid(person), peer.groups - host.terms.role_gids)
     go_home(person.home)
     words = request.words_of(wanted.command)
@@ -159,10 +160,9 @@ def session_of(host, peer, wanted, known):
     return 0
 
 
-def title_of(account, address, words):
-    """As of a session that loads borg itself, as far as anybody looks for it."""
-    shown = ['borg-serve', '--account', account, '--session', address, '--hosted', '--', *words]
-    return b'\0'.join(map(os.fsencode, shown))
+def title_of(address, words):
+    """As of a session that loads borg itself. words: of its role."""
+    return b'\0'.join(map(os.fsencode, ('borg-serve', '--hosted', '--session', address, *words)))
 
 
 def go_home(folder):
