@@ -5,14 +5,14 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 # Seconds until a session gives up, which somebody else keeps from going on.
 MOST_WAITING = 10
 
 
 @contextlib.contextmanager
-def one_at_a_time(folder: str) -> Iterator[None]:
+def one_at_a_time(folder: str) -> Generator[None, None, None]:
     """Of all sessions that come here with the same folder. None can hold up another for long, whatever it waits for itself."""
     from borg.helpers import Error
 

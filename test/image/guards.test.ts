@@ -1,0 +1,133 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+
+// Each guard of the launcher alone, before the installed borg; and in which order they stand.
+
+const LAUNCHER = join(import.meta.dirname, '../../image/launcher');
+
+type Kind = 'tenant' | 'several' | 'admin' | 'own' | 'maintenance';
+interface Tried {
+  readonly cases: Readonly<Record<string, { readonly with: string; readonly without: string }>>;
+  readonly untried: readonly string[];
+  readonly orders: Readonly<Record<Kind, { repository: string[]; server: string[]; calls: string[] }>>;
+  readonly known: readonly string[];
+  readonly unknown: readonly string[];
+}
+
+let folder: string;
+let tried: Tried;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'guards-'));
+  // One of the cases gives up being root.
+  chmodSync(folder, 0o755);
+  const said = execFileSync(findBorg().python, ['-I', join(import.meta.dirname, 'guards.py'), folder], {
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8' },
+    encoding: 'utf8',
+  });
+  tried = JSON.parse(said) as Tried;
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('each guard holds alone, and nothing else holds in its place', () => {
+  expect(tried.untried).toEqual([]);
+  expect(Object.keys(tried.cases).length).toBeGreaterThanOrEqual(24);
+  expect(tried.cases).toEqual(
+    Object.fromEntries(Object.keys(tried.cases).map((name) => [name, { with: 'held', without: 'let through' }])),
+  );
+});
+
+describe('the order of the guards', () => {
+  /** Of a tenant's session, the outermost first. CountedRepositories stands where an account has several repositories. */
+  const TENANT = [
+    'TenantRepository',
+    'HeardRepository',
+    'ReadOnlyRepository',
+    'CountedRepositories',
+    'MemoryRepository',
+    'SlowedRepository',
+    'FloorRepository',
+    'FreeSpaceRepository',
+    'NamedRepository',
+    'NonceRepository',
+    'PlainKeyRepository',
+    'BoxedRepository',
+    'KeptConfigRepository',
+    'QuotaRepository',
+    'LockedRepository',
+    'KeptFolderRepository',
+    'Repository',
+    'object',
+  ];
+  const SERVER = [
+    'TenantServer',
+    'HeardServer',
+    'MemoryServer',
+    'OwnUrlServer',
+    'HiddenAccountsServer',
+    'OneRepositoryServer',
+    'AppendOnlyServer',
+    'RepositoryServer',
+    'object',
+  ];
+  const without = (names: readonly string[], ...out: string[]) => names.filter((name) => !out.includes(name));
+  const ONLY_SESSIONS = ['HeardRepository', 'CountedRepositories', 'MemoryRepository', 'SlowedRepository'];
+  const ONLY_SERVED = ['FloorRepository', 'NamedRepository', 'BoxedRepository', 'KeptConfigRepository'];
+  const OWN = without(TENANT, ...ONLY_SESSIONS, ...ONLY_SERVED);
+
+  test('for an account with a repository, and with several', () => {
+    expect(tried.orders.tenant.repository).toEqual(without(TENANT, 'CountedRepositories'));
+    expect(tried.orders.several.repository).toEqual(TENANT);
+    expect(tried.orders.tenant.server).toEqual(SERVER);
+    expect(tried.orders.several.server).toEqual(SERVER);
+  });
+
+  test('for an admin, whom neither a number of repositories nor a floor holds', () => {
+    expect(tried.orders.admin.repository).toEqual(without(TENANT, 'CountedRepositories', 'FloorRepository'));
+    expect(tried.orders.admin.server).toEqual(SERVER);
+  });
+
+  test('for a borg of the server’s own, and for its maintenance, from which the quota is taken', () => {
+    expect(tried.orders.own.repository).toEqual(OWN);
+    expect(tried.orders.maintenance.repository).toEqual([...OWN.slice(0, -2), 'UnboundedRepository', ...OWN.slice(-2)]);
+    for (const kind of ['own', 'maintenance'] as const) {
+      expect(tried.orders[kind].server).toEqual(without(SERVER, 'HeardServer', 'MemoryServer'));
+    }
+  });
+});
+
+test('a call that a newer borg has is served to nobody, and told with each signature that is not as it was', () => {
+  for (const kind of ['tenant', 'several', 'admin'] as const) {
+    expect(tried.orders[kind].calls).toContain('put');
+    expect(tried.orders[kind].calls).not.toContain('rename_everything');
+  }
+  expect(tried.known).toEqual([]);
+  expect(tried.unknown).toContain('the call rename_everything');
+  expect(tried.unknown).toContain('Repository.put(id data wait)');
+  expect(tried.unknown).toContain('Repository.no_such_call(missing)');
+});
+
+test('the types that guards are checked with say what this borg has', () => {
+  const script = join(import.meta.dirname, '../python/borg_types.py');
+  expect(JSON.parse(execFileSync(findBorg().python, ['-I', script], { encoding: 'utf8' }))).toEqual([]);
+});
+
+test('no guard knows of another', () => {
+  const guards = readdirSync(join(LAUNCHER, 'guards')).filter((name) => name.endsWith('.py'));
+  expect(guards.length).toBeGreaterThan(10);
+  const imports = guards.flatMap((name) =>
+    readFileSync(join(LAUNCHER, 'guards', name), 'utf8')
+      .split('\n')
+      .filter((line) => /^\s*(from|import)\s/.test(line))
+      .map((line) => `${name}: ${line.trim()}`),
+  );
+  expect(imports.join('\n')).toContain('keys.py: from launcher.folder_lock import one_at_a_time');
+  // By a package's name, by a module's, or relative to it.
+  expect(
+    imports.filter((each) => /guards|launcher import install|launcher\.install|(from|import) \./.test(each)),
+  ).toEqual([]);
+});

@@ -1,0 +1,122 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+
+// What the launcher makes of words: of a client's, which decide between four answers, and of the server's own.
+
+const read = (asked: readonly (string | readonly string[])[]): unknown[] =>
+  JSON.parse(
+    execFileSync(findBorg().python, ['-I', join(import.meta.dirname, 'words.py')], {
+      input: JSON.stringify(asked),
+      encoding: 'utf8',
+    }),
+  ) as unknown[];
+
+const MANY = 'x '.repeat(5000);
+
+const REQUESTS: readonly (readonly [command: string, answer: string, levels?: readonly string[]])[] = [
+  ['', 'refused'],
+  ['   ', 'refused'],
+  ['serve', 'refused'],
+  ['borg serve', 'serve'],
+  ['borg serve --umask=077 --debug', 'serve', ['--debug']],
+  ['borg serve --info --error --info', 'serve', ['--info', '--error', '--info']],
+  ["BORG_X=1 A_2=b '/opt/my borg/borg' serve", 'serve'],
+  ['"borg" "serve" "--info"', 'serve', ['--info']],
+  ['ssh proxy borg-1.4 serve', 'serve'],
+  ['borg1.4\tserve\n--warning', 'serve', ['--warning']],
+  // No option that could open a file, lift a restriction or turn a level into something else comes through.
+  ['borg serve --restrict-to-path / --append-only --storage-quota 1P', 'serve'],
+  ['borg serve --exclude-from=/dev/zero --debug=1 --debug-topic x --info;id', 'serve'],
+  ['borg serve --rest', 'borg2'],
+  ['borg2 serve --rest --debug', 'borg2', ['--debug']],
+  ['borg --version', 'version'],
+  ['/usr/local/bin/borg14 -V', 'version'],
+  ['C:\\borg\\borg.exe --version', 'version'],
+  ['X=1 borg --version', 'version'],
+  ['borg --version serve', 'serve'],
+  ['borg --version; id', 'refused'],
+  ['notborg --version', 'refused'],
+  ['borg', 'refused'],
+  ['serve serve', 'serve'],
+  ['$(borg) reserve --serve', 'refused'],
+  ['borg\0serve', 'refused'],
+  ['sh -c "id"', 'refused'],
+  ['scp -t /', 'refused'],
+  ['=serve', 'refused'],
+  ['A=b', 'refused'],
+  ['A=b serve', 'refused'],
+  // What stands behind the 4096th character does not count.
+  [`${MANY}serve`, 'refused'],
+  [`borg serve ${MANY}--debug`, 'serve'],
+];
+
+test('of what a client asks for only four answers come', () => {
+  const found = read(REQUESTS.map(([command]) => command));
+  expect(REQUESTS.map(([command], index) => [command, found[index]])).toEqual(
+    REQUESTS.map(([command, answer, levels = []]) => [command, { answer, levels }]),
+  );
+  // Nothing of borg was loaded for it.
+  expect(found.at(-1)).toEqual([]);
+});
+
+const NONE = { limits: null, reach: null, box: 'auto', maintenance: false };
+const SESSION = ['--session', '1.2.3.4 5 6.7.8.9 22', '--account', 'web01', '--sessions', '50', '--memory', 'auto'];
+const LIMITS = { account: 'web01', sessions: 50, memory: 'auto', min_free: null, repositories: null };
+const WORDS: readonly (readonly [words: readonly string[], found: object])[] = [
+  [[], { error: 'ValueError' }],
+  [['serve'], { error: 'ValueError' }],
+  [['--'], { ...NONE, borg: [], serves: false, isAdmin: true, ownPath: '' }],
+  [['--', 'list', '--', 'serve'], { ...NONE, borg: ['list', '--', 'serve'], serves: false }],
+  [['--maintenance', '--', 'compact'], { ...NONE, borg: ['compact'], maintenance: true, serves: false }],
+  [
+    [...SESSION, '--', 'serve', '--restrict-to-repository', '/repos/web01'],
+    { ...NONE, limits: LIMITS, serves: true, isAdmin: false, ownPath: '/repos/web01' },
+  ],
+  [
+    [
+      ...SESSION,
+      '--min-free',
+      '1000',
+      '--repositories',
+      '7',
+      '--box',
+      'required',
+      '--',
+      'serve',
+      '--restrict-to-path',
+      '/repos/web01',
+    ],
+    {
+      ...NONE,
+      limits: { ...LIMITS, min_free: '1000', repositories: 7 },
+      box: 'required',
+      isAdmin: false,
+      ownPath: '/repos/web01/NAME',
+    },
+  ],
+  [
+    [...SESSION, '--', 'serve', '--restrict-to-path', '/repos'],
+    { limits: LIMITS, serves: true, isAdmin: true, ownPath: '/repos/NAME' },
+  ],
+  // A session with a limit that is missing, or no number, is none.
+  [['--sessions', '50', '--', 'serve'], { error: 'KeyError' }],
+  [['--account', 'web01', '--sessions', 'many', '--memory', 'auto', '--', 'serve'], { error: 'ValueError' }],
+  [[...SESSION, '--repositories', '', '--', 'serve'], { error: 'ValueError' }],
+  // What stands behind "--" sets no limit, and a value that looks like an option is one's value.
+  [['--', 'serve', '--sessions', '1', '--account', 'web02', '--maintenance'], { ...NONE, serves: true }],
+  [
+    ['--session', '--maintenance', ...SESSION.slice(2), '--', 'serve'],
+    { limits: LIMITS, maintenance: false, serves: true },
+  ],
+  [
+    ['--root', '/repos', '--repository', '/repos/a', '--base', '/b', '--reach', 'machine', '--', 'check'],
+    { limits: null, reach: { root: '/repos', repository: '/repos/a', base: '/b', reach: 'machine' }, serves: false },
+  ],
+];
+
+test('the words of the server are read whole, and those behind "--" are borg’s', () => {
+  const found = read(WORDS.map(([words]) => words));
+  for (const [index, [words, wanted]] of WORDS.entries()) expect(found[index], words.join(' ')).toMatchObject(wanted);
+});
