@@ -18,7 +18,7 @@ const LONGEST_POLL_MS = 1000;
 export const endSessions = async (
   graceSeconds: number,
   running: () => readonly Running[],
-  look: Pick<Ending, 'outsiders' | 'over'>,
+  look: Pick<Ending, 'outsiders' | 'hosted'>,
   log: Logger,
   hurry: AbortSignal,
 ): Promise<void> => {

@@ -22,8 +22,8 @@ export type Ending = {
   readonly uid: number | null;
   /** Looks for processes of accounts under no connection, not before this moment. */
   readonly outsiders: () => Promise<readonly Process[]>;
-  /** The hosted sessions that run over a connection: the kernel shows them elsewhere. */
-  readonly over: Hosted['over'];
+  /** The hosted sessions that run over a connection, which the kernel shows elsewhere, and who waits for one. */
+  readonly hosted: Pick<Hosted, 'over' | 'isClient'>;
 };
 
 /**
@@ -35,7 +35,7 @@ export type Ending = {
  * @returns what was seen, not what was tried
  */
 export const endConnection = async (
-  { roots, uid, outsiders, over }: Ending,
+  { roots, uid, outsiders, hosted }: Ending,
   onFound: (all: readonly ProcessName[]) => void = () => {},
 ): Promise<EndOfConnection> => {
   const all = new Map<string, ProcessName>();
@@ -43,21 +43,28 @@ export const endConnection = async (
     for (const each of found) all.set(processId(each), { pid: each.pid, start: each.start });
     onFound([...all.values()]);
   };
-  const hosted = (): readonly ProcessName[] => roots.flatMap((root) => over(root)).map(({ process }) => process);
+  const over = (): readonly ProcessName[] => roots.flatMap((root) => hosted.over(root)).map(({ process }) => process);
+  /**
+   * Not those who wait for a hosted session: they end with it. Were they told, the host would tell their session a second time, and borg,
+   * told twice, may leave its lock behind.
+   */
+  const tell = (found: readonly ProcessName[]): void => {
+    for (const each of found) if (!hosted.isClient(each)) signal(each, 'SIGTERM');
+  };
   /** Those that are not known yet. Of the same user id they are, and not to stay in any case. */
   const more = async (): Promise<readonly ProcessName[]> => {
     const outside = uid === null ? [] : (await outsiders()).filter((each) => each.uid === uid);
-    return [...outside, ...hosted().filter((each) => isAlive(each))].filter((each) => !all.has(processId(each)));
+    return [...outside, ...over().filter((each) => isAlive(each))].filter((each) => !all.has(processId(each)));
   };
 
   // Hosted ones first: they release their locks. Their host may be gone, and then nobody else tells them.
-  const first = [...hosted(), ...roots];
+  const first = [...over(), ...roots];
   add(first);
   try {
     for (const each of first) if (isAlive(each)) add(processesBelow(each.pid));
   } finally {
     // Whatever cannot be read: these are told in any case.
-    for (const each of first) signal(each, 'SIGTERM');
+    tell(first);
   }
   const end = performance.now() + PATIENCE_MS;
   for (let requests = 0; await gone(all, end); requests += 1) {
@@ -65,10 +72,10 @@ export const endConnection = async (
     if (found.length === 0) return 'ended';
     if (requests === MOST_REQUESTS) break;
     add(found);
-    for (const each of found) signal(each, 'SIGTERM');
+    tell(found);
   }
   // What it has started since, too: a process below one that is killed would be nobody's.
-  add(hosted());
+  add(over());
   for (const each of [...all.values()]) if (isAlive(each)) add(processesBelow(each.pid));
   for (const each of all.values()) signal(each, 'SIGKILL');
   for (let times = 0; times <= MOST_STANDSTILLS; times += 1) {

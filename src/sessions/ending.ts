@@ -14,7 +14,7 @@ type Target = Pick<Ending, 'roots' | 'uid'> & { readonly kind: 'session' | 'proc
  */
 export const createEnding = (
   log: TrailLog,
-  look: Pick<Ending, 'outsiders' | 'over'>,
+  look: Pick<Ending, 'outsiders' | 'hosted'>,
   onEnded: () => void,
   onAlive: (root: ProcessName | undefined) => void,
 ) => {

@@ -33,10 +33,16 @@ export const createHosted = (isAccount: IsAccount) => {
 
   /** The sessions by connection; null where they have changed. */
   let running: ReadonlyMap<string, readonly HostedSession[]> | null = null;
+  /** The clients that wait for them; null where they have changed. */
+  let waiting: ReadonlySet<string> | null = null;
+  const haveChanged = (): void => {
+    running = null;
+    waiting = null;
+  };
 
   const end = ({ process, connection }: HostedSession): void => {
     sessions.delete(processId(process));
-    running = null;
+    haveChanged();
     putInto(ended, processId(process), { connection, counted: false }, MOST_ENDED);
   };
 
@@ -61,7 +67,7 @@ export const createHosted = (isAccount: IsAccount) => {
 
     began: (session: HostedSession): void => {
       putInto(sessions, processId(session.process), session, MOST_SESSIONS);
-      running = null;
+      haveChanged();
     },
 
     ended: (process: ProcessName, usage: Usage): void => {
@@ -102,6 +108,12 @@ export const createHosted = (isAccount: IsAccount) => {
     over: (connection: ProcessName): readonly HostedSession[] => {
       running ??= Map.groupBy(sessions.values(), (each) => processId(each.connection));
       return running.get(processId(connection)) ?? [];
+    },
+
+    /** Whether it waits for a session, as far as is known: it ends with that by itself. */
+    isClient: (process: ProcessName): boolean => {
+      waiting ??= new Set([...sessions.values()].map(({ client }) => processId(client)));
+      return waiting.has(processId(process));
     },
 
     /** Over which connection a session runs, or ran until a moment ago; undefined for any other process. */

@@ -62,7 +62,7 @@ export const createTracker = (options: TrackerOptions) => {
   };
   const ending = createEnding(
     log,
-    { outsiders: witness.outsiders, over: hosted.over },
+    { outsiders: witness.outsiders, hosted },
     () => sweep(),
     (root) => alarm({ pid: root?.pid }, 'a session could not be ended: its process is still there after KILL'),
   );
@@ -212,7 +212,7 @@ export const createTracker = (options: TrackerOptions) => {
     },
 
     outsiders: witness.outsiders,
-    over: hosted.over,
+    hosted,
     /** Whose connection this is, by its root process. */
     sessionOf: ledger.sessionOf,
     alarms: (): readonly Alarm[] => alarms.list(),

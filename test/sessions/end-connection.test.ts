@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { afterEach, expect, it } from 'vitest';
 import { endConnection, signal } from '../../src/sessions/end-connection.ts';
 import { newestProcesses } from '../../src/sessions/newest-process.ts';
@@ -35,8 +36,9 @@ const shell = async (
   return { root, below };
 };
 
+const NONE = { over: () => [], isClient: () => false };
 const end = (...roots: readonly ProcessName[]) =>
-  endConnection({ roots, uid: null, outsiders: async () => [], over: () => [] });
+  endConnection({ roots, uid: null, outsiders: async () => [], hosted: NONE });
 
 /** What runs as a user id that nobody has, wherever it is now. */
 const LEAVER = 61_234;
@@ -46,7 +48,7 @@ const ofLeaver = () => {
   return all.filter(({ uid, ended }) => uid === LEAVER && !ended);
 };
 const endLeaver = (root: ProcessName) =>
-  endConnection({ roots: [root], uid: LEAVER, outsiders: async () => ofLeaver(), over: () => [] });
+  endConnection({ roots: [root], uid: LEAVER, outsiders: async () => ofLeaver(), hosted: NONE });
 
 /** Once it ignores or handles a signal (proc_pid_status(5)): HUP, as the sign of its own. */
 const ready = (pid: number): boolean => {
@@ -112,12 +114,26 @@ it('what is left below a process that ended at once is killed, too', async () =>
   expect([root, ...below].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
+it('who waits for a hosted session is not told, since that would be told twice, and is killed where it does not end', async () => {
+  const session = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
+  const ended = `${tmpdir()}/told-${session.root.pid}`;
+  const client = await shell(`trap "echo told >${ended}" TERM; sleep 1000 & while :; do wait; done`);
+  const isClient = ({ pid }: ProcessName): boolean => pid === client.root.pid;
+  const roots = [client.root, session.root];
+  const how = await endConnection({ roots, uid: null, outsiders: async () => [], hosted: { ...NONE, isClient } });
+  expect([how, existsSync(ended)]).toEqual(['killed', false]);
+  expect(roots.map((each) => isAlive(each))).toEqual([false, false]);
+});
+
 /** Ends a connection over which these run by the session host's word, wherever the kernel shows them. */
 const endHosted = (root: ProcessName, over: () => readonly ProcessName[], uid: number | null = null) => {
   const connection = { connection: root, client: root, uid: LEAVER };
   return endConnection({
     ...{ roots: [root], uid, outsiders: async () => [] },
-    over: ({ pid }) => (pid === root.pid ? over().map((process) => ({ process, ...connection })) : []),
+    hosted: {
+      over: ({ pid }) => (pid === root.pid ? over().map((process) => ({ process, ...connection })) : []),
+      isClient: () => false,
+    },
   });
 };
 

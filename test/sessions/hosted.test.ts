@@ -135,8 +135,11 @@ describe('sessions over a connection', () => {
     const hosted = create(session(), session({ ...second, connection: { pid: 70, start: 100 } }));
     expect(hosted.over({ pid: 60, start: 100 })).toEqual([session()]);
     expect(hosted.over({ pid: 60, start: 101 })).toEqual([]);
+    const clients = [62, 63, 500].filter((pid) => hosted.isClient({ pid, start: pid === 62 ? 119 : 121 }));
+    expect(clients).toEqual([62, 63]);
     hosted.correct([...server, ...connection], NOW);
     expect(hosted.over({ pid: 60, start: 100 })).toEqual([]);
+    expect(hosted.isClient({ pid: 62, start: 119 })).toBe(false);
     // Its last words may not have been read yet.
     expect(hosted.connectionOf({ pid: 500, start: 120 })).toEqual({ pid: 60, start: 100 });
     expect(hosted.connectionOf({ pid: 500, start: 121 })).toBeUndefined();
