@@ -92,9 +92,9 @@ test('a key that is taken away ends a session also where its host has died', asy
   await again(2);
 });
 
-const MANY = 40;
+const MANY = 16;
 
-test('forty sessions that begin while the host is killed again and again are all served', async () => {
+test('sessions that begin while the host is killed again and again are all served', async () => {
   await grant(server, 'repos/web03', client.key);
   await client.borg(['init', '--encryption', 'none', client.url('web03')]);
   let over = false;
