@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { execa } from 'execa';
 
 /**
@@ -11,7 +11,7 @@ import { execa } from 'execa';
  */
 export const loadedFiles = async (python: string): Promise<readonly string[]> => {
   const { stdout, exitCode } = await execa(python, ['-I', '-c', WHERE], { reject: false, stdin: 'ignore', cwd: '/' });
-  const borg = exitCode === 0 ? dirname(stdout.trim()) : null;
+  const borg = exitCode === 0 && isAbsolute(stdout) ? dirname(stdout.trim()) : null;
   const own = realpathSync(python);
   if (borg === null) return [own];
   return [own, borg, ...NAMES.map((name) => join(borg, name))];
