@@ -108,7 +108,18 @@ def sentence(most: int) -> str:
 
 
 def any_session() -> bool:
-    """Whether there is one of any account."""
+    """Whether there is one of any account, or nobody can tell. Another process looks: what it reads is not left in the memory of this one."""
+    pid = os.fork()
+    if pid == 0:
+        found = True
+        try:
+            found = finds_session()
+        finally:
+            os._exit(int(found))
+    return os.waitpid(pid, 0)[1] != 0
+
+
+def finds_session() -> bool:
     for entry in os.scandir('/proc'):
         try:
             if entry.name.isdigit():
@@ -118,5 +129,3 @@ def any_session() -> bool:
         except OSError:
             continue  # it has ended
     return False
-
-

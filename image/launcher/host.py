@@ -69,6 +69,8 @@ class Host:
         self.clients = set()
         self.asking = {}
         self.sessions = {}
+        #: Those of them that have ended and are kept from this process.
+        self.kept = []
         #: How many each user id has.
         self.count = {}
         self.said = b''
@@ -169,7 +171,7 @@ class Host:
             return self.refuse(peer)
         self.sessions[pid] = session
         self.count[peer.uid] = known + 1
-        self.selector.register(session.pidfd, selectors.EVENT_READ, lambda: self.close_session(session))
+        self.selector.register(session.pidfd, selectors.EVENT_READ, lambda: self.end_session(session))
         self.ends.register(peer.connection, select.EPOLLRDHUP)
         self.tell(event='began', pid=pid, start=session.start, client=peer.pid, clientStart=peer.start, connection=above, uid=peer.uid)
 
@@ -187,9 +189,16 @@ class Host:
                     session.signal(signal.SIGTERM)
                     session.leave_by = time.monotonic() + FAREWELL
 
-    def close_session(self, session):
-        _, status, usage = os.wait4(session.pid, 0)
+    def end_session(self, session):
         self.selector.unregister(session.pidfd)
+        self.close_session(session)
+
+    def close_session(self, session):
+        pid, status, usage = os.wait4(session.pid, os.WNOHANG)
+        if pid == 0:
+            # Who traces it, as another session of its account may where there is no box, keeps it as long as he likes (ptrace(2)).
+            self.kept.append(session)
+            return
         os.close(session.pidfd)
         del self.sessions[session.pid]
         uid = session.peer.uid
@@ -274,10 +283,13 @@ class Host:
         for session in self.sessions.values():
             if session.leave_by is not None and session.leave_by < now:
                 session.signal(signal.SIGKILL)
+        kept, self.kept = self.kept, []
+        for session in kept:
+            self.close_session(session)
 
     def run(self):
         while self.doors or self.sessions:
-            timed = self.silent or self.asking or any(each.leave_by is not None for each in self.sessions.values())
+            timed = self.silent or self.asking or self.kept or any(each.leave_by is not None for each in self.sessions.values())
             for key, _ in self.selector.select(1 if timed else None):
                 key.data()
             if timed:

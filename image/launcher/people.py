@@ -24,11 +24,14 @@ def find_person(path: str, name: str) -> Person | None:
         if os.fstat(file.fileno()).st_size == 0:
             return None  # which cannot be mapped
         with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as lines:
-            start = 0 if lines[:len(wanted)] == wanted else lines.find(b'\n' + wanted) + 1
-            if start == 0 and lines[:len(wanted)] != wanted:
+            # Not by a copy of the first bytes: they are somebody else's.
+            start = 0 if lines.find(wanted, 0, len(wanted)) == 0 else lines.find(b'\n' + wanted) + 1
+            if start == 0 and lines.find(wanted, 0, len(wanted)) != 0:
                 return None
             end = lines.find(b'\n', start)
-            return person_of(lines[start:end if end >= 0 else None].decode())
+            person = person_of(lines[start:end if end >= 0 else None].decode())
+            # A name of more than one field, or line, would tell who stands behind it.
+            return person if person is not None and person.name == name else None
 
 
 def person_of(line: str) -> Person | None:

@@ -1,4 +1,4 @@
-import { type ChildProcessWithoutNullStreams, spawnSync } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -146,6 +146,8 @@ describe('a client', () => {
       { account: 'nobody' },
       { account: '' },
       { account: 'boss' },
+      // Its own line, as far as it goes: else one could ask whose stands behind it.
+      { account: 'web01:x:20001' },
       { uid: 20_002 },
       { role: 'admin', groups: [ROLES.repo, 20_001] },
       { account: 'web01', role: 'admin', groups: [PGID, ROLES.admin] },
@@ -170,6 +172,35 @@ describe('a client', () => {
   });
 });
 
+test('a session has nobody else’s name in its memory, nor words of other processes', async () => {
+  // As another session's are, when a host begins.
+  for (let each = 0; each < 24; each += 1) {
+    running.push(spawn('sleep', ['600'], { argv0: 'backup-of-somebody'.padEnd(18 + each * 16, '-') }));
+  }
+  const started = await host();
+  const borg = await session({ account: 'web02', uid: 20_002 });
+  const pid = pidOf(started.of('began')[0]);
+  const count = (name: string) => spawnSync(findBorg().python, ['-c', COUNT_IN_MEMORY, String(pid), name]).stdout;
+  expect(Number(count('web02'))).toBeGreaterThan(0);
+  // The first line of the account database.
+  expect(String(count('web01:')).trim()).toBe('0');
+  expect(String(count('backup-of-somebody')).trim()).toBe('0');
+  await borg.end();
+});
+
+/** How often a word stands in the memory of a process. */
+const COUNT_IN_MEMORY = `
+import sys
+pid, word, found = sys.argv[1], sys.argv[2].encode(), 0
+with open('/proc/%s/maps' % pid) as maps, open('/proc/%s/mem' % pid, 'rb', 0) as memory:
+    for line in maps:
+        reach, mode, *_ = line.split()
+        start, end = (int(each, 16) for each in reach.split('-'))
+        if mode.startswith('rw') and start < 1 << 47:
+            memory.seek(start)
+            found += memory.read(end - start).count(word)
+print(found)`;
+
 test('a session that was taken over finds no door', async () => {
   await host();
   const connect = `import socket; socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(${JSON.stringify(`${folder}/sessions/repo/door`)})`;
@@ -184,6 +215,14 @@ test('a session that was taken over finds no door', async () => {
   expect(as('--clear-groups').stderr).toContain('PermissionError');
   expect(as(`--groups ${ROLES.repo},20001`)).toMatchObject({ status: 0 });
 });
+
+/** Traces a process without stopping it (ptrace(2), PTRACE_SEIZE), and takes no notice of its end. */
+const TRACE = `
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+os.write(1, b'traced' if libc.ptrace(0x4206, int(sys.argv[1]), None, None) == 0 else b'%d' % ctypes.get_errno())
+time.sleep(600)`;
 
 describe('the host', () => {
   test('may die: who is served goes on, who comes starts cold, and the next takes its place', async () => {
@@ -250,6 +289,22 @@ describe('the host', () => {
     expect(await run()).toMatchObject({ code: 0 });
     started.child.stdout.resume();
     await until('all of them', () => started.of('pong').length === 20_002);
+  });
+
+  test('serves others while somebody keeps a session that has ended from it, and tells its end later', async () => {
+    const started = await host();
+    const borg = await session();
+    const { pid } = nameOf(started.of('began')[0]);
+    const tracer = spawn(findBorg().python, ['-c', TRACE, String(pid)]);
+    running.push(tracer);
+    expect(String((await once(tracer.stdout, 'data'))[0])).toBe('traced');
+    process.kill(pid, 'SIGKILL');
+    expect(await run({ account: 'web02', uid: 20_002 })).toMatchObject({ code: 0 });
+    expect(started.of('ended').map((each) => each.pid)).not.toContain(pid);
+    tracer.kill('SIGKILL');
+    await until('its end to be told', () => started.of('ended').some((each) => each.pid === pid));
+    expect(started.of('ended').find((each) => each.pid === pid)).toMatchObject({ signal: 9 });
+    await borg.end();
   });
 
   test('lets in only so many of one account that say nothing, one for each process, and each only for a while', async () => {
