@@ -58,6 +58,7 @@ class Host:
     def __init__(self, terms):
         self.terms = terms
         self.title = Title()
+        self.pid = os.getpid()
         #: Whether there may be sessions of accounts that this host knows nothing of.
         self.others = crowd.any_session()
         self.selector = selectors.DefaultSelector()
@@ -174,6 +175,8 @@ class Host:
         self.selector.register(session.pidfd, selectors.EVENT_READ, lambda: self.end_session(session))
         self.ends.register(peer.connection, select.EPOLLRDHUP)
         self.tell(event='began', pid=pid, start=session.start, client=peer.pid, clientStart=peer.start, connection=above, uid=peer.uid)
+        # Not before: the daemon would end a session that it has not heard of.
+        self.answer(peer, b'session %d' % pid)
 
     def answer(self, peer, word):
         try:

@@ -27,7 +27,7 @@ WITHDRAWN = 250
 PATIENCE = 10
 MOST_BYTES = 16_384
 #: prctl(2).
-SET_DUMPABLE = 4
+SET_PDEATHSIG, SET_DUMPABLE = 1, 4
 ADDRESS = re.compile(r'[0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5} [0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5}')
 
 
@@ -37,6 +37,7 @@ def begin(host, peer, role, digest, known):
     code = 1
     try:
         restore_signals()
+        die_with(host.pid)
         wanted = understand(host.terms, peer, role, digest)
         take_streams(peer.connection, wanted.streams)
         code = session_of(host, peer, wanted, known)
@@ -79,8 +80,22 @@ def digest_of(account):
     return hashlib.sha256(os.fsencode(account)).hexdigest()
 
 
+def die_with(host):
+    """Until its client has heard of it: a session that the host could not tell the daemon of would be nobody's."""
+    prctl(SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != host:
+        os._exit(WITHDRAWN)
+
+
+def prctl(option, value):
+    libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
+
+
 def leave(code):
     """Ends the process as Python does, but for what belongs to the host."""
+    # Whoever wants it to end a second time waits for what it gives back.
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
     try:
         atexit._run_exitfuncs()
         # What borg has open, a lock above all, it gives back when its objects are freed.
@@ -108,12 +123,15 @@ def restore_signals():
 
 def take_streams(connection, streams):
     """Keeps no descriptor but the three. A client that has not waited has started a session by itself, which reads them now: then this
-    one ends before it has read a byte."""
+    one ends before it has read a byte. A client that hears no answer here starts one, too."""
     os.setsid()
     connection.settimeout(PATIENCE)
     try:
-        connection.send(b'session %d' % os.getpid())
         heard = connection.recv(16)
+        if heard == b'go':
+            # The daemon knows of this session, and its client waits: from now on it outlives the host.
+            prctl(SET_PDEATHSIG, 0)
+            connection.send(b'on')
     except OSError:
         heard = b''
     if heard != b'go':
@@ -183,4 +201,4 @@ def drop_privileges(uid, gid, groups):
     if uid == 0 or gid == 0 or os.getresuid() != (uid,) * 3 or os.getresgid() != (gid,) * 3 or 0 in os.getgroups():
         os._exit(1)
     # As after an execve(2): else its files in /proc would be root's, and it could not look at itself.
-    libc.prctl(ctypes.c_int(SET_DUMPABLE), ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    prctl(SET_DUMPABLE, 1)
