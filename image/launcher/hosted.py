@@ -8,7 +8,6 @@ import dataclasses
 import gc
 import hashlib
 import os
-import random
 import re
 import signal
 import socket
@@ -145,13 +144,13 @@ def take_streams(connection, streams):
         for number, mode, errors in ((0, 'r', 'surrogateescape'), (1, 'w', 'surrogateescape'), (2, 'w', 'backslashreplace')))
     # borg puts others in their place, on the same buffers: an object that nobody refers to any more would close them.
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
-    random.seed()
 
 
 def session_of(host, peer, wanted, known):
     """The exit code; or SystemExit, as of borg itself."""
     role, person, address = wanted.role, wanted.person, wanted.address
-    os.environ.update(USER=person.name, LOGNAME=person.name, HOME=person.home, SHELL='/bin/sh', SSH_CONNECTION=address)
+    for name, value in (('USER', person.name), ('LOGNAME', person.name), ('HOME', person.home), ('SHELL', '/bin/sh'), ('SSH_CONNECTION', address)):
+        os.environ[name] = value
     own = [word.replace('$USER', person.name) for word in role.words]
     command = limits.read(own)
     # As root: none of it can be widened by the account.
