@@ -25,6 +25,8 @@ WITHDRAWN = 250
 #: Seconds that a client may take to say that it is still there.
 PATIENCE = 10
 MOST_BYTES = 16_384
+#: Behind the standard streams.
+FIRST = 3
 #: prctl(2).
 SET_PDEATHSIG, SET_DUMPABLE = 1, 4
 ADDRESS = re.compile(r'[0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5} [0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5}')
@@ -37,14 +39,23 @@ def begin(host, peer, role, digest, known):
     try:
         restore_signals()
         die_with(host.pid)
-        wanted = understand(host.terms, peer, role, digest)
-        take_streams(peer.connection, wanted.streams)
+        # Referred to until the end, like the host: its number will be somebody else's.
+        connection = keep_only(peer.connection)
+        wanted = understand(connection, host.terms, peer, role, digest)
+        take_streams(connection, wanted.streams)
         code = session_of(host, peer, wanted, known)
     except SystemExit as err:
         code = code_of(err)
     except BaseException as err:
         sys.excepthook(type(err), err, err.__traceback__)
     leave(code)
+
+
+def keep_only(connection):
+    """A copy of somebody else's connection would keep its client waiting where the host has closed it."""
+    os.dup2(connection.fileno(), FIRST)
+    os.closerange(FIRST + 1, os.sysconf('SC_OPEN_MAX'))
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=FIRST)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,11 +69,11 @@ class Wanted:
     streams: list[int]
 
 
-def understand(terms, peer, role, digest):
+def understand(connection, terms, peer, role, digest):
     """Of what the client says only the account counts, among those with its user id, and three answers: version, serve, or a refusal. Where it is
     not its own nobody is served, and the client starts a session by itself, which sshd's own words hold to its account."""
     try:
-        said, streams, flags, _ = socket.recv_fds(peer.connection, MOST_BYTES, 3)
+        said, streams, flags, _ = socket.recv_fds(connection, MOST_BYTES, 3)
     except OSError:
         os._exit(WITHDRAWN)
     account, _, rest = said.decode('utf-8', 'surrogateescape').partition('\0')
@@ -137,7 +148,7 @@ def take_streams(connection, streams):
         os._exit(WITHDRAWN)
     for number, each in enumerate(streams):
         os.dup2(each, number)
-    os.closerange(3, os.sysconf('SC_OPEN_MAX'))
+    os.closerange(FIRST, os.sysconf('SC_OPEN_MAX'))
     # The host's own stand for its descriptors, and hold what it has not written yet.
     sys.stdin, sys.stdout, sys.stderr = (
         open(number, mode, closefd=False, errors=errors)

@@ -349,6 +349,40 @@ for _ in range(80): os.wait()`;
     expect(await run()).toMatchObject({ code: 0 });
   });
 
+  test('closes a connection for good, whoever has begun meanwhile and says nothing more', async () => {
+    const started = await host();
+    const script = `import os, socket, sys
+door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); door.connect(sys.argv[1])
+print('here', flush=True); sys.stdin.readline()
+socket.send_fds(door, [sys.argv[2].encode() + bytes(2) + b'borg serve'], [0, 1, 2])
+print(door.recv(32).decode(), flush=True); sys.stdin.readline()
+print(door.recv(32).decode() or 'closed', flush=True); sys.stdin.readline()`;
+    const connect = async (uid: number, account: string) => {
+      const login = `setpriv --reuid ${uid} --regid 770 --groups 770,${uid} /bin/sh -c "$0"; exit $?`;
+      const words = `"$PYTHON" -c "$SCRIPT" ${folder}/sessions/repo/door ${account}; exit $?`;
+      const process_ = spawn('/bin/sh', ['-c', login, words], {
+        env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', PYTHON: findBorg().python, SCRIPT: script },
+      });
+      running.push(process_);
+      const next = async () => String((await once(process_.stdout, 'data'))[0]).trim();
+      expect(await next()).toBe('here');
+      return async () => {
+        const answer = next();
+        process_.stdin.write('go on\n');
+        return answer;
+      };
+    };
+    const refused = await connect(20_002, 'web01');
+    // Its session waits until it goes on, which it never does.
+    const slow = await connect(20_001, 'web01');
+    expect(await slow()).toMatch(/^session /);
+    const waits = pidOf(started.of('began')[0]);
+    expect(await refused()).toMatch(/^session /);
+    expect(await refused()).toBe('closed');
+    // Had the one a copy of the other's connection, that would be open until it ends.
+    expect(started.of('ended').map((line) => pidOf(line))).not.toContain(waits);
+  });
+
   test('asks the daemon whose connection it is where accounts share a user id', async () => {
     const started = await host({ shared: true });
     const waiting = client({ groups: [ROLES.repo, PGID] });
