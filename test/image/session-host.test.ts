@@ -376,11 +376,11 @@ print(door.recv(32).decode() or 'closed', flush=True); sys.stdin.readline()`;
     // Its session waits until it goes on, which it never does.
     const slow = await connect(20_001, 'web01');
     expect(await slow()).toMatch(/^session /);
-    const waits = pidOf(started.of('began')[0]);
+    const [waits] = started.of('began');
     expect(await refused()).toMatch(/^session /);
     expect(await refused()).toBe('closed');
     // Had the one a copy of the other's connection, that would be open until it ends.
-    expect(started.of('ended').map((line) => pidOf(line))).not.toContain(waits);
+    expect(isAlive(nameOf(waits))).toBe(true);
   });
 
   test('asks the daemon whose connection it is where accounts share a user id', async () => {
