@@ -13,7 +13,7 @@ let copy: string;
 
 beforeEach(() => {
   copy = mkdtempSync(join(tmpdir(), 'python-checks-'));
-  for (const each of ['image', 'test/python', 'test/image', 'pyrightconfig.json']) {
+  for (const each of ['image', 'test/python', 'test/image', 'test/bench', 'pyrightconfig.json']) {
     cpSync(join(ROOT, each), join(copy, each), { recursive: true });
   }
 });
