@@ -41,12 +41,12 @@ export const prepareHost = async (options: { readonly sessions?: number; readonl
   chmodSync(folder, 0o755);
   await installLauncher(folder, findBorg().python, join(SHIPPED, 'borg-serve'));
   const passwd = [
-    'web01:x:20001:770:borgserver quota=20000000:REPOS/web01:/bin/sh',
-    `web02:x:${options.shared ? 20001 : 20002}:770:borgserver:REPOS/web02:/bin/sh`,
+    'web01:x:30101:770:borgserver quota=20000000:REPOS/web01:/bin/sh',
+    `web02:x:${options.shared ? 30101 : 30102}:770:borgserver:REPOS/web02:/bin/sh`,
     `boss:x:1000:${PGID}:borgserver:REPOS:/bin/sh`,
   ];
   const repos = join(folder, 'repos');
-  for (const [name, uid] of [['web01', 20_001] as const, ['web02', 20_002] as const]) {
+  for (const [name, uid] of [['web01', 30_101] as const, ['web02', 30_102] as const]) {
     mkdirSync(join(repos, name), { recursive: true });
     chownSync(join(repos, name), uid, uid);
   }
@@ -109,7 +109,7 @@ const SENDMSG: Readonly<Record<string, number>> = { x64: 46, arm64: 211 };
  * ends with 3.
  */
 export const startClient = (folder: string, options: ClientOptions = {}): ChildProcessWithoutNullStreams => {
-  const { account = 'web01', command = 'borg serve', uid = 20_001, role = 'repo' } = options;
+  const { account = 'web01', command = 'borg serve', uid = 30_101, role = 'repo' } = options;
   const groups = options.groups ?? [ROLES.repo, uid];
   const client = `/usr/bin/perl ${SHIPPED}/session-client ${SENDMSG[process.arch]} ${folder}/sessions/${role}/door '${account}'`;
   const login = `setpriv --reuid ${uid} --regid ${groups[0]} --groups ${groups.join()} /bin/sh -c "$0"; exit $?`;

@@ -81,11 +81,11 @@ describe('a client', () => {
     const [began] = started.of('began');
     const pid = pidOf(began);
     const status = statusOf(pid);
-    expect(began).toMatchObject({ uid: 20_001 });
-    expect(/^Uid:\s+(.*)/m.exec(status)?.[1]).toBe('20001\t20001\t20001\t20001');
-    expect(/^Gid:\s+(.*)/m.exec(status)?.[1]).toBe('20001\t20001\t20001\t20001');
+    expect(began).toMatchObject({ uid: 30_101 });
+    expect(/^Uid:\s+(.*)/m.exec(status)?.[1]).toBe('30101\t30101\t30101\t30101');
+    expect(/^Gid:\s+(.*)/m.exec(status)?.[1]).toBe('30101\t30101\t30101\t30101');
     // Not that of its role: by this one gets to the host.
-    expect(/^Groups:\s+(.*)/m.exec(status)?.[1]?.trim()).toBe('20001');
+    expect(/^Groups:\s+(.*)/m.exec(status)?.[1]?.trim()).toBe('30101');
     expect(status).toMatch(/^CapPrm:\s+0+$/m);
     expect(status).toMatch(/^CapEff:\s+0+$/m);
     expect(status).toMatch(/^Threads:\s+1$/m);
@@ -132,7 +132,7 @@ describe('a client', () => {
     const [first, second] = [await session(), await session()];
     const third = await run();
     expect(third).toMatchObject({ code: 1, error: expect.stringContaining('has 2 sessions on this server already') });
-    const other = await session({ account: 'web02', uid: 20_002 });
+    const other = await session({ account: 'web02', uid: 30_102 });
     expect(await first.end()).toBe(0);
     await until('the end of one', () => started.of('ended').length === 2);
     expect(await (await session()).end()).toBe(0);
@@ -147,9 +147,9 @@ describe('a client', () => {
       { account: '' },
       { account: 'boss' },
       // Its own line, as far as it goes: else one could ask whose stands behind it.
-      { account: 'web01:x:20001' },
-      { uid: 20_002 },
-      { role: 'admin', groups: [ROLES.repo, 20_001] },
+      { account: 'web01:x:30101' },
+      { uid: 30_102 },
+      { role: 'admin', groups: [ROLES.repo, 30_101] },
       { account: 'web01', role: 'admin', groups: [PGID, ROLES.admin] },
       { account: 'boss', uid: 1000, role: 'repo', groups: [PGID, ROLES.admin] },
     ];
@@ -178,7 +178,7 @@ test('a session has nobody else’s name in its memory, nor words of other proce
     running.push(spawn('sleep', ['600'], { argv0: 'backup-of-somebody'.padEnd(18 + each * 16, '-') }));
   }
   const started = await host();
-  const borg = await session({ account: 'web02', uid: 20_002 });
+  const borg = await session({ account: 'web02', uid: 30_102 });
   const pid = pidOf(started.of('began')[0]);
   const count = (name: string) => spawnSync(findBorg().python, ['-c', COUNT_IN_MEMORY, String(pid), name]).stdout;
   expect(Number(count('web02'))).toBeGreaterThan(0);
@@ -207,13 +207,13 @@ test('a session that was taken over finds no door', async () => {
   const as = (groups: string) =>
     spawnSync(
       'setpriv',
-      ['--reuid', '20001', '--regid', '20001', ...groups.split(' '), findBorg().python, '-c', connect],
+      ['--reuid', '30101', '--regid', '30101', ...groups.split(' '), findBorg().python, '-c', connect],
       {
         encoding: 'utf8',
       },
     );
   expect(as('--clear-groups').stderr).toContain('PermissionError');
-  expect(as(`--groups ${ROLES.repo},20001`)).toMatchObject({ status: 0 });
+  expect(as(`--groups ${ROLES.repo},30101`)).toMatchObject({ status: 0 });
 });
 
 /** Traces a process without stopping it (ptrace(2), PTRACE_SEIZE), and takes no notice of its end. */
@@ -299,7 +299,7 @@ describe('the host', () => {
     running.push(tracer);
     expect(String((await once(tracer.stdout, 'data'))[0])).toBe('traced');
     process.kill(pid, 'SIGKILL');
-    expect(await run({ account: 'web02', uid: 20_002 })).toMatchObject({ code: 0 });
+    expect(await run({ account: 'web02', uid: 30_102 })).toMatchObject({ code: 0 });
     expect(started.of('ended').map((each) => each.pid)).not.toContain(pid);
     tracer.kill('SIGKILL');
     await until('its end to be told', () => started.of('ended').some((each) => each.pid === pid));
@@ -326,7 +326,7 @@ for _ in range(80):
         os.write(1, b'%d%d%d\\n' % (early, second, late))
         os._exit(0)
 for _ in range(80): os.wait()`;
-    const args = ['--reuid', '20001', '--regid', '770', '--clear-groups', findBorg().python, '-c', script];
+    const args = ['--reuid', '30101', '--regid', '770', '--clear-groups', findBorg().python, '-c', script];
     const silent = spawnSync('setpriv', [...args, `${folder}/sessions/repo/door`], { encoding: 'utf8' });
     const told = silent.stdout.trim().split('\n');
     expect(told).toHaveLength(80);
@@ -372,9 +372,9 @@ print(door.recv(32).decode() or 'closed', flush=True); sys.stdin.readline()`;
         return answer;
       };
     };
-    const refused = await connect(20_002, 'web01');
+    const refused = await connect(30_102, 'web01');
     // Its session waits until it goes on, which it never does.
-    const slow = await connect(20_001, 'web01');
+    const slow = await connect(30_101, 'web01');
     expect(await slow()).toMatch(/^session /);
     const [waits] = started.of('began');
     expect(await refused()).toMatch(/^session /);
