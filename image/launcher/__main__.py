@@ -22,12 +22,8 @@ def run() -> None:
     # somebody who tests a new server with "borg --version" must get an answer, and only the original command tells.
     words = request.words_of(os.environ.pop('SSH_ORIGINAL_COMMAND', ''))
     command = limits.read(sys.argv[1:])
-    if request.asks_for_version(words):
-        return refusals.tell_version()
-    if not request.asks_for_serve(words):
-        return refusals.refuse(command.own_path)
-    if request.asks_for_borg2(words):
-        return refusals.refuse_borg2(command.own_path)
+    if not refusals.is_to_be_served(words, command.own_path):
+        return None
     from launcher.session import run_borg
 
     return run_borg(command, request.log_levels(words))

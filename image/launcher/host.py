@@ -9,7 +9,6 @@ and has one thread. When its standard input ends it closes its doors, and itself
 
 import errno
 import gc
-import json
 import os
 import resource
 import select
@@ -21,6 +20,7 @@ import time
 
 from launcher import crowd, hosted, rpc
 from launcher.comfort import parser, read_buffer
+from launcher.daemon_line import DaemonLine
 from launcher.peer import Peer, connection_above
 from launcher.rehearsal import rehearse
 from launcher.speaker import descent
@@ -74,12 +74,8 @@ class Host:
         self.kept = []
         #: How many each user id has.
         self.count = {}
-        self.said = b''
-        self.unsaid, self.speaks = bytearray(), False
         self.doors = [self.open_door(role) for role in terms.roles]
-        for each in (0, 1):
-            os.set_blocking(each, False)
-        self.selector.register(0, selectors.EVENT_READ, self.hear_daemon)
+        self.daemon = DaemonLine(self.selector, self.hear_account, self.retire)
 
     # Who comes in
 
@@ -146,7 +142,7 @@ class Host:
         elif self.terms.shared:
             # One user id has many accounts: which of them this is the daemon has read in sshd's log, and nobody else can tell.
             self.asking.setdefault(above, []).append((peer, role, time.monotonic() + PATIENCE))
-            self.tell(event='asks', connection=above)
+            self.daemon.tell(event='asks', connection=above)
         else:
             self.open_session(peer, role, above, None)
 
@@ -158,7 +154,7 @@ class Host:
         try:
             pid = os.fork()
         except OSError as err:
-            self.tell(event='trouble', what='no session could be begun: %s' % err)
+            self.daemon.tell(event='trouble', what='no session could be begun: %s' % err)
             return self.refuse(peer)
         if pid == 0:
             hosted.begin(self, peer, role, digest, known)
@@ -168,13 +164,13 @@ class Host:
             # Nobody could end it later on.
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            self.tell(event='trouble', what='no session could be begun: %s' % err)
+            self.daemon.tell(event='trouble', what='no session could be begun: %s' % err)
             return self.refuse(peer)
         self.sessions[pid] = session
         self.count[peer.uid] = known + 1
         self.selector.register(session.pidfd, selectors.EVENT_READ, lambda: self.end_session(session))
         self.ends.register(peer.connection, select.EPOLLRDHUP)
-        self.tell(event='began', pid=pid, start=session.start, client=peer.pid, clientStart=peer.start, connection=above, uid=peer.uid)
+        self.daemon.tell(event='began', pid=pid, start=session.start, client=peer.pid, clientStart=peer.start, connection=above, uid=peer.uid)
         # Not before: the daemon would end a session that it has not heard of.
         self.answer(peer, b'session %d' % pid)
 
@@ -216,52 +212,16 @@ class Host:
         else:
             self.answer(session.peer, b'end %d' % (code if code >= 0 else 128 - code))
             self.forget(session.peer)
-        self.tell(event='ended', pid=session.pid, start=session.start, code=max(code, 0), signal=-code if code < 0 else None,
+        self.daemon.tell(event='ended', pid=session.pid, start=session.start, code=max(code, 0), signal=-code if code < 0 else None,
                   cpu=round(usage.ru_utime + usage.ru_stime, 4), memory=usage.ru_maxrss * 1024)
 
     # The daemon
-
-    def tell(self, **facts):
-        """Where the daemon does not read just now the lines are kept: it must hear of every session."""
-        self.unsaid += (json.dumps(facts) + '\n').encode()
-        self.say()
-
-    def say(self):
-        try:
-            while self.unsaid:
-                del self.unsaid[:os.write(1, self.unsaid)]
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.unsaid.clear()  # there is no daemon any more
-        if bool(self.unsaid) != self.speaks:
-            self.speaks = bool(self.unsaid)
-            if self.speaks:
-                self.selector.register(1, selectors.EVENT_WRITE, self.say)
-            else:
-                self.selector.unregister(1)
-
-    def hear_daemon(self):
-        try:
-            said = os.read(0, 65_536)
-        except BlockingIOError:
-            return
-        if not said:
-            return self.retire()
-        *lines, self.said = (self.said + said).split(b'\n')
-        for line in lines:
-            words = line.decode('utf-8', 'replace').split(' ')
-            if words == ['ping']:
-                self.tell(event='pong')
-            elif len(words) == 4 and words[0] == 'account' and words[1].isdigit() and words[2].isdigit():
-                self.hear_account((int(words[1]), int(words[2])), words[3])
 
     def hear_account(self, above, digest):
         for peer, role, _ in self.asking.pop(above, ()):
             self.open_session(peer, role, above, digest)
 
     def retire(self):
-        self.selector.unregister(0)
         for door in self.doors:
             self.selector.unregister(door)
             door.close()
@@ -328,5 +288,5 @@ def run(path):
     # Never looked at again: a collection would touch all of it, and each session have a copy of its own.
     gc.freeze()
     gc.enable()
-    host.tell(event='ready', pid=os.getpid())
+    host.daemon.tell(event='ready', pid=os.getpid())
     host.run()

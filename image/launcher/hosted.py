@@ -172,17 +172,11 @@ def session_of(host, peer, wanted, known):
     drop_privileges(person.uid, host.terms.own_gid(person), peer.groups - host.terms.role_gids)
     go_home(person.home)
     words = request.words_of(wanted.command)
-    if request.asks_for_version(words):
-        refusals.tell_version()
+    if not refusals.is_to_be_served(words, command.own_path):
         return 0
-    if not request.asks_for_serve(words):
-        refusals.refuse(command.own_path)
-    if request.asks_for_borg2(words):
-        refusals.refuse_borg2(command.own_path)
-    is_alone = host.terms.is_alone(person)
-    if is_alone and known >= command.of_session.sessions:
-        end(crowd.sentence(command.of_session.sessions))
-    if host.others or (known > 0 and not is_alone):
+    if role.most is not None and known >= role.most:
+        end(crowd.sentence(role.most))
+    if host.others or (known > 0 and role.most is None):
         crowd.refuse_beyond(command.of_session.sessions, person.name)
     serve_hosted(command, request.log_levels(words), role.prepared, person.comment)
     return 0

@@ -8,7 +8,7 @@ import socket
 import struct
 
 from launcher.box import libc
-from launcher.speaker import descent
+from launcher.speaker import descent, owner
 
 CREDENTIALS = struct.Struct('3i')
 #: asm-generic/socket.h; socket(7) does not tell of it: the supplementary groups of who has connected.
@@ -48,19 +48,9 @@ def connection_above(pid: int, uid: int) -> tuple[int, int] | None:
     """sshd's root process above a forced command, as pid and start: the parent of a process of the same account, which has started the
     command. None for every other process: a session that the host has forked has the host above it, or the first process."""
     parent, _ = descent(pid)
-    if parent <= 1 or uid_of(parent) != uid:
+    if parent <= 1 or owner(parent) != uid:
         return None
     above, _ = descent(parent)
-    if above <= 1 or uid_of(above) != 0:
+    if above <= 1 or owner(above) != 0:
         return None
     return above, descent(above)[1]
-
-
-def uid_of(pid: int) -> int | None:
-    """Real user id of a process; None where it has ended. The owner of its folder in /proc may be root, whoever it runs as."""
-    try:
-        with open('/proc/%d/status' % pid, 'rb', buffering=0) as file:
-            line = next(line for line in file.read(4096).splitlines() if line.startswith(b'Uid:'))
-        return int(line.split()[1])
-    except (OSError, StopIteration):
-        return None

@@ -25,9 +25,11 @@ def find_person(path: str, name: str) -> Person | None:
             return None  # which cannot be mapped
         with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as lines:
             # Not by a copy of the first bytes: they are somebody else's.
-            start = 0 if lines.find(wanted, 0, len(wanted)) == 0 else lines.find(b'\n' + wanted) + 1
-            if start == 0 and lines.find(wanted, 0, len(wanted)) != 0:
-                return None
+            start = lines.find(wanted, 0, len(wanted))
+            if start != 0:
+                start = lines.find(b'\n' + wanted) + 1
+                if start == 0:
+                    return None
             end = lines.find(b'\n', start)
             person = person_of(lines[start:end if end >= 0 else None].decode())
             # A name of more than one field, or line, would tell who stands behind it.

@@ -2,6 +2,7 @@
 
 import sys
 
+from launcher import request
 from launcher.ending import end
 from launcher.own_url import url
 
@@ -13,6 +14,19 @@ REST = ('This server has borg %s, and serves it only. Use a repository of it wit
         'borg 2 can take over what is in it: borg2 transfer --from-borg1 --other-repo %s')
 
 
+def is_to_be_served(words: list[str], path: str) -> bool:
+    """False where the client has got its whole answer, a version. Ends where it has asked for something else. words: of its command
+    (request.py); path: of a repository that the account may open."""
+    if request.asks_for_version(words):
+        tell_version()
+        return False
+    if not request.asks_for_serve(words):
+        refuse(path)
+    if request.asks_for_borg2(words):
+        refuse_borg2(path)
+    return True
+
+
 def tell_version() -> None:
     from borg import __version__
 
@@ -20,7 +34,6 @@ def tell_version() -> None:
 
 
 def refuse(path: str) -> 'NoReturn':
-    """path: of a repository that the account may open."""
     sys.exit('This account is for BorgBackup only: there is no shell, no sftp and no other command here.\n'
              'Use it as a repository: borg init -e repokey-blake2 ' + url(path))
 

@@ -24,13 +24,6 @@ PARAMETERS = {
 }
 
 
-def serve_only_known():
-    """Whatever a newer borg would answer."""
-    from borg.remote import RepositoryServer
-
-    RepositoryServer.rpc_methods = tuple(name for name in RepositoryServer.rpc_methods if name in METHODS)
-
-
 def unknown():
     """What this borg has that is not known here, in words; before anything is put in its place."""
     from borg.remote import RepositoryServer

@@ -47,10 +47,6 @@ class Terms:
         """By the account's line, as the server writes it (src/host/account-database.ts)."""
         return person.gid == (self.admin_gid if role.group == self.admin_group else role.gid)
 
-    def is_alone(self, person: Person) -> bool:
-        """Whether nobody else has its user id: admins have one in common."""
-        return not self.shared and person.gid in self.role_gids
-
     def own_gid(self, person: Person) -> int:
         """An account's primary group is its role, by which sshd tells who may do what; its own has the number of its uid."""
         if person.gid not in self.role_gids:
