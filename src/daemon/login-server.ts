@@ -100,7 +100,8 @@ export const prepareLogin = async (
     box: box === null ? 'required' : 'entries',
   } as const;
   const client = settings.SESSION_HOST === 'yes' ? installSessionClient(places.run) : null;
-  writeFileAtomically(join(places.run, SESSION_TERMS_FILE), renderSessionTerms(sessions), { mode: 0o600 });
+  const terms = join(places.run, SESSION_TERMS_FILE);
+  if (client) writeFileAtomically(terms, renderSessionTerms(sessions), { mode: 0o600 });
   const files = renderSshdConfig({
     ...sessions,
     ...{ client, hostId, python: borg.python, launcher, supported: sshd.supported },
@@ -129,10 +130,7 @@ export const prepareLogin = async (
     python: borg.python,
     starter,
     listener: shippedFile('session-ends'),
-    host:
-      client === null
-        ? null
-        : { program: sessionHostBelow(places.run), terms: join(places.run, SESSION_TERMS_FILE), environment },
+    host: client && { program: sessionHostBelow(places.run), terms, environment },
     box,
     versions: { borg: borg.version, openssh: sshd.version },
   };

@@ -1,4 +1,3 @@
-import type { Usage } from './host-line.ts';
 import type { Hosted } from './hosted.ts';
 import type { Ledger } from './ledger.ts';
 import { isAlive, type ProcessName, processId } from './processes.ts';
@@ -6,7 +5,7 @@ import type { Session } from './session.ts';
 import type { TrackerOptions } from './tracker-options.ts';
 import type { createTrafficWatch } from './traffic.ts';
 import { tellClosed } from './trail.ts';
-import { readUsage, together } from './usage.ts';
+import { readUsage, together, type Usage } from './usage.ts';
 
 /**
  * Writes down that sessions are over.

@@ -1,4 +1,4 @@
-import { descendants, type Process, type ProcessName, processId } from './processes.ts';
+import { descendants, INIT, type Process, type ProcessName, processId } from './processes.ts';
 
 /**
  * The root process (sshd's monitor) of one connection, by what the kernel shows and nobody can write: root's, and a child of our
@@ -13,9 +13,6 @@ export type Connection = ProcessName & {
 
 /** Whether a user id is an account's: nobody else's processes have it. */
 export type IsAccount = (uid: number) => boolean;
-
-/** The first process, which adopts whose parent has ended. */
-const INIT = 1;
 
 /**
  * Lists all connections.

@@ -1,5 +1,6 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { ProcessName } from './processes.ts';
+import { readMemory } from './usage.ts';
 
 /** What stands at these paths now, as one word for each: another file or folder, or another content, makes another text. */
 export const stampOf = (paths: readonly string[]): string => paths.map(stampOfOne).join(' ');
@@ -13,12 +14,5 @@ const stampOfOne = (path: string): string => {
   }
 };
 
-/** The memory that a process has now (proc_pid_status(5), VmRSS), in bytes; 0 where it has ended. */
-export const memoryOf = (process: ProcessName | null): number => {
-  if (!process) return 0;
-  try {
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${process.pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
-};
+/** The memory that a process has now, in bytes; 0 where it has ended. */
+export const memoryOf = (process: ProcessName | null): number => (process && readMemory(process.pid, 'VmRSS')) ?? 0;

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { ProcessName } from './processes.ts';
+import type { Usage } from './usage.ts';
 
 /** A session that the session host has forked, and for whom. */
 export type HostedSession = {
@@ -9,14 +10,6 @@ export type HostedSession = {
   /** sshd's root process above the client. */
   readonly connection: ProcessName;
   readonly uid: number;
-};
-
-/** What a session has used. */
-export type Usage = {
-  /** Of user and system together. */
-  readonly cpuSeconds: number;
-  /** Bytes of memory at its largest. */
-  readonly peakMemory: number;
 };
 
 /** What the session host says, a line each. */

@@ -1,10 +1,8 @@
 import type { IsAccount } from './connections.ts';
-import type { HostedSession, Usage } from './host-line.ts';
-import { type Process, type ProcessName, processId, TICKS_PER_SECOND } from './processes.ts';
-import { together } from './usage.ts';
+import type { HostedSession } from './host-line.ts';
+import { INIT, type Process, type ProcessName, processId, TICKS_PER_SECOND } from './processes.ts';
+import { together, type Usage } from './usage.ts';
 
-/** The first process, which adopts whose parent has ended. */
-const INIT = 1;
 /** In which the host's line about a session that it has just forked is read, on a busy machine, too. */
 const UNTOLD_TICKS = 2 * TICKS_PER_SECOND;
 /** No machine runs so many. Whoever writes such lines without end must not fill the memory. */

@@ -1,8 +1,5 @@
 import type { Connection, IsAccount } from './connections.ts';
-import { type Process, type ProcessName, processId } from './processes.ts';
-
-/** The first process, which adopts whose parent has ended. */
-const INIT = 1;
+import { INIT, type Process, type ProcessName, processId } from './processes.ts';
 
 /**
  * Processes of accounts that run under no connection: one that was taken over and has ended its own connection from below, or one that

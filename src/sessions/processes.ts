@@ -4,6 +4,9 @@ import { errorCode } from '../accounts/error-code.ts';
 /** One process for ever: a pid may be given again, with another start. */
 export type ProcessName = { readonly pid: number; readonly start: number };
 
+/** The first process, which adopts whose parent has ended. */
+export const INIT = 1;
+
 /** As text, for maps. */
 export const processId = ({ pid, start }: ProcessName): string => `${pid} ${start}`;
 
@@ -61,9 +64,11 @@ export const readWords = (pid: number, proc = '/proc'): readonly string[] => {
 /** Of a process that ends between two readings. */
 const GONE: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH']);
 
-/** The second field, the program's name, may hold blanks and parentheses: count from its end. */
+/** The fields of proc_pid_stat(5) from the third on. The second, the program's name, may hold blanks and parentheses: counted is from its end. */
+export const statFields = (stat: string): readonly string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+
 const stateOf = (stat: string): Pick<Process, 'start' | 'ended'> => {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = statFields(stat);
   const dead = fields[0] === 'Z' || fields[0] === 'X';
   // num_threads (20): of a zombie it is 1 at most.
   return { start: Number(fields[19]), ended: dead && Number(fields[17]) <= 1 };

@@ -1,10 +1,10 @@
 import type { CloseReason } from '../sshd/log.ts';
 import { createBucket } from './bucket.ts';
-import type { Usage } from './host-line.ts';
 import type { Closed } from './ledger.ts';
 import type { Session } from './session.ts';
 import type { Refusal } from './strangers.ts';
 import type { Traffic } from './traffic.ts';
+import type { Usage } from './usage.ts';
 
 /** How many lines about strangers are written at once, how many a second after that, and how often the rest is summed up. */
 const BURST = 10;

@@ -1,22 +1,35 @@
 import { readFileSync } from 'node:fs';
-import type { Usage } from './host-line.ts';
-import { TICKS_PER_SECOND } from './processes.ts';
+import { statFields, TICKS_PER_SECOND } from './processes.ts';
 
-/**
- * What a process has used so far: its time by proc_pid_stat(5), utime and stime, and its memory at its largest by proc_pid_status(5),
- * VmHWM. Null where it has ended, or cannot be looked at.
- */
+/** What a session has used. */
+export type Usage = {
+  /** Of user and system together. */
+  readonly cpuSeconds: number;
+  /** Bytes of memory at its largest. */
+  readonly peakMemory: number;
+};
+
+/** What a process has used so far (proc_pid_stat(5), utime and stime). Null where it has ended, or cannot be looked at. */
 export const readUsage = (pid: number, proc = '/proc'): Usage | null => {
   try {
-    const stat = readFileSync(`${proc}/${pid}/stat`, 'utf8');
-    // The program's name, the second field, may hold blanks and parentheses.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const memory = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`${proc}/${pid}/status`, 'utf8'))?.[1];
-    if (memory === undefined) return null;
-    return {
-      cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
-      peakMemory: Number(memory) * 1024,
-    };
+    const fields = statFields(readFileSync(`${proc}/${pid}/stat`, 'utf8'));
+    const peakMemory = readMemory(pid, 'VmHWM', proc);
+    if (peakMemory === null) return null;
+    return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND, peakMemory };
+  } catch {
+    return null;
+  }
+};
+
+/**
+ * The memory of a process in bytes (proc_pid_status(5)): what it has now, or had at its largest. Null where it has ended, or cannot be
+ * looked at.
+ */
+export const readMemory = (pid: number, which: 'VmRSS' | 'VmHWM', proc = '/proc'): number | null => {
+  try {
+    const status = readFileSync(`${proc}/${pid}/status`, 'utf8');
+    const kilobytes = new RegExp(`^${which}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1];
+    return kilobytes === undefined ? null : Number(kilobytes) * 1024;
   } catch {
     return null;
   }

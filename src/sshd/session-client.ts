@@ -17,8 +17,8 @@ const PROGRAM = 'session-client';
 /** Debian's perl-base, without which no Debian is (Essential: yes). */
 const PERL = '/usr/bin/perl';
 
-/** By Node's name of the machine, of those with pointers of 64 bits and little-endian numbers first (asm/unistd.h, unistd_64.h). */
-const SENDMSG: Readonly<Partial<Record<NodeJS.Architecture, number>>> = {
+/** By Node's name of the machine, of those whose pointers have 64 bits (asm/unistd.h, unistd_64.h). */
+export const SENDMSG: Readonly<Partial<Record<NodeJS.Architecture, number>>> = {
   x64: 46,
   arm64: 211,
   riscv64: 211,
@@ -38,8 +38,7 @@ export type ForcedCommand = { readonly door: string | null; readonly cold: strin
 
 /** Reads a forced command of this server's (config.ts) back: its last word is the command of a cold start, as shellQuote writes it. */
 export const readForcedCommand = (command: string): ForcedCommand => {
-  const [, door, quoted] =
-    /^exec \S+\/session-client \d+ (\S+) "\$USER" '(.*)'$/s.exec(command.replace(/^exec \S+ /, 'exec ')) ?? [];
+  const [, door, quoted] = /^exec \S+ \S+\/session-client \d+ (\S+) "\$USER" '(.*)'$/s.exec(command) ?? [];
   if (door === undefined || quoted === undefined) return { door: null, cold: command };
   return { door, cold: quoted.replaceAll("'\\''", "'") };
 };

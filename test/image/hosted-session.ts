@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher, sessionHostBelow } from '../../src/borg/launcher.ts';
+import { SENDMSG } from '../../src/sshd/session-client.ts';
 import { until } from '../e2e/harness/machine.ts';
 
 /** A line of the host's. */
@@ -101,8 +102,6 @@ export const startHost = async (folder: string): Promise<RealHost> => {
 };
 
 export const removeHost = (folder: string): void => rmSync(folder, { recursive: true, force: true });
-
-const SENDMSG: Readonly<Record<string, number>> = { x64: 46, arm64: 211 };
 
 /**
  * Starts the client as sshd does: below a process of the account's, which has root's above it. In place of the cold start it says so, and
