@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient, type Key } from './harness/client.ts';
 import { holdLock } from './harness/held-lock.ts';
+import { logged } from './harness/json-log.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
 import { type Server, startServer } from './harness/server.ts';
@@ -23,13 +24,7 @@ afterAll(async () => {
   await server?.cleanup();
 });
 
-const trail = (message: RegExp): readonly Record<string, unknown>[] =>
-  server
-    .log()
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line))
-    .filter(({ msg }) => message.test(msg));
+const trail = (message: RegExp) => logged(server, message);
 
 /** By its title, which it writes when it is about to serve. */
 const HOSTS = `

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
+import { logged } from './harness/json-log.ts';
 import { grant } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
 import { startBackup } from './harness/running-backup.ts';
@@ -23,13 +24,7 @@ afterAll(async () => {
   await server?.cleanup();
 });
 
-const lines = (message: string): readonly Record<string, unknown>[] =>
-  server
-    .log()
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line))
-    .filter(({ msg }) => msg === message);
+const lines = (message: string) => logged(server, message);
 
 /** The pids of session hosts: of processes that are called so, as far as root started them. */
 const hosts = async (): Promise<readonly number[]> => {

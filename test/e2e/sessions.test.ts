@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient, type Key } from './harness/client.ts';
 import { holdLock, waitingForLock } from './harness/held-lock.ts';
+import { logged } from './harness/json-log.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { SETTINGS_OF_THIS_RUN, until } from './harness/machine.ts';
 import { open, requests } from './harness/raw-borg.ts';
@@ -34,13 +35,7 @@ const open_ = async (account: string, key: Key, options?: Parameters<typeof conn
   return connection;
 };
 /** The trail's lines with this message. */
-const trail = (message: string): readonly Record<string, unknown>[] =>
-  server
-    .log()
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line))
-    .filter(({ msg }) => msg === message);
+const trail = (message: string) => logged(server, message);
 const end = (selector: string) => server.exec(['borgserver', 'sessions', 'end', selector], { reject: false });
 
 const ACCOUNTS = 10;
