@@ -185,7 +185,7 @@ export const createPass = (world: PassWorld) => {
     const told = [...untold, ...done.changes];
     untold = [];
     return {
-      ...{ changes: told, stopped, accounts: summary(done.now ?? intersect(running, done.granted, roleQuotas)) },
+      ...{ changes: told, stopped, accounts: summary(done.now ?? untouched(running, done.granted)) },
       findings: [...findings, ...done.findings].sort(compareFindings),
       failed: failureOf(failures),
       // What the pass has done meanwhile must not delay a revocation.
@@ -204,6 +204,15 @@ const readCircumstances = (
 });
 
 export type Pass = ReturnType<typeof createPass>;
+
+/**
+ * Of whom nothing was to change. Where something could not be written and nobody can look, only they are known to be there: a write
+ * that fails closes whom it was to change.
+ */
+const untouched = (running: State, granted: State): State => {
+  const changed = new Set(diffStates(running, granted).map(({ account }) => account));
+  return new Map([...running].filter(([name]) => !changed.has(name)));
+};
 
 const summary = (state: State): PassReport['accounts'] =>
   [...state.values()].map((account) => {

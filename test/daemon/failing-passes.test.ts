@@ -207,3 +207,29 @@ describe('a file of keys that can be neither written nor removed', () => {
     expect(ofState(scratch.running())).toEqual(ofTree(tree));
   });
 });
+
+describe('a database that can be neither written nor read again', () => {
+  it('is reported with the accounts of whom nothing was to change, and with no other', async () => {
+    const server = failingServer();
+    const of = (accounts: Readonly<Record<string, { role: Role; keys: readonly number[] }>>): Tree =>
+      new Map(Object.entries(accounts));
+    const web02 = { role: 'repo', keys: [2] } as const;
+    server.declare(of({ db01: { role: 'repo', keys: [6] }, web02 }));
+    expect(await server.pass('asked')).toMatchObject({ failed: null });
+    const tree = of({ db01: { role: 'admin', keys: [6] }, web01: { role: 'repo', keys: [1] }, web02 });
+    server.declare(tree);
+    let written = false;
+    const report = await server.pass('asked', ({ name, path }) => {
+      const writes = name === 'openSync' && path.endsWith('/.group.new');
+      written ||= writes;
+      return writes || (written && path.endsWith('/passwd'));
+    });
+    expect(report?.failed).toContain('the account database could not be written');
+    expect(report?.accounts.map(({ name }) => name)).toEqual(['web02']);
+    expect([...scratch.running().keys()]).toEqual(['web02']);
+
+    const healed = await server.pass('periodic');
+    expect(healed).toMatchObject({ failed: null });
+    expect(ofState(scratch.running())).toEqual(ofTree(tree));
+  });
+});
