@@ -12,7 +12,7 @@ let server: Server;
 let good: string;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await startServer({ ownHostKeys: true });
   good = join(server.sshkeys, '.good');
   await cp(host(), good, { recursive: true });
   await server.stop();

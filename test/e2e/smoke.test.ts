@@ -8,7 +8,7 @@ let server: Server;
 let client: Client;
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await startServer({ ownHostKeys: true });
   client = await createClient(server);
 });
 

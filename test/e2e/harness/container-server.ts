@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { giveHostKey } from './host-key.ts';
 import { IMAGE } from './image.ts';
 import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, SETTINGS_OF_THIS_RUN, until, untilReady } from './machine.ts';
 import { run } from './program.ts';
@@ -97,6 +98,7 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
 
   try {
     await options.prepare?.(data);
+    if (!options.ownHostKeys) await giveHostKey(data.sshkeys);
     await start(settings, options);
   } catch (error) {
     await server.cleanup();

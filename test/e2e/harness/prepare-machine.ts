@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { makeHostKey } from './host-key.ts';
 import { IS_BUILT_HERE, seeThatThereIsOne } from './image.ts';
 import { BASE_ENVIRONMENT, PROJECT } from './machine.ts';
 import { run } from './program.ts';
@@ -11,6 +12,7 @@ import { TARGET } from './server.ts';
 export default async (): Promise<void> => {
   const base = { ...process.env, ...BASE_ENVIRONMENT };
   await run(join(PROJECT, 'image/start-without-docker'), ['--prepare'], base);
+  await makeHostKey();
   if (TARGET !== 'container') return;
   if (IS_BUILT_HERE)
     await run(

@@ -58,6 +58,8 @@ export type ServerOptions = StartOptions & {
   readonly env?: Environment;
   /** How the kernel refuses to make a box for borg, which it else makes. */
   readonly landlock?: Refusal;
+  /** Whether the server makes all of its host keys itself; else it finds the RSA key, which takes longest (giveHostKey). */
+  readonly ownHostKeys?: boolean;
   /** Fills the folders before the first start. Both exist and are empty. */
   readonly prepare?: (dirs: { readonly sshkeys: string; readonly repos: string }) => void | Promise<void>;
 };
