@@ -22,7 +22,13 @@ def quota_words(name: str | None = None) -> list[str]:
 
 def words_of(comment: str) -> list[str]:
     """comment: of the account's line in passwd(5)."""
+    quota = quota_of(comment)
+    return [] if quota is None else ['--storage-quota=%d' % quota]
+
+
+def quota_of(comment: str) -> int | None:
+    """Bytes; None where the account has that of its role."""
     found = re.fullmatch(r'borgserver quota=([0-9]+)', comment)
-    return ['--storage-quota=' + found.group(1)] if found else []
+    return int(found.group(1)) if found else None
 
 

@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 
-from launcher import crowd, hosted, rpc
+from launcher import crowd, hosted, rpc, serving
 from launcher.comfort import parser, read_buffer
 from launcher.daemon_line import DaemonLine
 from launcher.peer import Peer, connection_above
@@ -157,7 +157,7 @@ class Host:
             self.daemon.tell(event='trouble', what='no session could be begun: %s' % err)
             return self.refuse(peer)
         if pid == 0:
-            hosted.begin(self, peer, role, digest, known)
+            raise serving.Forked(lambda: hosted.begin(self, peer, role, digest, known))
         try:
             session = Session(peer, pid)
         except OSError as err:
@@ -267,21 +267,42 @@ def is_gone(connection):
         return True
 
 
-def run(path):
+def ignore_signals():
     for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE):
         signal.signal(each, signal.SIG_IGN)
+
+
+def run(path):
+    """Ends with SystemExit, in the host; its sessions end by themselves."""
+    ignore_signals()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    os.umask(0o022)
     gc.disable()
     unknown = rpc.unknown()
     if unknown:
         sys.exit('this borg is not one that the server knows: ' + '; '.join(unknown))
-    terms = Terms(path)
+    # Before the words of the roles are read.
     parser.keep()
+    terms = Terms(path)
     for role in terms.roles:
         rehearse(role.words)
     read_buffer.keep()
+    pid = os.getpid()
+    try:
+        serving.begin(lambda: serve_all(terms))
+    except BaseException as err:
+        if os.getpid() == pid:
+            raise
+        code = hosted.code_of(err)
+    # Not in there: what borg has open must have nobody left that refers to it.
+    hosted.leave(code)
+
+
+def serve_all(terms):
+    # borg has set these for its sessions.
+    os.umask(0o022)
+    ignore_signals()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     host = Host(terms)
     host.title.write(b'borgserver: session host')
     gc.collect()

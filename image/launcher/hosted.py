@@ -1,6 +1,6 @@
 """A session that the host has forked: from root's copy of the host to a process of its account alone, closed in, that serves its client.
 
-Nothing here returns to the host's loop: a copy of the host that went on would be a second one."""
+It has left the host's loop before anything here begins (serving.py): a copy of the host that went on would be a second one."""
 
 import atexit
 import ctypes
@@ -13,12 +13,16 @@ import signal
 import socket
 import sys
 
-from launcher import crowd, limits, process_limits, refusals, request
+from launcher import crowd, limits, process_limits, refusals, request, serving
 from launcher.box import libc
 from launcher.ending import end
 from launcher.people import Person, find_person
-from launcher.session import serve_hosted
+from launcher.session import close_in_hosted
 from launcher.terms import Role
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # what the host holds each session has
+    from typing import NoReturn
 
 #: The exit code where the client gets no session here, or has not waited: it begins one by itself.
 WITHDRAWN = 250
@@ -33,21 +37,19 @@ ADDRESS = re.compile(r'[0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5} [0-9A-Fa-f.:%a-z]{1,80
 
 
 def begin(host, peer, role, digest, known):
-    """Never comes back. host: stays referred to, so that none of its descriptors is closed a second time, by number; digest: of the account's
-    name, or None; known: how many sessions its user id has already."""
+    """Gives back what serves, or ends the process. digest: of the account's name, or None; known: how many sessions its user id has already."""
     code = 1
     try:
+        serving.KEPT.append(host)
         restore_signals()
         die_with(host.pid)
-        # Referred to until the end, like the host: its number will be somebody else's.
         connection = keep_only(peer.connection)
+        serving.KEPT.append(connection)
         wanted = understand(connection, host.terms, peer, role, digest)
         take_streams(connection, wanted.streams)
-        code = session_of(host, peer, wanted, known)
-    except SystemExit as err:
-        code = code_of(err)
+        return session_of(host, peer, wanted, known)
     except BaseException as err:
-        sys.excepthook(type(err), err, err.__traceback__)
+        code = code_of(err)
     leave(code)
 
 
@@ -101,7 +103,7 @@ def prctl(option, value):
     libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
 
 
-def leave(code):
+def leave(code) -> 'NoReturn':
     """Ends the process as Python does, but for what belongs to the host."""
     # Whoever wants it to end a second time waits for what it gives back.
     for each in (signal.SIGTERM, signal.SIGHUP):
@@ -119,6 +121,10 @@ def leave(code):
 
 
 def code_of(err):
+    """Of what has come through, as Python itself does."""
+    if not isinstance(err, SystemExit):
+        sys.excepthook(type(err), err, err.__traceback__)
+        return 1
     if err.code is None or isinstance(err.code, int):
         return err.code or 0
     print(err.code, file=sys.stderr)
@@ -126,9 +132,9 @@ def code_of(err):
 
 
 def restore_signals():
-    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
+    """Those that the host leaves to nobody; what borg does with them follows when it serves (serving.py)."""
+    for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         signal.signal(each, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def take_streams(connection, streams):
@@ -149,16 +155,10 @@ def take_streams(connection, streams):
     for number, each in enumerate(streams):
         os.dup2(each, number)
     os.closerange(FIRST, os.sysconf('SC_OPEN_MAX'))
-    # The host's own stand for its descriptors, and hold what it has not written yet.
-    sys.stdin, sys.stdout, sys.stderr = (
-        open(number, mode, closefd=False, errors=errors)
-        for number, mode, errors in ((0, 'r', 'surrogateescape'), (1, 'w', 'surrogateescape'), (2, 'w', 'backslashreplace')))
-    # borg puts others in their place, on the same buffers: an object that nobody refers to any more would close them.
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
 
 
 def session_of(host, peer, wanted, known):
-    """The exit code; or SystemExit, as of borg itself."""
+    """What serves; or SystemExit, where that is the whole answer."""
     role, person, address = wanted.role, wanted.person, wanted.address
     for name, value in (('USER', person.name), ('LOGNAME', person.name), ('HOME', person.home), ('SHELL', '/bin/sh'), ('SSH_CONNECTION', address)):
         os.environ[name] = value
@@ -173,13 +173,12 @@ def session_of(host, peer, wanted, known):
     go_home(person.home)
     words = request.words_of(wanted.command)
     if not refusals.is_to_be_served(words, command.own_path):
-        return 0
+        sys.exit()
     if role.most is not None and known >= role.most:
         end(crowd.sentence(role.most))
     if host.others or (known > 0 and role.most is None):
         crowd.refuse_beyond(command.of_session.sessions, person.name)
-    serve_hosted(command, request.log_levels(words), role.prepared, person.comment)
-    return 0
+    return close_in_hosted(command, request.log_levels(words), role, person)
 
 
 def title_of(address, words):

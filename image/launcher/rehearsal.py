@@ -1,10 +1,7 @@
 """What each session does before its first answer, done once in the host: Python has then loaded, compiled and specialised what that takes, and
 no session pays for it with time or with a copy of its own in memory. Nothing here leaves a trace but that."""
 
-import borg.archiver
-from borg.helpers import is_slow_msgpack, is_supported_msgpack
-
-from launcher import account, limits, request
+from launcher import limits, request
 from launcher.guards.memory import Allowance
 from launcher.outcome import Outcome
 
@@ -20,6 +17,3 @@ def rehearse(words: tuple[str, ...]) -> None:
     command = limits.read([word.replace('$USER', 'rehearsal') for word in words])
     Allowance(command.of_session.memory)
     Outcome(command.own_path)
-    borg.archiver.Archiver().get_args(['borg', *command.borg, *account.words_of('borgserver quota=10000000')], None)
-    is_slow_msgpack()
-    is_supported_msgpack()

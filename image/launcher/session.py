@@ -46,15 +46,21 @@ def run_borg(command, log_levels):
     run_main([*words, *log_levels])
 
 
-def serve_hosted(command, log_levels, prepared, comment):
-    """The same in a process that has borg loaded already, and is counted and limited. prepared: the classes of its role; comment: of the
-    account's line in passwd(5)."""
-    from launcher import install
+def close_in_hosted(command, log_levels, role, person):
+    """The same in a fork of the session host: it has borg loaded already, and is counted and limited. role: see terms.py; person: the account.
+    Gives back what serves, and ends as borg does."""
+    from launcher import install, serving
 
     box = box_of(command)
-    install.install(prepared, command, box, outcome_of())
+    install.install(role.prepared, command, box, outcome_of())
     enter(box)
-    run_main([*command.borg, *account.words_of(comment), *log_levels])
+    words = [*command.borg, *account.words_of(person.comment), *log_levels]
+    # In debug mode main() itself has something to say.
+    if role.start is None or log_levels[-1:] == ['--debug']:
+        return lambda: serving.begin_anew(lambda: run_main(words))
+    sys.argv = ['borg', *words]  # shown where borg tells of an error
+    level = log_levels[-1].lstrip('-') if log_levels else ''
+    return lambda: serving.serve(role.prepared.server, role.start, person.name, account.quota_of(person.comment), level)
 
 
 def run_main(words):

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from launcher import install, limits
+from launcher import install, limits, serving
 from launcher.people import Person
 
 
@@ -16,6 +16,8 @@ class Role:
     gid: int
     words: tuple[str, ...]
     prepared: install.Prepared
+    #: What borg has read in them; None: each session reads its own.
+    start: serving.Start | None
     #: How many sessions a user id may have; None where several accounts may have one.
     most: int | None
 
@@ -57,4 +59,5 @@ class Terms:
 def role_of(found: dict, alone: bool) -> Role:
     words = tuple(found['words'])
     command = limits.read(list(words))
-    return Role(found['group'], found['gid'], words, install.prepare(command), command.of_session.sessions if alone else None)
+    most = command.of_session.sessions if alone else None
+    return Role(found['group'], found['gid'], words, install.prepare(command), serving.read(command.borg), most)

@@ -36,8 +36,15 @@ export const COLD = 'COLD';
 
 const SHIPPED = join(import.meta.dirname, '../../image');
 
+export type HostOptions = {
+  readonly sessions?: number;
+  readonly shared?: boolean;
+  /** An operator's words behind `serve`. */
+  readonly more?: readonly string[];
+};
+
 /** A folder with the launcher, an account database of its own, and a repository folder for each account. */
-export const prepareHost = async (options: { readonly sessions?: number; readonly shared?: boolean } = {}) => {
+export const prepareHost = async (options: HostOptions = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'session-host-'));
   chmodSync(folder, 0o755);
   await installLauncher(folder, findBorg().python, join(SHIPPED, 'borg-serve'));
@@ -54,7 +61,7 @@ export const prepareHost = async (options: { readonly sessions?: number; readonl
   writeFileSync(join(folder, 'passwd'), passwd.map((line) => `${line.replace('REPOS', repos)}\n`).join(''));
   const words = (restriction: readonly string[]) => [
     ...['--account', '$USER', '--sessions', String(options.sessions ?? 50), '--memory', 'auto', '--min-free', '1'],
-    ...['--box', 'auto', '--', 'serve', '--umask', '0007', ...restriction],
+    ...['--box', 'auto', '--', 'serve', '--umask', '0007', ...restriction, ...(options.more ?? [])],
   ];
   const terms = {
     ...{ doors: join(folder, 'sessions'), passwd: join(folder, 'passwd'), adminGroup: 'admin', adminGid: PGID },

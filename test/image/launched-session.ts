@@ -14,6 +14,8 @@ export type LaunchOptions = {
   /** Words before `--`, which are the launcher's; more words behind `serve`, which are borg's. */
   readonly before?: readonly string[];
   readonly more?: readonly string[];
+  /** What the client asks for. */
+  readonly command?: string;
   /** More options of Python's, before the launcher. */
   readonly python?: readonly string[];
   /** User and group id of the process; root's if left out. */
@@ -25,13 +27,14 @@ export type Call = readonly [method: string, args?: Value];
 /** Starts the launcher as sshd does, with the installed borg, without sending anything yet. */
 export const launch = (options: LaunchOptions): ChildProcessWithoutNullStreams => {
   const { launcher, repos, repository, account, before = [], more = [], python = [], uid } = options;
+  const { command = 'borg serve' } = options;
   const { restriction = ['--restrict-to-repository', repository] } = options;
   const serve = ['serve', '--umask', '0007', ...restriction, ...more];
   return spawn(findBorg().python, ['-I', ...python, launcher, '--session', '', ...before, '--', ...serve], {
     cwd: '/',
     ...(uid === undefined ? {} : { uid, gid: uid }),
     env: {
-      SSH_ORIGINAL_COMMAND: 'borg serve',
+      SSH_ORIGINAL_COMMAND: command,
       ...{ USER: account, HOME: repository, LC_ALL: 'C.UTF-8', PATH: '/usr/bin:/bin' },
       ...{ BORG_BASE_DIR: repos, BORG_HOST_ID: 'borgserver-of-this-test' },
     },

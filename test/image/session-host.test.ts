@@ -2,8 +2,10 @@ import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:chil
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
+import { launcherBelow } from '../../src/borg/launcher.ts';
 import { isAlive } from '../../src/sessions/processes.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
@@ -18,7 +20,7 @@ import {
   startClient,
   startHost,
 } from './hosted-session.ts';
-import { converse } from './launched-session.ts';
+import { converse, launch } from './launched-session.ts';
 
 // The session host as it is shipped, with the installed borg; below it real processes of accounts.
 
@@ -125,6 +127,34 @@ describe('a client', () => {
     expect(other.code).toBe(1);
     expect(other.error).toContain(`borg init -e repokey-blake2 ssh://web01@backup.example.org${folder}/repos/web01`);
     expect((await run({ command: 'borg2 serve --rest' })).error).toContain('borg 2 can take over');
+  });
+
+  test.each([
+    { more: [], command: 'borg serve' },
+    { more: [], command: 'borg serve --umask=077 --info' },
+    { more: [], command: 'borg serve --critical --debug' },
+    { more: ['--append-only', '--storage-quota', '1G'], command: 'borg serve --debug' },
+    { more: ['--show-rc'], command: 'borg serve --info' },
+    { more: ['--debug', '--lock-wait', '5'], command: 'borg serve' },
+    { more: ['--debug-topic', 'cache', '--info'], command: 'borg serve --error' },
+  ])('is told as much as without the host: serve $more, asked for by $command', async ({ more, command }) => {
+    const started = await host({ more });
+    const told = async (process_: ChildProcessWithoutNullStreams) => {
+      const borg = await converse(process_);
+      const answer = await borg.call(...open(`${folder}/repos/none`));
+      const code = await borg.end();
+      return { code, refused: answer.includes('PathNotAllowed'), said: borg.said().replaceAll(/"time": [\d.]+/g, '') };
+    };
+    const [repos, repository] = [join(folder, 'repos'), join(folder, 'repos/web01')];
+    const cold = launch({ launcher: launcherBelow(folder), repos, repository, account: 'web01', more, command });
+    running.push(cold);
+    const expected = await told(cold);
+    expect(expected.code).toBe(0);
+    expect(await told(client({ command }))).toEqual(expected);
+    expect(started.of('ended')).toHaveLength(1);
+    expect(started.said()).toBe('');
+    if (command.endsWith('--debug')) expect(expected.said).toContain('Initialized logging system');
+    if (more.includes('--show-rc')) expect(expected.said).toContain('terminating with success status');
   });
 
   test('is refused beyond the sessions of its account, and those of others do not count', async () => {

@@ -1,5 +1,6 @@
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import borg.remote
 import borg.repository
@@ -12,5 +13,8 @@ Archiver: Callable[..., _Archiver]
 class _Archiver:
     build_parser: Callable[..., ArgumentParser]
     def get_args(self, argv: list[str], cmd: str | None) -> Namespace: ...
+
+#: May be entered once.
+sig_int: AbstractContextManager[None]
 
 def main() -> None: ...
