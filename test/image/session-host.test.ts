@@ -151,7 +151,7 @@ describe('a client', () => {
     const expected = await told(cold);
     expect(expected.code).toBe(0);
     expect(await told(client({ command }))).toEqual(expected);
-    expect(started.of('ended')).toHaveLength(1);
+    await until('the host to tell of its session', () => started.of('ended').length === 1);
     expect(started.said()).toBe('');
     if (command.endsWith('--debug')) expect(expected.said).toContain('Initialized logging system');
     if (more.includes('--show-rc')) expect(expected.said).toContain('terminating with success status');
