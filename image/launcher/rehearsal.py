@@ -1,6 +1,10 @@
 """What each session does before its first answer, done once in the host: Python has then loaded, compiled and specialised what that takes, and
 no session pays for it with time or with a copy of its own in memory. Nothing here leaves a trace but that."""
 
+import os
+
+from borg.helpers import sysinfo
+
 from launcher import limits, request
 from launcher.guards.memory import Allowance
 from launcher.outcome import Outcome
@@ -17,3 +21,7 @@ def rehearse(words: tuple[str, ...]) -> None:
     command = limits.read([word.replace('$USER', 'rehearsal') for word in words])
     Allowance(command.of_session.memory)
     Outcome(command.own_path)
+    # Every error is answered with what there is of FUSE, too, which borg loads only then: by the file that is on the disk in that moment, of a
+    # borg that is just being upgraded perhaps. A server has none.
+    os.environ['BORG_FUSE_IMPL'] = 'none'
+    sysinfo()

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher, sessionHostBelow } from '../../src/borg/launcher.ts';
+import type { HostProgram } from '../../src/sessions/host-process.ts';
 import { SENDMSG } from '../../src/sshd/session-client.ts';
 import { until } from '../e2e/harness/machine.ts';
 
@@ -20,6 +21,18 @@ export type RealHost = {
   readonly of: (event: string) => readonly HostLine[];
 };
 
+export type HostOptions = {
+  readonly sessions?: number;
+  readonly shared?: boolean;
+  /** An operator's words behind `serve`. */
+  readonly more?: readonly string[];
+  /** In the place of web01. Sessions are counted by name and user id, also those of test files that run at the same time. */
+  readonly account?: string;
+  readonly uid?: number;
+  /** Another interpreter than the machine's, which finds another borg. */
+  readonly python?: string;
+};
+
 export type ClientOptions = {
   readonly account?: string;
   readonly command?: string;
@@ -27,6 +40,10 @@ export type ClientOptions = {
   /** The first is the primary one. */
   readonly groups?: readonly number[];
   readonly role?: string;
+  /** What /bin/sh runs where no session of the host's begins. */
+  readonly cold?: string;
+  /** Words that start the client by the words behind them, in its parent's place. */
+  readonly by?: readonly string[];
 };
 
 export const ROLES = { repo: 770, admin: 772 } as const;
@@ -36,27 +53,21 @@ export const COLD = 'COLD';
 
 const SHIPPED = join(import.meta.dirname, '../../image');
 
-export type HostOptions = {
-  readonly sessions?: number;
-  readonly shared?: boolean;
-  /** An operator's words behind `serve`. */
-  readonly more?: readonly string[];
-};
-
 /** A folder with the launcher, an account database of its own, and a repository folder for each account. */
 export const prepareHost = async (options: HostOptions = {}) => {
+  const { account = 'web01', uid = 30_101 } = options;
   const folder = mkdtempSync(join(tmpdir(), 'session-host-'));
   chmodSync(folder, 0o755);
-  await installLauncher(folder, findBorg().python, join(SHIPPED, 'borg-serve'));
+  await installLauncher(folder, options.python ?? findBorg().python, join(SHIPPED, 'borg-serve'));
   const passwd = [
-    'web01:x:30101:770:borgserver quota=20000000:REPOS/web01:/bin/sh',
-    `web02:x:${options.shared ? 30101 : 30102}:770:borgserver:REPOS/web02:/bin/sh`,
+    `${account}:x:${uid}:770:borgserver quota=20000000:REPOS/${account}:/bin/sh`,
+    `web02:x:${options.shared ? uid : 30_102}:770:borgserver:REPOS/web02:/bin/sh`,
     `boss:x:1000:${PGID}:borgserver:REPOS:/bin/sh`,
   ];
   const repos = join(folder, 'repos');
-  for (const [name, uid] of [['web01', 30_101] as const, ['web02', 30_102] as const]) {
+  for (const [name, owner] of [[account, uid] as const, ['web02', 30_102] as const]) {
     mkdirSync(join(repos, name), { recursive: true });
-    chownSync(join(repos, name), uid, uid);
+    chownSync(join(repos, name), owner, owner);
   }
   writeFileSync(join(folder, 'passwd'), passwd.map((line) => `${line.replace('REPOS', repos)}\n`).join(''));
   const words = (restriction: readonly string[]) => [
@@ -75,19 +86,20 @@ export const prepareHost = async (options: HostOptions = {}) => {
   return folder;
 };
 
+/** What the host is started with. */
+export const hostProgram = (folder: string): HostProgram => ({
+  python: findBorg().python,
+  program: [sessionHostBelow(folder), join(folder, 'terms.json'), '-'.repeat(1024)],
+  environment: {
+    ...{ PATH: '/usr/bin:/bin', BORG_BASE_DIR: join(folder, 'repos'), BORG_HOST_ID: 'host-of-this-test' },
+    ...{ BORGSERVER_ADDRESS: 'backup.example.org', BORG_SELFTEST: 'disabled' },
+  },
+});
+
 /** Starts the host as the daemon does, and resolves when it is ready. */
 export const startHost = async (folder: string): Promise<RealHost> => {
-  const repos = join(folder, 'repos');
-  const child = spawn(
-    findBorg().python,
-    ['-I', sessionHostBelow(folder), join(folder, 'terms.json'), '-'.repeat(1024)],
-    {
-      env: {
-        ...{ PATH: '/usr/bin:/bin', BORG_BASE_DIR: repos, BORG_HOST_ID: 'host-of-this-test' },
-        ...{ BORGSERVER_ADDRESS: 'backup.example.org', BORG_SELFTEST: 'disabled' },
-      },
-    },
-  );
+  const { python, program, environment } = hostProgram(folder);
+  const child = spawn(python, ['-I', ...program], { env: environment });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
     said += chunk.toString();
@@ -112,16 +124,18 @@ export const removeHost = (folder: string): void => rmSync(folder, { recursive: 
 
 /**
  * Starts the client as sshd does: below a process of the account's, which has root's above it. In place of the cold start it says so, and
- * ends with 3.
+ * ends with 3, if nothing else is wanted.
  */
 export const startClient = (folder: string, options: ClientOptions = {}): ChildProcessWithoutNullStreams => {
   const { account = 'web01', command = 'borg serve', uid = 30_101, role = 'repo' } = options;
+  const { cold = `echo ${COLD} >&2; exit 3`, by = ['/bin/sh', '-c', '"$@"; exit $?', 'sh'] } = options;
   const groups = options.groups ?? [ROLES.repo, uid];
-  const client = `/usr/bin/perl ${SHIPPED}/session-client ${SENDMSG[process.arch]} ${folder}/sessions/${role}/door '${account}'`;
-  const login = `setpriv --reuid ${uid} --regid ${groups[0]} --groups ${groups.join()} /bin/sh -c "$0"; exit $?`;
-  return spawn('/bin/sh', ['-c', login, `${client} 'echo ${COLD} >&2; exit 3'; exit $?`], {
+  const login = ['setpriv', '--reuid', `${uid}`, '--regid', `${groups[0]}`, '--groups', groups.join()];
+  const client = ['/usr/bin/perl', `${SHIPPED}/session-client`, `${SENDMSG[process.arch]}`];
+  const words = [...login, ...by, ...client, `${folder}/sessions/${role}/door`, account, cold];
+  return spawn('/bin/sh', ['-c', '"$@"; exit $?', 'sh', ...words], {
     env: {
-      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      ...{ PATH: '/usr/sbin:/usr/bin:/sbin:/bin', BORG_BASE_DIR: `${folder}/repos`, BORG_HOST_ID: 'host-of-this-test' },
       ...{ SSH_CONNECTION: '192.0.2.1 1024 192.0.2.2 22', SSH_ORIGINAL_COMMAND: command },
     },
   });

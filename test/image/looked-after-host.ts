@@ -1,0 +1,51 @@
+import type { HostedSession } from '../../src/sessions/host-line.ts';
+import type { HostProgram } from '../../src/sessions/host-process.ts';
+import { createHosted } from '../../src/sessions/hosted.ts';
+import { isAlive, type ProcessName } from '../../src/sessions/processes.ts';
+import { type SessionHost, type SessionHostOptions, startSessionHost } from '../../src/sessions/session-host.ts';
+import { until } from '../e2e/harness/machine.ts';
+import { hostProgram } from './hosted-session.ts';
+
+type Line = { readonly msg: string } & { readonly [field: string]: unknown };
+
+export type LookedAfterHost = {
+  readonly daemon: SessionHost;
+  /** The hosts that were started, and the sessions that the daemon has been told of, in this order. */
+  readonly hosts: readonly ProcessName[];
+  readonly told: readonly HostedSession[];
+  /** What the daemon has written to its log. */
+  readonly said: (message: RegExp) => readonly Line[];
+  /** The one that serves now. */
+  readonly current: () => Promise<ProcessName>;
+};
+
+/** The session host of a prepared folder, looked after by that part of the daemon that does so. */
+export const lookAfterHost = async (
+  folder: string,
+  options: Pick<SessionHostOptions, 'times'> & {
+    readonly files?: readonly string[];
+    readonly program?: HostProgram;
+  } = {},
+): Promise<LookedAfterHost> => {
+  const [hosts, told, lines]: [ProcessName[], HostedSession[], Line[]] = [[], [], []];
+  const hosted = createHosted(() => true);
+  const write = (facts: object, msg: string): void => void lines.push({ ...facts, msg });
+  const follow = (host: ProcessName): void => {
+    hosts.push(host);
+    hosted.follow(host);
+  };
+  const daemon = await startSessionHost({
+    ...(options.program ?? hostProgram(folder)),
+    ...{ files: options.files ?? [], hosted: { ...hosted, follow }, accountOf: () => undefined },
+    onBegan: (session) => void told.push(session),
+    log: { info: write, warn: write, error: write },
+    // One that is ended again and again comes back at once all the same.
+    times: { again: 1, longestAgain: 1, ...options.times },
+  });
+  return {
+    ...{ daemon, hosts, told },
+    said: (message) => lines.filter(({ msg }) => message.test(msg)),
+    current: () =>
+      until('a host that serves', () => daemon.state().running && hosts.filter((each) => isAlive(each)).at(-1)),
+  };
+};

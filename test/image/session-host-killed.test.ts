@@ -1,0 +1,221 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { listProcesses, type Process, processId, readWords } from '../../src/sessions/processes.ts';
+import { until } from '../e2e/harness/machine.ts';
+import { type Call, open, requests } from '../e2e/harness/raw-borg.ts';
+import { prepareHost, removeHost, startClient } from './hosted-session.ts';
+import { type LookedAfterHost, lookAfterHost } from './looked-after-host.ts';
+
+// The session host, a session of its and a client, each ended before one of its system calls, one call after the other. The daemon's part
+// looks after the host, as ever. A client gets all its answers, each once, from one session; nobody stays behind; and the next is served.
+
+/** HOST_KILLS=all ends each at every call; else at some, from another one each time, and the farther from the first the fewer. */
+const ALL = process.env.HOST_KILLS === 'all';
+const STEPS = { host: 8, session: 40, client: 3 };
+
+/** An account that every Debian has, the image too: a cold start looks it up. */
+const ACCOUNT = { account: 'nobody', uid: 65_534 };
+const TRACER = join(import.meta.dirname, 'tracer.py');
+/** More than one read(2) takes. */
+const OBJECTS = 40;
+const COMMIT = ['commit', { save_space: false, compact: false, threshold: 0 }] as const;
+
+let folder: string;
+let host: LookedAfterHost;
+let running: ChildProcess[] = [];
+
+beforeAll(async () => {
+  folder = await prepareHost(ACCOUNT);
+  // Its clients write there.
+  chmodSync(folder, 0o777);
+  host = await lookAfterHost(folder);
+  await run('created');
+});
+afterEach(() => {
+  for (const each of running) each.kill('SIGKILL');
+  running = [];
+});
+afterAll(() => {
+  host?.daemon.close();
+  removeHost(folder);
+});
+
+const file = (name: string): string => join(folder, name);
+const repository = (): string => file(`repos/${ACCOUNT.account}`);
+const linesOf = (name: string): readonly string[] =>
+  existsSync(file(name)) ? readFileSync(file(name), 'utf8').split('\n').slice(0, -1) : [];
+
+/** As sshd's forced command has it, behind the client. */
+const cold = (): string => {
+  const own = `--session "$SSH_CONNECTION" --account ${ACCOUNT.account} --sessions 50 --memory auto --min-free 1 --box auto`;
+  const restriction = `--restrict-to-repository ${repository()}`;
+  const launcher = `exec ${findBorg().python} -I ${folder}/borg-serve ${own} -- serve --umask 0007 ${restriction}`;
+  return `echo cold >>${folder}/cold; export USER=${ACCOUNT.account} HOME=${repository()}; ${launcher}`;
+};
+
+/** A client that has said all that it wants before anybody reads it: whoever reads a part of it takes that from the one who serves. */
+const run = async (name: string, by?: readonly string[]) => {
+  rmSync(file('cold'), { force: true });
+  const before = host.told.length;
+  const client = startClient(folder, { ...ACCOUNT, cold: cold(), ...(by && { by }) });
+  running.push(client);
+  const [out, error]: [Buffer[], Buffer[]] = [[], []];
+  client.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+  client.stderr.on('data', (chunk: Buffer) => error.push(chunk));
+  client.stdin.on('error', () => {});
+  const data = (number: number) => Buffer.from(`${name} ${number} `.padEnd(2000, 'x'));
+  const puts = Array.from(
+    { length: OBJECTS },
+    (_, number): Call => ['put', { id: idOf(name, number), data: data(number) }],
+  );
+  const first = open(repository(), { exclusive: true, create: name === 'created' });
+  client.stdin.end(requests(first, ...puts, COMMIT, ['get', { id: idOf(name, 7) }]));
+  const [code] = await once(client, 'close');
+  const said = Buffer.concat(out).toString('latin1');
+  return {
+    code,
+    said,
+    error: Buffer.concat(error).toString(),
+    cold: linesOf('cold').length,
+    told: host.told.length - before,
+  };
+};
+const idOf = (name: string, number: number): Buffer => Buffer.from(`${name}-${number}`.padEnd(32, '.'));
+
+/** Each request is answered once, and none with an exception. */
+const expectAnswers = ({ said, ...rest }: Awaited<ReturnType<typeof run>>, name: string): void => {
+  const numbers = Array.from({ length: OBJECTS + 4 }, (_, index) => index + 1);
+  const times = (number: number) => said.split(`\xa1i${String.fromCharCode(number)}`).length - 1;
+  expect(numbers.map(times).join(''), JSON.stringify(rest)).toBe('1'.repeat(numbers.length));
+  expect([said.includes('exception'), said.includes(`${name} 7 `)]).toEqual([false, true]);
+};
+
+/** A lock that borg has only begun to make, beside it, stops nobody. */
+const locks = (): readonly string[] =>
+  readdirSync(repository()).filter((name) => /^lock\.(exclusive|roster)$/.test(name));
+/** Sessions, clients, and whatever a host has forked. */
+const atWork = (): readonly Process[] => {
+  const names = new Set([...host.told.map((each) => each.process)].map(processId));
+  const hosts = new Set(host.hosts.map(({ pid }) => pid));
+  return listProcesses().filter(
+    (each) =>
+      !each.ended &&
+      (names.has(processId(each)) ||
+        hosts.has(each.parent) ||
+        readWords(each.pid).join(' ').includes(`${folder}/repos`)),
+  );
+};
+
+/** Resolves once that has begun. */
+const trace = async (way: string, pid: number, number = 0): Promise<ChildProcess> => {
+  rmSync(file('report'), { force: true });
+  const tracer = spawn(findBorg().python, ['-I', TRACER, file('report'), way, String(pid), String(number)], {
+    stdio: 'inherit',
+  });
+  running.push(tracer);
+  await until('it to be traced', () => linesOf('report').includes('traces'));
+  return tracer;
+};
+
+/** A client that is traced before it does its first step. */
+const runTraced = async (name: string, way: string, number?: number) => {
+  rmSync(file('pid'), { force: true });
+  const stops = ['/bin/sh', '-c', `echo $$ >"$0"; kill -STOP $$; exec "$@"`];
+  const found = run(name, ['/bin/sh', '-c', '"$@"; exit $?', 'sh', ...stops, file('pid')]);
+  const pid = await until('the client to stop', () => Number(linesOf('pid')[0]) || undefined);
+  await until('the client to stop', () => /\) T /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')));
+  const tracer = await trace(way, pid, number);
+  const result = await found;
+  tracer.kill('SIGKILL');
+  return result;
+};
+
+/** The number of the system call before which it ended; undefined where it did not get so far. */
+const endedBefore = (): string | undefined => linesOf('report').find((line) => line.startsWith('ended '));
+
+const expectRest = async (): Promise<void> => {
+  await until('its processes to be gone', () => atWork().length === 0);
+  expect(locks()).toEqual([]);
+};
+
+const walk = async (who: keyof typeof STEPS, at: (number: number) => Promise<boolean>): Promise<void> => {
+  const step = ALL ? 1 : STEPS[who];
+  const numbers: number[] = [];
+  let number = randomInt(step) + 1;
+  for (let goes = true; goes; number += step + (ALL ? 0 : Math.floor(number / 2))) {
+    numbers.push(number);
+    try {
+      goes = await at(number);
+    } catch (cause) {
+      throw new Error(`the ${who} was to be ended before its call ${number}; ${endedBefore() ?? 'it was not'}`, {
+        cause,
+      });
+    }
+    await expectRest();
+  }
+  console.log(`${who}: before its calls ${numbers.join(', ')}`);
+};
+
+test('a client is served, whenever its host dies', async () => {
+  await walk('host', async (number) => {
+    const { pid } = await host.current();
+    const tracer = await trace('host', pid, number);
+    const name = `host-${number}`;
+    const found = await run(name);
+    tracer.kill('SIGKILL');
+    const reached = endedBefore() !== undefined;
+    expectAnswers(found, name);
+    expect(found.cold === 1 ? 0 : found.told, 'a session that the daemon has not heard of').toBe(1 - found.cold);
+    // By whom should it be told how its session has ended?
+    expect(found.cold === 0 && reached ? [0, 1] : [0]).toContain(found.code);
+    if (reached) await until('another host', async () => (await host.current()).pid !== pid);
+    return reached;
+  });
+});
+
+test('a client is served, or knows that it is not, whenever its session dies', async () => {
+  await walk('session', async (number) => {
+    const tracer = await trace('session', (await host.current()).pid, number);
+    const name = `session-${number}`;
+    const found = await run(name);
+    const reached = endedBefore() !== undefined;
+    tracer.kill('SIGKILL');
+    // It has begun, so nobody else may read what is left of the stream.
+    if (reached && found.cold === 0) expect(found).toMatchObject({ code: 128 + 9, told: 1 });
+    else expectAnswers(found, name);
+    if (found.cold === 1 || found.said === '') return reached;
+    // It may have been killed with a lock, which the next one takes away.
+    expectAnswers(await run(`${name}-next`), `${name}-next`);
+    return false;
+  });
+});
+
+test('nothing is left of a client that dies, whenever that is', async () => {
+  await walk('client', async (number) => {
+    const name = `client-${number}`;
+    const found = await runTraced(name, 'client', number);
+    const reached = endedBefore() !== undefined;
+    if (reached) expect(found).toMatchObject({ code: 128 + 9, cold: 0 });
+    else expectAnswers(found, name);
+    return reached;
+  });
+});
+
+test('a client whose patience ends as its session begins starts no other, which would read the same stream', async () => {
+  const found = await runTraced('late', 'late');
+  expect(linesOf('report')).toEqual(['traces', 'late']);
+  expectAnswers(found, 'late');
+  // It has given up to listen before it has looked a last time.
+  expect(found).toMatchObject({ code: 1, cold: 0, told: 1 });
+  await expectRest();
+});
+
+test('a host serves at last, as at first', async () => {
+  expectAnswers(await run('last'), 'last');
+  await expectRest();
+});
