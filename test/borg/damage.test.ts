@@ -31,6 +31,7 @@ const borg = (...words: readonly string[]) =>
     env: {
       PATH: process.env.PATH,
       BORG_BASE_DIR: join(root, 'base'),
+      BORG_SELFTEST: 'disabled',
       BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes',
       BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',
     },

@@ -59,7 +59,7 @@ const runSsh = (port: number, key: string, account: string, args: readonly strin
   });
 
 const clientOptions = (key: string): string[] =>
-  '-F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -i'
+  '-F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o KexAlgorithms=curve25519-sha256 -i'
     .split(' ')
     .concat(key);
 
@@ -70,6 +70,7 @@ const runBorg = (home: string, key: string, args: readonly string[], env: Record
     timeout: 60_000,
     env: {
       BORG_BASE_DIR: home,
+      BORG_SELFTEST: 'disabled',
       BORG_RSH: `ssh ${clientOptions(key).join(' ')}`,
       BORG_PASSPHRASE: 'secret',
       BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES',
