@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { containerLog } from './container-log.ts';
 import { giveHostKey } from './host-key.ts';
 import { IMAGE } from './image.ts';
 import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, SETTINGS_OF_THIS_RUN, until, untilReady } from './machine.ts';
@@ -9,6 +9,30 @@ import type { Environment, Server, ServerOptions, StartOptions } from './server.
 import { runOnTerminal } from './terminal.ts';
 import { composeWithoutLandlock } from './without-landlock.ts';
 
+type Container = {
+  readonly id: string;
+  log(): string;
+  /** undefined as long as it runs */
+  exitCode(): number | undefined;
+};
+
+/** Hears of a container's end from one `docker wait`: an `inspect` for each look would cost more than what a test waits for. */
+const watch = async (name: string): Promise<Container> => {
+  const format = '{{.Id}} {{.LogPath}}';
+  const [id = '', file = ''] = (await run('docker', ['inspect', '-f', format, name], BASE_ENVIRONMENT)).stdout
+    .trim()
+    .split(' ');
+  let code: number | undefined;
+  run('docker', ['wait', id], BASE_ENVIRONMENT).then(
+    ({ stdout }) => {
+      code = Number(stdout);
+    },
+    // Removed: of its end nobody asks any more.
+    () => {},
+  );
+  return { id, log: containerLog(id, file), exitCode: () => code };
+};
+
 /** A server in a container of the image, by the shipped docker-compose.yml. The image must have been built. */
 export const startContainerServer = async (options: ServerOptions): Promise<Server> => {
   const data = await makeData();
@@ -16,7 +40,7 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
   const project = basename(data.folder).toLowerCase();
   const envFile = join(data.folder, 'env');
   let earlier = '';
-  let container: string | undefined;
+  let container: Container | undefined;
   let settings: Environment = options.env ?? {};
 
   // What is not the test's subject comes by the env file, as an operator's would; a test's settings by the environment,
@@ -34,19 +58,12 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
       { reject },
     );
 
-  const inspect = (format: string): string =>
-    container === undefined
-      ? ''
-      : execFileSync('docker', ['inspect', '-f', format, container], { encoding: 'utf8' }).trim();
-  const running = () => inspect('{{.State.Running}}') === 'true';
-  const currentLog = () =>
-    container === undefined
-      ? ''
-      : execFileSync('sh', ['-c', `docker logs ${container} 2>&1`], { encoding: 'utf8', maxBuffer: Infinity });
+  const running = () => container !== undefined && container.exitCode() === undefined;
+  const currentLog = () => container?.log() ?? '';
 
   const ended = async (): Promise<number> => {
     await until('the container to end', () => !running(), 120_000);
-    return Number(inspect('{{.State.ExitCode}}') || '0');
+    return container?.exitCode() ?? 0;
   };
 
   const remove = async () => {
@@ -59,7 +76,7 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
     if (container !== undefined) await remove();
     settings = env;
     await compose(['up', '--detach', '--no-build']);
-    container = (await compose(['ps', '--all', '--quiet', 'borgserver'])).stdout.trim();
+    container = await watch(`${project}-borgserver-1`);
     if (ready) await untilReady(port, () => !running(), server.log);
   };
 
@@ -73,11 +90,11 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
       const variables = Object.entries(env).flatMap(([name, value]) =>
         name.startsWith('BORG_') && value !== undefined ? ['-e', `${name}=${value}`] : [],
       );
-      return run('docker', ['exec', '-i', ...variables, container ?? 'none', ...words], BASE_ENVIRONMENT, rest);
+      return run('docker', ['exec', '-i', ...variables, container?.id ?? 'none', ...words], BASE_ENVIRONMENT, rest);
     },
     alone: (words) => compose(['run', '--rm', '-T', 'borgserver', ...words], false),
     terminal: (words, terminalOptions) =>
-      runOnTerminal(['docker', 'exec', '-it', container ?? 'none', ...words], BASE_ENVIRONMENT, terminalOptions),
+      runOnTerminal(['docker', 'exec', '-it', container?.id ?? 'none', ...words], BASE_ENVIRONMENT, terminalOptions),
     log: () => earlier + currentLog(),
     ended,
     stop: async () => {
@@ -85,12 +102,14 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
       return ended();
     },
     kill: async () => {
-      if (running()) execFileSync('docker', ['kill', '--signal', 'KILL', container ?? 'none'], { stdio: 'ignore' });
+      // It may be ending by itself.
+      if (container !== undefined && running())
+        await run('docker', ['kill', '--signal', 'KILL', container.id], BASE_ENVIRONMENT, { reject: false });
       await ended();
     },
     start,
     cleanup: async () => {
-      if (container !== undefined && running()) await server.kill();
+      if (running()) await server.kill();
       await remove();
       await data.remove();
     },
