@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { putHostKey } from './harness/host-key.ts';
 import { IMAGE } from './harness/image.ts';
 import { BASE_ENVIRONMENT, freePort, makeData, PROJECT } from './harness/machine.ts';
 import { type Finished, run } from './harness/program.ts';
@@ -91,6 +92,7 @@ onlyOn('container', () =>
       // Each is a server of its own: two that start beside each other in one folder would take each other's half-made host keys away.
       const host = join(data.folder, `host-${name}`);
       await mkdir(host);
+      await putHostKey(host);
       const binds = ['-v', `${data.sshkeys}:/sshkeys`, '-v', `${host}:/sshkeys/host`, '-v', `${repos}:/repos`];
       return run(
         'docker',
@@ -125,8 +127,9 @@ onlyOn('container', () =>
 
     // As in Podman and Kubernetes, which leave the low ports to who has the right to them.
     describe('where low ports are not everybody’s', () => {
+      // Each look starts a program as large as the server, which waits for the cores meanwhile.
       const UNTIL_HEALTHY =
-        'borgserver sshd & until borgserver healthcheck || ! kill -0 $!; do sleep 0.1; done; kill $!; wait';
+        'borgserver sshd & until borgserver healthcheck || ! kill -0 $!; do sleep 1; done; kill $!; wait';
       const START = ['timeout', '20', 'borgserver', 'sshd'];
       const CLOSED = ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=1024'];
 

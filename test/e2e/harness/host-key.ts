@@ -25,7 +25,12 @@ export const makeHostKey = async (): Promise<void> => {
 export const giveHostKey = async (sshkeys: string): Promise<void> => {
   const host = join(sshkeys, 'host');
   if (existsSync(host)) return;
-  await makeHostKey();
   await mkdir(host, { mode: 0o755 });
+  await putHostKey(host);
+};
+
+/** Puts it into this folder for host keys. */
+export const putHostKey = async (host: string): Promise<void> => {
+  await makeHostKey();
   for (const name of [NAME, `${NAME}.pub`]) await copyFile(join(MADE, name), join(host, name));
 };
