@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { MEMORY_OF_NODE, NOT_OF_THE_IMAGE } from './test/not-of-the-image.ts';
 
 // Debian's programs, and not what a version manager's shims find: each `python3` by a shim costs a pass six times its own time, and borg
 // does not run on that Python.
@@ -19,8 +20,15 @@ const notThere =
     'user-namespace': ['user-namespace', 'before-login'],
   }[process.env.E2E_TARGET ?? ''] ?? [];
 
+/** `test/units-in-image` leaves out what has run on the machine itself and cannot end otherwise in an image. */
+const alreadyRun = process.env.UNITS_IN_IMAGE === undefined ? [] : [...NOT_OF_THE_IMAGE, MEMORY_OF_NODE];
+
 /** The files that take longest: begun last, each would run alone at the end. */
-const LONGEST = ['client-text', 'isolation', 'disk-floor', 'interrupted-pass', 'session-limits', 'admin'];
+const LONGEST = [
+  ...['interrupted-pass', 'box', 'all-goes-on', 'bounded-memory', 'walls', 'login', 'tiny-segments', 'terminal'],
+  ...['client-text', 'isolation', 'shared-identities', 'status', 'repository', 'disk-floor', 'doctor', 'drift'],
+  ...['quota', 'sub-repositories', 'before-login', 'passthrough', 'faults-disk', 'session-limits', 'admin'],
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -42,7 +50,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/scenarios/**'],
+          exclude: ['test/e2e/**', 'test/scenarios/**', ...alreadyRun],
           globalSetup,
           maxWorkers: 3,
           ...patience,
