@@ -293,9 +293,9 @@ def run(path):
     except BaseException as err:
         if os.getpid() == pid:
             raise
-        code = hosted.code_of(err)
+        code = serving.code_of(err)
     # Not in there: what borg has open must have nobody left that refers to it.
-    hosted.leave(code)
+    serving.leave(code)
 
 
 def serve_all(terms):

@@ -2,16 +2,16 @@
 
 It has left the host's loop before anything here begins (serving.py): a copy of the host that went on would be a second one."""
 
-import atexit
 import ctypes
 import dataclasses
-import gc
 import hashlib
 import os
 import re
 import signal
 import socket
 import sys
+from _signal import SIG_DFL  # see serving.py
+from _signal import signal as set_handler
 
 from launcher import crowd, limits, process_limits, refusals, request, serving
 from launcher.box import libc
@@ -19,10 +19,6 @@ from launcher.ending import end
 from launcher.people import Person, find_person
 from launcher.session import close_in_hosted
 from launcher.terms import Role
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # what the host holds each session has
-    from typing import NoReturn
 
 #: The exit code where the client gets no session here, or has not waited: it begins one by itself.
 WITHDRAWN = 250
@@ -33,6 +29,10 @@ MOST_BYTES = 16_384
 FIRST = 3
 #: prctl(2).
 SET_PDEATHSIG, SET_DUMPABLE = 1, 4
+# Said once, not in each session.
+libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+#: Of recvmsg(2). As numbers: sums of enums cost a session as much as all else that it understands.
+CUT = int(socket.MSG_CTRUNC | socket.MSG_TRUNC)
 ADDRESS = re.compile(r'[0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5} [0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5}')
 
 
@@ -49,8 +49,8 @@ def begin(host, peer, role, digest, known):
         take_streams(connection, wanted.streams)
         return session_of(host, peer, wanted, known)
     except BaseException as err:
-        code = code_of(err)
-    leave(code)
+        code = serving.code_of(err)
+    serving.leave(code)
 
 
 def keep_only(connection):
@@ -81,7 +81,7 @@ def understand(connection, terms, peer, role, digest):
     account, _, rest = said.decode('utf-8', 'surrogateescape').partition('\0')
     address, _, command = rest.partition('\0')
     person = find_person(terms.passwd, account)
-    is_whole = len(streams) == 3 and not flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC)
+    is_whole = len(streams) == 3 and not flags & CUT
     if person is None or not is_whole or person.uid != peer.uid or not terms.is_of(person, role) or digest not in (None, digest_of(account)):
         os._exit(WITHDRAWN)
     return Wanted(role, person, address if ADDRESS.fullmatch(address) else '', command, streams)
@@ -100,41 +100,13 @@ def die_with(host):
 
 
 def prctl(option, value):
-    libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
-
-
-def leave(code) -> 'NoReturn':
-    """Ends the process as Python does, but for what belongs to the host."""
-    # Whoever wants it to end a second time waits for what it gives back.
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
-    try:
-        atexit._run_exitfuncs()
-        # What borg has open, a lock above all, it gives back when its objects are freed.
-        gc.collect()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BaseException:
-        code = code or 1
-    finally:
-        os._exit(code if 0 <= code < 256 else 1)
-
-
-def code_of(err):
-    """Of what has come through, as Python itself does."""
-    if not isinstance(err, SystemExit):
-        sys.excepthook(type(err), err, err.__traceback__)
-        return 1
-    if err.code is None or isinstance(err.code, int):
-        return err.code or 0
-    print(err.code, file=sys.stderr)
-    return 1
+    libc.prctl(option, value, 0, 0, 0)
 
 
 def restore_signals():
     """Those that the host leaves to nobody; what borg does with them follows when it serves (serving.py)."""
     for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(each, signal.SIG_DFL)
+        set_handler(each, SIG_DFL)
 
 
 def take_streams(connection, streams):

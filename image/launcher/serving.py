@@ -4,11 +4,15 @@ What main() does before it serves is the same for all: it sets its streams up, i
 whole. In its place for a server stands the host's loop. A session leaves that loop where it was forked, and serves from there: with the words of
 its role, and with what main() makes of any end of it."""
 
+import atexit
 import dataclasses
+import gc
 import logging
 import os
 import signal
 import sys
+from _signal import SIG_IGN, getsignal  # what is in signal makes enums of all handlers, and an error of each that is a function
+from _signal import signal as set_handler
 from collections.abc import Callable
 
 import borg.archiver
@@ -21,7 +25,7 @@ if TYPE_CHECKING:  # a session's first answer waits for each import
 #: What each role says for itself, and main() has done nothing with before it serves, but for the umask.
 OWN = frozenset(('restrict_to_paths', 'restrict_to_repositories', 'append_only', 'storage_quota', 'umask'))
 #: Those that main() handles. The host itself has other answers to them.
-SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+SIGNALS = tuple(map(int, (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)))
 #: Whatever closes a descriptor by its number when nobody refers to it any more: that number may be somebody else's by then.
 KEPT: list[object] = []
 
@@ -70,7 +74,7 @@ def begin(loop: Callable[[], None]) -> 'NoReturn':
             pass
 
         def serve(self) -> None:
-            handlers = [(each, signal.getsignal(each)) for each in SIGNALS]
+            handlers = [(each, getsignal(each)) for each in SIGNALS]
             # A second main() would put others in their place, on the same buffers.
             KEPT.extend((sys.stdout, sys.stderr))
             try:
@@ -80,7 +84,7 @@ def begin(loop: Callable[[], None]) -> 'NoReturn':
             # Not in there: whatever ends the session would show the host's loop as its cause.
             serve = become()
             for number, handler in handlers:
-                signal.signal(number, handler)
+                set_handler(number, handler)
             serve()
 
     borg.archiver.RepositoryServer = Place
@@ -97,8 +101,38 @@ def begin_anew(run: Callable[[], None]) -> None:
 
 
 def serve(server: type[RepositoryServer], start: Start, name: str, quota: int | None, level: str) -> None:
-    """Goes on where main() would serve. level: of what the client wants to be told, '' where it has not said."""
+    """Goes on where main() would serve. level: of what the client wants to be told, '' where it has not said. Gives nothing back: what main() does
+    after that is for others than servers."""
     os.umask(start.umask)
     if level:
         logging.getLogger().setLevel(level.upper())
     server(**start.of(name, quota)).serve()
+    leave(0)
+
+
+def leave(code: int) -> 'NoReturn':
+    """Ends the process as Python does, but for what belongs to the host."""
+    try:
+        # Whoever wants it to end a second time waits for what it gives back.
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            set_handler(each, SIG_IGN)
+        atexit._run_exitfuncs()
+        # What borg has open, a lock above all, it gives back when its objects are freed.
+        gc.collect()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        code = code or 1
+    finally:
+        os._exit(code if 0 <= code < 256 else 1)
+
+
+def code_of(err: BaseException) -> int:
+    """Of what has come through, as Python itself does."""
+    if not isinstance(err, SystemExit):
+        sys.excepthook(type(err), err, err.__traceback__)
+        return 1
+    if err.code is None or isinstance(err.code, int):
+        return err.code or 0
+    print(err.code, file=sys.stderr)
+    return 1
