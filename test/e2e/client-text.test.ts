@@ -1,8 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { shellQuote } from '../../src/borg/serve-arguments.ts';
-import { type Client, createClient, type Key } from './harness/client.ts';
+import { CHEAP_KEY_EXCHANGE, type Client, createClient, type Key } from './harness/client.ts';
 import { writeKeyFile } from './harness/key-files.ts';
 import { BASE_ENVIRONMENT } from './harness/machine.ts';
 import { type Finished, type ProgramOptions, type Running, run } from './harness/program.ts';
@@ -37,12 +38,18 @@ const print = async (name: string, key: Key, ...words: string[]): Promise<string
   (await server.exec(['borgserver', 'client', name, '--host', '127.0.0.1', '--identity', key.private, ...words]))
     .stdout;
 
+const SSH = execFileSync('sh', ['-c', 'command -v ssh'], { encoding: 'utf8' }).trim();
+
 /** A machine of somebody who has never seen the server: a home with a space in its name, and nothing of borg's in it. */
 const newcomer = async (name: string) => {
   const home = join(client.home, name);
   await mkdir(join(home, 'documents'), { recursive: true });
   await writeFile(join(home, 'documents/letter'), 'the letter');
-  const env = { ...BASE_ENVIRONMENT, HOME: home };
+  // As the harness' own client: what is printed starts borg and ssh two hundred times.
+  await mkdir(join(home, 'cheap'));
+  await writeFile(join(home, 'cheap/ssh'), `#!/bin/sh\nexec ${SSH} -o ${CHEAP_KEY_EXCHANGE} "$@"\n`, { mode: 0o755 });
+  const PATH = `${join(home, 'cheap')}:${BASE_ENVIRONMENT.PATH}`;
+  const env = { ...BASE_ENVIRONMENT, PATH, HOME: home, BORG_SELFTEST: 'disabled' };
   return {
     home,
     sh: (text: string, options: ProgramOptions = {}): Running =>
