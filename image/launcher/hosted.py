@@ -139,7 +139,10 @@ def session_of(host, peer, wanted, known):
     # As root: none of it can be widened by the account.
     process_limits.limit_process(command.of_session.memory)
     crowd.expect_to_be_ended_first(0)
-    crowd.give_way(known)
+    # The host has counted this user id's sessions. Where some are not its own, or are other accounts', the account's are counted below.
+    is_counted = role.most is not None and not host.others
+    if is_counted:
+        crowd.give_way(known)
     host.title.write(title_of(address, own))
     drop_privileges(person.uid, host.terms.own_gid(person), peer.groups - host.terms.role_gids)
     go_home(person.home)
@@ -149,7 +152,8 @@ def session_of(host, peer, wanted, known):
     if role.most is not None and known >= role.most:
         end(crowd.sentence(role.most))
     if host.others or (known > 0 and role.most is None):
-        crowd.refuse_beyond(command.of_session.sessions, person.name)
+        _, older = crowd.refuse_beyond(command.of_session.sessions, person.name)
+        crowd.give_way(older)
     return close_in_hosted(command, request.log_levels(words), role, person)
 
 

@@ -1,0 +1,88 @@
+/** What one of two sessions of the same account is found to be, by names such as `status.Gid`. */
+export type Found = ReadonlyMap<string, string>;
+
+export type Difference = {
+  readonly name: string | RegExp;
+  /** Why it need not be the same. */
+  readonly why: string;
+  /** What it is, where it is not just any: gets what the cold one has and what the hosted one has. */
+  readonly is?: (cold: string, hosted: string, account: { readonly group: number }) => boolean;
+};
+
+const numbers = (text: string): readonly number[] => (text.match(/\d+/g) ?? []).map(Number);
+const without = (all: readonly number[], one: number): string => all.filter((each) => each !== one).join();
+/** But for the port by which the client has come. */
+const sameConnection = (cold: string, hosted: string): boolean => {
+  const plain = (text: string) => text.replace(/127\.0\.0\.1 \d+ /, '127.0.0.1 PORT ');
+  return plain(cold) === plain(hosted);
+};
+const left = (_: string, hosted: string): boolean => hosted === '';
+
+/** All that may differ between a session that has loaded borg itself and one that the session host has forked. */
+export const DIFFERENCES: readonly Difference[] = [
+  {
+    name: /^(status\.Groups|ids\.groups)$/,
+    why: 'a hosted session gives up the group of its role, which opens the host’s door',
+    is: (cold, hosted, { group }) =>
+      numbers(cold).includes(group) && without(numbers(cold), group) === numbers(hosted).join(),
+  },
+  {
+    name: /^(status\.Gid|ids\.gid)$/,
+    why: 'the same: it is a repository account’s primary group. What it writes is its own group’s either way, by the folder’s setgid bit',
+    is: (cold, hosted, { group }) =>
+      new Set(numbers(cold)).size === 1 && numbers(cold)[0] === group && !numbers(hosted).includes(group),
+  },
+  {
+    name: 'attempts.be of the group of its role',
+    why: 'the same',
+    is: (cold, hosted) => cold === 'done' && hosted === 'EPERM',
+  },
+  {
+    name: 'attempts.connect to the door of the role',
+    why: 'the same: one that began cold gets one more session there, which is counted',
+    is: (cold, hosted) => cold === 'done' && hosted === 'EACCES',
+  },
+  {
+    name: 'environment.SSH_CONNECTION',
+    why: 'each has a connection of its own',
+    is: sameConnection,
+  },
+  {
+    name: /^environment\.(MAIL|PWD|SSH_CLIENT)$/,
+    why: 'sshd and the shell set it, and borg reads none of them',
+    is: left,
+  },
+  {
+    name: 'environment.PATH',
+    why: 'sshd takes it from its own build; a session starts no program',
+    is: (_, hosted) => hosted === '/usr/local/bin:/usr/bin:/bin',
+  },
+  {
+    name: 'words',
+    why: 'a title instead of the words of a start',
+    is: (cold, hosted) =>
+      sameConnection(cold.replace(/^\S+ -I \S+\/borg-serve /, 'borg-serve --hosted '), hosted) && cold !== hosted,
+  },
+  {
+    name: /^python\.std(in|out|err)$/,
+    why: 'a stream is named by its number',
+    is: (cold, hosted) =>
+      cold.replaceAll(/"name":"<std(in|out|err)>"/g, '') === hosted.replaceAll(/"name":"[012]"/g, ''),
+  },
+  {
+    name: 'stat.flags',
+    why: 'it is a fork of root’s, and has called no execve(2)',
+    is: (cold, hosted) => !cold.includes('forked') && hosted === '["forked","has used a right of root"]',
+  },
+  { name: 'status.FDSize', why: 'room in the table of descriptors, as large as the host’s; the limit is the same' },
+  {
+    name: 'attempts.limits of a session of another',
+    why: 'where all accounts are one user id a process may ask for the limits of one that has its group, too; so may one that began cold of another of its role',
+    is: (cold, hosted) => cold === 'EPERM' && hosted === '(0, 0)',
+  },
+  {
+    name: /^attempts\..*its parent$/,
+    why: 'its parent is root’s host, not a process of sshd with its own user id',
+    is: (_, hosted) => hosted === 'EPERM',
+  },
+];
