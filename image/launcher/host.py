@@ -104,6 +104,10 @@ class Host:
                 time.sleep(PAUSE)  # it would be asked again at once
             return  # or it is gone again
         connection.setblocking(False)
+        if is_gone(connection):
+            # Before it costs more: others wait in a queue that somebody may fill with these.
+            self.others = True
+            return connection.close()
         try:
             peer = Peer(connection)
         except OSError:
@@ -130,8 +134,10 @@ class Host:
         """It has said something, or is gone."""
         self.selector.unregister(peer.connection)
         del self.silent[peer.connection.fileno()]
+        if is_gone(peer.connection) or said_nothing(peer.connection):
+            return self.refuse(peer)
         role, above = self.terms.role_of(peer.groups), connection_above(peer.pid, peer.uid)
-        if role is None or above is None or is_gone(peer.connection):
+        if role is None or above is None:
             self.refuse(peer)
         elif role.most is not None and self.count.get(peer.uid, 0) >= role.most + FEW_MORE:
             # A flood. Those that are a few too many are told more. Were its message left unread, the client would get an error instead of
@@ -260,7 +266,14 @@ class Host:
 
 
 def is_gone(connection):
-    """Nothing is taken of what it says."""
+    """Also where it has said something before."""
+    ends = select.poll()
+    ends.register(connection, select.POLLRDHUP)
+    return bool(ends.poll(0))
+
+
+def said_nothing(connection):
+    """A message without a byte, or none. Nothing is taken of what it says."""
     try:
         return connection.recv(1, socket.MSG_PEEK) == b''
     except OSError:

@@ -28,6 +28,7 @@ export type HostOptions = {
   readonly more?: readonly string[];
   /** In the place of web01. Sessions are counted by name and user id, also those of test files that run at the same time. */
   readonly account?: string;
+  /** Of that; web02 has the next one. */
   readonly uid?: number;
   /** Another interpreter than the machine's, which finds another borg. */
   readonly python?: string;
@@ -61,11 +62,11 @@ export const prepareHost = async (options: HostOptions = {}) => {
   await installLauncher(folder, options.python ?? findBorg().python, join(SHIPPED, 'borg-serve'));
   const passwd = [
     `${account}:x:${uid}:770:borgserver quota=20000000:REPOS/${account}:/bin/sh`,
-    `web02:x:${options.shared ? uid : 30_102}:770:borgserver:REPOS/web02:/bin/sh`,
+    `web02:x:${options.shared ? uid : uid + 1}:770:borgserver:REPOS/web02:/bin/sh`,
     `boss:x:1000:${PGID}:borgserver:REPOS:/bin/sh`,
   ];
   const repos = join(folder, 'repos');
-  for (const [name, owner] of [[account, uid] as const, ['web02', 30_102] as const]) {
+  for (const [name, owner] of [[account, uid] as const, ['web02', uid + 1] as const]) {
     mkdirSync(join(repos, name), { recursive: true });
     chownSync(join(repos, name), owner, owner);
   }

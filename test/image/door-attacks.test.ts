@@ -1,0 +1,180 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { until } from '../e2e/harness/machine.ts';
+import { prepareHost, type RealHost, ROLES, removeHost, startClient, startHost } from './hosted-session.ts';
+
+// What somebody could do at the host's door who has taken over a client before it has become one (door_attacks.py).
+
+const UID = 30_111;
+let folder = '';
+let host: RealHost;
+const running: ChildProcessWithoutNullStreams[] = [];
+
+beforeAll(async () => {
+  folder = await prepareHost({ sessions: 100, uid: UID });
+  host = await startHost(folder);
+});
+
+afterAll(() => {
+  // With their children: each is a group of its own.
+  for (const { pid } of running) if (pid) signalGroup(pid, 'SIGKILL');
+  host?.child.kill('SIGKILL');
+  removeHost(folder);
+});
+
+const door = () => `${folder}/sessions/repo/door`;
+
+/** As the account, below a process of root's. */
+const attack = (at: string, ...words: readonly string[]): ChildProcessWithoutNullStreams => {
+  const login = `setpriv --reuid ${UID} --regid ${ROLES.repo} --groups ${ROLES.repo},${UID} "$PYTHON" -I "$SCRIPT" "$@"; exit $?`;
+  const started = spawn('/bin/sh', ['-c', login, 'sh', at, 'web01', 'web02', ...words], {
+    detached: true,
+    env: {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      PYTHON: findBorg().python,
+      SCRIPT: join(import.meta.dirname, 'door_attacks.py'),
+    },
+  });
+  running.push(started);
+  return started;
+};
+
+const signalGroup = (pid: number, signal: NodeJS.Signals): void => {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It has ended.
+  }
+};
+
+/** Somebody else, who asks for a version; resolves with how long it took, in milliseconds. */
+const other = async (): Promise<number> => {
+  const began = performance.now();
+  const client = startClient(folder, { account: 'web02', uid: UID + 1, command: 'borg --version' });
+  client.stdin.end();
+  let [out, error] = ['', ''];
+  client.stdout.on('data', (chunk: Buffer) => {
+    out += chunk.toString();
+  });
+  client.stderr.on('data', (chunk: Buffer) => {
+    error += chunk.toString();
+  });
+  const [code] = await once(client, 'close');
+  expect({ code, out, error }).toEqual({ code: 0, out: expect.stringMatching(/^borg \d/), error: '' });
+  return performance.now() - began;
+};
+
+/** What the host has: descriptors by kind, and memory of its own in kB. */
+const held = () => {
+  const of = `/proc/${host.child.pid}`;
+  const files = readdirSync(`${of}/fd`).length;
+  return { files, memory: Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`${of}/status`, 'utf8'))?.[1]) };
+};
+
+const SERVED = [
+  ...[
+    'sockets',
+    'a listening socket',
+    'a netlink socket',
+    'a folder',
+    'no file, only a path',
+    'its own memory',
+    'an epoll',
+    'cycles',
+  ],
+  ...['itself', 'not text in a command', 'go at once', 'credentials', 'goes twice', 'floods after', 'passed on'],
+];
+const FILLING = ['cycles', 'floods after'];
+const REFUSED = [
+  ...[
+    'no descriptor',
+    'one',
+    'two',
+    'four',
+    '200',
+    'the most',
+    'another name',
+    'no name',
+    'a name of two lines',
+    'no text',
+  ],
+  ...['nothing', 'nothing with descriptors', 'one byte', 'too much', 'a good beginning of too much', 'two good ones'],
+  ...['a word that is none', 'nothing for go', 'never goes'],
+];
+
+/** All that it has said, once it has ended. */
+const saidBy = async (attacks: ChildProcessWithoutNullStreams): Promise<string> => {
+  let said = '';
+  for (const stream of [attacks.stdout, attacks.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+  await once(attacks, 'close');
+  return said.trim();
+};
+
+test('whatever is said at the door, its sender is served or refused, and nothing of it stays with the host', async () => {
+  await other();
+  await until('it to rest', () => host.of('ended').length === host.of('began').length);
+  const before = held();
+  const all = [...SERVED, ...REFUSED, 'two doors'];
+  // The kernel bounds how many descriptors of one user id may be on their way: those that fill it come behind the others.
+  const first = await saidBy(attack(door(), ...all.filter((each) => !FILLING.includes(each))));
+  const filling = await saidBy(attack(door(), ...FILLING));
+  expect([...first.split('\n'), ...filling.split('\n')].sort()).toEqual(
+    [
+      ...SERVED.map((each) => `${each}: served`),
+      ...REFUSED.map((each) => `${each}: refused`),
+      'two doors: served at one',
+    ].sort(),
+  );
+  const [itself] = await until('all but one session to end', () => {
+    const ended = new Set(host.of('ended').map(({ pid }) => pid));
+    const left = host.of('began').filter(({ pid }) => !ended.has(pid));
+    return left.length === 1 && left;
+  });
+  // It holds its client's end of the connection, so that only the daemon sees that its client is gone.
+  process.kill(Number(itself?.pid), 'SIGTERM');
+  await until('the last one to end', () => host.of('ended').length === host.of('began').length);
+  await until('its descriptors to be closed', () => held().files === before.files);
+  expect(held().memory - before.memory).toBeLessThan(1000);
+  expect(host.of('trouble')).toEqual([]);
+  await other();
+});
+
+/** CPU seconds that a process has used (proc_pid_schedstat(5): nanoseconds). */
+const used = (pid: number): number => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e9;
+
+const CROWD = 300;
+
+test('who has gone again costs the host little more than to be let in, so that nobody waits long behind a crowd of them', async () => {
+  const own = join(folder, 'listens');
+  mkdirSync(own);
+  chmodSync(own, 0o777);
+  const plain = Number(await saidBy(attack(join(own, 'door'), 'listen', String(CROWD))));
+  const pid = host.child.pid ?? 0;
+  const costOf = async (size: number): Promise<number> => {
+    // So that all of them wait in the queue, and have gone.
+    process.kill(pid, 'SIGSTOP');
+    const crowd = attack(door(), 'crowd', String(size));
+    let gone = 0;
+    crowd.stdout.on('data', (chunk: Buffer) => {
+      gone += chunk.length;
+    });
+    await until('the crowd to have gone', () => gone === size);
+    const before = used(pid);
+    process.kill(pid, 'SIGCONT');
+    await other();
+    const after = used(pid);
+    crowd.stdin.end();
+    await once(crowd, 'close');
+    return after - before;
+  };
+  const [nobody, many] = [await costOf(0), await costOf(CROWD)];
+  // Twice as much is usual. Where the host asks who it was, and forks a session for who has asked for one, it is more than sixty times.
+  expect((many - nobody) / plain).toBeLessThan(6);
+});

@@ -1,0 +1,267 @@
+"""What a process of an account below sshd could say to the session host in place of the client that sshd's forced command is.
+
+    PYTHON -I door_attacks.py DOOR ACCOUNT OTHER ATTACK… | crowd COUNT | listen COUNT
+
+Each attack is a process of its own, as a forced command is, below this one, which stands for sshd's process of the account: it has root's above
+it. One line for each: its name, and whether it was served or refused; then the process is gone. `crowd` leaves so many connections
+in the door's queue that are gone already, says a dot for each, and ends with its standard input; `listen` lets as many in at a door of
+its own and closes them, and says how much CPU that took."""
+
+import array
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+
+DOOR, ACCOUNT, OTHER = sys.argv[1:4]
+#: SCM_MAX_FD of the kernel: no message carries more.
+MOST = 253
+#: Behind which MSG_TRUNC comes.
+LONG = 200_000
+
+
+def message(account=ACCOUNT, command='borg serve'):
+    return ('%s\0%s\0%s' % (account, '192.0.2.1 1024 192.0.2.2 22', command)).encode('utf-8', 'surrogateescape')
+
+
+def knock():
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    door.connect(DOOR)
+    return door
+
+
+def hand_over(door, descriptors, said=None, *more):
+    """more: ancillary data beside the descriptors."""
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', descriptors))] if descriptors else []
+    door.sendmsg([message() if said is None else said], [*rights, *more])
+
+
+def ending(door):
+    """What it came to. The host must answer or close: a client has no other way out."""
+    door.settimeout(300)
+    try:
+        while heard := door.recv(64):
+            if heard == b'on':
+                return 'served'
+    except ConnectionResetError:
+        pass  # it has closed, and left something unread
+    return 'refused'
+
+
+def streams():
+    """A standard input at its end, and two that nobody reads."""
+    read, write = os.pipe()
+    os.close(write)
+    nothing = os.open('/dev/null', os.O_RDWR)
+    return [read, nothing, nothing]
+
+
+def serve(descriptors, said=None, *more):
+    """As a client does it."""
+    with knock() as door:
+        hand_over(door, descriptors, said, *more)
+        for each in set(descriptors) - {door.fileno()}:
+            os.close(each)
+        if not door.recv(64).startswith(b'session '):
+            return 'refused'
+        try:
+            door.send(b'go')
+        except (BrokenPipeError, ConnectionResetError):
+            return 'refused'
+        return ending(door)
+
+
+def many(count):
+    return lambda: serve([os.dup(each) for each in (streams() * count)[:count]])
+
+
+def odd(make):
+    """One and the same for all three."""
+    return lambda: serve([os.dup(make()) for _ in range(3)])
+
+
+def pair():
+    """Of which one is already closed."""
+    return socket.socketpair()[0].detach()
+
+
+def listener():
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    door.bind('')
+    door.listen()
+    return door.detach()
+
+
+def epoll():
+    inner = select.epoll()
+    inner.register(os.pipe()[0])
+    return os.dup(inner.fileno())
+
+
+def netlink():
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).detach()
+
+
+def cycles():
+    """Sockets that are on the way in each other's queues, and in that of the host: only the kernel's own collector finds them."""
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for _ in range(8):
+        socket.send_fds(left, [b'x'], [left.fileno(), right.fileno()] * 8)
+    return serve([left.fileno(), right.fileno(), os.dup(right.fileno())])
+
+
+def itself():
+    """Its own end of the connection as all three streams: the session holds it then, and the host does not see that this process has gone."""
+    door = knock()
+    hand_over(door, [door.fileno()] * 3)
+    door.recv(64)
+    door.send(b'go')
+    return ending(door)
+
+
+def unheard(*said):
+    """Messages, the first of them a good one, that nobody waits for an answer to."""
+    def attack():
+        door = knock()
+        hand_over(door, streams())
+        for each in said:
+            door.send(each)
+        return ending(door)
+    return attack
+
+
+def bare(said, descriptors=()):
+    def attack():
+        door = knock()
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * LONG)
+        hand_over(door, descriptors() if callable(descriptors) else descriptors, said)
+        return ending(door)
+    return attack
+
+
+def credentials():
+    """Of another process, which it may not say; its own, which nobody asks for."""
+    def with_pid(pid):
+        return (socket.SOL_SOCKET, socket.SCM_CREDENTIALS, struct.pack('3i', pid, os.getuid(), os.getgid()))
+    try:
+        serve(streams(), None, with_pid(1))
+    except PermissionError:
+        return serve(streams(), None, with_pid(os.getpid()))
+
+
+def goes_twice():
+    door = knock()
+    hand_over(door, streams())
+    door.recv(64)
+    for _ in range(2):
+        door.send(b'go')
+    return ending(door)
+
+
+def floods_after():
+    """Messages full of descriptors, as many as go, behind one that a session has begun with."""
+    door = knock()
+    hand_over(door, streams())
+    door.recv(64)
+    door.send(b'go')
+    door.setblocking(False)
+    full = streams() * 84
+    try:
+        while True:
+            hand_over(door, full, b'x')
+    except OSError:
+        return ending(door)
+
+
+def passed_on():
+    """To a process that goes on with it in its place, while it waits; the door asks for who has connected."""
+    door = knock()
+    hand_over(door, streams())
+    pid = os.fork()
+    if pid == 0:
+        door.recv(64)
+        door.send(b'go')
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return ending(door)
+
+
+def two_doors():
+    first, second = knock(), knock()
+    second.settimeout(300)
+    closed = second.recv(1) == b''
+    hand_over(first, streams())
+    first.recv(64)
+    first.send(b'go')
+    return '%s at %s' % (ending(first), 'one' if closed else 'two')
+
+
+ATTACKS = {
+    'no descriptor': lambda: serve([]), 'one': many(1), 'two': many(2), 'four': many(4), '200': many(200), 'the most': many(MOST),
+    'sockets': odd(pair), 'a listening socket': odd(listener), 'a netlink socket': odd(netlink),
+    'a folder': odd(lambda: os.open('/', os.O_RDONLY)), 'no file, only a path': odd(lambda: os.open('/etc/passwd', os.O_PATH)),
+    'its own memory': odd(lambda: os.open('/proc/self/mem', os.O_RDWR)), 'an epoll': odd(epoll), 'cycles': cycles, 'itself': itself,
+    'another name': lambda: serve(streams(), message(OTHER)), 'no name': lambda: serve(streams(), b'\0\0'),
+    'a name of two lines': lambda: serve(streams(), message(ACCOUNT + '\n' + OTHER)),
+    'no text': lambda: serve(streams(), b'\xff\xfe\0\xff\0\xff'),
+    'not text in a command': lambda: serve(streams(), message(command='borg serve \udcff')),
+    'nothing': bare(b''), 'nothing with descriptors': bare(b'', streams), 'one byte': bare(b'x'), 'too much': bare(b'x' * LONG, streams),
+    'a good beginning of too much': bare(message() + b' ' * LONG, streams),
+    'go at once': unheard(b'go'), 'two good ones': unheard(message()), 'a word that is none': unheard(b'gone'), 'nothing for go': unheard(b''),
+    'credentials': credentials, 'goes twice': goes_twice, 'floods after': floods_after, 'passed on': passed_on, 'two doors': two_doors,
+    'never goes': unheard(),
+}
+
+
+def crowd(count):
+    """Each is of a process of its own, which stays: the host lets no second one of a process in. Half of them have asked for something."""
+    stay, end = os.pipe()
+    for number in range(count):
+        if os.fork() == 0:
+            os.close(end)
+            with knock() as door:
+                if number % 2:
+                    door.send(message())
+            os.write(1, b'.')
+            os.read(stay, 1)
+            os._exit(0)
+    sys.stdin.read()
+
+
+def listen(count):
+    """How much CPU it takes to let them in and to close them, in seconds: what whoever listens cannot do without."""
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    door.bind(DOOR)
+    door.listen(4096)
+    for _ in range(count):
+        knock().close()
+    before = time.process_time()
+    for _ in range(count):
+        door.accept()[0].close()
+    return time.process_time() - before
+
+
+def tell(name, attack):
+    try:
+        found = attack()
+    except Exception as err:
+        found = '%s: %s' % (type(err).__name__, err)
+    os.write(1, ('%s: %s\n' % (name, found)).encode())
+
+
+signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+wanted = sys.argv[4:]
+if wanted[:1] == ['listen']:
+    print(listen(int(wanted[1])))
+elif wanted[:1] == ['crowd']:
+    crowd(int(wanted[1]))
+else:
+    for each in wanted:
+        if os.fork() == 0:
+            tell(each, ATTACKS[each])
+            os._exit(0)
+    for _ in wanted:
+        os.wait()
