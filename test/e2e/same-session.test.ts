@@ -12,15 +12,21 @@ import { DIFFERENCES, type Found } from './same-session/differences.ts';
 // A session that the session host has forked is the same as one that loads borg itself, in all that root, the kernel and borg see of it.
 // Both run on one server: while a session starts cold the host's door has another name.
 
-type Account = { readonly name: string; readonly key: string; readonly group: readonly [name: string, gid: number] };
+type Account = {
+  readonly name: string;
+  readonly key: string;
+  readonly group: readonly [name: string, gid: number];
+  /** How much the client wants to be told. */
+  readonly level?: string;
+};
 const WEB: Account = { name: 'web', key: 'repos/web', group: ['borg-repo', 770] };
 const ACCOUNTS: readonly Account[] = [
   WEB,
-  { name: 'vault', key: 'repos-appendonly/vault', group: ['borg-appendonly', 771] },
-  { name: 'fleet', key: 'repos/fleet', group: ['borg-repo-sub', 773] },
+  { name: 'vault', key: 'repos-appendonly/vault', group: ['borg-appendonly', 771], level: '--info' },
+  { name: 'fleet', key: 'repos/fleet', group: ['borg-repo-sub', 773], level: '--debug' },
   { name: 'ops', key: 'admins/ops', group: ['borg-admin', 772] },
   // A second admin, of the same user id: sessions are counted by account all the same.
-  { name: 'boss', key: 'admins/boss', group: ['borg-admin', 772] },
+  { name: 'boss', key: 'admins/boss', group: ['borg-admin', 772], level: '--critical' },
 ];
 const OTHER = 'other';
 const RUN = '/run/borgserver';
@@ -49,25 +55,20 @@ afterAll(async () => {
   await server?.cleanup();
 });
 
-/** Between the guards and borg: what a session is when it is about to serve its client. */
+/** Where borg's server begins to read what its client says. */
 const CALL = `
 
-_serve = run_main
+begin = RepositoryServer.serve
 
 
-def run_main(words):
-    import borg.archiver
+def serve(self):
+    from launcher import inside_session
 
-    serve = borg.archiver.main
+    inside_session.tell(self)
+    begin(self)
 
-    def look_and_serve():
-        from launcher import inside_session
 
-        inside_session.tell()
-        serve()
-
-    borg.archiver.main = look_and_serve
-    _serve(words)
+RepositoryServer.serve = serve
 `;
 
 const shell = (script: string, ...words: readonly string[]) => server.exec(['sh', '-c', script, ...words]);
@@ -89,7 +90,7 @@ const installProbe = async (victim: number): Promise<void> => {
     },
   });
   const known = JSON.stringify(Object.fromEntries(ACCOUNTS.map((each) => [each.name, places(each)])));
-  const script = `cd ${RUN}/launcher && printf %s "$0" >inside_session.py && printf %s "$1" >inside_session.json && printf %s "$2" >>session.py
+  const script = `cd ${RUN}/launcher && printf %s "$0" >inside_session.py && printf %s "$1" >inside_session.json && printf %s "$2" >>install.py
     chmod 644 inside_session.*
     for each in /proc/[0-9]*; do
       case "$(tr '\\0' ' ' <"$each/cmdline")" in "borgserver: session host"*) kill -KILL "\${each#/proc/}" ;; esac
@@ -112,7 +113,10 @@ type Held = { readonly found: Found; readonly ssh: Running };
 
 /** One session that has answered its client, and what it is. */
 const hold = async (account: Account, outside: string): Promise<Held> => {
-  const ssh = client.ssh(account.name, ['borg', 'serve'], { input: 'pipe', reject: false });
+  const ssh = client.ssh(account.name, ['borg', 'serve', ...(account.level ? [account.level] : [])], {
+    input: 'pipe',
+    reject: false,
+  });
   let said = '';
   ssh.stdout?.on('data', (chunk: Buffer) => {
     said += chunk.toString('latin1');

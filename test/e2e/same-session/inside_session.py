@@ -4,6 +4,7 @@ The test puts this file beside the installed launcher, and a call of it before b
 
 import ctypes
 import errno
+import faulthandler
 import gc
 import json
 import locale
@@ -15,6 +16,8 @@ import socket
 import sys
 import tempfile
 import time
+
+import borg.archiver
 
 libc = ctypes.CDLL(None, use_errno=True)
 #: linux/prctl.h: what can be asked without changing anything, by the number of the question.
@@ -174,7 +177,20 @@ def keyrings():
     return found
 
 
-def look(places):
+def logger(name):
+    found = logging.getLogger(name)
+    handlers = [(each, vars(each).get('stream')) for each in found.handlers]
+    return [found.level, found.propagate, found.disabled, [
+        [type(each).__name__, each.level, getattr(each.formatter, '_fmt', None), type(stream).__name__, stream is sys.stderr]
+        for each, stream in handlers]]
+
+
+def plain(value):
+    """Of an object that has no words of its own, its class."""
+    return value if isinstance(value, (str, int, float, list, tuple, bytes, type(None))) else type(value).__name__
+
+
+def look(server, places):
     mask = os.umask(0o777)
     os.umask(mask)
     ticket = {
@@ -191,7 +207,7 @@ def look(places):
         'limits': {name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith('RLIMIT_')},
         'descriptors': told(lambda: [each for each in range(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if told(os.fstat, each) != 'EBADF']),
         'inherits': [os.get_inheritable(each) for each in range(3)], 'blocks': [os.get_blocking(each) for each in range(3)],
-        'keyrings': keyrings(),
+        'keyrings': keyrings(), 'server': {name: str(plain(value)) for name, value in vars(server).items()},
         'python': {
             'stdin': standard(sys.stdin), 'stdout': standard(sys.stdout), 'stderr': standard(sys.stderr),
             'kept': [sys.__stdin__ is sys.stdin, sys.__stdout__ is sys.stdout, sys.__stderr__ is sys.stderr],
@@ -199,7 +215,9 @@ def look(places):
             'filesystem': [sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()], 'recursion': sys.getrecursionlimit(),
             'switch': sys.getswitchinterval(), 'gc': [gc.isenabled(), gc.get_threshold(), gc.get_debug()], 'zone': time.tzname,
             'temporary': tempfile.tempdir, 'timeout': socket.getdefaulttimeout(), 'hook': sys.excepthook is sys.__excepthook__,
-            'logging': [logging.root.level, [type(each).__name__ for each in logging.root.handlers], logging.root.manager.disable],
+            'loggers': {name: logger(name) for name in ('', *sorted(each for each in logging.root.manager.loggerDict if each.startswith('borg')))},
+            'logging': [logging.root.manager.disable, logging.raiseExceptions], 'faults': faulthandler.is_enabled(),
+            'interrupted': {name: str(plain(value)) for name, value in vars(borg.archiver.sig_int).items()},
             'trace': [sys.gettrace() is None, sys.getprofile() is None], 'bytecode': sys.dont_write_bytecode,
         },
     }
@@ -207,7 +225,7 @@ def look(places):
     return ticket | {'attempts': attempts(places)}
 
 
-def tell():
+def tell(server):
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'inside_session.json')) as file:
         places = json.load(file)[os.environ['USER']]
-    os.write(1, (json.dumps({'pid': os.getpid(), 'found': look(places)}) + '\n').encode())
+    os.write(1, (json.dumps({'pid': os.getpid(), 'found': look(server, places)}) + '\n').encode())
