@@ -65,6 +65,7 @@ class Host:
         # Of clients that wait only their end is looked for: what they say is for their session to read.
         self.ends = select.epoll()
         self.selector.register(self.ends, selectors.EVENT_READ, self.lose_clients)
+        self.spare = spare_descriptor()
         self.silent = {}
         #: The pids of those that are here.
         self.clients = set()
@@ -101,7 +102,7 @@ class Host:
             connection, _ = door.accept()
         except OSError as err:
             if err.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-                time.sleep(PAUSE)  # it would be asked again at once
+                self.turn_away(door)
             return  # or it is gone again
         connection.setblocking(False)
         if is_gone(connection):
@@ -120,6 +121,18 @@ class Host:
         self.clients.add(peer.pid)
         self.silent[connection.fileno()] = peer, time.monotonic() + PATIENCE
         self.selector.register(connection, selectors.EVENT_READ, lambda: self.hear(peer))
+
+    def turn_away(self, door):
+        """There is no descriptor left but the spare one. Whoever waits starts cold at once then. What he has handed over would else stay in the
+        queue, also when his session is over, and nobody would see the end of his streams."""
+        if self.spare is not None:
+            os.close(self.spare)
+        try:
+            door.accept()[0].close()
+            self.others = True
+        except OSError:
+            time.sleep(PAUSE)  # it would be asked again at once
+        self.spare = spare_descriptor()
 
     def refuse(self, peer):
         """Its client begins a session by itself then."""
@@ -263,6 +276,13 @@ class Host:
                 key.data()
             if timed:
                 self.pass_time()
+
+
+def spare_descriptor():
+    try:
+        return os.open('/', os.O_RDONLY)
+    except OSError:
+        return None
 
 
 def is_gone(connection):

@@ -33,7 +33,7 @@ export const fromOutside = (server: Server): ((words: readonly string[]) => void
 };
 
 /** The host's PID of the server's PID 1, known by the key tree that it sees. */
-const firstProcess = (server: Server): number => {
+export const firstProcess = (server: Server): number => {
   const { dev, ino } = statSync(server.sshkeys);
   const found = readdirSync('/proc').find((pid) => {
     try {

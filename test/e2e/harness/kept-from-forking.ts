@@ -1,0 +1,39 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { until } from './machine.ts';
+import type { Server } from './server.ts';
+import { firstProcess } from './small-disk.ts';
+
+const ROOTS = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup'];
+
+/**
+ * Keeps one process of the server from forking, by a cgroup of its own, of version 1 or 2: what it has forked before stays outside.
+ *
+ * @param pid as the server sees it
+ * @returns lets it fork again
+ */
+export const keepFromForking = (server: Server, pid: number): (() => Promise<void>) => {
+  const root = ROOTS.find((folder) => existsSync(folder)) ?? '';
+  if (existsSync(join(root, 'cgroup.controllers'))) writeFileSync(join(root, 'cgroup.subtree_control'), '+pids');
+  const folder = mkdtempSync(join(root, 'borgserver-test-'));
+  // The kernel reads a PID as one of the namespace of who writes it.
+  const move = (to: string): void => {
+    const inside = ['--target', String(firstProcess(server)), '--pid', '--'];
+    execFileSync('nsenter', [...inside, 'sh', '-c', `echo ${pid} >${to}/cgroup.procs`]);
+  };
+  move(folder);
+  writeFileSync(join(folder, 'pids.max'), '1');
+  return async () => {
+    writeFileSync(join(folder, 'pids.max'), 'max');
+    move(root);
+    await until('the group to be empty', () => {
+      try {
+        rmdirSync(folder);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  };
+};

@@ -1,0 +1,269 @@
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { look } from '../soak/server-processes.ts';
+import { type Client, createClient, type Key } from './harness/client.ts';
+import { logged } from './harness/json-log.ts';
+import { keepFromForking } from './harness/kept-from-forking.ts';
+import { grant, writeKeyFile } from './harness/key-files.ts';
+import { letsIn } from './harness/logging-in.ts';
+import { until } from './harness/machine.ts';
+import type { Finished, Running } from './harness/program.ts';
+import { type Call, open, request, requests } from './harness/raw-borg.ts';
+import { type Server, startServer, TARGET } from './harness/server.ts';
+import { sessionsOf } from './harness/sessions.ts';
+import { fill } from './harness/small-disk.ts';
+import { borgsOf, processesOf } from './isolation/processes.ts';
+
+// What is left to revocation and to new clients while clients flood, the session host lacks something, or the server is killed.
+
+/** Sessions that begin at once, of each account. */
+const MOST = 10;
+const ENV = {
+  ...{ RESYNC_SECONDS: '86400', LOG_FORMAT: 'json', SESSION_HOST: 'yes' },
+  SESSIONS_PER_ACCOUNT: String(MOST),
+};
+
+let server: Server;
+let client: Client;
+
+beforeAll(async () => {
+  server = await startServer({ env: ENV });
+  client = await createClient(server);
+});
+afterAll(async () => {
+  await client?.cleanup();
+  await server?.cleanup();
+});
+
+const hostPid = (): Promise<number> => until('the session host', async () => (await look(server)).host?.pid);
+const locksOf = async (account: string): Promise<readonly string[]> =>
+  (await readdir(join(server.repos, account))).filter((name) => /^lock\.(exclusive|roster)$/.test(name));
+const COMMIT: Call = ['commit', { save_space: false, compact: false, threshold: 0 }];
+const put = (bytes: number): Call => ['put', { id: Buffer.alloc(32, 'x'), data: Buffer.alloc(bytes) }];
+const get: Call = ['get', { id: Buffer.alloc(32, 'x') }];
+
+type Flood = { readonly ssh: Running; readonly over: () => Finished | undefined };
+
+/** A session with the lock of its repository, that gets one call after the other, as fast as it takes them. */
+const flood = async (account: string, key: Key, call: Call, reads: boolean): Promise<Flood> => {
+  const ssh = client.ssh(account, ['borg', 'serve'], { key, input: 'pipe', reject: false });
+  let how: Finished | undefined;
+  void ssh.then((end) => {
+    how = end;
+  });
+  ssh.stdin?.on('error', () => {});
+  ssh.stdin?.write(requests(open(`/repos/${account}`, { create: true, exclusive: true }), put(1_000_000), COMMIT));
+  await until('the lock to be held', async () => (await locksOf(account)).includes('lock.exclusive'));
+  if (!reads) ssh.stdout?.pause();
+  const calls = Buffer.concat(Array.from({ length: 50 }, (_, index) => request(index + 10, call)));
+  void (async () => {
+    for (; how === undefined; )
+      if (ssh.stdin?.write(calls) === false) await Promise.race([once(ssh.stdin, 'drain').catch(() => {}), ssh]);
+  })();
+  return { ssh, over: () => how };
+};
+
+/** The CPU time of the one borg of an account, in clock ticks. */
+const ticksOf = async (account: string): Promise<number> => {
+  const [borg] = await borgsOf(server, account);
+  const { stdout } = await server.exec(['cat', `/proc/${borg?.pid}/stat`], { reject: false });
+  const fields = stdout.slice(stdout.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+};
+/** It waits for its client to read, who does not. */
+const untilStuck = (account: string): Promise<true> =>
+  until('the session to wait', async () => {
+    const before = await ticksOf(account);
+    await pause(200);
+    return (await ticksOf(account)) === before || undefined;
+  });
+
+const FLOODS = [
+  { what: 'sends as fast as it can', call: put(100_000), reads: true },
+  { what: 'does not read what it has asked for', call: get, reads: false },
+];
+
+test.each(FLOODS)(
+  'a key that is removed ends the session of a client that $what, and so does an operator',
+  async ({ call, reads }) => {
+    for (const ends of ['removed', 'operator', 'host-died']) {
+      const account = `${ends}-${reads ? 'sends' : 'waits'}`;
+      const key = await client.newKey();
+      await grant(server, `repos/${account}`, key);
+      const { ssh, over } = await flood(account, key, call, reads);
+      expect((await borgsOf(server, account)).map(({ words }) => words.includes(' --hosted '))).toEqual([true]);
+      if (!reads) await untilStuck(account);
+      expect(over()).toBeUndefined();
+      if (ends === 'host-died') await server.exec(['kill', '-KILL', String(await hostPid())]);
+      if (ends === 'operator') {
+        await server.exec(['borgserver', 'sessions', 'end', account]);
+      } else {
+        await rm(join(server.sshkeys, 'repos', account));
+        await server.exec(['update-borgusers']);
+      }
+      await until('its processes to be gone', async () => (await processesOf(server, account)).length === 0);
+      // By TERM, as any other: what it had is given back.
+      expect(await locksOf(account)).toEqual([]);
+      ssh.stdout?.resume();
+      expect((await ssh).exitCode).not.toBe(0);
+      expect(await letsIn(client, account, key)).toBe(ends === 'operator');
+    }
+  },
+);
+
+/** A session that has a repository open, and stays. */
+const begin = (account: string, key = client.key, more = {}) => {
+  const ssh = client.ssh(account, ['borg', 'serve'], { key, input: 'pipe', reject: false });
+  let said = '';
+  ssh.stdout?.on('data', (chunk: Buffer) => {
+    said += chunk.toString('latin1');
+  });
+  ssh.stdin?.on('error', () => {});
+  ssh.stdin?.write(requests(open(`/repos/${account}`, more)));
+  const end = (): Running => {
+    ssh.stdin?.end();
+    return ssh;
+  };
+  // The answer to the second request: the first one only greets.
+  return { ssh, end, said: () => said, isOpen: () => said.includes('\xa1i\x02\xa1r') };
+};
+
+/** Takes something from the session host, and gives it back. died: whether another is there, where sessions begin. */
+type Lack = {
+  readonly what: string;
+  readonly died: boolean;
+  readonly take: (host: number) => Promise<() => Promise<void>>;
+};
+
+const setFiles = (host: number, soft: number | string) =>
+  server.exec(['prlimit', '--pid', String(host), `--nofile=${soft}:`]);
+const LACKS: readonly Lack[] = [
+  {
+    what: 'has no descriptor left',
+    died: false,
+    take: async (host) => {
+      const limits = (await server.exec(['cat', `/proc/${host}/limits`])).stdout;
+      const { stdout } = await server.exec(['ls', `/proc/${host}/fd`]);
+      const taken = new Set(stdout.trim().split('\n').map(Number));
+      for (let free = 0; ; free += 1) {
+        if (taken.has(free)) continue;
+        await setFiles(host, free);
+        break;
+      }
+      return async () => void (await setFiles(host, /^Max open files +(\d+)/m.exec(limits)?.[1] ?? ''));
+    },
+  },
+  {
+    what: 'has died, and there is no room in /run',
+    died: true,
+    take: async (host) => {
+      const { free } = await fill(server, '/run');
+      const before = logged(server, 'the session host runs again').length;
+      await server.exec(['kill', '-KILL', String(host)]);
+      await until('another to serve', () => logged(server, 'the session host runs again').length > before);
+      return free;
+    },
+  },
+  // The engine may have other groups than the tests see.
+  ...(TARGET === 'namespace'
+    ? [{ what: 'can fork no process', died: false, take: async (host: number) => keepFromForking(server, host) }]
+    : []),
+];
+
+test.each(LACKS)(
+  'where the host $what new clients are served, sessions go on, and a key that is removed ends its session',
+  async ({ what, died, take }) => {
+    const [leaving, staying, coming, last] = ['leaving', 'staying', 'coming', 'last'].map(
+      (name) => `${name}-${LACKS.findIndex((each) => each.what === what)}`,
+    ) as [string, string, string, string];
+    const key = await client.newKey();
+    await writeKeyFile(server, `repos/${leaving}`, key);
+    for (const account of [staying, coming, last]) await writeKeyFile(server, `repos/${account}`, client.key);
+    await server.exec(['update-borgusers']);
+    /** With the lock of its repository. */
+    const hold = async (account: string, own = client.key) => {
+      const session = begin(account, own, { create: true, exclusive: true });
+      await until('a session to begin', () => session.isOpen());
+      return session;
+    };
+    const isHosted = async (account: string): Promise<boolean> =>
+      (await borgsOf(server, account)).every(({ words }) => words.includes(' --hosted '));
+    const [leaves, stays] = [await hold(leaving, key), await hold(staying)];
+    expect([await isHosted(leaving), await isHosted(staying)]).toEqual([true, true]);
+    const before = await borgsOf(server, staying);
+    const host = await hostPid();
+    const giveBack = await take(host);
+    try {
+      const comes = await hold(coming);
+      expect(await isHosted(coming)).toBe(died);
+      // Before the host gets anything back: what the client has handed over to it is not kept there.
+      expect((await comes.end()).exitCode).toBe(0);
+      await rm(join(server.sshkeys, 'repos', leaving));
+      // With a full /run it fails to write down what it has done.
+      await server.exec(['update-borgusers'], { reject: false });
+      await until('its session to be gone', async () => (await borgsOf(server, leaving)).length === 0);
+      expect(await locksOf(leaving)).toEqual([]);
+      expect(await letsIn(client, leaving, key)).toBe(false);
+      expect((await leaves.end()).exitCode).not.toBe(0);
+      expect((await borgsOf(server, staying)).map(({ pid }) => pid)).toEqual(before.map(({ pid }) => pid));
+    } finally {
+      await giveBack();
+    }
+    await server.exec(['update-borgusers']);
+    stays.ssh.stdin?.write(request(3, ['__len__', {}]));
+    await until('an answer', () => stays.said().includes('\xa1i\x03\xa1r'));
+    // How a session ends nobody knows whose host has died.
+    expect((await stays.end()).exitCode).toBe(died ? 1 : 0);
+    await hostPid();
+    const lasts = await hold(last);
+    expect(await isHosted(last)).toBe(true);
+    expect((await lasts.end()).exitCode).toBe(0);
+  },
+);
+
+const ACCOUNTS = ['first', 'second', 'third', 'fourth', 'fifth'] as const;
+/** SERVER_KILLS=20 for the record. */
+const KILLS = Number(process.env.SERVER_KILLS ?? 1);
+
+test('the server is killed while sessions begin: none stays, none comes back whose key has gone, and the next ones are counted right', async () => {
+  const lost = await client.newKey();
+  for (const account of ACCOUNTS) await writeKeyFile(server, `repos/${account}`, client.key);
+  await writeKeyFile(server, 'repos/lost', lost);
+  await server.exec(['update-borgusers']);
+  for (const account of ACCOUNTS) expect((await begin(account, client.key, { create: true }).end()).exitCode).toBe(0);
+  expect((await begin('lost', lost, { create: true }).end()).exitCode).toBe(0);
+  const crowd = () => ACCOUNTS.flatMap((account) => Array.from({ length: MOST }, () => begin(account)));
+
+  for (let kills = 0; kills < KILLS; kills += 1) {
+    if (kills > 0) await grant(server, 'repos/lost', lost);
+    const { daemon } = await look(server);
+    const begun = [begin('lost', lost), ...crowd()];
+    const served = randomInt(begun.length);
+    await until('some to be served', () => begun.filter((each) => each.isOpen()).length >= served);
+    await server.exec(['kill', '-KILL', String(daemon)], { reject: false });
+    expect(await server.ended()).not.toBe(0);
+    for (const { ssh } of begun) expect((await ssh).exitCode).not.toBe(0);
+    await rm(join(server.sshkeys, 'repos/lost'));
+    await server.start();
+    expect(await sessionsOf(server)).toEqual([]);
+    expect(await letsIn(client, 'lost', lost)).toBe(false);
+    for (const account of [...ACCOUNTS, 'lost']) expect(await processesOf(server, account).catch(() => [])).toEqual([]);
+  }
+
+  // As many as may be, and of what was held before nothing counts.
+  const now = Array.from({ length: MOST }, () => begin('first'));
+  await until('all to be served', () => now.every((each) => each.isOpen()));
+  expect((await sessionsOf(server)).filter(({ account }) => account === 'first')).toHaveLength(MOST);
+  expect((await begin('first').end()).exitCode).not.toBe(0);
+  for (const each of now) expect((await each.end()).exitCode).toBe(0);
+  // No lock of a session that was killed is in anybody's way.
+  for (const account of ACCOUNTS) {
+    const alone = begin(account, client.key, { exclusive: true });
+    expect((await alone.end()).exitCode).toBe(0);
+    expect([account, alone.isOpen()]).toEqual([account, true]);
+  }
+});
