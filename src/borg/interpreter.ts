@@ -20,14 +20,13 @@ export type Borg = {
  */
 export const checkBorg = async (search = process.env.PATH ?? ''): Promise<Borg> => {
   const { path, python } = findBorg(search);
-  const found = await run(python, ['-I', '-c', 'import borg, borg.archiver; print(borg.__version__)']);
-  const version = found.exitCode === 0 ? found.stdout.trim() : '';
+  const { stdout, stderr, exitCode } = await run(python, ['-I', '-c', CHECK, path]);
+  const version = stdout.split('\n')[0]?.trim() ?? '';
   if (!/^1\.(?!0|1\b)\d+\.\d/.test(version)) {
-    throw broken('wrong-borg', version || lastLine(found.stderr) || 'no answer', 'install borg 1.2 or 1.4');
+    throw broken('wrong-borg', version || lastLine(stderr) || 'no answer', 'install borg 1.2 or 1.4');
   }
-  const selfTest = await run(path, ['serve']);
-  if (selfTest.exitCode !== 0) {
-    throw broken('borg-self-test', lastLine(selfTest.stderr), `install borg ${version} anew, or check the hardware`);
+  if (exitCode !== 0) {
+    throw broken('borg-self-test', lastLine(stderr), `install borg ${version} anew, or check the hardware`);
   }
   return { path, version, python };
 };
@@ -42,6 +41,14 @@ export const findBorg = (search = process.env.PATH ?? ''): Omit<Borg, 'version'>
   if (!path) throw broken('no-borg', 'there is no borg on the PATH', 'install borgbackup');
   return { path, python: interpreterOf(path, search) };
 };
+
+/** Both in one process: what costs most is to load borg. */
+const CHECK = `
+import runpy, sys
+import borg, borg.archiver
+print(borg.__version__, flush=True)
+sys.argv = [sys.argv[1], 'serve']
+runpy.run_path(sys.argv[0], run_name='__main__')`;
 
 /** As a session runs it, without a repository: with its input at an end borg serve ends too, after the self-test. */
 const run = (file: string, args: readonly string[]) =>
