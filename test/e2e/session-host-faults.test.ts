@@ -7,10 +7,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { look } from '../soak/server-processes.ts';
 import { type Client, createClient, type Key } from './harness/client.ts';
 import { logged } from './harness/json-log.ts';
-import { keepFromForking } from './harness/kept-from-forking.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { letsIn } from './harness/logging-in.ts';
 import { until } from './harness/machine.ts';
+import { createMemoryGroup } from './harness/memory-group.ts';
+import { keepFromForking, moveInto } from './harness/process-in-cgroup.ts';
 import type { Finished, Running } from './harness/program.ts';
 import { type Call, open, request, requests } from './harness/raw-borg.ts';
 import { type Server, startServer, TARGET } from './harness/server.ts';
@@ -141,6 +142,9 @@ type Lack = {
 
 const setFiles = (host: number, soft: number | string) =>
   server.exec(['prlimit', '--pid', String(host), `--nofile=${soft}:`]);
+/** A cgroup of the test's own: the engine may have others than the tests see, and a user namespace has none. */
+const HAS_GROUPS = TARGET === 'namespace' && process.env.E2E_TARGET !== 'user-namespace';
+
 const LACKS: readonly Lack[] = [
   {
     what: 'has no descriptor left',
@@ -168,8 +172,7 @@ const LACKS: readonly Lack[] = [
       return free;
     },
   },
-  // The engine may have other groups than the tests see.
-  ...(TARGET === 'namespace'
+  ...(HAS_GROUPS
     ? [{ what: 'can fork no process', died: false, take: async (host: number) => keepFromForking(server, host) }]
     : []),
 ];
@@ -224,6 +227,44 @@ test.each(LACKS)(
     expect((await lasts.end()).exitCode).toBe(0);
   },
 );
+
+/** More than a session may have sent before it is complete, and less than one is ended for. */
+const HALF = 40_000_000;
+/** Of the host and all its sessions. */
+const MEMORY = 150e6;
+
+if (HAS_GROUPS) {
+  test('where memory runs out a session is ended that has much of it, not the host, nor who has little', async () => {
+    const key = await client.newKey();
+    await writeKeyFile(server, 'repos/greedy', key);
+    await writeKeyFile(server, 'repos/modest', client.key);
+    await server.exec(['update-borgusers']);
+    const group = createMemoryGroup(MEMORY);
+    const host = await hostPid();
+    moveInto(group.folder, server, host);
+    try {
+      const modest = begin('modest', client.key, { create: true, exclusive: true });
+      await until('it to begin', () => modest.isOpen());
+      // A request that never ends: all of it is kept.
+      const half = request(3, ['put', { id: Buffer.alloc(32), data: Buffer.alloc(HALF + 1000) }]).subarray(0, HALF);
+      const greedy = Array.from({ length: MOST }, () => begin('greedy', key, { create: true }));
+      for (const { ssh } of greedy) ssh.stdin?.write(half);
+      await until('the memory to run out', () => group.ended() > 0);
+      expect(await hostPid()).toBe(host);
+      const after = begin('modest');
+      await until('another to begin', () => after.said().includes('server_version'));
+      await rm(join(server.sshkeys, 'repos/greedy'));
+      await server.exec(['update-borgusers']);
+      await Promise.all(greedy.map(({ ssh }) => ssh));
+      expect(await borgsOf(server, 'greedy')).toEqual([]);
+      for (const each of [modest, after]) expect((await each.end()).exitCode).toBe(0);
+      expect(await hostPid()).toBe(host);
+    } finally {
+      moveInto(group.root, server, host);
+      await group.remove();
+    }
+  });
+}
 
 const ACCOUNTS = ['first', 'second', 'third', 'fourth', 'fifth'] as const;
 /** SERVER_KILLS=20 for the record. */

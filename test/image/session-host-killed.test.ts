@@ -8,7 +8,7 @@ import { findBorg } from '../../src/borg/interpreter.ts';
 import { listProcesses, type Process, processId, readWords } from '../../src/sessions/processes.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { type Call, open, requests } from '../e2e/harness/raw-borg.ts';
-import { prepareHost, removeHost, startClient } from './hosted-session.ts';
+import { COLD, prepareHost, removeHost, startClient, startHost } from './hosted-session.ts';
 import { type LookedAfterHost, lookAfterHost } from './looked-after-host.ts';
 
 // The session host, a session of its and a client, each ended before one of its system calls, one call after the other. The daemon's part
@@ -213,6 +213,73 @@ test('a client whose patience ends as its session begins starts no other, which 
   // It has given up to listen before it has looked a last time.
   expect(found).toMatchObject({ code: 1, cold: 0, told: 1 });
   await expectRest();
+});
+
+const CROWD = ALL ? 500 : 16;
+const AT_ONCE = 8;
+/** Those that come in one instant. */
+const ORPHANS = 40;
+
+/** A client that wants no more than to be greeted. */
+const greet = async (folderOf: string, options = {}) => {
+  const client = startClient(folderOf, { ...ACCOUNT, ...options });
+  running.push(client);
+  const [out, error]: [string[], string[]] = [[], []];
+  client.stdout.on('data', (chunk: Buffer) => out.push(chunk.toString('latin1')));
+  client.stderr.on('data', (chunk: Buffer) => error.push(chunk.toString()));
+  client.stdin.on('error', () => {});
+  client.stdin.end(requests());
+  const [code] = await once(client, 'close');
+  return { code, answers: out.join('').split('server_version').length - 1, error: error.join('') };
+};
+
+test('all of a crowd are served while the host is killed again and again', async () => {
+  let [over, kills] = [false, 0];
+  const killing = (async () => {
+    for (; !over; kills += 1) {
+      const { pid } = await host.current();
+      const before = host.told.length;
+      await until('some to come to it', () => over || host.told.length > before + 2);
+      process.kill(pid, 'SIGKILL');
+      await until('it to be gone', async () => over || (await host.current()).pid !== pid);
+    }
+  })();
+  const found: Awaited<ReturnType<typeof greet>>[] = [];
+  const one = async (): Promise<void> => {
+    while (found.length < CROWD || kills < 2) found.push(await greet(folder, { cold: cold() }));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, one));
+  over = true;
+  await killing;
+  // Only who had a session of a host that has died does not hear how it has ended.
+  expect(found.filter(({ code, answers }) => answers !== 1 || (code !== 0 && code !== 1))).toEqual([]);
+  await expectRest();
+  console.log(`${found.length} clients, ${kills} kills`);
+});
+
+test('clients of a host whose daemon dies are served or start cold, none waits, and the host ends after its last session', async () => {
+  const own = await prepareHost({ account: 'orphan', uid: 30_601 });
+  try {
+    const orphaned = await startHost(own);
+    running.push(orphaned.child);
+    const clients = Array.from({ length: ORPHANS }, () => greet(own, { account: 'orphan', uid: 30_601 }));
+    const some = randomInt(1, ORPHANS / 2);
+    await until('some to begin', () => orphaned.of('began').length >= some);
+    // As the kernel does when the daemon is killed: it neither says anything nor listens any more.
+    orphaned.child.stdin.destroy();
+    orphaned.child.stdout.destroy();
+    const found = await Promise.all(clients);
+    for (const { code, answers, error } of found)
+      expect([
+        [0, 1, ''],
+        [3, 0, `${COLD}\n`],
+      ]).toContainEqual([code, answers, error]);
+    expect(found.map(({ code }) => code)).toContain(0);
+    if (orphaned.child.exitCode === null) await once(orphaned.child, 'exit');
+    expect([orphaned.child.exitCode, orphaned.said()]).toEqual([0, '']);
+  } finally {
+    removeHost(own);
+  }
 });
 
 test('a host serves at last, as at first', async () => {

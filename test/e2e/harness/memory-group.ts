@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { until } from './machine.ts';
 
 export type MemoryGroup = {
+  /** Its own, and that of the group in which it is. */
+  readonly folder: string;
+  readonly root: string;
   /** Words that run the words behind them in this group, and all that they start. */
   readonly start: readonly string[];
   /** How many processes the kernel has ended here because there was no memory left. */
@@ -24,6 +27,7 @@ export const createMemoryGroup = (bytes: number): MemoryGroup => {
   if (existsSync(swap)) writeFileSync(swap, first ? String(bytes) : '0');
   const events = join(folder, first ? 'memory.oom_control' : 'memory.events');
   return {
+    ...{ folder, root },
     start: ['sh', '-c', `echo $$ >${folder}/cgroup.procs && exec "$0" "$@"`],
     ended: () => Number(/^oom_kill (\d+)/m.exec(readFileSync(events, 'utf8'))?.[1]),
     remove: async () => {

@@ -8,6 +8,17 @@ import { firstProcess } from './small-disk.ts';
 const ROOTS = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup'];
 
 /**
+ * Moves a process of the server into a cgroup. What it forks from then on begins there, too.
+ *
+ * @param pid as the server sees it
+ */
+export const moveInto = (folder: string, server: Server, pid: number): void => {
+  // The kernel reads a PID as one of the namespace of who writes it.
+  const inside = ['--target', String(firstProcess(server)), '--pid', '--'];
+  execFileSync('nsenter', [...inside, 'sh', '-c', `echo ${pid} >${folder}/cgroup.procs`]);
+};
+
+/**
  * Keeps one process of the server from forking, by a cgroup of its own, of version 1 or 2: what it has forked before stays outside.
  *
  * @param pid as the server sees it
@@ -17,16 +28,11 @@ export const keepFromForking = (server: Server, pid: number): (() => Promise<voi
   const root = ROOTS.find((folder) => existsSync(folder)) ?? '';
   if (existsSync(join(root, 'cgroup.controllers'))) writeFileSync(join(root, 'cgroup.subtree_control'), '+pids');
   const folder = mkdtempSync(join(root, 'borgserver-test-'));
-  // The kernel reads a PID as one of the namespace of who writes it.
-  const move = (to: string): void => {
-    const inside = ['--target', String(firstProcess(server)), '--pid', '--'];
-    execFileSync('nsenter', [...inside, 'sh', '-c', `echo ${pid} >${to}/cgroup.procs`]);
-  };
-  move(folder);
+  moveInto(folder, server, pid);
   writeFileSync(join(folder, 'pids.max'), '1');
   return async () => {
     writeFileSync(join(folder, 'pids.max'), 'max');
-    move(root);
+    moveInto(root, server, pid);
     await until('the group to be empty', () => {
       try {
         rmdirSync(folder);
