@@ -45,7 +45,6 @@ class Session:
         self.peer, self.pid = peer, pid
         self.start = descent(pid)[1]
         self.pidfd = os.pidfd_open(pid)
-        self.leave_by = None
 
     def signal(self, number):
         try:
@@ -71,6 +70,10 @@ class Host:
         self.clients = set()
         self.asking = {}
         self.sessions = {}
+        #: Those whose client waits, by its descriptor; and those whose client is gone, with the time by which they have to leave. A look at all
+        #: sessions would write into each of them, and be copied for the next.
+        self.served = {}
+        self.leaving = {}
         #: Those of them that have ended and are kept from this process.
         self.kept = []
         #: How many each user id has.
@@ -189,6 +192,7 @@ class Host:
         self.count[peer.uid] = known + 1
         self.selector.register(session.pidfd, selectors.EVENT_READ, lambda: self.end_session(session))
         self.ends.register(peer.connection, select.EPOLLRDHUP)
+        self.served[peer.connection.fileno()] = session
         self.daemon.tell(event='began', pid=pid, start=session.start, client=peer.pid, clientStart=peer.start, connection=above, uid=peer.uid)
         # Not before: the daemon would end a session that it has not heard of.
         self.answer(peer, b'session %d' % pid)
@@ -202,10 +206,9 @@ class Host:
     def lose_clients(self):
         for number, _ in self.ends.poll(0):
             self.ends.unregister(number)
-            for session in self.sessions.values():
-                if session.peer.connection.fileno() == number:
-                    session.signal(signal.SIGTERM)
-                    session.leave_by = time.monotonic() + FAREWELL
+            session = self.served.pop(number)
+            session.signal(signal.SIGTERM)
+            self.leaving[session] = time.monotonic() + FAREWELL
 
     def end_session(self, session):
         self.selector.unregister(session.pidfd)
@@ -223,8 +226,9 @@ class Host:
         self.count[uid] -= 1
         if self.count[uid] == 0:
             del self.count[uid]
-        if session.leave_by is None:
+        if self.leaving.pop(session, None) is None:
             self.ends.unregister(session.peer.connection)
+            del self.served[session.peer.connection.fileno()]
         code = os.waitstatus_to_exitcode(status)
         if code == hosted.WITHDRAWN:
             self.refuse(session.peer)
@@ -262,8 +266,8 @@ class Host:
             self.asking[above] = [each for each in waiting if each[2] >= now]
             if not self.asking[above]:
                 del self.asking[above]
-        for session in self.sessions.values():
-            if session.leave_by is not None and session.leave_by < now:
+        for session, until in self.leaving.items():
+            if until < now:
                 session.signal(signal.SIGKILL)
         kept, self.kept = self.kept, []
         for session in kept:
@@ -271,7 +275,7 @@ class Host:
 
     def run(self):
         while self.doors or self.sessions:
-            timed = self.silent or self.asking or self.kept or any(each.leave_by is not None for each in self.sessions.values())
+            timed = self.silent or self.asking or self.kept or self.leaving
             for key, _ in self.selector.select(1 if timed else None):
                 key.data()
             if timed:
