@@ -1,15 +1,18 @@
 """What a client has asked for, in words. Nothing here imports borg, opens a file or decides more than between three answers."""
 
+import os
 import re
 
 # Words that a borg client sends behind "serve" to set how much its server tells it. Everything else it may send decides nothing.
 LOG_LEVELS = ('--critical', '--error', '--warning', '--info', '--debug')
-MOST_CHARACTERS = 4096
+#: As many as the session host's client hands on (../session-client).
+MOST_BYTES = 4096
 
 
 def words_of(command: str) -> list[str]:
     """The words of the command that the client asked for, without quotes. It is split, compared with fixed words, and never handed on."""
-    words = [word.strip('\'"') for word in command[:MOST_CHARACTERS].split()]
+    said = os.fsdecode(os.fsencode(command)[:MOST_BYTES])
+    words = [word.strip('\'"') for word in said.split()]
     while words and re.match(r'[A-Za-z_][A-Za-z0-9_]*=', words[0]):
         words.pop(0)  # as borg does: VARIABLE=value before the program
     return words

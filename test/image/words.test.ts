@@ -47,7 +47,9 @@ const REQUESTS: readonly (readonly [command: string, answer: string, levels?: re
   ['=serve', 'refused'],
   ['A=b', 'refused'],
   ['A=b serve', 'refused'],
-  // What stands behind the 4096th character does not count.
+  // What stands behind the 4096th byte does not count.
+  [`borg ${'ö'.repeat(2045)} serve`, 'refused'],
+  [`borg ${'o'.repeat(2045)} serve`, 'serve'],
   [`${MANY}serve`, 'refused'],
   [`borg serve ${MANY}--debug`, 'serve'],
 ];

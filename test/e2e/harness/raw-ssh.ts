@@ -24,16 +24,16 @@ const ALGORITHMS = [
   ...Array(2).fill(''),
 ];
 const [SERVICE_REQUEST, SERVICE_ACCEPT, KEXINIT, NEWKEYS, ECDH_INIT, ECDH_REPLY] = [5, 6, 20, 21, 30, 31];
-const [USERAUTH_REQUEST, USERAUTH_FAILURE] = [50, 51];
+export const [USERAUTH_REQUEST, USERAUTH_FAILURE] = [50, 51] as const;
 /** Before the 32 bytes of an X25519 key (RFC 8410). */
 const SPKI = Buffer.from('302a300506032b656e032100', 'hex');
 
-const number = (value: number): Buffer => {
+export const number = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
   return bytes;
 };
-const text = (value: string | Uint8Array): Buffer => {
+export const text = (value: string | Uint8Array): Buffer => {
   const bytes = Buffer.from(value as string);
   return Buffer.concat([number(bytes.length), bytes]);
 };
@@ -88,14 +88,17 @@ const unseal = (body: Buffer, length: Buffer, cipher: Cipher | null): Buffer => 
 const reader = (socket: Socket) => {
   let pending = Buffer.alloc(0);
   const more = async (): Promise<void> => {
-    const chunk = await new Promise<Buffer>((resolve, reject) => {
-      socket.once('readable', () => {
-        const bytes = socket.read();
-        if (bytes) resolve(bytes);
-        else reject(new Error('sshd has hung up'));
-      });
-      socket.once('error', reject);
-      socket.once('close', () => reject(new Error('sshd has hung up')));
+    const over = Promise.withResolvers<Buffer>();
+    const heard = () => {
+      const bytes = socket.read();
+      if (bytes) over.resolve(bytes);
+      else hungUp();
+    };
+    const hungUp = () => over.reject(new Error('sshd has hung up'));
+    socket.once('readable', heard).once('error', over.reject).once('close', hungUp);
+    if (socket.destroyed) hungUp();
+    const chunk = await over.promise.finally(() => {
+      socket.off('readable', heard).off('error', over.reject).off('close', hungUp);
     });
     pending = Buffer.concat([pending, chunk]);
   };
@@ -135,6 +138,26 @@ export const askToBeLetIn = async (port: number, offers: readonly Offer[]): Prom
 };
 
 const converse = async (socket: Socket, offers: readonly Offer[]): Promise<void> => {
+  const { send, receive } = await greet(socket);
+  for (const { user, algorithm } of offers) {
+    const words = [user, 'ssh-connection', 'publickey'].map(text);
+    send(USERAUTH_REQUEST, ...words, Buffer.of(0), text(algorithm), text(text(algorithm)));
+    await receive(USERAUTH_FAILURE);
+  }
+};
+
+/** What a client and sshd say to each other. */
+export type Wire = {
+  /** Sends a packet, and gives back what is in it. */
+  readonly send: (kind: number, ...parts: readonly Uint8Array[]) => Buffer;
+  /** The next packet of one of these kinds, or of any; others on the way are left out. Fails where sshd hangs up. */
+  readonly receive: (...kinds: readonly number[]) => Promise<Buffer>;
+  /** Of the exchange of keys: what a signature is over, too. */
+  readonly hash: Buffer;
+};
+
+/** The connection is sealed, and the next word is who one is. */
+export const greet = async (socket: Socket): Promise<Wire> => {
   const read = reader(socket);
   let [sending, receiving]: [Cipher | null, Cipher | null] = [null, null];
   const send = (kind: number, ...parts: readonly Uint8Array[]): Buffer => {
@@ -142,13 +165,12 @@ const converse = async (socket: Socket, offers: readonly Offer[]): Promise<void>
     socket.write(seal(payload, sending));
     return payload;
   };
-  /** The next packet of this kind; others on the way mean nothing here. */
-  const receive = async (kind: number): Promise<Buffer> => {
+  const receive = async (...kinds: readonly number[]): Promise<Buffer> => {
     for (;;) {
       const length = await read.bytes(4);
       const body = await read.bytes(length.readUInt32BE() + (receiving ? 16 : 0));
       const payload = unseal(body, length, receiving);
-      if (payload[0] === kind) return payload;
+      if (kinds.length === 0 || kinds.includes(payload[0] ?? 0)) return payload;
     }
   };
   socket.write(`${VERSION}\r\n`);
@@ -171,9 +193,5 @@ const converse = async (socket: Socket, offers: readonly Offer[]): Promise<void>
   receiving = { key: derive('D', 16), iv: derive('B', 12) };
   send(SERVICE_REQUEST, text('ssh-userauth'));
   await receive(SERVICE_ACCEPT);
-  for (const { user, algorithm } of offers) {
-    const words = [user, 'ssh-connection', 'publickey'].map(text);
-    send(USERAUTH_REQUEST, ...words, Buffer.of(0), text(algorithm), text(text(algorithm)));
-    await receive(USERAUTH_FAILURE);
-  }
+  return { send, receive, hash };
 };
