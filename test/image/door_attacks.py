@@ -114,9 +114,11 @@ def cycles():
 
 
 def itself():
-    """Its own end of the connection as all three streams: the session holds it then, and the host does not see that this process has gone."""
+    """Its own end of the connection as standard output: the session holds it then, and the host does not see that this process has gone. Nor does
+    standard input end: the session holds both ends of that."""
     door = knock()
-    hand_over(door, [door.fileno()] * 3)
+    read, write = os.pipe()
+    hand_over(door, [read, door.fileno(), write])
     door.recv(64)
     door.send(b'go')
     return ending(door)
