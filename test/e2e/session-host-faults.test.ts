@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { look } from '../soak/server-processes.ts';
 import { type Client, createClient, type Key } from './harness/client.ts';
@@ -17,7 +16,6 @@ import { type Call, open, request, requests } from './harness/raw-borg.ts';
 import { type Server, startServer, TARGET } from './harness/server.ts';
 import { sessionsOf } from './harness/sessions.ts';
 import { fill } from './harness/small-disk.ts';
-import { borgsOf, processesOf } from './isolation/processes.ts';
 
 // What is left to revocation and to new clients while clients flood, the session host lacks something, or the server is killed.
 
@@ -47,6 +45,19 @@ const COMMIT: Call = ['commit', { save_space: false, compact: false, threshold: 
 const put = (bytes: number): Call => ['put', { id: Buffer.alloc(32, 'x'), data: Buffer.alloc(bytes) }];
 const get: Call = ['get', { id: Buffer.alloc(32, 'x') }];
 
+/** All that serve borg to an account, by one look. */
+const borgs = async () => {
+  const { stdout } = await server.exec(['sh', '-c', BORGS], { reject: false });
+  return stdout.split('\n').flatMap((line) => {
+    const [, pid, account] = /^(\d+) .* --account (\S+) /.exec(line) ?? [];
+    return account === undefined ? [] : [{ pid: Number(pid), account, hosted: line.includes(' --hosted ') }];
+  });
+};
+const BORGS = `for each in $(grep -la 'borg-serve' /proc/[0-9]*/cmdline 2>/dev/null | grep -v '/self/'); do
+  words=$(tr '\\0' ' ' <$each)
+  case $words in *session-client*) ;; *) each=\${each#/proc/}; echo "\${each%/cmdline} $words" ;; esac
+done 2>/dev/null`;
+
 type Flood = { readonly ssh: Running; readonly over: () => Finished | undefined };
 
 /** A session with the lock of its repository, that gets one call after the other, as fast as it takes them. */
@@ -68,53 +79,59 @@ const flood = async (account: string, key: Key, call: Call, reads: boolean): Pro
   return { ssh, over: () => how };
 };
 
-/** The CPU time of the one borg of an account, in clock ticks. */
-const ticksOf = async (account: string): Promise<number> => {
-  const [borg] = await borgsOf(server, account);
-  const { stdout } = await server.exec(['cat', `/proc/${borg?.pid}/stat`], { reject: false });
-  const fields = stdout.slice(stdout.lastIndexOf(')') + 2).split(' ');
-  return Number(fields[11]) + Number(fields[12]);
-};
-/** It waits for its client to read, who does not. */
-const untilStuck = (account: string): Promise<true> =>
-  until('the session to wait', async () => {
-    const before = await ticksOf(account);
-    await pause(200);
-    return (await ticksOf(account)) === before || undefined;
+/** Nothing that is sent gets any farther: the session waits for its client to read. */
+const untilStuck = (ssh: Running): Promise<true> => {
+  let [last, times] = [-1, 0];
+  return until('the session to wait', () => {
+    const now = ssh.stdin?.writableLength ?? 0;
+    times = now > 0 && now === last ? times + 1 : 0;
+    last = now;
+    return times >= 10 || undefined;
   });
+};
 
 const FLOODS = [
-  { what: 'sends as fast as it can', call: put(100_000), reads: true },
-  { what: 'does not read what it has asked for', call: get, reads: false },
+  { name: 'sends', call: put(100_000), reads: true },
+  { name: 'waits', call: get, reads: false },
 ];
+const WAYS = ['operator', 'removed', 'host-died'] as const;
 
-test.each(FLOODS)(
-  'a key that is removed ends the session of a client that $what, and so does an operator',
-  async ({ call, reads }) => {
-    for (const ends of ['removed', 'operator', 'host-died']) {
-      const account = `${ends}-${reads ? 'sends' : 'waits'}`;
-      const key = await client.newKey();
-      await grant(server, `repos/${account}`, key);
-      const { ssh, over } = await flood(account, key, call, reads);
-      expect((await borgsOf(server, account)).map(({ words }) => words.includes(' --hosted '))).toEqual([true]);
-      if (!reads) await untilStuck(account);
-      expect(over()).toBeUndefined();
-      if (ends === 'host-died') await server.exec(['kill', '-KILL', String(await hostPid())]);
-      if (ends === 'operator') {
-        await server.exec(['borgserver', 'sessions', 'end', account]);
-      } else {
-        await rm(join(server.sshkeys, 'repos', account));
-        await server.exec(['update-borgusers']);
-      }
-      await until('its processes to be gone', async () => (await processesOf(server, account)).length === 0);
+test('a session of a client that sends as fast as it can, or does not read, is ended at once with its key and by an operator, also where its host has died', async () => {
+  const keys = Object.fromEntries(await Promise.all(WAYS.map(async (way) => [way, await client.newKey()] as const)));
+  const wanted = WAYS.flatMap((way) =>
+    FLOODS.map((flooding) => ({ ...flooding, way, account: `${flooding.name}-${way}` })),
+  );
+  const keyOf = (way: string): Key => keys[way] ?? client.key;
+  for (const { account, way } of wanted) await writeKeyFile(server, `repos/${account}`, keyOf(way));
+  await server.exec(['update-borgusers']);
+  const floods = await Promise.all(
+    wanted.map(async (each) => ({ ...each, ...(await flood(each.account, keyOf(each.way), each.call, each.reads)) })),
+  );
+  for (const { reads, ssh } of floods) if (!reads) await untilStuck(ssh);
+  expect((await borgs()).map(({ account, hosted }) => [account, hosted]).sort()).toEqual(
+    floods.map(({ account }) => [account, true]).sort(),
+  );
+  for (const way of WAYS) {
+    const ended = floods.filter((each) => each.way === way);
+    expect(ended.map(({ over }) => over())).toEqual(ended.map(() => undefined));
+    if (way === 'host-died') await server.exec(['kill', '-KILL', String(await hostPid())]);
+    if (way === 'operator') {
+      for (const { account } of ended) await server.exec(['borgserver', 'sessions', 'end', account]);
+    } else {
+      for (const { account } of ended) await rm(join(server.sshkeys, 'repos', account));
+      await server.exec(['update-borgusers']);
+    }
+    const accounts = new Set(ended.map(({ account }) => account));
+    await until('their borg to be gone', async () => !(await borgs()).some(({ account }) => accounts.has(account)));
+    for (const { account, ssh } of ended) {
       // By TERM, as any other: what it had is given back.
-      expect(await locksOf(account)).toEqual([]);
+      expect([account, await locksOf(account)]).toEqual([account, []]);
       ssh.stdout?.resume();
       expect((await ssh).exitCode).not.toBe(0);
-      expect(await letsIn(client, account, key)).toBe(ends === 'operator');
+      expect(await letsIn(client, account, keyOf(way))).toBe(way === 'operator');
     }
-  },
-);
+  }
+});
 
 /** A session that has a repository open, and stays. */
 const begin = (account: string, key = client.key, more = {}) => {
@@ -193,26 +210,25 @@ test.each(LACKS)(
       await until('a session to begin', () => session.isOpen());
       return session;
     };
-    const isHosted = async (account: string): Promise<boolean> =>
-      (await borgsOf(server, account)).every(({ words }) => words.includes(' --hosted '));
+    const of = async (name: string) => (await borgs()).filter(({ account }) => account === name);
     const [leaves, stays] = [await hold(leaving, key), await hold(staying)];
-    expect([await isHosted(leaving), await isHosted(staying)]).toEqual([true, true]);
-    const before = await borgsOf(server, staying);
+    const before = await of(staying);
+    expect(before).toEqual([expect.objectContaining({ hosted: true })]);
     const host = await hostPid();
     const giveBack = await take(host);
     try {
       const comes = await hold(coming);
-      expect(await isHosted(coming)).toBe(died);
+      expect(await of(coming)).toEqual([expect.objectContaining({ hosted: died })]);
       // Before the host gets anything back: what the client has handed over to it is not kept there.
       expect((await comes.end()).exitCode).toBe(0);
       await rm(join(server.sshkeys, 'repos', leaving));
       // With a full /run it fails to write down what it has done.
       await server.exec(['update-borgusers'], { reject: false });
-      await until('its session to be gone', async () => (await borgsOf(server, leaving)).length === 0);
+      await until('its session to be gone', async () => (await of(leaving)).length === 0);
       expect(await locksOf(leaving)).toEqual([]);
       expect(await letsIn(client, leaving, key)).toBe(false);
       expect((await leaves.end()).exitCode).not.toBe(0);
-      expect((await borgsOf(server, staying)).map(({ pid }) => pid)).toEqual(before.map(({ pid }) => pid));
+      expect(await of(staying)).toEqual(before);
     } finally {
       await giveBack();
     }
@@ -223,7 +239,7 @@ test.each(LACKS)(
     expect((await stays.end()).exitCode).toBe(died ? 1 : 0);
     await hostPid();
     const lasts = await hold(last);
-    expect(await isHosted(last)).toBe(true);
+    expect(await of(last)).toEqual([expect.objectContaining({ hosted: true })]);
     expect((await lasts.end()).exitCode).toBe(0);
   },
 );
@@ -256,7 +272,7 @@ if (HAS_GROUPS) {
       await rm(join(server.sshkeys, 'repos/greedy'));
       await server.exec(['update-borgusers']);
       await Promise.all(greedy.map(({ ssh }) => ssh));
-      expect(await borgsOf(server, 'greedy')).toEqual([]);
+      expect((await borgs()).filter(({ account }) => account === 'greedy')).toEqual([]);
       for (const each of [modest, after]) expect((await each.end()).exitCode).toBe(0);
       expect(await hostPid()).toBe(host);
     } finally {
@@ -292,7 +308,7 @@ test('the server is killed while sessions begin: none stays, none comes back who
     await server.start();
     expect(await sessionsOf(server)).toEqual([]);
     expect(await letsIn(client, 'lost', lost)).toBe(false);
-    for (const account of [...ACCOUNTS, 'lost']) expect(await processesOf(server, account).catch(() => [])).toEqual([]);
+    expect(await borgs()).toEqual([]);
   }
 
   // As many as may be, and of what was held before nothing counts.
