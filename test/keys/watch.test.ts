@@ -69,6 +69,8 @@ describe.each([
     await told(() => writeFileSync(join(root, 'repos/web01'), 'a'));
     await told(() => writeFileSync(join(root, 'repos/web01'), 'bcd'));
     await told(() => renameSync(join(root, 'repos/web01'), join(root, 'admins/web01')));
+    // That it is gone may have been told alone: what has come and gone before it was seen needs no word.
+    await told(() => writeFileSync(join(root, 'admins/web01'), 'efghi'));
     await told(() => rmSync(join(root, 'admins/web01')));
   });
 });
