@@ -6,6 +6,9 @@ import re
 
 from launcher.ending import end
 
+# As the server writes it (src/host/account-database.ts).
+QUOTA = re.compile(r'borgserver quota=([0-9]+)')
+
 
 def quota_words(name: str | None = None) -> list[str]:
     """The quota that the account's key file sets, as a last word that outdoes its role's: root's account database has it as
@@ -22,13 +25,16 @@ def quota_words(name: str | None = None) -> list[str]:
 
 def words_of(comment: str) -> list[str]:
     """comment: of the account's line in passwd(5)."""
-    quota = quota_of(comment)
+    return words_for(quota_of(comment))
+
+
+def words_for(quota: int | None) -> list[str]:
     return [] if quota is None else ['--storage-quota=%d' % quota]
 
 
 def quota_of(comment: str) -> int | None:
     """Bytes; None where the account has that of its role."""
-    found = re.fullmatch(r'borgserver quota=([0-9]+)', comment)
+    found = QUOTA.fullmatch(comment)
     return int(found.group(1)) if found else None
 
 

@@ -340,6 +340,8 @@ def serve_all(terms):
     os.umask(0o022)
     ignore_signals()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Of all its sessions.
+    os.environ['SHELL'] = '/bin/sh'
     host = Host(terms)
     host.title.write(b'borgserver: session host')
     gc.collect()

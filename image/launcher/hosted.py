@@ -132,7 +132,7 @@ def take_streams(connection, streams):
 def session_of(host, peer, wanted, known):
     """What serves; or SystemExit, where that is the whole answer."""
     role, person, address = wanted.role, wanted.person, wanted.address
-    for name, value in (('USER', person.name), ('LOGNAME', person.name), ('HOME', person.home), ('SHELL', '/bin/sh'), ('SSH_CONNECTION', address)):
+    for name, value in (('USER', person.name), ('LOGNAME', person.name), ('HOME', person.home), ('SSH_CONNECTION', address)):
         os.environ[name] = value
     own = [word.replace('$USER', person.name) for word in role.words]
     command = limits.read(own)

@@ -9,6 +9,8 @@ MOST_FILES = 256
 LEAST_MEMORY = 256 << 20
 # For the words that say why it ends.
 LAST_MEMORY = 32 << 20
+# Which of them there are: a session would else look in vain for the others each time.
+CGROUP_LIMITS = [path for path in ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes') if os.path.exists(path)]
 
 
 def limit_process(memory: str) -> None:
@@ -28,6 +30,20 @@ def allow_memory(most: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (within(most, hard), hard))
 
 
+def text_of(path: str) -> str:
+    """Of a short file, without the new line; '' where it cannot be read."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ''
+    try:
+        return os.read(file, 64).decode().strip()
+    except OSError:
+        return ''
+    finally:
+        os.close(file)
+
+
 def within(most: int, hard: int) -> int:
     """What somebody else has limited already cannot be widened; -1 is no limit."""
     return most if hard == -1 else min(most, hard)
@@ -38,10 +54,8 @@ def most_memory(setting: str) -> int:
     if setting != 'auto':
         return int(setting)
     memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    for path in ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'):
-        try:
-            with open(path) as file:
-                memory = min(memory, int(file.read()))
-        except (OSError, ValueError):
-            continue  # there is no such file, or "max" in it
+    for path in CGROUP_LIMITS:
+        said = text_of(path)
+        if said.isdigit():  # it may be "max"
+            memory = min(memory, int(said))
     return max(memory // 2, LEAST_MEMORY)

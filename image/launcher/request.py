@@ -5,6 +5,7 @@ import re
 
 # Words that a borg client sends behind "serve" to set how much its server tells it. Everything else it may send decides nothing.
 LOG_LEVELS = ('--critical', '--error', '--warning', '--info', '--debug')
+VARIABLE = re.compile('[A-Za-z_][A-Za-z0-9_]*=')
 #: As many as the session host's client hands on (../session-client).
 MOST_BYTES = 4096
 
@@ -13,14 +14,14 @@ def words_of(command: str) -> list[str]:
     """The words of the command that the client asked for, without quotes. It is split, compared with fixed words, and never handed on."""
     said = os.fsdecode(os.fsencode(command)[:MOST_BYTES])
     words = [word.strip('\'"') for word in said.split()]
-    while words and re.match(r'[A-Za-z_][A-Za-z0-9_]*=', words[0]):
+    while words and VARIABLE.match(words[0]):
         words.pop(0)  # as borg does: VARIABLE=value before the program
     return words
 
 
 def asks_for_version(words: list[str]) -> bool:
     """`ssh ACCOUNT@HOST borg14 --version` is how users of hosted borg test a server; plain borg serve would wait for ever."""
-    program = re.split(r'[/\\]', words[0])[-1] if words else ''
+    program = words[0].replace('\\', '/').rpartition('/')[2] if words else ''
     return len(words) == 2 and program.startswith('borg') and words[1] in ('--version', '-V')
 
 

@@ -31,11 +31,7 @@ KEPT: list[object] = []
 
 
 class Forked(BaseException):
-    """Leaves the host's loop, in a child of it. become: makes a session of that process, and returns how it serves."""
-
-    def __init__(self, become: Callable[[], Callable[[], None]]) -> None:
-        super().__init__()
-        self.become = become
+    """Leaves the host's loop, in a child of it. Its one argument makes a session of that process, and returns how it serves."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +76,7 @@ def begin(loop: Callable[[], None]) -> 'NoReturn':
             try:
                 return loop()
             except Forked as forked:
-                become = forked.become
+                (become,) = forked.args
             # Not in there: whatever ends the session would show the host's loop as its cause.
             serve = become()
             for number, handler in handlers:

@@ -54,13 +54,14 @@ def close_in_hosted(command, log_levels, role, person):
     box = box_of(command)
     install.install(role.prepared, command, box, outcome_of())
     enter(box)
-    words = [*command.borg, *account.words_of(person.comment), *log_levels]
+    quota = account.quota_of(person.comment)
+    words = [*command.borg, *account.words_for(quota), *log_levels]
     # In debug mode main() itself has something to say.
     if role.start is None or log_levels[-1:] == ['--debug']:
         return lambda: serving.begin_anew(lambda: run_main(words))
     sys.argv = ['borg', *words]  # shown where borg tells of an error
     level = log_levels[-1].lstrip('-') if log_levels else ''
-    return lambda: serving.serve(role.prepared.server, role.start, person.name, account.quota_of(person.comment), level)
+    return lambda: serving.serve(role.prepared.server, role.start, person.name, quota, level)
 
 
 def run_main(words):
