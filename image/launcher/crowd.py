@@ -6,15 +6,20 @@ import errno
 import os
 import signal
 import sys
+import time
 
 from launcher.ending import end
 from launcher.speaker import descent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a session's first answer waits for each import
+    from collections.abc import Iterable
     from io import FileIO
 
 Known = set[int] | frozenset[int]
+
+#: Seconds that a session of the host may take until its title names its account.
+PATIENCE = 5
 
 
 def expect_to_be_ended_first(older: int) -> None:
@@ -69,7 +74,7 @@ def write_into(file: 'FileIO', number: int) -> int | None:
 
 def sessions_of(account: str, known: Known = frozenset()) -> set[int]:
     """PIDs of the sessions of the account that are alive, and those known. Admins share one uid: the account's name tells them apart."""
-    mark = b'\0--account\0' + os.fsencode(account) + b'\0'
+    mark = mark_of(account)
     uid = os.getuid()
     found = set(known)
     for entry in os.scandir('/proc'):
@@ -77,12 +82,46 @@ def sessions_of(account: str, known: Known = frozenset()) -> set[int]:
             # 500 sessions may begin in one instant, and each looks here: no file is read but of the few with this owner.
             if not entry.name.isdigit() or int(entry.name) in known or entry.stat().st_uid != uid:
                 continue
-            with open(entry.path + '/cmdline', 'rb', buffering=0) as file:
-                if mark in file.read(4096).partition(b'\0--\0')[0]:
-                    found.add(int(entry.name))
+            if is_marked(title_of(int(entry.name)), mark):
+                found.add(int(entry.name))
         except OSError:
             continue  # it has ended
     return found
+
+
+def named(pids: 'Iterable[int]', account: str, untitled: bytes) -> set[int]:
+    """Those of the host's sessions that are the account's. They may be root's still: each has its title before it waits for its client.
+    untitled: how the title of the host itself begins; who has that has just begun, and is waited for."""
+    mark = mark_of(account)
+    until = time.monotonic() + PATIENCE
+    found: set[int] = set()
+    for pid in pids:
+        said = title_of(pid)
+        while said.startswith(untitled) and time.monotonic() < until:
+            time.sleep(0.001)
+            said = title_of(pid)
+        # Who has none in the end counts as well: a doubt lets nobody in.
+        if said.startswith(untitled) or is_marked(said, mark):
+            found.add(pid)
+    return found
+
+
+def title_of(pid: int) -> bytes:
+    """Nothing where it has ended."""
+    try:
+        with open('/proc/%d/cmdline' % pid, 'rb', buffering=0) as file:
+            return file.read(4096)
+    except OSError:
+        return b''
+
+
+def mark_of(account: str) -> bytes:
+    return b'\0--account\0' + os.fsencode(account) + b'\0'
+
+
+def is_marked(title: bytes, mark: bytes) -> bool:
+    """What stands behind "--" is borg's."""
+    return mark in title.partition(b'\0--\0')[0]
 
 
 def beginning(pid: int) -> tuple[int, int]:
@@ -122,10 +161,8 @@ def any_session() -> bool:
 def finds_session() -> bool:
     for entry in os.scandir('/proc'):
         try:
-            if entry.name.isdigit():
-                with open(entry.path + '/cmdline', 'rb', buffering=0) as file:
-                    if b'\0--account\0' in file.read(4096).partition(b'\0--\0')[0]:
-                        return True
+            if entry.name.isdigit() and is_marked(title_of(int(entry.name)), b'\0--account\0'):
+                return True
         except OSError:
             continue  # it has ended
     return False

@@ -54,6 +54,9 @@ class Session:
 
 
 class Host:
+    #: In /proc; also of a session that has just begun.
+    NAME = b'borgserver: session host'
+
     def __init__(self, terms):
         self.terms = terms
         self.title = Title()
@@ -343,7 +346,7 @@ def serve_all(terms):
     # Of all its sessions.
     os.environ['SHELL'] = '/bin/sh'
     host = Host(terms)
-    host.title.write(b'borgserver: session host')
+    host.title.write(host.NAME)
     gc.collect()
     # Never looked at again: a collection would touch all of it, and each session have a copy of its own.
     gc.freeze()

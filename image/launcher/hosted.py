@@ -46,8 +46,11 @@ def begin(host, peer, role, digest, known):
         connection = keep_only(peer.connection)
         serving.KEPT.append(connection)
         wanted = understand(connection, host.terms, peer, role, digest)
+        own = [word.replace('$USER', wanted.person.name) for word in role.words]
+        # From here on it counts as a session of its account (crowd.py), however long its client keeps it waiting.
+        host.title.write(title_of(wanted.address, own))
         take_streams(connection, wanted.streams)
-        return session_of(host, peer, wanted, known)
+        return session_of(host, peer, wanted, own, known)
     except BaseException as err:
         code = serving.code_of(err)
     serving.leave(code)
@@ -129,12 +132,11 @@ def take_streams(connection, streams):
     os.closerange(FIRST, os.sysconf('SC_OPEN_MAX'))
 
 
-def session_of(host, peer, wanted, known):
-    """What serves; or SystemExit, where that is the whole answer."""
+def session_of(host, peer, wanted, own, known):
+    """own: the words of its role. What serves; or SystemExit, where that is the whole answer."""
     role, person, address = wanted.role, wanted.person, wanted.address
     for name, value in (('USER', person.name), ('LOGNAME', person.name), ('HOME', person.home), ('SSH_CONNECTION', address)):
         os.environ[name] = value
-    own = [word.replace('$USER', person.name) for word in role.words]
     command = limits.read(own)
     # As root: none of it can be widened by the account.
     process_limits.limit_process(command.of_session.memory)
@@ -143,7 +145,9 @@ def session_of(host, peer, wanted, known):
     is_counted = role.most is not None and not host.others
     if is_counted:
         crowd.give_way(known)
-    host.title.write(title_of(address, own))
+    mates = None
+    if host.others or (known > 0 and role.most is None):
+        mates = crowd.named([pid for pid, each in host.sessions.items() if each.peer.uid == peer.uid], person.name, host.NAME)
     drop_privileges(person.uid, host.terms.own_gid(person), peer.groups - host.terms.role_gids)
     go_home(person.home)
     words = request.words_of(wanted.command)
@@ -151,8 +155,8 @@ def session_of(host, peer, wanted, known):
         sys.exit()
     if role.most is not None and known >= role.most:
         end(crowd.sentence(role.most))
-    if host.others or (known > 0 and role.most is None):
-        _, older = crowd.refuse_beyond(command.of_session.sessions, person.name)
+    if mates is not None:
+        _, older = crowd.refuse_beyond(command.of_session.sessions, person.name, mates)
         crowd.give_way(older)
     return close_in_hosted(command, request.log_levels(words), role, person)
 

@@ -64,6 +64,7 @@ export const prepareHost = async (options: HostOptions = {}) => {
     `${account}:x:${uid}:770:borgserver quota=20000000:REPOS/${account}:/bin/sh`,
     `web02:x:${options.shared ? uid : uid + 1}:770:borgserver:REPOS/web02:/bin/sh`,
     `boss:x:1000:${PGID}:borgserver:REPOS:/bin/sh`,
+    `chief:x:1000:${PGID}:borgserver:REPOS:/bin/sh`,
   ];
   const repos = join(folder, 'repos');
   for (const [name, owner] of [[account, uid] as const, ['web02', uid + 1] as const]) {

@@ -61,6 +61,31 @@ const run = async (options: ClientOptions = {}) => {
   return { code, out, error };
 };
 
+const BY_HAND = `import os, socket, sys
+door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); door.connect(sys.argv[1])
+print('here', flush=True); sys.stdin.readline()
+socket.send_fds(door, [sys.argv[2].encode() + bytes(2) + b'borg serve'], [0, 1, 2])
+print(door.recv(32).decode(), flush=True); sys.stdin.readline()
+print(door.recv(32).decode() or 'closed', flush=True); sys.stdin.readline()`;
+
+/** A client that has connected, and says nothing more by itself: each call lets it go on by one step, and gives what the host answers. */
+const byHand = async (options: ClientOptions = {}): Promise<() => Promise<string>> => {
+  const { account = 'web01', uid = 30_101, role = 'repo', groups = [ROLES.repo, uid] } = options;
+  const login = `setpriv --reuid ${uid} --regid ${groups[0]} --groups ${groups.join()} /bin/sh -c "$0"; exit $?`;
+  const words = `"$PYTHON" -c "$SCRIPT" ${folder}/sessions/${role}/door ${account}; exit $?`;
+  const process_ = spawn('/bin/sh', ['-c', login, words], {
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', PYTHON: findBorg().python, SCRIPT: BY_HAND },
+  });
+  running.push(process_);
+  const next = async () => String((await once(process_.stdout, 'data'))[0]).trim();
+  expect(await next()).toBe('here');
+  return async () => {
+    const answer = next();
+    process_.stdin.write('go on\n');
+    return answer;
+  };
+};
+
 const session = async (options: ClientOptions = {}) => {
   const process_ = client(options);
   return converse(process_);
@@ -167,6 +192,20 @@ describe('a client', () => {
     await until('the end of one', () => started.of('ended').length === 2);
     expect(await (await session()).end()).toBe(0);
     for (const each of [second, other]) await each.end();
+  });
+
+  test('counts before its client has said that it waits, also where several accounts have one user id', async () => {
+    const started = await host({ sessions: 1 });
+    const admin = { uid: 1000, role: 'admin', groups: [PGID, ROLES.admin] };
+    const waits = await byHand({ ...admin, account: 'boss' });
+    expect(await waits()).toMatch(/^session /);
+    expect(await run({ ...admin, account: 'boss' })).toMatchObject({
+      code: 1,
+      error: expect.stringContaining('has 1 sessions on this server already'),
+    });
+    const other = await session({ ...admin, account: 'chief' });
+    expect(await other.end()).toBe(0);
+    expect(isAlive(nameOf(started.of('began')[0]))).toBe(true);
   });
 
   test('starts cold where it is nobody’s, or asks for an account or a role that is not its own', async () => {
@@ -381,30 +420,9 @@ for _ in range(80): os.wait()`;
 
   test('closes a connection for good, whoever has begun meanwhile and says nothing more', async () => {
     const started = await host();
-    const script = `import os, socket, sys
-door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); door.connect(sys.argv[1])
-print('here', flush=True); sys.stdin.readline()
-socket.send_fds(door, [sys.argv[2].encode() + bytes(2) + b'borg serve'], [0, 1, 2])
-print(door.recv(32).decode(), flush=True); sys.stdin.readline()
-print(door.recv(32).decode() or 'closed', flush=True); sys.stdin.readline()`;
-    const connect = async (uid: number, account: string) => {
-      const login = `setpriv --reuid ${uid} --regid 770 --groups 770,${uid} /bin/sh -c "$0"; exit $?`;
-      const words = `"$PYTHON" -c "$SCRIPT" ${folder}/sessions/repo/door ${account}; exit $?`;
-      const process_ = spawn('/bin/sh', ['-c', login, words], {
-        env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', PYTHON: findBorg().python, SCRIPT: script },
-      });
-      running.push(process_);
-      const next = async () => String((await once(process_.stdout, 'data'))[0]).trim();
-      expect(await next()).toBe('here');
-      return async () => {
-        const answer = next();
-        process_.stdin.write('go on\n');
-        return answer;
-      };
-    };
-    const refused = await connect(30_102, 'web01');
+    const refused = await byHand({ uid: 30_102 });
     // Its session waits until it goes on, which it never does.
-    const slow = await connect(30_101, 'web01');
+    const slow = await byHand();
     expect(await slow()).toMatch(/^session /);
     const [waits] = started.of('began');
     expect(await refused()).toMatch(/^session /);
