@@ -226,7 +226,8 @@ test('a session ends with its input, however early; a client that does not read 
   await answered(slow);
 
   const flood = await serving(connection);
-  flood.write(randomBytes(4_000_000));
+  // No message begins with this byte (the msgpack specification, "never used"): by chance it could be one that is only not complete.
+  flood.write(Buffer.concat([Buffer.of(0xc1), randomBytes(4_000_000)]));
   flood.eof();
   await over(flood);
   expect(flood.code()).not.toBe(0);

@@ -13,7 +13,8 @@ let copy: string;
 
 beforeEach(() => {
   copy = mkdtempSync(join(tmpdir(), 'python-checks-'));
-  for (const each of ['image', 'test/python', 'test/image', 'test/bench', 'pyrightconfig.json']) {
+  const { include } = JSON.parse(readFileSync(join(ROOT, 'pyrightconfig.json'), 'utf8')) as { include: string[] };
+  for (const each of ['pyrightconfig.json', 'image', ...include.filter((one) => !one.startsWith('image/'))]) {
     cpSync(join(ROOT, each), join(copy, each), { recursive: true });
   }
 });
