@@ -35,6 +35,8 @@ export const startUserNamespaceServer = async (options: ServerOptions): Promise<
     const server = await startNamespaceServer(
       {
         ...options,
+        // One that is given belongs to this machine's root, and is out of reach.
+        ownHostKeys: true,
         prepare: async (dirs) => {
           await options.prepare?.(dirs);
           await chmod(dirname(dirs.repos), 0o755);
