@@ -67,7 +67,7 @@ def descriptors(pid):
 
 def autogroup(pid):
     """Not its number. The kernel takes ten changes a second, of all: it follows the process itself, a little later."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 20
     while True:
         found = text('/proc/%d/autogroup' % pid).rpartition(' ')[2]
         if found == stat(pid)['nice'] or time.monotonic() > end:
