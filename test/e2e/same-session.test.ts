@@ -100,12 +100,13 @@ const installProbe = async (victim: number): Promise<void> => {
   await until('another host', () => server.log().split('the session host runs again').length > again);
 };
 
-/** At which somebody listens outside of all boxes. */
-const ABSTRACT = 'borgserver-same-session';
+/** At which somebody listens outside of all boxes. All servers of one network have these names in common. */
+const ABSTRACT = `borgserver-same-session-${process.pid}`;
 const listening = async (): Promise<{ readonly listener: Running }> => {
   const script = `import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(chr(0) + sys.argv[1]); s.listen(); print('here', flush=True); sys.stdin.read()`;
   const listener = server.exec(['python3', '-I', '-c', script, ABSTRACT], { input: 'pipe', reject: false });
-  await new Promise((resolve) => listener.stdout?.once('data', resolve));
+  const listens = new Promise((resolve) => listener.stdout?.once('data', resolve));
+  await Promise.race([listens, listener.then((how) => Promise.reject(new Error(`it ended: ${JSON.stringify(how)}`)))]);
   return { listener };
 };
 

@@ -142,7 +142,7 @@ def attempts(places):
                                 ('an abstract socket', socket.SOCK_STREAM, '\0' + places['abstract']),
                                 ('sshd', socket.SOCK_STREAM, ('127.0.0.1', places['port']))):
         found['connect to ' + name] = told(connected, kind, address)
-    found['listen at an abstract socket'] = told(bound, '\0made-by-the-test')
+    found['listen at an abstract socket'] = told(bound, '\0%s-made' % places['abstract'])
     for name, pid in (('its parent', os.getppid()), ('the first process', 1), ('a session of another', places['pid']), ('itself', os.getpid())):
         found['signal ' + name] = told(os.kill, pid, 0)
         found['open %s as a descriptor' % name] = told(lambda at: os.close(system_call(PIDFD_OPEN, ctypes.c_int(at), ctypes.c_uint(0))), pid)
