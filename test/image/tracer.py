@@ -127,7 +127,8 @@ def come_late(pid: int) -> None:
     os.kill(pid, signal.SIGALRM)
     next_stop(pid)
     os.kill(session, signal.SIGCONT)
-    wait_until(session, 'cmdline', rb'borg-serve\0')
+    # It gives up root only once it has said so.
+    wait_until(session, 'status', rb'(?s:.*)\nUid:\t[1-9]')
     report('late')
     ptrace(DETACH, pid)
 
