@@ -20,20 +20,16 @@ def quota_words(name: str | None = None) -> list[str]:
         account = None
     if account is None or account.pw_uid != os.getuid():
         end('This account is no longer on this server.')
-    return words_of(account.pw_gecos)
+    return words_of(quota_of(account.pw_gecos))
 
 
-def words_of(comment: str) -> list[str]:
-    """comment: of the account's line in passwd(5)."""
-    return words_for(quota_of(comment))
-
-
-def words_for(quota: int | None) -> list[str]:
+def words_of(quota: int | None) -> list[str]:
+    """For borg's command line."""
     return [] if quota is None else ['--storage-quota=%d' % quota]
 
 
 def quota_of(comment: str) -> int | None:
-    """Bytes; None where the account has that of its role."""
+    """Bytes; None where the account has that of its role. comment: of its line in passwd(5)."""
     found = QUOTA.fullmatch(comment)
     return int(found.group(1)) if found else None
 

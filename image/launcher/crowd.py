@@ -82,7 +82,7 @@ def sessions_of(account: str, known: Known = frozenset()) -> set[int]:
             # 500 sessions may begin in one instant, and each looks here: no file is read but of the few with this owner.
             if not entry.name.isdigit() or int(entry.name) in known or entry.stat().st_uid != uid:
                 continue
-            if is_marked(title_of(int(entry.name)), mark):
+            if is_marked(command_line(int(entry.name)), mark):
                 found.add(int(entry.name))
         except OSError:
             continue  # it has ended
@@ -96,17 +96,17 @@ def named(pids: 'Iterable[int]', account: str, untitled: bytes) -> set[int]:
     until = time.monotonic() + PATIENCE
     found: set[int] = set()
     for pid in pids:
-        said = title_of(pid)
+        said = command_line(pid)
         while said.startswith(untitled) and time.monotonic() < until:
             time.sleep(0.001)
-            said = title_of(pid)
+            said = command_line(pid)
         # Who has none in the end counts as well: a doubt lets nobody in.
         if said.startswith(untitled) or is_marked(said, mark):
             found.add(pid)
     return found
 
 
-def title_of(pid: int) -> bytes:
+def command_line(pid: int) -> bytes:
     """Nothing where it has ended."""
     try:
         with open('/proc/%d/cmdline' % pid, 'rb', buffering=0) as file:
@@ -119,9 +119,9 @@ def mark_of(account: str) -> bytes:
     return b'\0--account\0' + os.fsencode(account) + b'\0'
 
 
-def is_marked(title: bytes, mark: bytes) -> bool:
+def is_marked(words: bytes, mark: bytes) -> bool:
     """What stands behind "--" is borg's."""
-    return mark in title.partition(b'\0--\0')[0]
+    return mark in words.partition(b'\0--\0')[0]
 
 
 def beginning(pid: int) -> tuple[int, int]:
@@ -159,10 +159,4 @@ def any_session() -> bool:
 
 
 def finds_session() -> bool:
-    for entry in os.scandir('/proc'):
-        try:
-            if entry.name.isdigit() and is_marked(title_of(int(entry.name)), b'\0--account\0'):
-                return True
-        except OSError:
-            continue  # it has ended
-    return False
+    return any(entry.name.isdigit() and is_marked(command_line(int(entry.name)), b'\0--account\0') for entry in os.scandir('/proc'))

@@ -324,8 +324,7 @@ def run(path):
     # Before the words of the roles are read.
     parser.keep()
     terms = Terms(path)
-    for role in terms.roles:
-        rehearse(role.words)
+    rehearse(role.words for role in terms.roles)
     read_buffer.keep()
     pid = os.getpid()
     try:

@@ -38,7 +38,6 @@ ADDRESS = re.compile(r'[0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5} [0-9A-Fa-f.:%a-z]{1,80
 
 def begin(host, peer, role, digest, known):
     """Gives back what serves, or ends the process. digest: of the account's name, or None; known: how many sessions its user id has already."""
-    code = 1
     try:
         serving.KEPT.append(host)
         restore_signals()
@@ -46,11 +45,10 @@ def begin(host, peer, role, digest, known):
         connection = keep_only(peer.connection)
         serving.KEPT.append(connection)
         wanted = understand(connection, host.terms, peer, role, digest)
-        own = [word.replace('$USER', wanted.person.name) for word in role.words]
         # From here on it counts as a session of its account (crowd.py), however long its client keeps it waiting.
-        host.title.write(title_of(wanted.address, own))
+        host.title.write(title_of(wanted.address, wanted.own))
         take_streams(connection, wanted.streams)
-        return session_of(host, peer, wanted, own, known)
+        return session_of(host, peer, wanted, known)
     except BaseException as err:
         code = serving.code_of(err)
     serving.leave(code)
@@ -69,6 +67,8 @@ class Wanted:
 
     role: Role
     person: Person
+    #: The words of its role, for this account.
+    own: list[str]
     address: str
     command: str
     streams: list[int]
@@ -87,7 +87,8 @@ def understand(connection, terms, peer, role, digest):
     is_whole = len(streams) == 3 and not flags & CUT
     if person is None or not is_whole or person.uid != peer.uid or not terms.is_of(person, role) or digest not in (None, digest_of(account)):
         os._exit(WITHDRAWN)
-    return Wanted(role, person, address if ADDRESS.fullmatch(address) else '', command, streams)
+    own = [word.replace('$USER', person.name) for word in role.words]
+    return Wanted(role, person, own, address if ADDRESS.fullmatch(address) else '', command, streams)
 
 
 def digest_of(account):
@@ -132,12 +133,12 @@ def take_streams(connection, streams):
     os.closerange(FIRST, os.sysconf('SC_OPEN_MAX'))
 
 
-def session_of(host, peer, wanted, own, known):
-    """own: the words of its role. What serves; or SystemExit, where that is the whole answer."""
+def session_of(host, peer, wanted, known):
+    """What serves; or SystemExit, where that is the whole answer."""
     role, person, address = wanted.role, wanted.person, wanted.address
     for name, value in (('USER', person.name), ('LOGNAME', person.name), ('HOME', person.home), ('SSH_CONNECTION', address)):
         os.environ[name] = value
-    command = limits.read(own)
+    command = limits.read(wanted.own)
     # As root: none of it can be widened by the account.
     process_limits.limit_process(command.of_session.memory)
     crowd.expect_to_be_ended_first(0)

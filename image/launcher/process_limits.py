@@ -30,20 +30,6 @@ def allow_memory(most: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (within(most, hard), hard))
 
 
-def text_of(path: str) -> str:
-    """Of a short file, without the new line; '' where it cannot be read."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ''
-    try:
-        return os.read(file, 64).decode().strip()
-    except OSError:
-        return ''
-    finally:
-        os.close(file)
-
-
 def within(most: int, hard: int) -> int:
     """What somebody else has limited already cannot be widened; -1 is no limit."""
     return most if hard == -1 else min(most, hard)
@@ -55,7 +41,9 @@ def most_memory(setting: str) -> int:
         return int(setting)
     memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
     for path in CGROUP_LIMITS:
-        said = text_of(path)
-        if said.isdigit():  # it may be "max"
-            memory = min(memory, int(said))
+        try:
+            with open(path, 'rb', buffering=0) as file:
+                memory = min(memory, int(file.read(64)))
+        except (OSError, ValueError):
+            continue  # "max"
     return max(memory // 2, LEAST_MEMORY)

@@ -55,7 +55,7 @@ def close_in_hosted(command, log_levels, role, person):
     install.install(role.prepared, command, box, outcome_of())
     enter(box)
     quota = account.quota_of(person.comment)
-    words = [*command.borg, *account.words_for(quota), *log_levels]
+    words = [*command.borg, *account.words_of(quota), *log_levels]
     # In debug mode main() itself has something to say.
     if role.start is None or log_levels[-1:] == ['--debug']:
         return lambda: serving.begin_anew(lambda: run_main(words))
