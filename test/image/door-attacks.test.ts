@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { until } from '../e2e/harness/machine.ts';
-import { prepareHost, type RealHost, ROLES, removeHost, startClient, startHost } from './hosted-session.ts';
+import { heard, prepareHost, type RealHost, ROLES, removeHost, startClient, startHost } from './hosted-session.ts';
 
 // What somebody could do at the host's door who has taken over a client before it has become one (door_attacks.py).
 
@@ -55,16 +55,7 @@ const signalGroup = (pid: number, signal: NodeJS.Signals): void => {
 const other = async (): Promise<number> => {
   const began = performance.now();
   const client = startClient(folder, { account: 'web02', uid: UID + 1, command: 'borg --version' });
-  client.stdin.end();
-  let [out, error] = ['', ''];
-  client.stdout.on('data', (chunk: Buffer) => {
-    out += chunk.toString();
-  });
-  client.stderr.on('data', (chunk: Buffer) => {
-    error += chunk.toString();
-  });
-  const [code] = await once(client, 'close');
-  expect({ code, out, error }).toEqual({ code: 0, out: expect.stringMatching(/^borg \d/), error: '' });
+  expect(await heard(client)).toEqual({ code: 0, out: expect.stringMatching(/^borg \d/), error: '' });
   return performance.now() - began;
 };
 

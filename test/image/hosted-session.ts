@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -141,4 +142,16 @@ export const startClient = (folder: string, options: ClientOptions = {}): ChildP
       ...{ SSH_CONNECTION: '192.0.2.1 1024 192.0.2.2 22', SSH_ORIGINAL_COMMAND: command },
     },
   });
+};
+
+/** Says this to a client and closes its input; resolves at its end with what it has written, as Latin-1, and its exit code. */
+export const heard = async (client: ChildProcessWithoutNullStreams, input: Uint8Array | string = '') => {
+  const [out, error]: [Buffer[], Buffer[]] = [[], []];
+  client.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+  client.stderr.on('data', (chunk: Buffer) => error.push(chunk));
+  // It may end before it has read everything.
+  client.stdin.on('error', () => {});
+  client.stdin.end(input);
+  const [code] = (await once(client, 'close')) as [number | null];
+  return { code, out: Buffer.concat(out).toString('latin1'), error: Buffer.concat(error).toString() };
 };

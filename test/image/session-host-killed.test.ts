@@ -8,7 +8,7 @@ import { findBorg } from '../../src/borg/interpreter.ts';
 import { listProcesses, type Process, processId, readWords } from '../../src/sessions/processes.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { type Call, open, requests } from '../e2e/harness/raw-borg.ts';
-import { COLD, prepareHost, removeHost, startClient, startHost } from './hosted-session.ts';
+import { COLD, heard, prepareHost, removeHost, startClient, startHost } from './hosted-session.ts';
 import { type LookedAfterHost, lookAfterHost } from './looked-after-host.ts';
 
 // The session host, a session of its and a client, each ended before one of its system calls, one call after the other. The daemon's part
@@ -64,26 +64,15 @@ const run = async (name: string, by?: readonly string[]) => {
   const before = host.told.length;
   const client = startClient(folder, { ...ACCOUNT, cold: cold(), ...(by && { by }) });
   running.push(client);
-  const [out, error]: [Buffer[], Buffer[]] = [[], []];
-  client.stdout.on('data', (chunk: Buffer) => out.push(chunk));
-  client.stderr.on('data', (chunk: Buffer) => error.push(chunk));
-  client.stdin.on('error', () => {});
   const data = (number: number) => Buffer.from(`${name} ${number} `.padEnd(2000, 'x'));
   const puts = Array.from(
     { length: OBJECTS },
     (_, number): Call => ['put', { id: idOf(name, number), data: data(number) }],
   );
   const first = open(repository(), { exclusive: true, create: name === 'created' });
-  client.stdin.end(requests(first, ...puts, COMMIT, ['get', { id: idOf(name, 7) }]));
-  const [code] = await once(client, 'close');
-  const said = Buffer.concat(out).toString('latin1');
-  return {
-    code,
-    said,
-    error: Buffer.concat(error).toString(),
-    cold: linesOf('cold').length,
-    told: host.told.length - before,
-  };
+  const last: Call = ['get', { id: idOf(name, 7) }];
+  const { code, out, error } = await heard(client, requests(first, ...puts, COMMIT, last));
+  return { code, said: out, error, cold: linesOf('cold').length, told: host.told.length - before };
 };
 const idOf = (name: string, number: number): Buffer => Buffer.from(`${name}-${number}`.padEnd(32, '.'));
 
@@ -224,13 +213,8 @@ const ORPHANS = 40;
 const greet = async (folderOf: string, options = {}) => {
   const client = startClient(folderOf, { ...ACCOUNT, ...options });
   running.push(client);
-  const [out, error]: [string[], string[]] = [[], []];
-  client.stdout.on('data', (chunk: Buffer) => out.push(chunk.toString('latin1')));
-  client.stderr.on('data', (chunk: Buffer) => error.push(chunk.toString()));
-  client.stdin.on('error', () => {});
-  client.stdin.end(requests());
-  const [code] = await once(client, 'close');
-  return { code, answers: out.join('').split('server_version').length - 1, error: error.join('') };
+  const { code, out, error } = await heard(client, requests());
+  return { code, answers: out.split('server_version').length - 1, error };
 };
 
 test('all of a crowd are served while the host is killed again and again', async () => {

@@ -12,6 +12,7 @@ import { open } from '../e2e/harness/raw-borg.ts';
 import {
   type ClientOptions,
   COLD,
+  heard,
   PGID,
   prepareHost,
   type RealHost,
@@ -47,19 +48,7 @@ const client = (options: ClientOptions = {}): ChildProcessWithoutNullStreams => 
 };
 
 /** Runs a client to its end, without saying anything to it. */
-const run = async (options: ClientOptions = {}) => {
-  const process_ = client(options);
-  process_.stdin.end();
-  let [out, error] = ['', ''];
-  process_.stdout.on('data', (chunk: Buffer) => {
-    out += chunk.toString();
-  });
-  process_.stderr.on('data', (chunk: Buffer) => {
-    error += chunk.toString();
-  });
-  const [code] = await once(process_, 'close');
-  return { code, out, error };
-};
+const run = (options: ClientOptions = {}) => heard(client(options));
 
 const BY_HAND = `import os, socket, sys
 door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); door.connect(sys.argv[1])
