@@ -42,13 +42,14 @@ def hand_over(door, descriptors, said=None, *more):
 def ending(door):
     """What it came to. The host must answer or close: a client has no other way out."""
     door.settimeout(300)
-    try:
-        while heard := door.recv(64):
-            if heard == b'on':
-                return 'served'
-    except ConnectionResetError:
-        pass  # it has closed, and left something unread
-    return 'refused'
+    while True:
+        try:
+            heard = door.recv(64)
+        except ConnectionResetError:
+            # It has closed, and left something unread. That is told once, before what it has said.
+            continue
+        if heard in (b'on', b''):
+            return 'served' if heard else 'refused'
 
 
 def streams():
