@@ -9,10 +9,11 @@ import {
   type Stats,
   statSync,
 } from 'node:fs';
-import { join, sep } from 'node:path';
+import { sep } from 'node:path';
 import { errorCode } from '../accounts/error-code.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
 import { type KeyFile, parseKeyFile } from './key-file.ts';
+import { pathInside } from './open-folder.ts';
 
 /** How the reading of one key file went. `version` changes whenever the file does. */
 export type FileReading =
@@ -21,8 +22,8 @@ export type FileReading =
   | { readonly kind: 'unreadable'; readonly finding: Finding }
   | { readonly kind: 'refused'; readonly finding: Finding };
 
-/** Where a link may lead: below `root`, but not below its folder `host`. The real path just now: the tree may be moved while it is read. */
-export type Bounds = { readonly root: () => string; readonly host: string };
+/** Where a link may lead: below the folder of this identity (`identityOf`), wherever it is moved, but not below its folder `host`. */
+export type Bounds = { readonly identity: string; readonly host: string };
 
 const MOST_BYTES = 1024 * 1024;
 /** A file that was read this soon after it changed may have changed again within one tick of its clock, unseen. */
@@ -104,9 +105,8 @@ const leadsInside = (path: string, bounds: Bounds): boolean => {
 
 const isInside = (descriptor: number, bounds: Bounds): boolean => {
   for (let attempt = 0; attempt < MOVES; attempt += 1) {
-    const root = bounds.root();
-    const path = readlinkSync(`/proc/self/fd/${descriptor}`);
-    if (bounds.root() === root) return path.startsWith(root + sep) && !path.startsWith(join(root, bounds.host) + sep);
+    const inside = pathInside(readlinkSync(`/proc/self/fd/${descriptor}`), bounds.identity);
+    if (inside !== 'moved') return inside !== null && !inside.startsWith(sep + bounds.host + sep);
   }
   // Where it never stands still nobody can tell: its account keeps what it has.
   throw Object.assign(new Error('the key tree is being moved'), { code: 'EBUSY' });

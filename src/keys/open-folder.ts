@@ -1,4 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, type Stats, statSync } from 'node:fs';
+import { dirname, sep } from 'node:path';
 
 /** Names one folder for as long as it exists. */
 export const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
@@ -15,5 +16,20 @@ export const inOpenFolder = <T>(folder: string, read: (handle: string, identity:
     return read(`/proc/${process.pid}/fd/${file}`, identityOf(fstatSync(file)));
   } finally {
     closeSync(file);
+  }
+};
+
+/**
+ * What a path is called inside the folder of this identity; null: it is not inside; 'moved': one of its folders has another name by
+ * now. The folder is told by its identity: to compare its own path before and after would not show that it was away in between.
+ */
+export const pathInside = (path: string, identity: string): `/${string}` | null | 'moved' => {
+  // A pipe or a socket has no path.
+  if (!path.startsWith(sep)) return null;
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    const seen = statSync(folder, { throwIfNoEntry: false });
+    if (!seen) return 'moved';
+    if (identityOf(seen) === identity) return `/${path.slice(folder === sep ? 1 : folder.length + 1)}`;
+    if (folder === sep) return null;
   }
 };

@@ -1,5 +1,5 @@
-import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Declaration, type DeclaredAccount, ENVIRONMENT, type FolderState } from '../accounts/declaration.ts';
 import { directivesOf } from '../accounts/directives.ts';
 import { errorCode } from '../accounts/error-code.ts';
@@ -14,7 +14,7 @@ import { type Folder, finding, missing, outside, unreadableFolder } from './fold
 import { isIgnored } from './ignored-entry.ts';
 import { findExpiredKeys } from './key-file.ts';
 import { slipOf } from './name-slip.ts';
-import { identityOf, inOpenFolder } from './open-folder.ts';
+import { identityOf, inOpenFolder, pathInside } from './open-folder.ts';
 
 /** What a reading depends on besides the tree. */
 export type TreeContext = {
@@ -94,9 +94,11 @@ export const createTreeReader = (root: string, shown: string): TreeReader => {
     try {
       for (let attempt = 0; attempt < SWAPS; attempt += 1) {
         const folder = realpathSync.native(path);
-        const read = inOpenFolder(root, (tree) => {
-          const bounds = { root: () => readlinkSync(tree), host: HOST_FOLDER };
-          if (!folder.startsWith(bounds.root() + sep)) return outside(file);
+        const read = inOpenFolder(root, (_tree, treeIdentity) => {
+          const bounds = { identity: treeIdentity, host: HOST_FOLDER };
+          const inside = pathInside(folder, treeIdentity);
+          if (inside === 'moved') return null;
+          if (inside === null) return outside(file);
           return inOpenFolder(folder, (handle, identity) => {
             const stillThere = (): boolean => identityOf(statSync(path)) === identity;
             const found = readEntries({ handle, folder, identity, bounds, stillThere }, role, system, changed);
