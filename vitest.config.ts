@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { MEMORY_OF_NODE, NOT_OF_THE_IMAGE } from './test/not-of-the-image.ts';
+import { NOT_OF_THE_RELEASE } from './test/not-of-the-release.ts';
 
 // Debian's programs, and not what a version manager's shims find: each `python3` by a shim costs a pass six times its own time, and borg
 // does not run on that Python.
@@ -22,6 +23,9 @@ const notThere =
 
 /** `test/units-in-image` leaves out what has run on the machine itself and cannot end otherwise in an image. */
 const alreadyRun = process.env.UNITS_IN_IMAGE === undefined ? [] : [...NOT_OF_THE_IMAGE, MEMORY_OF_NODE];
+
+/** The gate leaves out against a second image what has run against the first and does not depend on Debian's release. */
+const notOfTheRelease = process.env.E2E_OF_THE_RELEASE === undefined ? [] : NOT_OF_THE_RELEASE;
 
 /** The files that take longest: begun last, each would run alone at the end. */
 const LONGEST = [
@@ -69,7 +73,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          exclude: notThere.map((name) => `test/e2e/${name}.test.ts`),
+          exclude: [...notThere.map((name) => `test/e2e/${name}.test.ts`), ...notOfTheRelease],
           globalSetup,
           // Each file has a server of its own.
           maxWorkers: 4,
