@@ -14,6 +14,12 @@ test('a program that runs in the server has its standard streams and hands on it
   expect(result).toEqual({ stdout: 'said\n', stderr: 'complaint\n', exitCode: 7 });
 });
 
+test('a command starts with what V8 has compiled before, and compiles nothing anew', async () => {
+  const { stdout } = await server.exec(['sh', '-c', 'NODE_DEBUG_NATIVE=COMPILE_CACHE borgserver --version 2>&1']);
+  expect(stdout).toMatch(/V8 code cache for ESM file:\S*\/borgserver\.js was accepted/);
+  expect(stdout).not.toMatch(/was rejected|writing cache/);
+});
+
 test("variables of borg's go along, and no others", async () => {
   const words = ['sh', '-c', 'echo "$BORG_PASSPHRASE/$ELSE"'];
   const { stdout } = await server.exec(words, { env: { BORG_PASSPHRASE: 'a b', ELSE: 'no' } });
