@@ -70,6 +70,9 @@ export const chooseStep = (card: Card, model: Model, dice: Dice, now: number, nu
     case 'sshd dies':
     case 'daemon dies':
       return { kind: card, watch: watchOf(dice) };
+    case 'host dies':
+    case 'borg changes':
+      return { kind: card };
     default: {
       const edit = card === 'revoke' ? revoke(model, dice) : chooseEdit(card, model.tree, dice, now / 1000);
       if (!edit) return null;

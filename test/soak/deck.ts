@@ -12,10 +12,14 @@ const COUNTS: Readonly<Record<Card, number>> = {
   ...{ borg: 6, trespass: 2, 'undo nothing': 1, 'check on the server': 1 },
   ...{ open: 5, finish: 1, close: 1, 'end sessions': 1, revoke: 2 },
   ...{ stop: 1, 'power cut': 1, 'sshd dies': 1, 'daemon dies': 1 },
+  ...{ 'host dies': 2, 'borg changes': 1 },
 };
 
 /** Steps that end the server and start it again. */
 export const RESTARTS: readonly Card[] = ['stop', 'power cut', 'sshd dies', 'daemon dies'];
+
+/** Steps after which there is another session host. */
+export const HOST_FATES: readonly Card[] = ['host dies', 'borg changes'];
 
 const CARDS: readonly Card[] = (Object.keys(COUNTS) as Card[]).flatMap((card) => Array<Card>(COUNTS[card]).fill(card));
 
@@ -25,12 +29,12 @@ export const DECK = CARDS.length;
 /**
  * What is played in which order: every kind within DECK steps. The first cards of all make accounts.
  *
- * @param calm no restarts: other logins in their place, so that the rest of the order is the same
+ * @param calm no restarts, of the session host neither: other logins in their place, so that the rest of the order is the same
  */
 export const cardAt = (seed: number, step: number, calm: boolean): Card => {
   if (step < 4) return 'add';
   const deck = Math.floor(step / DECK);
   const cards = shuffled(diceAt(seed, -1 - deck), CARDS);
   const card = cards[step % DECK] ?? 'borg';
-  return calm && RESTARTS.includes(card) ? 'trespass' : card;
+  return calm && [...RESTARTS, ...HOST_FATES].includes(card) ? 'trespass' : card;
 };

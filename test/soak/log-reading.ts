@@ -4,8 +4,9 @@ import type { Server } from '../e2e/harness/server.ts';
 export type Explained = {
   /** `CODE NAME` of findings that were or may have been there for a moment. */
   readonly findings: ReadonlySet<string>;
-  /** How often the run itself killed sshd, and had a start refused. */
+  /** How often the run itself killed sshd, killed the session host, and had a start refused. */
   readonly sshdKilled: number;
+  readonly hostKilled: number;
   readonly startsRefused: number;
 };
 
@@ -19,13 +20,18 @@ const NEVER = [
 export const createLogReading = (server: Server) => {
   let read = 0;
   let sshdEnded = 0;
+  let hostEnded = 0;
   let refused = 0;
 
   const fault = (line: Readonly<Record<string, unknown>>, explained: Explained): boolean => {
     const { level, msg, file } = line;
     if (typeof msg !== 'string' || NEVER.includes(msg)) return true;
-    // Nobody ends it here, so there is nothing to say about it.
-    if (level === 'warn' && msg.startsWith('the session host ')) return true;
+    if (level === 'warn' && msg.startsWith('the session host ')) {
+      // Of what nobody did to it there is nothing to say.
+      if (!msg.startsWith('the session host does not run') || !String(line.error).endsWith(' SIGKILL')) return true;
+      hostEnded += 1;
+      return hostEnded > explained.hostKilled;
+    }
     if (level !== 'error' && level !== 'fatal') return false;
     if (/^(?:the log of )?sshd has ended/.test(msg)) {
       sshdEnded += 1;

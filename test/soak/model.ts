@@ -46,4 +46,5 @@ export type Step =
   | { readonly kind: 'stop'; readonly refused: 'no' | 'contradiction' | 'missing folder'; readonly watch: Watch }
   | { readonly kind: 'power cut'; readonly watch: Watch }
   | { readonly kind: 'sshd dies'; readonly watch: Watch }
-  | { readonly kind: 'daemon dies'; readonly watch: Watch };
+  | { readonly kind: 'daemon dies'; readonly watch: Watch }
+  | { readonly kind: 'host dies' | 'borg changes' };

@@ -10,6 +10,7 @@ import { type Live, openLive } from './live-sessions.ts';
 import type { Model, OpenSession, Step } from './model.ts';
 import type { Scene } from './scene.ts';
 import { look, signalInside } from './server-processes.ts';
+import type { HostFates } from './session-host.ts';
 import { flap, moveFolder, writeEdit } from './tree-on-disk.ts';
 import { askReport, expectReport, type Report, settled } from './verification.ts';
 
@@ -23,7 +24,7 @@ export type Played = {
   readonly report?: Report;
 };
 
-export type Stage = Scene & { readonly live: ReadonlyMap<number, Live> };
+export type Stage = Scene & { readonly live: ReadonlyMap<number, Live>; readonly host: HostFates };
 
 /** Does the step on the real server, and holds every answer to the model. */
 export const play = async (stage: Stage, model: Model, step: Step, number: number): Promise<Played> => {
@@ -48,6 +49,12 @@ export const play = async (stage: Stage, model: Model, step: Step, number: numbe
       return step.kind === 'close' ? close(stage, model, step.id) : finish(stage, model, step.id);
     case 'end sessions':
       return endSessions(stage, model, step.selector);
+    case 'host dies':
+      await stage.host.kill();
+      return { model };
+    case 'borg changes':
+      await stage.host.change();
+      return { model };
     case 'stop':
     case 'power cut':
     case 'sshd dies':
@@ -166,6 +173,7 @@ const restart = async (stage: Stage, model: Model, step: Restart): Promise<Playe
   }
   await Promise.all(model.sessions.map((session) => expectEnded(chosen(stage, model, session.id).live, session)));
   await server.start({ ...stage.settings, WATCH: step.watch });
+  stage.host.forget();
   const next = { ...without(model, model.sessions), access: settle(model.tree, NOBODY) };
   const report = await askReport(stage, '--dry-run');
   expectReport(report, next);

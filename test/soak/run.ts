@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type Access, NOBODY } from './access.ts';
 import { chooseStep } from './choice.ts';
-import { cardAt, RESTARTS } from './deck.ts';
+import { type Card, cardAt, HOST_FATES, RESTARTS } from './deck.ts';
 import { diceAt, shuffled } from './dice.ts';
 import { expectFates } from './fates.ts';
 import { type Figures, type Growth, grown, growthOf } from './growth.ts';
@@ -14,6 +14,7 @@ import type { Login, Model, Step } from './model.ts';
 import { play, TORN } from './play.ts';
 import { openScene, type Scene } from './scene.ts';
 import { lookWithoutZombies } from './server-processes.ts';
+import { createHostFates } from './session-host.ts';
 import { describeStep, findingsAround, inTrouble } from './story.ts';
 import { expectIdentities, expectLogins } from './verification.ts';
 
@@ -29,6 +30,9 @@ export type SoakResult = {
   readonly restarts: number;
   readonly logins: number;
   readonly sessionsEnded: number;
+  /** How often the session host was killed, and replaced because borg had changed; a short run does not wait for that. */
+  readonly hostsKilled: number;
+  readonly hostsReplaced: number;
   /** Milliseconds until a change that nobody told the server of was taken up, sorted. */
   readonly took: readonly number[];
   /** Of the daemon that lived longest, or null where none lived long enough to tell. */
@@ -91,23 +95,40 @@ const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell,
     uids: new Map(),
     sessions: [],
   };
-  const explained = { findings: new Set([`conflicting-roles ${TORN}`]), sshdKilled: 0, startsRefused: 0 };
+  const explained = {
+    findings: new Set([`conflicting-roles ${TORN}`]),
+    sshdKilled: 0,
+    hostKilled: 0,
+    startsRefused: 0,
+  };
   let figures: Figures = [];
   let longest: Figures = [];
   const took: number[] = [];
-  let [logins, restarts, sessionsEnded, troubled] = [0, 0, 0, 0];
+  let [logins, restarts, sessionsEnded, troubled, hostsReplaced] = [0, 0, 0, 0, 0];
+  const host = createHostFates(scene.server);
   const hostKeys = readHostKeys(scene);
   const length = minutes * 60_000;
   const begun = performance.now();
   const part = (): number => (performance.now() - begun) / length;
 
+  const awaitHost = async (): Promise<void> => {
+    if (minutes < LONG_MINUTES || !(await host.replaced())) return;
+    hostsReplaced += 1;
+    figures = [];
+  };
+
   const take = async (step: Step, number: number): Promise<void> => {
     tell(`${number} ${describeStep(step)}`);
     const before = model;
-    const restarting = RESTARTS.some((kind) => kind === step.kind);
+    const isOneOf = (cards: readonly Card[]): boolean => cards.some((card) => card === step.kind);
+    const restarting = isOneOf(RESTARTS);
     if (step.kind === 'sshd dies') explained.sshdKilled += 1;
     if (step.kind === 'stop' && step.refused !== 'no') explained.startsRefused += 1;
-    const played = await play({ ...scene, live }, model, step, number);
+    if (step.kind === 'host dies') explained.hostKilled += 1;
+    // Else nothing would be seen of it.
+    if (restarting || isOneOf(HOST_FATES)) await awaitHost();
+    if (step.kind === 'host dies') figures = [];
+    const played = await play({ ...scene, live, host }, model, step, number);
     model = played.model;
     if (played.opened) live.set(played.opened.session.id, played.opened.live);
     if (played.took !== undefined) took.push(played.took);
@@ -131,8 +152,9 @@ const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell,
     if (number % STEPS_TO_LOOK === 0) {
       const found = await lookWithoutZombies(scene.server);
       const before = figures.at(-1)?.host;
-      if (before && before.pid !== found.host?.pid) throw new Error('the session host is another one, or gone');
-      figures = [...figures, found];
+      const isAnother = before && before.pid !== found.host?.pid;
+      if (isAnother && !host.isOutdated()) throw new Error('the session host is another one, or gone');
+      figures = isAnother ? [found] : [...figures, found];
     }
     if (figures.length > longest.length) longest = figures;
   };
@@ -141,7 +163,9 @@ const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell,
   for (; part() < 1; number += 1) {
     const dice = diceAt(seed, number);
     troubled = inTrouble(model) ? troubled + 1 : 0;
-    const card = cardAt(seed, number, minutes >= LONG_MINUTES && part() > RESTLESS_PART);
+    const isCalm = minutes >= LONG_MINUTES && part() > RESTLESS_PART;
+    if (isCalm) await awaitHost();
+    const card = cardAt(seed, number, isCalm);
     const cure =
       troubled > TROUBLE_STEPS || RESTARTS.includes(card) ? chooseStep('cure', model, dice, Date.now(), number) : null;
     if (cure) await take(cure, number);
@@ -158,7 +182,8 @@ const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell,
   const growth = growthOf(longest);
   const larger = growth && grown(growth);
   if (larger && larger.length > 0) throw new Error(`the server grows: ${larger.join('; ')}`);
-  return { steps: number, restarts, logins, sessionsEnded, took: took.sort((a, b) => a - b), growth };
+  const hosts = { hostsKilled: explained.hostKilled, hostsReplaced };
+  return { steps: number, restarts, logins, sessionsEnded, ...hosts, took: took.sort((a, b) => a - b), growth };
 };
 
 const readHostKeys = ({ server }: Scene): readonly string[] => {

@@ -1,7 +1,7 @@
 import { until } from '../e2e/harness/machine.ts';
 import type { Server } from '../e2e/harness/server.ts';
 
-/** What has borg loaded for all sessions. Memory in MB; `sessions` are those that it has forked and that run. */
+/** What has borg loaded for all sessions. `memory` is what no file holds, in MB; `sessions` are those that it has forked and that run. */
 export type HostLook = {
   readonly pid: number;
   readonly memory: number;
@@ -17,7 +17,7 @@ export type Look = {
   readonly processes: number;
   readonly memory: number;
   readonly files: number;
-  /** The youngest session host; null where there is none, by the settings or just now. */
+  /** The youngest session host that serves; null where there is none, by the settings or just now. */
   readonly host: HostLook | null;
   /** Whether the settings ask for one. */
   readonly hosted: boolean;
@@ -32,7 +32,9 @@ cat /proc/[0-9]*/stat 2>/dev/null
 daemon=$(cut -d ' ' -f 1 /proc/1/task/1/children)
 echo daemon $daemon $(ls /proc/$daemon/fd | wc -l)
 for each in $(cat /proc/$daemon/task/*/children); do
-  case $(tr '\\0' ' ' </proc/$each/cmdline) in *session?host*) echo host $each $(ls /proc/$each/fd | wc -l) ;; esac
+  case $(tr '\\0' ' ' </proc/$each/cmdline) in
+    *'session host'*) echo host $each $(ls /proc/$each/fd | wc -l) $(sed -n 's/^RssAnon:[^0-9]*//p' /proc/$each/status) ;;
+  esac
 done 2>/dev/null
 tr '\\0' '\\n' </proc/$daemon/environ | grep -qx SESSION_HOST=no || echo hosted
 `;
@@ -53,8 +55,10 @@ export const look = async (server: Server): Promise<Look> => {
   const daemon = all.find(({ parent, pid }) => parent === 1 && all.some((each) => isListener(each, pid)));
   const listener = daemon && all.find((each) => isListener(each, daemon.pid));
   if (!daemon || !listener) throw new Error(`the server's processes are not as expected:\n${stdout}`);
-  const hosts = [...stdout.matchAll(/^host (\d+) (\d+)$/gm)].flatMap(([, pid, files]) =>
-    all.filter((each) => each.pid === Number(pid)).map((each) => ({ ...each, files: Number(files) })),
+  const hosts = [...stdout.matchAll(/^host (\d+) (\d+) (\d+) kB$/gm)].flatMap(([, pid, files, kilobytes]) =>
+    all
+      .filter((each) => each.pid === Number(pid))
+      .map((each) => ({ ...each, files: Number(files), memory: (Number(kilobytes) * 1024) / 1e6 })),
   );
   const [host] = hosts.sort((a, b) => b.start - a.start);
   return {
@@ -66,7 +70,7 @@ export const look = async (server: Server): Promise<Look> => {
     files: Number(/^daemon \d+ (\d+)$/m.exec(stdout)?.[1]),
     host: host
       ? {
-          ...{ pid: host.pid, memory: memoryOf(host), files: host.files },
+          ...{ pid: host.pid, memory: host.memory, files: host.files },
           sessions: all.filter(({ parent }) => parent === host.pid).length,
         }
       : null,
@@ -74,12 +78,17 @@ export const look = async (server: Server): Promise<Look> => {
   };
 };
 
+/** A session host that ends again and again is started again a minute later at most, and then takes some time. */
+const AGAIN_MS = 200_000;
+
 /** Looks until nothing is left of a process that has ended, and there is a session host where there should be one. */
-export const lookWithoutZombies = (server: Server): Promise<Look> =>
-  until('every process that has ended to be reaped, and a session host to be there', async () => {
+export const lookWithoutZombies = (server: Server): Promise<Look> => {
+  const isRight = async () => {
     const found = await look(server);
     return found.zombies.length === 0 && (!found.hosted || found.host !== null) && found;
-  });
+  };
+  return until('every process that has ended to be reaped, and a session host to be there', isRight, AGAIN_MS);
+};
 
 /** Signals a process of the server by its number there. */
 export const signalInside = (server: Server, pid: number, signal: 'HUP' | 'KILL') =>
