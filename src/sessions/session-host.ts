@@ -11,8 +11,10 @@ import type { TrailLog } from './trail.ts';
 
 /** Milliseconds. */
 const TIMES = {
-  /** How long its start may take: it imports borg, on a machine that may be busy. */
+  /** How long its first start may take, for which the server waits: it imports borg, on a machine that may be busy. */
   start: 20_000,
+  /** The same later on. Nobody waits for that, and hundreds of sessions that load borg themselves meanwhile may leave it little of the CPU. */
+  laterStart: 120_000,
   /** How often it is looked after, and how long it may take to answer. */
   look: 30_000,
   answer: 10_000,
@@ -104,9 +106,9 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
     }
   };
 
-  const begin = async (): Promise<boolean> => {
+  const begin = async (limit: number): Promise<boolean> => {
     const stamp = stampOf(files);
-    const host: HostProcess = startHostProcess(options, times.start, (line) => hear(host, line));
+    const host: HostProcess = startHostProcess(options, limit, (line) => hear(host, line));
     if (host.process) hosted.follow(host.process);
     const isReady = await host.ready;
     if (closed) host.retire();
@@ -119,8 +121,8 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
   };
 
   /** One at a time, whoever asks for it. */
-  const start = (): Promise<boolean> => {
-    starting ??= begin()
+  const start = (limit = times.laterStart): Promise<boolean> => {
+    starting ??= begin(limit)
       .catch(() => false)
       .finally(() => {
         starting = null;
@@ -168,7 +170,7 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
     }
   };
 
-  if (!(await start())) void recover('it could not be started');
+  if (!(await start(times.start))) void recover('it could not be started');
   let looking = false;
   const timer = setInterval(() => {
     if (looking) return;

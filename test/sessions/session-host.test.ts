@@ -153,12 +153,18 @@ test('where there is no such program it goes on without, too', async () => {
 
 test('one that does not come to its start is not waited for, and is ended', async () => {
   does('hang');
-  const { state } = await start({ start: 1500 });
+  const { state } = await start({ start: 1500, laterStart: 1500 });
   expect(state().running).toBe(false);
   const [pid] = await until('it to have begun', () => words('started').length > 0 && words('started'));
   await until('it to be gone', () => readProcess(Number(pid)) === null);
   does();
   await until('another to serve', () => state().running);
+});
+
+test('a later start, for which nobody waits, may take longer', async () => {
+  await start({ start: 1 });
+  await until('another to serve', () => said(/runs again/).length === 1);
+  expect(said(/does not run/)).toEqual([expect.objectContaining({ error: 'it could not be started' })]);
 });
 
 test('one that does not answer is killed, and started anew', async () => {
