@@ -270,8 +270,8 @@ class Host:
             if not self.asking[above]:
                 del self.asking[above]
         for session, until in self.leaving.items():
-            if until < now:
-                session.signal(signal.SIGKILL)
+            # Again: one that began to wait for its client as it was told has not noticed yet. borg takes notice once (raising_signal_handler).
+            session.signal(signal.SIGKILL if until < now else signal.SIGTERM)
         kept, self.kept = self.kept, []
         for session in kept:
             self.close_session(session)

@@ -22,6 +22,7 @@ from launcher.comfort.keep_folder import KeptFolderRepository
 from launcher.comfort.maintenance import UnboundedRepository
 from launcher.comfort.own_url import OwnUrlServer
 from launcher.comfort.read_only import ReadOnlyLock, ReadOnlyRepository
+from launcher.comfort.whole_close import WholeCloseRepository
 from launcher.confinement import Session
 from launcher.guards.append_only import AppendOnlyServer
 from launcher.guards.boxed import BoxedRepository
@@ -69,6 +70,8 @@ def repository_guards(command: Command) -> tuple[type[Repository], ...]:
         # `borg config` on the server is there to change it.
         *when(command.serves, KeptConfigRepository),
         QuotaRepository,
+        # Only what is short: all else may be interrupted.
+        WholeCloseRepository,
         # Last before borg: whatever a guard above does, it does with the lock.
         LockedRepository,
         KeptFolderRepository,

@@ -11,6 +11,7 @@ import inspect
 import json
 import os
 import pkgutil
+import signal
 import sys
 import time
 import types
@@ -231,6 +232,24 @@ def kept_folder_repository(guards):
     except PermissionError:
         return False
     return os.listdir(repository.path) == []
+
+
+def whole_close_repository(guards):
+    class Told(Repository):
+        def close(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            super().close()
+
+    def end(*_):
+        raise InterruptedError
+
+    repository = made(alone(guards, Told))
+    signal.signal(signal.SIGTERM, end)
+    try:
+        repository.close()
+    except InterruptedError:
+        return repository.lock is None
+    return False
 
 
 def unbounded_repository(guards):

@@ -58,6 +58,7 @@ describe('the order of the guards', () => {
     'BoxedRepository',
     'KeptConfigRepository',
     'QuotaRepository',
+    'WholeCloseRepository',
     'LockedRepository',
     'KeptFolderRepository',
     'Repository',

@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
@@ -9,6 +9,7 @@ import { listProcesses, type Process, processId, readWords } from '../../src/ses
 import { until } from '../e2e/harness/machine.ts';
 import { type Call, open, requests } from '../e2e/harness/raw-borg.ts';
 import { COLD, heard, prepareHost, removeHost, startClient, startHost } from './hosted-session.ts';
+import { converse } from './launched-session.ts';
 import { type LookedAfterHost, lookAfterHost } from './looked-after-host.ts';
 
 // The session host, a session of its and a client, each ended before one of its system calls, one call after the other. The daemon's part
@@ -16,7 +17,7 @@ import { type LookedAfterHost, lookAfterHost } from './looked-after-host.ts';
 
 /** HOST_KILLS=all ends each at every call; else at some, from another one each time, and the farther from the first the fewer. */
 const ALL = process.env.HOST_KILLS === 'all';
-const STEPS = { host: 8, session: 40, client: 3 };
+const STEPS = { host: 8, session: 40, client: 3, closing: 3 };
 
 /** An account that every Debian has, the image too: a cold start looks it up. */
 const ACCOUNT = { account: 'nobody', uid: 65_534 };
@@ -202,6 +203,43 @@ test('a client whose patience ends as its session begins starts no other, which 
   // It has given up to listen before it has looked a last time.
   expect(found).toMatchObject({ code: 1, cold: 0, told: 1 });
   await expectRest();
+});
+
+/** A session that has its repository for itself, and whose client reads what `fifo` is told: it goes on where all who talk to it are gone. */
+const hold = async () => {
+  const before = host.told.length;
+  rmSync(file('fifo'), { force: true });
+  execFileSync('mkfifo', ['-m', '666', file('fifo')]);
+  const client = startClient(folder, { ...ACCOUNT, by: ['/bin/sh', '-c', '"$@" <>"$0"; exit $?', file('fifo')] });
+  running.push(client);
+  writeFileSync(file('fifo'), requests(open(repository(), { exclusive: true })));
+  await until('the lock to be held', () => locks().includes('lock.exclusive'));
+  return until('the session to be told of', () => host.told[before]);
+};
+
+// The registers that it sets are this machine's.
+if (process.arch === 'x64') {
+  test('a session that is told to end as it begins to wait, and does not notice, is told again and gives its lock back', async () => {
+    const session = await hold();
+    await trace('told', session.process.pid);
+    await until('the session to stand before its call', () => linesOf('report').includes('waits'));
+    process.kill(session.client.pid, 'SIGTERM');
+    await expectRest();
+  });
+}
+
+test('a session gives its lock back, whenever it is told to end while it ends by itself', async () => {
+  await walk('closing', async (number) => {
+    const client = startClient(folder, ACCOUNT);
+    running.push(client);
+    const borg = await converse(client);
+    expect(await borg.call(...open(repository(), { exclusive: true }))).not.toContain('exception');
+    expect(locks()).toContain('lock.exclusive');
+    const tracer = await trace('closing', host.told.at(-1)?.process.pid ?? 0, number);
+    await borg.end();
+    tracer.kill('SIGKILL');
+    return endedBefore() !== undefined;
+  });
 });
 
 const CROWD = ALL ? 500 : 16;

@@ -4,8 +4,11 @@
     tracer.py REPORT session PID NUMBER    the next process that the host forks
     tracer.py REPORT client PID NUMBER     a client, which has stopped itself; it counts from connect(2) on
     tracer.py REPORT late PID 0            ends none: such a client whose patience ends just before its session says that it begins
+    tracer.py REPORT told PID 0            ends none: a session, which somebody else tells to end just before it waits for its client
+    tracer.py REPORT closing PID NUMBER    a session that has heard the end of what its client says, and counts from there; it is only told to end
 
-Writes into the file REPORT: "traces", and "ended CALL" or "late" when it has done its work. CALL is the number of the system call.
+Writes into the file REPORT: "traces", and "ended CALL" or "late" when it has done its work, or "waits" when somebody else has to do his. CALL is the
+number of the system call.
 """
 
 import ctypes
@@ -17,7 +20,7 @@ import sys
 import time
 
 #: sys/ptrace.h
-CONT, DETACH, SYSCALL, GET_EVENT_MESSAGE, SEIZE, INTERRUPT = 7, 17, 24, 0x4201, 0x4206, 0x4207
+CONT, GET_REGISTERS, SET_REGISTERS, DETACH, SYSCALL, GET_EVENT_MESSAGE, SEIZE, INTERRUPT = 7, 12, 13, 17, 24, 0x4201, 0x4206, 0x4207
 GET_SYSCALL_INFO = 0x420E
 #: Options.
 TRACE_SYSCALLS, TRACE_FORK = 1, 2
@@ -28,6 +31,10 @@ SYSCALL_STOP = signal.SIGTRAP | 0x80
 BEGINS = 1
 #: asm/unistd.h
 CONNECT, READ, EXECVE, SIGACTION = {'x86_64': (42, 0, 59, 13)}.get(platform.machine(), (203, 63, 221, 134))
+
+#: Of x86_64: select(2) and pselect6(2); of its registers, by their place in struct user_regs_struct (sys/user.h), those that make a call; and
+#: the size of the instruction that does.
+SELECTS, RAX, ORIGINAL_RAX, RIP, SIZE = (23, 270), 10, 15, 16, 2
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.restype = ctypes.c_long
@@ -109,6 +116,20 @@ def end_before(pid: int, most: int, counts: bool) -> None:
             return ptrace(DETACH, pid)  # a client that starts cold
 
 
+def tell_before(pid: int, most: int) -> None:
+    number, value, reads, ends = 0, 0, False, False
+    while number < most:
+        begins, (value, where, *_) = next_stop(pid)
+        if begins:
+            reads = value == READ and where == 0
+            number += ends
+        else:
+            ends = ends or (reads and value == 0)
+    os.kill(pid, signal.SIGTERM)
+    report('ended %d' % value)
+    ptrace(DETACH, pid)
+
+
 def come_late(pid: int) -> None:
     """Its alarm comes while its session has not said yet that it begins; and before the client notices that, the session has begun."""
     session, place = 0, 0
@@ -133,6 +154,34 @@ def come_late(pid: int) -> None:
     ptrace(DETACH, pid)
 
 
+def be_told(pid: int) -> None:
+    """It notices a signal only when it is interrupted. This one comes before the call by which it waits, and behind all that Python looks at."""
+    while True:
+        begins, (call, *_) = next_stop(pid)
+        if begins and call in SELECTS:
+            break
+    # No call; and then the same again from its instruction on, which the signal comes before.
+    set_registers(pid, {ORIGINAL_RAX: -1})
+    next_stop(pid)
+    set_registers(pid, {RAX: call, RIP: registers(pid)[RIP] - SIZE})
+    report('waits')
+    wait_until(pid, 'status', rb'(?s:.*)\nShdPnd:\t0*4000\n')
+    ptrace(DETACH, pid)
+
+
+def registers(pid: int) -> ctypes.Array:
+    found = (ctypes.c_int64 * 27)()
+    ptrace(GET_REGISTERS, pid, 0, ctypes.addressof(found))
+    return found
+
+
+def set_registers(pid: int, values: dict[int, int]) -> None:
+    found = registers(pid)
+    for place, value in values.items():
+        found[place] = value
+    ptrace(SET_REGISTERS, pid, 0, ctypes.addressof(found))
+
+
 def read_memory(pid: int, place: int, size: int) -> bytes:
     with open('/proc/%d/mem' % pid, 'rb', buffering=0) as memory:
         memory.seek(place)
@@ -154,6 +203,10 @@ def main(way: str, pid: int, most: int) -> None:
         os.kill(pid, signal.SIGCONT)
     if way == 'late':
         come_late(pid)
+    elif way == 'told':
+        be_told(pid)
+    elif way == 'closing':
+        tell_before(pid, most)
     else:
         end_before(child_of(pid) if way == 'session' else pid, most, way != 'client')
 
