@@ -16,29 +16,38 @@ class DaemonLine:
         self.selector, self.on_account, self.on_end = selector, on_account, on_end
         self.said = b''
         self.unsaid, self.waits = bytearray(), False
+        #: What is done once all of it is said.
+        self.then = []
         for each in (0, 1):
             os.set_blocking(each, False)
         selector.register(0, selectors.EVENT_READ, self.hear)
 
-    def tell(self, **facts) -> None:
-        """Where the daemon does not read just now the lines are kept: it must hear of every session."""
+    def tell(self, then=None, **facts) -> None:
+        """Where the daemon does not read just now the lines are kept: it must hear of every session. then: is called as soon as it will hear of this,
+        even if this process dies at once: the kernel has it."""
         self.unsaid += (json.dumps(facts) + '\n').encode()
+        if then is not None:
+            self.then.append(then)
         self.say()
 
     def say(self) -> None:
         try:
             while self.unsaid:
                 del self.unsaid[:os.write(1, self.unsaid)]
-        except BlockingIOError:
-            pass
-        except OSError:
+        except (BrokenPipeError, ConnectionResetError):
             self.unsaid.clear()  # there is no daemon any more
+        except OSError:
+            pass  # it does not read, or the kernel has no memory just now
         if bool(self.unsaid) != self.waits:
             self.waits = bool(self.unsaid)
             if self.waits:
                 self.selector.register(1, selectors.EVENT_WRITE, self.say)
             else:
                 self.selector.unregister(1)
+        if not self.unsaid:
+            then, self.then = self.then, []
+            for each in then:
+                each()
 
     def hear(self) -> None:
         try:

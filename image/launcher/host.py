@@ -196,9 +196,9 @@ class Host:
         self.selector.register(session.pidfd, selectors.EVENT_READ, lambda: self.end_session(session))
         self.ends.register(peer.connection, select.EPOLLRDHUP)
         self.served[peer.connection.fileno()] = session
-        self.daemon.tell(event='began', pid=pid, start=session.start, client=peer.pid, clientStart=peer.start, connection=above, uid=peer.uid)
-        # Not before: the daemon would end a session that it has not heard of.
-        self.answer(peer, b'session %d' % pid)
+        # Its client hears of it not before: the daemon ends a session that it does not hear of. Where that does not read, the client starts cold.
+        self.daemon.tell(lambda: self.answer(peer, b'session %d' % pid), event='began', pid=pid, start=session.start, client=peer.pid,
+                         clientStart=peer.start, connection=above, uid=peer.uid)
 
     def answer(self, peer, word):
         try:

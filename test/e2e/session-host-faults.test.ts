@@ -244,6 +244,42 @@ test.each(LACKS)(
   },
 );
 
+/** For longer than what is nobody's may stay: looks at everybody who is here. */
+const WATCHED_MS = 5000;
+
+test('a session that begins while the daemon stands still, and whose host dies then, goes on and is known', async () => {
+  await grant(server, 'repos/unheard', client.key);
+  const { daemon } = await look(server);
+  const host = await hostPid();
+  const before = logged(server, 'the session host runs again').length;
+  const signal = (name: string, pid: number | undefined) => server.exec(['kill', `-${name}`, String(pid)]);
+  await signal('STOP', daemon);
+  const session = begin('unheard', client.key, { create: true, exclusive: true });
+  try {
+    await until('a session to begin', () => session.isOpen());
+    await signal('KILL', host);
+  } finally {
+    await signal('CONT', daemon);
+  }
+  await until('another host', () => logged(server, 'the session host runs again').length > before);
+  const [serves] = (await borgs()).filter(({ account }) => account === 'unheard');
+  expect(serves).toMatchObject({ hosted: true });
+  const known = {
+    account: 'unheard',
+    role: 'repo',
+    address: expect.stringMatching(/^[\d.:a-f]+$/),
+    borg: [serves?.pid],
+  };
+  for (const end = performance.now() + WATCHED_MS; performance.now() < end; )
+    expect((await sessionsOf(server)).filter(({ account }) => account === 'unheard')).toEqual([
+      expect.objectContaining(known),
+    ]);
+  session.ssh.stdin?.write(request(3, ['__len__', {}]));
+  await until('an answer', () => session.said().includes('\xa1i\x03\xa1r'));
+  expect((await session.end()).exitCode).toBe(1);
+  expect(await locksOf('unheard')).toEqual([]);
+});
+
 /** More than a session may have sent before it is complete, and less than one is ended for. */
 const HALF = 40_000_000;
 /** Of the host and all its sessions. */
