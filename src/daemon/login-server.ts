@@ -123,7 +123,11 @@ export const prepareLogin = async (
     'borgserver',
   );
   const starter = shippedFile('sshd-with-log');
-  const environment = sessionEnvironment({ repos: places.repos, hostId, address, timeZone: process.env.TZ });
+  const environment = {
+    ...sessionEnvironment({ repos: places.repos, hostId, address }),
+    // As sshd hands on its own, also where it is empty, which is UTC whatever the machine's zone is.
+    ...(process.env.TZ !== undefined && { TZ: process.env.TZ }),
+  };
   return {
     sshd: sshd.path,
     config,
