@@ -146,17 +146,8 @@ def sentence(most: int) -> str:
             '(the setting SESSIONS_PER_ACCOUNT). Try again when one of them has ended.' % most)
 
 
-def any_session() -> bool:
-    """Whether there is one of any account, or nobody can tell. Another process looks: what it reads is not left in the memory of this one."""
-    pid = os.fork()
-    if pid == 0:
-        found = True
-        try:
-            found = finds_session()
-        finally:
-            os._exit(int(found))
-    return os.waitpid(pid, 0)[1] != 0
-
-
-def finds_session() -> bool:
-    return any(entry.name.isdigit() and is_marked(command_line(int(entry.name)), b'\0--account\0') for entry in os.scandir('/proc'))
+def finds_others(host: int) -> bool:
+    """Whether there is a session, of any account, that is not this host's child."""
+    pids = [int(entry.name) for entry in os.scandir('/proc') if entry.name.isdigit()]
+    # No parent: it has ended.
+    return any(is_marked(command_line(pid), b'\0--account\0') and descent(pid)[0] not in (0, host) for pid in pids)

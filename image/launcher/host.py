@@ -18,9 +18,10 @@ import socket
 import sys
 import time
 
-from launcher import crowd, hosted, rpc, serving
+from launcher import hosted, rpc, serving
 from launcher.comfort import parser, read_buffer
 from launcher.daemon_line import DaemonLine
+from launcher.others import Others
 from launcher.peer import Peer, connection_above
 from launcher.rehearsal import rehearse
 from launcher.speaker import descent
@@ -36,6 +37,8 @@ FEW_MORE = 16
 #: Connections of one user id that have not said it yet.
 MOST_SILENT = 64
 BACKLOG = 4096
+#: Descriptors that there are before the first client.
+MOST_OWN = 64
 #: Seconds, where there is no descriptor left.
 PAUSE = 0.05
 
@@ -61,8 +64,7 @@ class Host:
         self.terms = terms
         self.title = Title()
         self.pid = os.getpid()
-        #: Whether there may be sessions of accounts that this host knows nothing of.
-        self.others = crowd.any_session()
+        self.others = Others()
         self.selector = selectors.DefaultSelector()
         # Of clients that wait only their end is looked for: what they say is for their session to read.
         self.ends = select.epoll()
@@ -83,6 +85,7 @@ class Host:
         self.count = {}
         self.doors = [self.open_door(role) for role in terms.roles]
         self.daemon = DaemonLine(self.selector, self.hear_account, self.retire)
+        self.own = own_descriptors()
 
     # Who comes in
 
@@ -99,6 +102,8 @@ class Host:
         os.chmod(new, 0o666)
         door.listen(BACKLOG)
         door.setblocking(False)
+        if os.path.exists(path):
+            self.others.may_come()  # clients of an earlier host
         os.rename(new, path)
         self.selector.register(door, selectors.EVENT_READ, lambda: self.let_in(door))
         return door
@@ -113,7 +118,7 @@ class Host:
         connection.setblocking(False)
         if is_gone(connection):
             # Before it costs more: others wait in a queue that somebody may fill with these.
-            self.others = True
+            self.others.may_come()
             return connection.close()
         try:
             peer = Peer(connection)
@@ -135,14 +140,14 @@ class Host:
             os.close(self.spare)
         try:
             door.accept()[0].close()
-            self.others = True
+            self.others.may_come()
         except OSError:
             time.sleep(PAUSE)  # it would be asked again at once
         self.spare = spare_descriptor()
 
     def refuse(self, peer):
         """Its client begins a session by itself then."""
-        self.others = True
+        self.others.may_come()
         self.forget(peer)
 
     def forget(self, peer):
@@ -236,6 +241,8 @@ class Host:
         if code == hosted.WITHDRAWN:
             self.refuse(session.peer)
         else:
+            if code < 0:
+                self.others.may_come()  # it may not have begun to serve
             self.answer(session.peer, b'end %d' % (code if code >= 0 else 128 - code))
             self.forget(session.peer)
         self.daemon.tell(event='ended', pid=session.pid, start=session.start, code=max(code, 0), signal=-code if code < 0 else None,
@@ -275,14 +282,28 @@ class Host:
         kept, self.kept = self.kept, []
         for session in kept:
             self.close_session(session)
+        self.others.pass_time()
 
     def run(self):
         while self.doors or self.sessions:
-            timed = self.silent or self.asking or self.kept or self.leaving
+            timed = self.silent or self.asking or self.kept or self.leaving or self.others.possible
             for key, _ in self.selector.select(1 if timed else None):
                 key.data()
             if timed:
                 self.pass_time()
+
+
+def own_descriptors():
+    """Those that a library has opened for itself. libffi maps a part of its own file for callbacks of ctypes; were it closed, its number would be
+    that of some other file, which would be mapped instead."""
+    return [each for each in range(3, MOST_OWN) if os.path.basename(link_of(each)).startswith('libffi.so')]
+
+
+def link_of(number):
+    try:
+        return os.readlink('/proc/self/fd/%d' % number)
+    except OSError:
+        return ''
 
 
 def spare_descriptor():

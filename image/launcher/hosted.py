@@ -38,27 +38,42 @@ ADDRESS = re.compile(r'[0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5} [0-9A-Fa-f.:%a-z]{1,80
 
 def begin(host, peer, role, digest, known):
     """Gives back what serves, or ends the process. digest: of the account's name, or None; known: how many sessions its user id has already."""
+    serving.KEPT.extend((host, peer))
     try:
-        serving.KEPT.append(host)
-        restore_signals()
-        die_with(host.pid)
-        connection = keep_only(peer.connection)
-        serving.KEPT.append(connection)
-        wanted = understand(connection, host.terms, peer, role, digest)
-        # From here on it counts as a session of its account (crowd.py), however long its client keeps it waiting.
-        host.title.write(title_of(wanted.address, wanted.own))
-        take_streams(connection, wanted.streams)
+        wanted = until_begun(host, peer, role, digest)
+    except BaseException as err:
+        serving.code_of(err)
+        # Whatever it is: its client begins one by itself.
+        os._exit(WITHDRAWN)
+    try:
         return session_of(host, peer, wanted, known)
     except BaseException as err:
         code = serving.code_of(err)
     serving.leave(code)
 
 
-def keep_only(connection):
-    """A copy of somebody else's connection would keep its client waiting where the host has closed it."""
-    os.dup2(connection.fileno(), FIRST)
-    os.closerange(FIRST + 1, os.sysconf('SC_OPEN_MAX'))
-    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=FIRST)
+def until_begun(host, peer, role, digest):
+    """Up to where its client stays with it."""
+    restore_signals()
+    die_with(host.pid)
+    close_all_but((*host.own, peer.connection.fileno()))
+    wanted = understand(peer.connection, host.terms, peer, role, digest)
+    # From here on it counts as a session of its account (crowd.py), however long its client keeps it waiting.
+    host.title.write(title_of(wanted.address, wanted.own))
+    take_streams(peer.connection, wanted.streams)
+    close_all_but(host.own)
+    return wanted
+
+
+def close_all_but(kept):
+    """Of what lies behind the standard streams. A copy of somebody else's connection would keep its client waiting where the host has closed it."""
+    start = FIRST
+    for each in sorted(kept):
+        # Where there is nothing between, closerange() may close everything.
+        if each > start:
+            os.closerange(start, each)
+        start = each + 1
+    os.closerange(start, os.sysconf('SC_OPEN_MAX'))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +129,7 @@ def restore_signals():
 
 
 def take_streams(connection, streams):
-    """Keeps no descriptor but the three. A client that has not waited has started a session by itself, which reads them now: then this
+    """A client that has not waited has started a session by itself, which reads them now: then this
     one ends before it has read a byte. A client that hears no answer here starts one, too."""
     os.setsid()
     connection.settimeout(PATIENCE)
@@ -130,7 +145,6 @@ def take_streams(connection, streams):
         os._exit(WITHDRAWN)
     for number, each in enumerate(streams):
         os.dup2(each, number)
-    os.closerange(FIRST, os.sysconf('SC_OPEN_MAX'))
 
 
 def session_of(host, peer, wanted, known):
@@ -143,11 +157,11 @@ def session_of(host, peer, wanted, known):
     process_limits.limit_process(command.of_session.memory)
     crowd.expect_to_be_ended_first(0)
     # The host has counted this user id's sessions. Where some are not its own, or are other accounts', the account's are counted below.
-    is_counted = role.most is not None and not host.others
+    is_counted = role.most is not None and not host.others.possible
     if is_counted:
         crowd.give_way(known)
     mates = None
-    if host.others or (known > 0 and role.most is None):
+    if host.others.possible or (known > 0 and role.most is None):
         mates = crowd.named([pid for pid, each in host.sessions.items() if each.peer.uid == peer.uid], person.name, host.NAME)
     drop_privileges(person.uid, host.terms.own_gid(person), peer.groups - host.terms.role_gids)
     go_home(person.home)

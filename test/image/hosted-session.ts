@@ -46,6 +46,8 @@ export type ClientOptions = {
   readonly cold?: string;
   /** Words that start the client by the words behind them, in its parent's place. */
   readonly by?: readonly string[];
+  /** Words that start all of it, root's part too, by the words behind them. */
+  readonly there?: readonly string[];
 };
 
 export const ROLES = { repo: 770, admin: 772 } as const;
@@ -99,10 +101,19 @@ export const hostProgram = (folder: string): HostProgram => ({
   },
 });
 
-/** Starts the host as the daemon does, and resolves when it is ready. */
-export const startHost = async (folder: string): Promise<RealHost> => {
+/**
+ * Starts the host as the daemon does, and resolves when it is ready.
+ *
+ * @param more.by words that start the words behind them
+ * @param more.program what runs the host's program, whose words stand behind it
+ */
+export const startHost = async (
+  folder: string,
+  more: { readonly by?: readonly string[]; readonly program?: readonly string[] } = {},
+): Promise<RealHost> => {
   const { python, program, environment } = hostProgram(folder);
-  const child = spawn(python, ['-I', ...program], { env: environment });
+  const [first = python, ...words] = [...(more.by ?? []), python, '-I', ...(more.program ?? []), ...program];
+  const child = spawn(first, words, { env: environment });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
     said += chunk.toString();
@@ -136,7 +147,8 @@ export const startClient = (folder: string, options: ClientOptions = {}): ChildP
   const login = ['setpriv', '--reuid', `${uid}`, '--regid', `${groups[0]}`, '--groups', groups.join()];
   const client = ['/usr/bin/perl', `${SHIPPED}/session-client`, `${SENDMSG[process.arch]}`];
   const words = [...login, ...by, ...client, `${folder}/sessions/${role}/door`, account, cold];
-  return spawn('/bin/sh', ['-c', '"$@"; exit $?', 'sh', ...words], {
+  const [first = '', ...rest] = [...(options.there ?? []), '/bin/sh', '-c', '"$@"; exit $?', 'sh', ...words];
+  return spawn(first, rest, {
     env: {
       ...{ PATH: '/usr/sbin:/usr/bin:/sbin:/bin', BORG_BASE_DIR: `${folder}/repos`, BORG_HOST_ID: 'host-of-this-test' },
       ...{ SSH_CONNECTION: '192.0.2.1 1024 192.0.2.2 22', SSH_ORIGINAL_COMMAND: command },

@@ -1,12 +1,12 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { launcherBelow } from '../../src/borg/launcher.ts';
-import { isAlive } from '../../src/sessions/processes.ts';
+import { childrenOf, isAlive, listProcesses, readWords, statFields } from '../../src/sessions/processes.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
 import {
@@ -88,6 +88,17 @@ const nameOf = (line: { readonly [field: string]: unknown } | undefined, name = 
 const connectionOf = (line: { readonly [field: string]: unknown } | undefined): string =>
   [line?.connection].flat().join(' ');
 const digest = (account: string): string => createHash('sha256').update(account).digest('hex');
+/** CPU time that a process has used, in clock ticks. */
+const ticksOf = (pid: number | undefined): number => {
+  const fields = statFields(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  return Number(fields[11]) + Number(fields[12]);
+};
+/** The hosted sessions of this test. */
+const sessionsHere = (): number[] =>
+  listProcesses().flatMap(({ pid }) => {
+    const words = readWords(pid);
+    return words.includes('--hosted') && words.some((each) => each.startsWith(folder)) ? [pid] : [];
+  });
 const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'utf8');
 
 describe('a client', () => {
@@ -230,6 +241,62 @@ describe('a client', () => {
   });
 });
 
+/** A host that takes a client who was turned away for one that runs, if at all, a second later. */
+const HASTY = `
+import os, runpy, sys
+del sys.argv[0]
+sys.path.append(os.path.dirname(sys.argv[0]))
+import launcher.others
+launcher.others.ON_ITS_WAY = 1
+runpy.run_path(sys.argv[0], run_name='__main__')
+`;
+
+test('sessions that are not the host’s are counted as long as there may be some, and looked for no longer', async () => {
+  folder = await prepareHost({ sessions: 1 });
+  writeFileSync(`${folder}/hasty.py`, HASTY);
+  // Nobody else's sessions are to be seen there.
+  const alone = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const started = await startHost(folder, { by: alone, program: [`${folder}/hasty.py`] });
+  running.push(started.child);
+  const [inside] = childrenOf(started.child.pid ?? 0);
+  const there = ['nsenter', '-t', String(inside), '-p', '-m', '--'];
+  /** As much as is to be seen of a session that has loaded borg itself. */
+  const cold = async () => {
+    const words = ['setpriv', '--reuid', '30101', '--regid', '30101', '--clear-groups', 'sh', '-c'];
+    const process_ = spawn('nsenter', [
+      ...there.slice(1),
+      ...words,
+      'echo here; read x',
+      '--account',
+      'web01',
+      '--box',
+      'auto',
+      '--',
+    ]);
+    running.push(process_);
+    await once(process_.stdout, 'data');
+    return async (): Promise<void> => {
+      process_.stdin.end('\n');
+      await once(process_, 'exit');
+    };
+  };
+  const REFUSED = { code: 1, error: expect.stringContaining('has 1 sessions') };
+  const served = (): Promise<boolean> =>
+    until('a session to be looked for no longer', async () => {
+      const end = await cold();
+      const { code } = await run({ there });
+      await end();
+      return code === 0;
+    });
+  await served();
+  // Somebody is turned away.
+  expect(await run({ there, account: 'web02' })).toMatchObject({ code: 3 });
+  const end = await cold();
+  for (let times = 0; times < 3; times += 1) expect(await run({ there })).toMatchObject(REFUSED);
+  await end();
+  await served();
+});
+
 test('a session has nobody else’s name in its memory, nor words of other processes', async () => {
   // As another session's are, when a host begins.
   for (let each = 0; each < 24; each += 1) {
@@ -338,15 +405,46 @@ describe('the host', () => {
     expect(started.child.exitCode).toBe(0);
   });
 
-  test('answers the daemon, and goes on where that does not read', async () => {
+  test('answers the daemon', async () => {
     const started = await host();
     started.child.stdin.write('ping\nwhat\nping\n');
     await until('two answers', () => started.of('pong').length === 2);
-    started.child.stdout.pause();
-    started.child.stdin.write('ping\n'.repeat(20_000));
-    expect(await run()).toMatchObject({ code: 0 });
+  });
+
+  /** The daemon does not read until the host can tell it nothing more. */
+  const stopReading = async ({ child }: RealHost): Promise<void> => {
+    child.stdout.pause();
+    const before = ticksOf(child.pid);
+    child.stdin.write('ping\n'.repeat(20_000));
+    await until('the host to have heard it all', () => child.stdin.writableLength === 0 && ticksOf(child.pid) > before);
+  };
+
+  test('begins a session only where the daemon will hear of it, even if the host dies at once: who waits is served, or starts cold', async () => {
+    const started = await host();
+    const first = await session();
+    await stopReading(started);
+    const waits = client();
+    const served = converse(waits);
+    await until('its session to wait', () => childrenOf(started.child.pid ?? 0).length === 2);
     started.child.stdout.resume();
-    await until('all of them', () => started.of('pong').length === 20_002);
+    const second = await served;
+    await until('all answers', () => started.of('pong').length === 20_000);
+
+    await stopReading(started);
+    expect(await run()).toMatchObject({ code: 3, error: `${COLD}\n` });
+    const last = run({ account: 'web02', uid: 30_102 });
+    await until('its session to wait', () =>
+      childrenOf(started.child.pid ?? 0).some((pid) => readWords(pid).includes('web02')),
+    );
+    started.child.kill('SIGKILL');
+    expect(await last).toMatchObject({ code: 3, error: `${COLD}\n` });
+    started.child.stdout.resume();
+    if (!started.child.stdout.readableEnded) await once(started.child.stdout, 'end');
+    const told = started.of('began').filter((each) => isAlive(nameOf(each)));
+    expect(told.map((each) => pidOf(each)).sort()).toEqual(sessionsHere().sort());
+    expect(told).toHaveLength(2);
+    for (const each of [first, second]) expect(await each.call('get_free_nonce')).toContain('exception');
+    for (const each of [first, second]) await each.end();
   });
 
   test('serves others while somebody keeps a session that has ended from it, and tells its end later', async () => {

@@ -111,6 +111,12 @@ def forked():
     os.waitpid(pid, 0)
 
 
+def called_back():
+    """More often than libffi has room for without another look into its own file."""
+    kind = ctypes.CFUNCTYPE(ctypes.c_int)
+    return sum(function() for function in [kind(lambda: 1) for _ in range(3000)])
+
+
 def attempts(places):
     """Each of them fails, or leaves nothing behind. places: of this server, see the test."""
     own, other, run = places['own'], places['other'], places['run']
@@ -131,6 +137,7 @@ def attempts(places):
                                   ('device', os.mknod, 0o600 | 0o020000, os.makedev(1, 3))):
             found['make a %s in %s' % (name, folder)] = told(made, make, path, *args)
         found['make a socket in %s' % folder] = told(bound, path)
+    found['be called back by ctypes'] = told(called_back)
     found['list the other'] = told(lambda: len(os.listdir(other)))
     found['truncate a program'] = told(os.truncate, run + '/borg-serve', 0)
     found['rename the own one'] = told(renamed, own, own + '-renamed')
