@@ -8,7 +8,14 @@ import { grant, writeKeyFile } from './harness/key-files.ts';
 import { SETTINGS_OF_THIS_RUN, until } from './harness/machine.ts';
 import { open, requests } from './harness/raw-borg.ts';
 import { type Server, startServer } from './harness/server.ts';
-import { connected, known, type OpenConnection, openConnection, sessionsOf } from './harness/sessions.ts';
+import {
+  connected,
+  known,
+  listedByCommand,
+  type OpenConnection,
+  openConnection,
+  sessionsOf,
+} from './harness/sessions.ts';
 import { borgsOf } from './isolation/processes.ts';
 
 let server: Server;
@@ -129,6 +136,11 @@ test('the table tells a person what runs, the bytes, and since when', async () =
   expect(view.received === null || view.received > 1000).toBe(true);
   expect(view.since).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   expect(Math.abs(Date.now() - Date.parse(view.since))).toBeLessThan(120_000);
+  // Bytes, CPU and memory may grow from one look to the next.
+  const { received, sent, cpuSeconds, peakMemory, ...same } = view;
+  const listed = (await listedByCommand(server)).find(({ port }) => port === view.port);
+  expect(listed).toMatchObject(same);
+  expect(Object.keys(listed ?? {}).sort()).toEqual(Object.keys(view).sort());
   const { stdout } = await server.exec(['borgserver', 'sessions']);
   expect(stdout).toMatch(/^ACCOUNT +ROLE +FROM +SINCE +IN +OUT +CPU +MEMORY +RUNS +KEY/);
   expect(stdout).toMatch(new RegExp(`table +append-only +\\S+:${view.port} .* borg ${view.borg[0]} `));

@@ -32,10 +32,13 @@ export const fromOutside = (server: Server): ((words: readonly string[]) => void
   return (words) => void execFileSync('nsenter', ['--target', pid, '--mount', '--pid', '--', ...words]);
 };
 
+/** The last one that was found, by key tree. */
+const lastFirst = new Map<string, string>();
+
 /** The host's PID of the server's PID 1, known by the key tree that it sees. */
 export const firstProcess = (server: Server): number => {
   const { dev, ino } = statSync(server.sshkeys);
-  const found = readdirSync('/proc').find((pid) => {
+  const isFirst = (pid: string): boolean => {
     try {
       if (!/^\d+$/.test(pid) || !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('tini\0')) return false;
       const seen = statSync(`/proc/${pid}/root/sshkeys`);
@@ -43,7 +46,10 @@ export const firstProcess = (server: Server): number => {
     } catch {
       return false;
     }
-  });
+  };
+  const last = lastFirst.get(server.sshkeys);
+  const found = last !== undefined && isFirst(last) ? last : readdirSync('/proc').find(isFirst);
   if (found === undefined) throw new Error('the server does not run');
+  lastFirst.set(server.sshkeys, found);
   return Number(found);
 };
