@@ -1,15 +1,17 @@
 # Read by start-without-docker and exec-without-docker: which server belongs to DATA_DIR, and how a person is told what is wrong.
 # shellcheck shell=bash
 
-project=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
+# As few programs as can be: this runs before each command.
+project=$(readlink -f "${BASH_SOURCE[0]}")
+project=${project%/*/*}
 
 die() {
   echo "${0##*/}: $*" >&2
   exit 1
 }
 
-[ "$(uname -s)" = Linux ] || die "this needs Linux (namespaces and its account database); use Docker elsewhere"
-[ "$(id -u)" = 0 ] || die "this must run as root: it makes accounts and namespaces (try: sudo npm start)"
+[[ $OSTYPE = linux* ]] || die "this needs Linux (namespaces and its account database); use Docker elsewhere"
+[ "$EUID" = 0 ] || die "this must run as root: it makes accounts and namespaces (try: sudo npm start)"
 
 # A path that is relative to where npm was called, not to the project, is what the person who typed it meant.
 data=${DATA_DIR:-$project/data}
@@ -19,7 +21,8 @@ data=$(realpath -m -- "$data")
 # The state file says which process is PID 1 of the server. It is below /run, in a folder that only root can write to, and not
 # in DATA_DIR, where somebody else might be able to choose the process whose namespaces root enters.
 states=/run/borgserver-without-docker
-state=$states/$(printf %s "$data" | sha256sum | cut -c1-16)
+hash=$(printf %s "$data" | sha256sum)
+state=$states/${hash:0:16}
 
 # Prints when process $1 was started, in clock ticks since boot (proc(5), field 22): with it a PID names one process for good.
 # Fails for a process that is gone or only waits to be reaped.
