@@ -23,7 +23,8 @@ const MOST = 10;
 const ACCOUNTS = Array.from({ length: Math.ceil(SESSIONS / MOST) }, (_, index) => `crowd${index}`);
 /** More than one read(2) takes: a second reader of the stream would take some of them away. */
 const OBJECTS = 40;
-const KILLS = 3;
+/** The daemon starts it again after a while only, where it dies more often. */
+const KILLS = 2;
 /** Seconds. How long a client waits for its turn to log in is nobody's subject here. */
 const PATIENCE = 1800;
 const ENV = {

@@ -52,7 +52,11 @@ export const chooseStep = (card: Card, model: Model, dice: Dice, now: number, nu
       return chosen ? { kind: card, id: chosen.id } : null;
     }
     case 'end sessions': {
-      const chosen = pick(dice, model.sessions);
+      // One whose key expires meanwhile is nobody's to end.
+      const chosen = pick(
+        dice,
+        model.sessions.filter((each) => holds(model, each, now)),
+      );
       const selector = dice(2) === 0 ? { account: chosen?.account ?? '' } : { key: chosen?.key ?? 0 };
       return chosen ? { kind: 'end sessions', selector } : null;
     }
