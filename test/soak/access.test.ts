@@ -7,6 +7,7 @@ import { diceAt } from './dice.ts';
 import { chooseEdit, contradictions, type EditKind } from './edits.ts';
 import { findingsOf } from './findings.ts';
 import { EMPTY, type KeyFile, type Tree } from './key-tree.ts';
+import type { OpenSession } from './model.ts';
 
 const file = (keys: readonly number[], more: Partial<KeyFile> = {}): KeyFile => ({
   ...{ keys: keys.map((key) => ({ key, options: {} })), junk: [], sub: false },
@@ -151,4 +152,24 @@ test('a step is chosen by seed, number and model alone', () => {
   const choose = () => chooseStep('borg', model, diceAt(3, 9), 0, 9);
   expect(choose()).toEqual(choose());
   expect(choose()).toMatchObject({ kind: 'borg', account: 'web01', key: 1, path: 'web01' });
+});
+
+test('no session is to be ended by an operator whose key may end it first', () => {
+  const now = 1_000_000;
+  const session: OpenSession = {
+    ...({ id: 1, how: 'idle', account: 'web01', key: 1 } as const),
+    ...({ role: 'repo', sub: false, path: '', archive: '' } as const),
+  };
+  const stepAt = (expiry: number) => {
+    const keys = [{ key: 1, options: { expiry } }];
+    const access = settle(tree({ 'repos/web01': file([], { keys }) }), NOBODY);
+    const model = {
+      ...{ tree: EMPTY, access, repositories: new Map(), folders: new Set<string>() },
+      uids: new Map(),
+      sessions: [session],
+    };
+    return chooseStep('end sessions', model, diceAt(3, 9), now, 9);
+  };
+  expect(stepAt(now / 1000 + 10)).toBeNull();
+  expect(stepAt(now / 1000 + 1000)).toMatchObject({ kind: 'end sessions' });
 });
