@@ -23,6 +23,7 @@ from launcher.comfort import parser, read_buffer
 from launcher.daemon_line import DaemonLine
 from launcher.others import Others
 from launcher.peer import Peer, connection_above
+from launcher.promptly import Promptly
 from launcher.rehearsal import rehearse
 from launcher.speaker import descent
 from launcher.terms import Terms
@@ -65,6 +66,7 @@ class Host:
         self.title = Title()
         self.pid = os.getpid()
         self.others = Others()
+        self.promptly = Promptly()
         self.selector = selectors.DefaultSelector()
         # Of clients that wait only their end is looked for: what they say is for their session to read.
         self.ends = select.epoll()
@@ -119,14 +121,14 @@ class Host:
         if is_gone(connection):
             # Before it costs more: others wait in a queue that somebody may fill with these.
             self.others.may_come()
-            return connection.close()
+            return self.close(connection)
         try:
             peer = Peer(connection)
         except OSError:
-            return connection.close()
+            return self.close(connection)
         if peer.pid in self.clients:
             # A forced command waits for one session. A session that was taken over can start no process, so it gets one more, not many.
-            return connection.close()
+            return self.close(connection)
         if peer.uid == 0 or sum(each.uid == peer.uid for each, _ in self.silent.values()) >= MOST_SILENT:
             return self.refuse(peer)
         self.clients.add(peer.pid)
@@ -139,7 +141,7 @@ class Host:
         if self.spare is not None:
             os.close(self.spare)
         try:
-            door.accept()[0].close()
+            self.close(door.accept()[0])
             self.others.may_come()
         except OSError:
             time.sleep(PAUSE)  # it would be asked again at once
@@ -152,7 +154,11 @@ class Host:
 
     def forget(self, peer):
         self.clients.discard(peer.pid)
-        peer.connection.close()
+        self.close(peer.connection)
+
+    def close(self, connection):
+        with self.promptly:
+            connection.close()
 
     def hear(self, peer):
         """It has said something, or is gone."""
@@ -161,7 +167,7 @@ class Host:
         if is_gone(peer.connection) or said_nothing(peer.connection):
             return self.refuse(peer)
         role, above = self.terms.role_of(peer.groups), connection_above(peer.pid, peer.uid)
-        if role is None or above is None:
+        if role is None or above is None or (self.terms.shared and not self.doors):
             self.refuse(peer)
         elif role.most is not None and self.count.get(peer.uid, 0) >= role.most + FEW_MORE:
             # A flood. Those that are a few too many are told more. Were its message left unread, the client would get an error instead of
@@ -257,8 +263,13 @@ class Host:
     def retire(self):
         for door in self.doors:
             self.selector.unregister(door)
-            door.close()
+            self.close(door)
         self.doors = []
+        # Nobody will tell whose they are.
+        for waiting in self.asking.values():
+            for peer, _, _ in waiting:
+                self.refuse(peer)
+        self.asking = {}
 
     # The loop
 

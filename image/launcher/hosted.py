@@ -124,7 +124,7 @@ def prctl(option, value):
 
 def restore_signals():
     """Those that the host leaves to nobody; what borg does with them follows when it serves (serving.py)."""
-    for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGALRM):
         set_handler(each, SIG_DFL)
 
 

@@ -137,6 +137,18 @@ test('whatever is said at the door, its sender is served or refused, and nothing
   await other();
 });
 
+test.each(['gone', 'behind'])(
+  'nobody waits while the host closes what it was handed over and what takes its time to be closed (%s)',
+  async (way) => {
+    const attacks = attack(door(), `lingers, ${way}`);
+    await once(attacks.stdout, 'data');
+    await other();
+    attacks.stdin.end();
+    await once(attacks, 'close');
+    await until('its session to be over', () => host.of('ended').length === host.of('began').length);
+  },
+);
+
 /** CPU seconds that a process has used (proc_pid_schedstat(5): nanoseconds). */
 const used = (pid: number): number => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e9;
 

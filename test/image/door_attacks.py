@@ -179,6 +179,58 @@ def floods_after():
         return ending(door)
 
 
+def lingering():
+    """Three times a connection on this machine whose other end reads nothing, and which is closed only once that has read all."""
+    listens = socket.create_server(('127.0.0.1', 0))
+    sends = socket.create_connection(listens.getsockname())
+    sends.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 600))
+    sends.setblocking(False)
+    try:
+        while True:
+            sends.send(b'x' * LONG)
+    except BlockingIOError:
+        pass
+    # As long as this process lives it stays so.
+    KEPT.extend((listens, listens.accept()[0]))
+    return [each.detach() for each in (sends.dup(), sends.dup(), sends)]
+
+
+KEPT: list[socket.socket] = []
+
+
+def lingers_gone():
+    """Only who listens at the door has them when it closes."""
+    door = knock()
+    sockets = lingering()
+    hand_over(door, sockets)
+    for each in sockets:
+        os.close(each)
+    door.close()
+    return stays()
+
+
+def lingers_behind():
+    """The session ends only when this process has closed what it has handed over."""
+    door = knock()
+    (read, write), nothing = os.pipe(), os.open('/dev/null', os.O_RDWR)
+    hand_over(door, [read, nothing, nothing])
+    door.recv(64)
+    door.send(b'go')
+    sockets = lingering()
+    hand_over(door, sockets, b'x')
+    for each in sockets:
+        os.close(each)
+    ending(door)
+    os.close(write)
+    return stays()
+
+
+def stays():
+    os.write(1, b'lingers\n')
+    sys.stdin.read()
+    return 'gone'
+
+
 def passed_on():
     """To a process that goes on with it in its place, while it waits; the door asks for who has connected."""
     door = knock()
@@ -215,7 +267,7 @@ ATTACKS = {
     'a good beginning of too much': bare(message() + b' ' * LONG, streams),
     'go at once': unheard(b'go'), 'two good ones': unheard(message()), 'a word that is none': unheard(b'gone'), 'nothing for go': unheard(b''),
     'credentials': credentials, 'goes twice': goes_twice, 'floods after': floods_after, 'passed on': passed_on, 'two doors': two_doors,
-    'never goes': unheard(),
+    'never goes': unheard(), 'lingers, gone': lingers_gone, 'lingers, behind': lingers_behind,
 }
 
 

@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,6 +68,33 @@ const saidBy = async (calls: readonly Call[], more?: readonly string[], minFree?
   expect(lines().length).toBe(before + 1);
   return (lines().at(-1) ?? '').replace(/^65534 \d+ \d+ /, '');
 };
+
+/** Says something with a socket that is closed only once its other end has read all, which that never does. */
+const LINGERS = `
+import os, socket, struct, sys
+listens = socket.create_server(('127.0.0.1', 0))
+sends = socket.create_connection(listens.getsockname()); other = listens.accept()[0]
+sends.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 600))
+sends.setblocking(False)
+try:
+    while True: sends.send(b'x' * 100000)
+except BlockingIOError: pass
+door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); door.connect(sys.argv[1])
+socket.send_fds(door, [b'hello'], [sends.fileno()]); os.close(sends.detach())
+print('said', flush=True); sys.stdin.read()`;
+
+test('nobody keeps others from being heard by what he hands over, which takes its time to be closed', async () => {
+  const lingers = spawn('setpriv', [
+    ...['--reuid', '65534', '--regid', '65534', '--clear-groups', findBorg().python, '-c', LINGERS, socket()],
+  ]);
+  running.push(lingers);
+  // It hears it only once it alone has that.
+  listener.kill('SIGSTOP');
+  await once(lingers.stdout, 'data');
+  listener.kill('SIGCONT');
+  await until('it to be heard', () => lines().some((line) => line.endsWith(' hello')));
+  expect(await saidBy([open(repository, { create: true, exclusive: true }), put(), COMMIT])).toBe('well w web01');
+});
 
 test('a session says once how it ended, and what is its client’s own doing it does not say', async () => {
   const writing = open(repository, { exclusive: true });
