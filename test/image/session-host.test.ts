@@ -533,6 +533,28 @@ for _ in range(80): os.wait()`;
     expect(await other).toMatchObject({ code: 3, error: `${COLD}\n` });
   });
 
+  test('that lets nobody in any more refuses at once who waits for the daemon to tell whose he is', async () => {
+    const started = await host({ shared: true });
+    const groups = [ROLES.repo, PGID];
+    const first = session({ groups });
+    await until('it to ask', () => started.of('asks').length === 1);
+    started.child.stdin.write(`account ${connectionOf(started.of('asks')[0])} ${digest('web01')}\n`);
+    const borg = await first;
+    // Who says nothing is let go after a while.
+    const script = `import socket, sys
+door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); door.connect(sys.argv[1]); print('here', flush=True); door.recv(1)`;
+    const args = ['--reuid', '30101', '--regid', '770', '--clear-groups', findBorg().python, '-c', script];
+    const silent = spawn('setpriv', [...args, `${folder}/sessions/repo/door`]);
+    running.push(silent);
+    await once(silent.stdout, 'data');
+    const asks = run({ groups });
+    await until('it to ask', () => started.of('asks').length === 2);
+    started.child.stdin.end();
+    expect(await asks).toMatchObject({ code: 3, error: `${COLD}\n` });
+    expect(silent.exitCode).toBeNull();
+    await borg.end();
+  });
+
   test('needs less than 40 MB', async () => {
     const started = await host();
     const status = statusOf(started.child.pid ?? 0);
