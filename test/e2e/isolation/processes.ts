@@ -2,12 +2,14 @@ import type { Server } from '../harness/server.ts';
 
 export type Process = { readonly pid: number; readonly bytes: number; readonly words: string };
 
-/** The processes of an account's Unix user inside the server, with their resident memory. Admins share one user. */
+/**
+ * The processes of an account's Unix user inside the server, with their resident memory. Admins share one user. One program looks at all of
+ * them: who waits for a process looks again and again.
+ */
 export const processesOf = async (server: Server, account: string): Promise<readonly Process[]> => {
   const script = `
     uid=$(id -u "$0") || exit 1
-    for status in /proc/[0-9]*/status; do
-      grep -q "^Uid:[^0-9]*$uid[^0-9]" "$status" 2>/dev/null || continue
+    for status in $(grep -ls "^Uid:[^0-9]*$uid[^0-9]" /proc/[0-9]*/status); do
       folder=\${status%/status}
       echo "\${folder#/proc/} $(sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\).*/\\1/p' "$status" 2>/dev/null) $(tr '\\0' ' ' <"$folder/cmdline")"
     done 2>/dev/null
