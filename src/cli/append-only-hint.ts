@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readConfigText } from '../borg/config-text.ts';
 import { inFolder } from '../borg/folder-handle.ts';
 import { readRepositoryConfig } from '../borg/repository-config.ts';
-import { appendOnlyCure } from '../daemon/diagnose-append-only.ts';
+import { appendOnlyCure } from '../doctor/diagnose-append-only.ts';
 
 const FREEING: ReadonlySet<string> = new Set(['prune', 'delete', 'compact']);
 

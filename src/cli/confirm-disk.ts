@@ -1,9 +1,9 @@
-import { askServer } from '../daemon/control-client.ts';
-import { acquireLease } from '../daemon/lease.ts';
-import { adoptDisk, CONFIRM_DISK, judgeRepositoriesDisk } from '../daemon/repositories-disk.ts';
-import { prepareRepositoriesFolder } from '../daemon/repositories-folder.ts';
+import { askServer } from '../control/client.ts';
 import type { Places } from '../places.ts';
 import { readSettings } from '../settings.ts';
+import { acquireLease } from '../start/lease.ts';
+import { adoptDisk, CONFIRM_DISK, judgeRepositoriesDisk } from '../start/repositories-disk.ts';
+import { prepareRepositoriesFolder } from '../start/repositories-folder.ts';
 import { renderFailure } from './failure.ts';
 
 /** Whether what is to be confirmed is the disk of /repos, and no repository. */

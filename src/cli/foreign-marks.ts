@@ -1,6 +1,6 @@
-import type { Surveyed } from '../daemon/repository-survey.ts';
-import type { AccountStatus } from '../daemon/server-status.ts';
-import type { Mark } from './repository-marks.ts';
+import type { AccountStatus } from '../control/server-status.ts';
+import type { Surveyed } from '../survey/repository-survey.ts';
+import type { Mark } from './mark.ts';
 
 /**
  * What root has left in a repository: its account cannot use it, and backups fail until it is handed over.

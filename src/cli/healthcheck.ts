@@ -1,9 +1,9 @@
 import { connect } from 'node:net';
 import { printable } from '../accounts/printable.ts';
-import { askServer } from '../daemon/control-client.ts';
-import { readOnlyProblem } from '../daemon/read-only-disk.ts';
+import { askServer } from '../control/client.ts';
 import type { Places } from '../places.ts';
 import { freshAlarms } from '../sessions/alarms.ts';
+import { readOnlyProblem } from '../start/read-only-disk.ts';
 import { renderFailure } from './failure.ts';
 
 /** Twice this is less than Docker gives the check. */

@@ -1,5 +1,5 @@
 import type { ListedKey } from '../accounts/key-list.ts';
-import { askServer } from '../daemon/control-client.ts';
+import { askServer } from '../control/client.ts';
 import type { Places } from '../places.ts';
 import { renderDuration, renderTable } from './table.ts';
 

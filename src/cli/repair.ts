@@ -1,7 +1,7 @@
 import { printable } from '../accounts/printable.ts';
 import { REPAIRS, type Repair, repairRepository } from '../borg/repair.ts';
 import { findTarget } from '../borg/target.ts';
-import { quoted } from '../daemon/diagnose-owners.ts';
+import { quoted } from '../doctor/diagnose-owners.ts';
 import type { Places } from '../places.ts';
 import { readSettings } from '../settings.ts';
 

@@ -3,37 +3,14 @@ import { quotaText } from '../accounts/quota.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { isReadable } from '../borg/encryption.ts';
 import { isBackupUnknown, lastBackup, type RepositoryState } from '../borg/repository-state.ts';
-import { levelsText } from '../daemon/diagnose-too-deep.ts';
-import type { FailedSession } from '../daemon/failed-sessions.ts';
-import type { Surveyed } from '../daemon/repository-survey.ts';
-import type { AccountStatus } from '../daemon/server-status.ts';
+import type { AccountStatus } from '../control/server-status.ts';
+import { levelsText } from '../doctor/diagnose-too-deep.ts';
+import type { FailedSession } from '../sessions/failed-sessions.ts';
 import { FAILURES } from '../sessions/outcome.ts';
+import type { Surveyed } from '../survey/repository-survey.ts';
 import { foreignMarks } from './foreign-marks.ts';
+import type { Mark, MarkCode } from './mark.ts';
 import { renderDuration } from './table.ts';
-
-export type MarkCode =
-  | 'not-a-folder'
-  | 'unreadable'
-  | 'damaged'
-  | 'lost'
-  | 'failed'
-  | 'wrong-owner'
-  | 'foreign-owners'
-  | 'no-key'
-  | 'never-initialised'
-  | 'foreign-files'
-  | 'too-deep'
-  | 'no-archive'
-  | 'backup-unknown'
-  | 'stale'
-  | 'near-quota'
-  | 'over-quota'
-  | 'not-encrypted'
-  | 'append-only-config'
-  | 'nested';
-
-/** Something that is wrong with a repository; the text is printable. */
-export type Mark = { readonly code: MarkCode; readonly level: 'warning' | 'error'; readonly text: string };
 
 export type Circumstances = {
   /** The account of this name; null: there is none; undefined: no server runs that could tell. */

@@ -3,10 +3,11 @@ import { printable } from '../accounts/printable.ts';
 import type { Role } from '../accounts/role.ts';
 import type { Encryption } from '../borg/encryption.ts';
 import { isBackupUnknown, laterBackupUntil } from '../borg/repository-state.ts';
-import type { FailedSession } from '../daemon/failed-sessions.ts';
-import type { Surveyed } from '../daemon/repository-survey.ts';
-import type { AccountStatus, ServerStatus } from '../daemon/server-status.ts';
-import { holdsOthers, lastOwnBackup, type Mark, marksOf } from './repository-marks.ts';
+import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
+import type { FailedSession } from '../sessions/failed-sessions.ts';
+import type { Surveyed } from '../survey/repository-survey.ts';
+import type { Mark } from './mark.ts';
+import { holdsOthers, lastOwnBackup, marksOf } from './repository-marks.ts';
 
 /** A lock as a person or a program reads it; printable. */
 export type RowLock = {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { printable } from '../accounts/printable.ts';
-import { askServer } from '../daemon/control-client.ts';
+import { askServer } from '../control/client.ts';
 import type { Places } from '../places.ts';
 import type { SessionView } from '../sessions/session.ts';
 import { renderBytes, renderDuration, renderTable } from './table.ts';

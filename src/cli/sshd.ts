@@ -1,9 +1,9 @@
 import { printable } from '../accounts/printable.ts';
-import { createLog } from '../daemon/log.ts';
-import { serveArguments } from '../daemon/login-server.ts';
 import { serve } from '../daemon/serve.ts';
+import { createLog } from '../log.ts';
 import type { Places } from '../places.ts';
 import { readSettings, type Settings } from '../settings.ts';
+import { serveArguments } from '../start/login-server.ts';
 import { renderFailure } from './failure.ts';
 
 /** The settings, and borg's words in them: every problem of both at once. @throws as readSettings does */

@@ -1,12 +1,12 @@
 import { printable } from '../accounts/printable.ts';
 import { quotaText } from '../accounts/quota.ts';
 import { noBoxText } from '../borg/launcher-check.ts';
-import { sessionHostText } from '../daemon/diagnose-session-host.ts';
-import type { DiskSpace } from '../daemon/disk-spaces.ts';
-import { SHARED_IDENTITIES } from '../daemon/repositories-folder.ts';
-import type { ServerStatus } from '../daemon/server-status.ts';
+import type { ServerStatus } from '../control/server-status.ts';
+import { sessionHostText } from '../doctor/diagnose-session-host.ts';
+import { SHARED_IDENTITIES } from '../start/repositories-folder.ts';
+import type { DiskSpace } from '../survey/disk-spaces.ts';
 import type { Colour, Paint } from './colours.ts';
-import type { Mark, MarkCode } from './repository-marks.ts';
+import type { Mark, MarkCode } from './mark.ts';
 import type { RepositoryRow } from './repository-rows.ts';
 import { renderBytes, renderDuration, renderTable } from './table.ts';
 

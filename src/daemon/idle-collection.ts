@@ -1,4 +1,4 @@
-import type { Clock } from './scheduler.ts';
+import type { Clock } from '../reconcile/scheduler.ts';
 
 /** How long no pass has run before memory is given back, in ms: a burst of changes must not pay for it each time. */
 const QUIET_MS = 2000;

@@ -2,49 +2,50 @@ import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import type { State } from '../accounts/account.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
+import { controlAnswers, type ServerNow } from '../control/answers.ts';
+import { controlSocket } from '../control/client.ts';
+import { startControlServer } from '../control/server.ts';
+import { describeError } from '../describe-error.ts';
 import { checkCapabilities } from '../host/capabilities.ts';
 import { checkNobodyListens, checkPort } from '../host/port.ts';
 import { checkRoleGroups } from '../host/system-accounts.ts';
 import { checkTimeZone } from '../host/time-zone.ts';
 import { watchTree } from '../keys/watch.ts';
+import type { Logger } from '../log.ts';
 import type { Places } from '../places.ts';
+import { createPass, type PassReport } from '../reconcile/pass.ts';
+import { createPassRecord } from '../reconcile/pass-record.ts';
+import { createRecentChanges } from '../reconcile/recent-changes.ts';
+import { createReportLog } from '../reconcile/report-log.ts';
+import { createScheduler, realClock } from '../reconcile/scheduler.ts';
+import { openWorld } from '../reconcile/world.ts';
 import { createHosted } from '../sessions/hosted.ts';
+import { openLastSeenRecord } from '../sessions/last-seen-record.ts';
 import { createMemoryOrder } from '../sessions/memory-order.ts';
-import { readProcess } from '../sessions/processes.ts';
+import { type ProcessName, readProcess } from '../sessions/processes.ts';
+import type { Session } from '../sessions/session.ts';
 import { createTracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
 import type { SshdEvent } from '../sshd/log.ts';
 import type { Message } from '../sshd/message.ts';
 import { LOG_HAS_ENDED, type SshdExit, startSshd } from '../sshd/server.ts';
-import { openCompactionRecord } from './compaction-record.ts';
-import { controlAnswers, type ServerNow } from './control-answers.ts';
-import { controlSocket } from './control-client.ts';
-import { startControlServer } from './control-server.ts';
-import { describeError } from './describe-error.ts';
-import { doubtfulMounts, prepareKeyTree } from './first-start.ts';
+import { doubtfulMounts, prepareKeyTree } from '../start/first-start.ts';
+import { acquireLease } from '../start/lease.ts';
+import { type LoginPlan, prepareLogin, serveArguments } from '../start/login-server.ts';
+import { checkRepositoriesDisk, claimDisk, openWitnessKeeper } from '../start/repositories-disk.ts';
+import { prepareRepositoriesFolder, SHARED_IDENTITIES } from '../start/repositories-folder.ts';
+import { openHosting } from '../start/session-hosting.ts';
+import { openSessionOutcomes } from '../start/session-outcomes.ts';
+import { openCompactionRecord } from '../survey/compaction-record.ts';
 import { collectGarbage, createIdleCollection } from './idle-collection.ts';
-import { openLastSeenRecord } from './last-seen-record.ts';
-import { acquireLease } from './lease.ts';
-import type { Logger } from './log.ts';
-import { type LoginPlan, prepareLogin, serveArguments } from './login-server.ts';
-import { createPass, type PassReport } from './pass.ts';
-import { createPassRecord } from './pass-record.ts';
-import { createRecentChanges } from './recent-changes.ts';
-import { createReportLog } from './report-log.ts';
-import { checkRepositoriesDisk, claimDisk, openWitnessKeeper } from './repositories-disk.ts';
-import { prepareRepositoriesFolder, SHARED_IDENTITIES } from './repositories-folder.ts';
-import { createScheduler, realClock } from './scheduler.ts';
-import { openHosting } from './session-hosting.ts';
-import { openSessionOutcomes } from './session-outcomes.ts';
 import { endSessions } from './shutdown.ts';
 import { sshdLog } from './sshd-log.ts';
-import { openWorld } from './world.ts';
 
 /**
- * Runs the server until it is told to stop or sshd ends.
+ * Runs the server until it is told to stop or sshd ends. What is opened is closed in reverse order, also where a later step fails.
  *
  * @returns the exit code: 0 after SIGTERM or SIGINT, 1 when sshd ended by itself
- * @throws what makes a start impossible, with `cause`; nothing has listened then
+ * @throws what makes a start impossible, with `cause`; nobody is connected any more then
  */
 export const serve = async (settings: Settings, places: Places, log: Logger): Promise<number> => {
   serveArguments(settings);
@@ -66,23 +67,20 @@ export const serve = async (settings: Settings, places: Places, log: Logger): Pr
       },
     );
   }
-  try {
-    checkNobodyListens(settings.SSH_PORT);
-    const hostId = readHostId(places);
-    for (const lock of await clearStaleLocks(places, hostId))
-      log.warn(
-        lock,
-        lock.failure === undefined
-          ? 'removed a lock that a dead server left behind'
-          : 'not all locks that a dead server may have left behind were found',
-      );
-    claimDisk(places, log);
-    prepareKeyTree(places);
-    const plan = await prepareLogin(settings, places, hostId, log);
-    return await run(settings, places, log, plan);
-  } finally {
-    await lease.release();
-  }
+  await using open = new AsyncDisposableStack();
+  open.defer(lease.release);
+  checkNobodyListens(settings.SSH_PORT);
+  const hostId = readHostId(places);
+  for (const lock of await clearStaleLocks(places, hostId))
+    log.warn(
+      lock,
+      lock.failure === undefined
+        ? 'removed a lock that a dead server left behind'
+        : 'not all locks that a dead server may have left behind were found',
+    );
+  claimDisk(places, log);
+  prepareKeyTree(places);
+  return await run(settings, places, log, await prepareLogin(settings, places, hostId, log));
 };
 
 const prepareRunFolder = (path: string): void => {
@@ -92,12 +90,15 @@ const prepareRunFolder = (path: string): void => {
 };
 
 const run = async (settings: Settings, places: Places, log: Logger, plan: LoginPlan): Promise<number> => {
-  const lastSeen = openLastSeenRecord(places.state, log);
+  await using open = new AsyncDisposableStack();
+  const lastSeen = open.adopt(openLastSeenRecord(places.state, log), close);
   const now: ServerNow = { state: 'serving', granted: new Map(), lastPassFailed: null, preparing: null };
   const { first: least, last: most } = settings.UID_RANGE;
   const isAccount = (uid: number): boolean => uid === settings.PUID || (uid >= least && uid <= most);
   const hosted = createHosted(isAccount);
-  const outcomes = openSessionOutcomes(places, log, (each) => tracker.sessionOf(each), hosted.connectionOf);
+  const sessionOf = (each: ProcessName): Session | undefined => tracker.sessionOf(each);
+  const outcomes = open.adopt(openSessionOutcomes(places, log, sessionOf, hosted.connectionOf), close);
+  const hosting = open.adopt(openHosting(settings.SESSION_HOST, log, hosted, outcomes, sessionOf), close);
   const tracker = createTracker({
     log,
     port: settings.SSH_PORT,
@@ -111,7 +112,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     },
     endOf: outcomes.endOf,
   });
-  const hosting = openHosting(settings.SESSION_HOST, log, hosted, outcomes, tracker.sessionOf);
+  open.defer(tracker.close);
   const onAccess = (state: State): void => {
     // First of all: nothing that fails may delay a revocation.
     tracker.access(state);
@@ -143,27 +144,26 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     now.lastPassFailed = describeError(error);
     log.error({ error: now.lastPassFailed }, 'the update failed; nothing was given by it, and it is tried again');
   };
-  const collection = createIdleCollection(realClock, collectGarbage);
-  const scheduler = createScheduler({
-    pass: (...asked) => pass(...asked).finally(collection.passEnded),
-    onReport,
-    onFailure,
-    resyncSeconds: settings.RESYNC_SECONDS,
-    clock: realClock,
-  });
-  const control = await startControlServer(
-    controlSocket(places.run),
-    controlAnswers({ settings, started, passes, scheduler, tracker, lastSeen, outcomes, hosting, recent, now }),
+  const collection = open.adopt(createIdleCollection(realClock, collectGarbage), close);
+  const scheduler = open.adopt(
+    createScheduler({
+      pass: (...asked) => pass(...asked).finally(collection.passEnded),
+      onReport,
+      onFailure,
+      resyncSeconds: settings.RESYNC_SECONDS,
+      clock: realClock,
+    }),
+    close,
   );
-  const watcher = watchTree(places.sshkeys, {
-    polling: settings.WATCH === 'polling',
-    onEvent: scheduler.changed,
-    onFault: (error) =>
-      log.error(
-        { error: describeError(error) },
-        'the key tree cannot be watched just now; it is looked at every RESYNC_SECONDS',
-      ),
-  });
+  const answers = { settings, started, passes, scheduler, tracker, lastSeen, outcomes, hosting, recent, now };
+  open.adopt(await startControlServer(controlSocket(places.run), controlAnswers(answers)), close);
+  const onFault = (error: Error): void =>
+    log.error(
+      { error: describeError(error) },
+      'the key tree cannot be watched just now; it is looked at every RESYNC_SECONDS',
+    );
+  const polling = settings.WATCH === 'polling';
+  open.adopt(watchTree(places.sshkeys, { polling, onEvent: scheduler.changed, onFault }), close);
 
   await Promise.all([outcomes.listen(plan), hosting.start(plan)]);
 
@@ -176,6 +176,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
       return event;
     },
   };
+  const memoryOrder = open.adopt(createMemoryOrder(isAccount), close);
   const sshd = await startSshd({
     sshd: plan.sshd,
     configPath: plan.config,
@@ -183,11 +184,22 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     onMessage: sshdLog(settings.SSH_LOG_LEVEL, log, heard),
     onExit: ending.resolve,
   });
-  const memoryOrder = createMemoryOrder(isAccount);
+  let grace = 0;
+  const hurry = new AbortController();
+  // What is open above is closed after it: until then a key that is removed still ends its sessions.
+  open.defer(async () => {
+    await sshd.stop(() => {
+      try {
+        tracker.running();
+      } catch (error) {
+        log.warn({ error: describeError(error) }, 'stopping: the connections could not be looked at');
+      }
+    });
+    await endSessions(grace, tracker.running, tracker, log, hurry.signal);
+  });
   void listening.promise.then(() => sshd.pid !== undefined && memoryOrder.listens(sshd.pid));
   const sshdProcess = sshd.pid === undefined ? null : readProcess(sshd.pid);
   if (sshdProcess) tracker.listens(sshdProcess);
-  const hurry = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => (now.state === 'stopping' ? hurry.abort() : ending.resolve({ told: signal })));
   }
@@ -195,34 +207,20 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const facts = { port: settings.SSH_PORT, accounts: first.accounts.length, findings: first.findings.length };
   if ((await Promise.race([listening.promise, ending.promise])) === 'listening') log.info(facts, 'serving');
   collection.passEnded();
-  const compactions = openCompactionRecord(places, log);
+  open.adopt(openCompactionRecord(places, log), close);
 
   const end = await ending.promise;
   now.state = 'stopping';
-  if ('told' in end) log.info({ signal: end.told }, 'stopping: no new connection is accepted');
-  else log.error(factsOfEnd(end), end.error === LOG_HAS_ENDED ? WITHOUT_LOG : WITHOUT_SSHD);
-  await sshd.stop(() => {
-    try {
-      tracker.running();
-    } catch (error) {
-      log.warn({ error: describeError(error) }, 'stopping: the connections could not be looked at');
-    }
-  });
-  const grace = 'told' in end ? settings.STOP_GRACE_SECONDS : 0;
-  await endSessions(grace, tracker.running, tracker, log, hurry.signal);
-  // Until now a key that is removed still ends its sessions.
-  await watcher.close();
-  await tracker.close();
-  outcomes.close();
-  hosting.close();
-  lastSeen.close();
-  await scheduler.close();
-  collection.close();
-  memoryOrder.close();
-  compactions.close();
-  control.close();
-  return 'told' in end ? 0 : 1;
+  if (!('told' in end)) {
+    log.error(factsOfEnd(end), end.error === LOG_HAS_ENDED ? WITHOUT_LOG : WITHOUT_SSHD);
+    return 1;
+  }
+  log.info({ signal: end.told }, 'stopping: no new connection is accepted');
+  grace = settings.STOP_GRACE_SECONDS;
+  return 0;
 };
+
+const close = (each: { readonly close: () => void | Promise<void> }): void | Promise<void> => each.close();
 
 const WITHOUT_SSHD = 'sshd has ended, and without it nobody can log in: its own lines above say why';
 const WITHOUT_LOG =

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from '../log.ts';
 import { type Ending, type EndOfConnection, endConnection } from '../sessions/end-connection.ts';
 import type { Running } from '../sessions/session.ts';
-import type { Logger } from './log.ts';
 
 /** Each look reads all of /proc: soon after the beginning it is looked often, later more seldom. */
 const FIRST_POLL_MS = 50;

@@ -1,5 +1,6 @@
 import { ENVIRONMENT } from '../accounts/declaration.ts';
-import { type KeyFile, parseKeyLines } from './key-file.ts';
+import { parseKeyLines } from './key-file.ts';
+import type { KeyFile } from './key-file-content.ts';
 import { gatherOtherFile } from './other-file.ts';
 
 /**

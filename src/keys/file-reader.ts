@@ -12,7 +12,8 @@ import {
 import { sep } from 'node:path';
 import { errorCode } from '../accounts/error-code.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
-import { type KeyFile, parseKeyFile } from './key-file.ts';
+import { parseKeyFile } from './key-file.ts';
+import type { KeyFile } from './key-file-content.ts';
 import { pathInside } from './open-folder.ts';
 
 /** How the reading of one key file went. `version` changes whenever the file does. */

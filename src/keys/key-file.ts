@@ -1,18 +1,13 @@
 import type { AuthorizedKey } from '../accounts/authorized-key.ts';
 import { readExpiryTime } from '../accounts/expiry-time.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
-import { collectDirectives, type ReadDirectives } from './directives.ts';
+import { collectDirectives } from './directives.ts';
+import type { KeyFile } from './key-file-content.ts';
 import { hasHiddenRest, type KeyLine, type Place, parseKeyLine } from './key-line.ts';
 import { slipOfLine } from './line-slip.ts';
 import { findIdleOptions } from './option-effect.ts';
 import { gatherOtherFile } from './other-file.ts';
 import { gatherOtherForms } from './other-form.ts';
-
-/** What one key file declares, and what is wrong with it. */
-export type KeyFile = ReadDirectives & {
-  readonly keys: readonly AuthorizedKey[];
-  readonly findings: readonly Finding[];
-};
 
 /** A file that is no key file at all must not bury the other findings. */
 const MOST_LINE_FINDINGS = 20;

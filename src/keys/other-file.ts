@@ -1,6 +1,6 @@
 import type { Finding } from '../accounts/finding.ts';
 import { printable } from '../accounts/printable.ts';
-import type { KeyFile } from './key-file.ts';
+import type { KeyFile } from './key-file-content.ts';
 
 /** An error page's text is short; a file with more lines is told line by line. */
 const MOST_ERROR_CHARACTERS = 300;

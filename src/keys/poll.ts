@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ROLE_FOLDERS } from '../accounts/role.ts';
 import { isSystems } from './ignored-entry.ts';
-import type { TreeWatch } from './watch.ts';
+import type { TreeWatch } from './tree-watch.ts';
 
 const POLLING_MS = 1000;
 

@@ -6,9 +6,7 @@ import { ROLE_FOLDERS } from '../accounts/role.ts';
 import { isSystems } from './ignored-entry.ts';
 import { pollTree } from './poll.ts';
 import { HOST_FOLDER, nameOf } from './tree.ts';
-
-/** A running watch; `close` resolves when it holds nothing any more. */
-export type TreeWatch = { readonly close: () => Promise<void> };
+import type { TreeWatch } from './tree-watch.ts';
 
 /** How long after a fault the next watcher is tried, in ms: the first and the longest wait. */
 const FIRST_RETRY_MS = 1000;

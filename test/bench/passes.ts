@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { createPass } from '../../src/daemon/pass.ts';
-import { scratchRoot } from '../daemon/scratch-root.ts';
+import { createPass } from '../../src/reconcile/pass.ts';
+import { scratchRoot } from '../reconcile/scratch-root.ts';
 import { anyKey, names, writeKeys } from './key-tree.ts';
 import { median, type Row, timed, times } from './measure.ts';
 

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { surveyRepositories } from '../../src/daemon/repository-survey.ts';
 import { openToAccount } from '../../src/repositories/modes.ts';
+import { surveyRepositories } from '../../src/survey/repository-survey.ts';
 
 // A lock folder with a million entries cost root 638 MB. Here it are fewer, and what a process takes at most is compared.
 
@@ -96,7 +96,7 @@ test('what is kept of each repository does not grow with what its owner writes i
       writeFileSync(join(path, 'README'), '');
       writeFileSync(join(path, 'lock.roster'), JSON.stringify({ shared: [[text(size), 1, 0]], exclusive: [] }));
     }
-  const work = (name: string) => `const { surveyRepositories } = await import('./src/daemon/repository-survey.ts');
+  const work = (name: string) => `const { surveyRepositories } = await import('./src/survey/repository-survey.ts');
     const found = surveyRepositories('${root}/${name}');
     if (found.filter(({ state }) => state?.kind === 'repository' && state.locks.length === 1).length !== 60)
       throw new Error('not all were read')`;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findOddEntry } from '../../src/borg/odd-entry.ts';
-import { surveyRepositories } from '../../src/daemon/repository-survey.ts';
+import { surveyRepositories } from '../../src/survey/repository-survey.ts';
 
 let root: string;
 let web: string;

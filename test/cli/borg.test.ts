@@ -20,8 +20,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readHostId } from '../../src/borg/host-id.ts';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher } from '../../src/borg/launcher.ts';
-import { acquireLease } from '../../src/daemon/lease.ts';
 import { type Places, placesBelow } from '../../src/places.ts';
+import { acquireLease } from '../../src/start/lease.ts';
 
 // Real borg, real uids: run as root, as the server is.
 const WEB = 40_001;

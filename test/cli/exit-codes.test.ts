@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/cli/doctor.ts';
-import type { MarkCode } from '../../src/cli/repository-marks.ts';
+import type { MarkCode } from '../../src/cli/mark.ts';
 import { raisesAlarm } from '../../src/cli/status-text.ts';
-import { error, ok, warning } from '../../src/daemon/diagnosis.ts';
+import { error, ok, warning } from '../../src/doctor/diagnosis.ts';
 
 test('doctor ends with 2 for an error, 1 for a warning, 0 where all is right', () => {
   const [right, doubtful, wrong] = [ok('space', ''), warning('space', '', ''), error('space', '', '')];

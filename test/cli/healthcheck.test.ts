@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { runHealthcheck } from '../../src/cli/healthcheck.ts';
-import { askServer, controlSocket } from '../../src/daemon/control-client.ts';
-import { startControlServer } from '../../src/daemon/control-server.ts';
+import { askServer, controlSocket } from '../../src/control/client.ts';
+import { startControlServer } from '../../src/control/server.ts';
 import { placesBelow } from '../../src/places.ts';
 import type { Alarm } from '../../src/sessions/alarms.ts';
 

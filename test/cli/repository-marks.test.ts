@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Circumstances, marksOf } from '../../src/cli/repository-marks.ts';
-import type { Surveyed } from '../../src/daemon/repository-survey.ts';
+import type { Surveyed } from '../../src/survey/repository-survey.ts';
 
 const NOW = Date.parse('2026-06-01T12:00:00Z');
 const HOUR = 3_600_000;

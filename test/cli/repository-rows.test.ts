@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { repositoryRows } from '../../src/cli/repository-rows.ts';
 import { raisesAlarm } from '../../src/cli/status-text.ts';
-import type { FailedSession } from '../../src/daemon/failed-sessions.ts';
-import type { Surveyed } from '../../src/daemon/repository-survey.ts';
-import type { ServerStatus } from '../../src/daemon/server-status.ts';
+import type { ServerStatus } from '../../src/control/server-status.ts';
+import type { FailedSession } from '../../src/sessions/failed-sessions.ts';
+import type { Surveyed } from '../../src/survey/repository-survey.ts';
 
 const NOW = 1_800_000_000_000;
 const FLEET: Surveyed = {

@@ -6,11 +6,11 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher } from '../../src/borg/launcher.ts';
-import { controlSocket } from '../../src/daemon/control-client.ts';
-import { startControlServer } from '../../src/daemon/control-server.ts';
-import type { Preparing } from '../../src/daemon/prepare.ts';
-import type { UpdateReply } from '../../src/daemon/protocol.ts';
+import { controlSocket } from '../../src/control/client.ts';
+import type { UpdateReply } from '../../src/control/protocol.ts';
+import { startControlServer } from '../../src/control/server.ts';
 import { type Places, placesBelow } from '../../src/places.ts';
+import type { Preparing } from '../../src/reconcile/prepare.ts';
 import { runOnTerminal } from '../e2e/harness/terminal.ts';
 
 let root: string;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createIdleCollection } from '../../src/daemon/idle-collection.ts';
-import type { Clock } from '../../src/daemon/scheduler.ts';
+import type { Clock } from '../../src/reconcile/scheduler.ts';
 
 /** A clock whose timers run when the test says so. */
 const heldClock = () => {

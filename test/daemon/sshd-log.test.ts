@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createLog } from '../../src/daemon/log.ts';
 import { sshdLog } from '../../src/daemon/sshd-log.ts';
+import { createLog } from '../../src/log.ts';
 import type { Settings } from '../../src/settings.ts';
 import { parseLogLine } from '../../src/sshd/log.ts';
 

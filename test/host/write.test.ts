@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeFile } from '../../src/host/write.ts';
-import { interceptSystem, systemError } from '../daemon/failing-system.ts';
+import { interceptSystem, systemError } from '../reconcile/failing-system.ts';
 
 let folder: string;
 let path: string;

@@ -13,7 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type TreeWatch, watchTree } from '../../src/keys/watch.ts';
+import type { TreeWatch } from '../../src/keys/tree-watch.ts';
+import { watchTree } from '../../src/keys/watch.ts';
 
 let root: string;
 let watch: TreeWatch;

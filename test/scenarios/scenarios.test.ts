@@ -14,9 +14,9 @@ import {
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { PassReport } from '../../src/daemon/pass.ts';
-import { interceptSystem, systemError } from '../daemon/failing-system.ts';
-import { type ScratchRoot, scratchRoot } from '../daemon/scratch-root.ts';
+import type { PassReport } from '../../src/reconcile/pass.ts';
+import { interceptSystem, systemError } from '../reconcile/failing-system.ts';
+import { type ScratchRoot, scratchRoot } from '../reconcile/scratch-root.ts';
 
 const HERE = import.meta.dirname;
 const CASES = ['.', 'errors'].flatMap((folder) =>

@@ -4,7 +4,7 @@ import type { AccountName } from '../../accounts/name.ts';
 import { printable } from '../../accounts/printable.ts';
 import { knownPort, readPort, readPublicHost } from '../../accounts/public-address.ts';
 import { nearNames } from '../../borg/near-names.ts';
-import { askServer } from '../../daemon/control-client.ts';
+import { askServer } from '../../control/client.ts';
 import { type DatabaseEntry, parseDatabase } from '../../host/account-database.ts';
 import type { Places } from '../../places.ts';
 import { readSettings } from '../../settings.ts';

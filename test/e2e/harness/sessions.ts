@@ -1,5 +1,5 @@
 import { type ListedSession, sessionsJson } from '../../../src/cli/sessions.ts';
-import { askServer } from '../../../src/daemon/control-client.ts';
+import { askServer } from '../../../src/control/client.ts';
 import { PLACES } from '../../../src/places.ts';
 import type { Client, Key } from './client.ts';
 import { until } from './machine.ts';

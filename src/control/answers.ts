@@ -1,0 +1,71 @@
+import type { State } from '../accounts/account.ts';
+import { listKeys } from '../accounts/key-list.ts';
+import type { PassRecord } from '../reconcile/pass-record.ts';
+import type { RecentChanges } from '../reconcile/recent-changes.ts';
+import type { Scheduler } from '../reconcile/scheduler.ts';
+import type { LastSeenRecord } from '../sessions/last-seen-record.ts';
+import type { Tracker } from '../sessions/tracker.ts';
+import type { Settings } from '../settings.ts';
+import type { SessionHosting } from '../start/session-hosting.ts';
+import type { SessionOutcomes } from '../start/session-outcomes.ts';
+import type { ControlReplies, ControlRequest } from './protocol.ts';
+import { type ServerStatus, serverStatus } from './server-status.ts';
+
+/** What the server knows of itself at this moment. */
+export type ServerNow = {
+  state: 'serving' | 'stopping';
+  /** Whom it has let in. */
+  granted: State;
+  /** Why the last update failed, or null if it did not. */
+  lastPassFailed: string | null;
+  /** The repository folders that an update is handing over just now, or null. */
+  preparing: ControlReplies['progress']['preparing'];
+};
+
+type Answering = {
+  readonly settings: Settings;
+  readonly started: Pick<ServerStatus, 'borg' | 'openssh' | 'since' | 'box'>;
+  readonly passes: PassRecord;
+  readonly scheduler: Scheduler;
+  readonly tracker: Tracker;
+  readonly lastSeen: LastSeenRecord;
+  readonly outcomes: Pick<SessionOutcomes, 'failed'>;
+  readonly hosting: Pick<SessionHosting, 'state'>;
+  readonly recent: RecentChanges;
+  readonly now: Readonly<ServerNow>;
+};
+
+/** What the control socket answers to each request; see protocol.ts for the shapes. */
+export const controlAnswers =
+  ({ settings, started, passes, scheduler, tracker, lastSeen, outcomes, hosting, recent, now }: Answering) =>
+  async (request: ControlRequest): Promise<ControlReplies[keyof ControlReplies]> => {
+    switch (request.command) {
+      case 'ping':
+        return {
+          state: now.state,
+          lastPassFailed: now.lastPassFailed,
+          port: settings.SSH_PORT,
+          alarms: tracker.alarms(),
+        };
+      case 'update': {
+        const before = recent.list();
+        const { dryRun, confirm } = request;
+        const confirmed = confirm && { confirmed: new Set(confirm) };
+        return { ...(await scheduler.now({ occasion: 'asked', dryRun, ...confirmed })), recent: before };
+      }
+      case 'progress':
+        return { preparing: now.preparing };
+      case 'status':
+        return {
+          ...serverStatus(settings, started, passes, await tracker.list(), lastSeen.list(), tracker.alarms()),
+          failedSessions: outcomes.failed(),
+          sessionHost: hosting.state(),
+        };
+      case 'sessions':
+        return tracker.list();
+      case 'keys':
+        return listKeys(now.granted, lastSeen.list(), new Date());
+      case 'end-sessions':
+        return tracker.end(request.selector);
+    }
+  };

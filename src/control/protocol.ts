@@ -1,0 +1,51 @@
+import * as z from 'zod';
+import type { ListedKey } from '../accounts/key-list.ts';
+import type { PassReport } from '../reconcile/pass.ts';
+import type { Preparing } from '../reconcile/prepare.ts';
+import type { RecentChange } from '../reconcile/recent-changes.ts';
+import type { Alarm } from '../sessions/alarms.ts';
+import type { Session, SessionView } from '../sessions/session.ts';
+import type { ServerStatus } from './server-status.ts';
+
+/** What may be asked over the control socket: one JSON object on one line. */
+export const requestFormat = z.discriminatedUnion('command', [
+  z.object({ command: z.literal('ping') }),
+  z.object({
+    command: z.literal('update'),
+    dryRun: z.boolean(),
+    /** Names of lost repositories that the operator knows of. */
+    confirm: z.array(z.string().max(255)).max(1000).optional(),
+  }),
+  z.object({ command: z.literal('progress') }),
+  z.object({ command: z.literal('status') }),
+  z.object({ command: z.literal('sessions') }),
+  z.object({ command: z.literal('keys') }),
+  z.object({ command: z.literal('end-sessions'), selector: z.string().min(1).max(512) }),
+]);
+
+export type ControlRequest = z.infer<typeof requestFormat>;
+
+/** How the server is, for the health check. */
+export type Health = {
+  readonly state: 'serving' | 'stopping';
+  readonly lastPassFailed: string | null;
+  readonly port: number;
+  /** What sshd's log and the kernel did not agree on, in the last day. */
+  readonly alarms: readonly Alarm[];
+};
+
+/** What the pass did, and what passes before it had done already. */
+export type UpdateReply = PassReport & { readonly recent: readonly RecentChange[] };
+
+/** What comes back, by command: one JSON object on one line, or `{ "error": … }`. */
+export type ControlReplies = {
+  readonly ping: Health;
+  readonly update: UpdateReply;
+  /** What an update is busy with that takes long; null: nothing. */
+  readonly progress: { readonly preparing: Preparing | null };
+  readonly status: ServerStatus;
+  readonly sessions: readonly SessionView[];
+  readonly keys: readonly ListedKey[];
+  /** The sessions that are being ended. */
+  readonly 'end-sessions': readonly Session[];
+};

@@ -1,0 +1,78 @@
+import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { printable } from '../accounts/printable.ts';
+import { describeError } from '../describe-error.ts';
+import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
+
+/**
+ * The host keys that the server keeps, and whether anybody else can read them.
+ *
+ * @param folder where they are
+ * @param now milliseconds since the epoch
+ */
+export const diagnoseHostKeys = async (folder: string, now: number): Promise<readonly Diagnosis[]> => [
+  ...(await diagnosePublicHalves(folder, now)),
+  ...diagnoseOpenHostKeys(folder),
+];
+
+const diagnosePublicHalves = async (folder: string, now: number): Promise<readonly Diagnosis[]> => {
+  const missing = (why: string): Diagnosis[] => [
+    error('host keys', why, `let the server write to ${folder} once, or put the old host keys back`),
+  ];
+  try {
+    const names = readdirSync(folder).filter((name) => /^ssh_host_[a-z0-9]+_key\.pub$/.test(name));
+    if (names.length === 0) return missing(`there is none in ${folder}`);
+    return await Promise.all(
+      names.map(async (name) => {
+        const { stdout } = await execa('ssh-keygen', ['-lf', join(folder, name)], { stdin: 'ignore' });
+        const [bits = '', fingerprint = ''] = stdout.split(' ');
+        const days = Math.floor((now - lstatSync(join(folder, name)).mtimeMs) / 86_400_000);
+        const shown = `${name.slice('ssh_host_'.length, -'_key.pub'.length)} ${fingerprint}, ${days} days old`;
+        return name.includes('_rsa_') && Number(bits) < 3072
+          ? warning('host keys', `${shown}, only ${bits} bits`, 'replace it when it suits the clients; ed25519 goes on')
+          : ok('host keys', shown);
+      }),
+    );
+  } catch (failure) {
+    return missing(printable(describeError(failure)));
+  }
+};
+
+/** More than these nobody has; the folder is the operator's, and what else lies there is nobody's host key. */
+const MOST = 100;
+
+/**
+ * A warning for each private host key, a copy under another name too, that somebody other than its owner can read: who has it
+ * can pass for the server. sshd reads copies of its own with modes of its own, so that nothing else would ever say it.
+ *
+ * @param folder where the host keys are kept; one that is not there or that only its owner may enter gives nothing
+ */
+export const diagnoseOpenHostKeys = (folder: string): readonly Diagnosis[] => {
+  try {
+    // Who may not enter the folder cannot read what is in it (path_resolution(7)).
+    if ((statSync(folder).mode & 0o011) === 0) return [];
+    return readdirSync(folder)
+      .filter((name) => name.startsWith('ssh_host_') && !name.endsWith('.pub'))
+      .slice(0, MOST)
+      .flatMap((name) => openKey(join(folder, name)));
+  } catch {
+    // What is wrong with the folder itself is told where the keys are looked at.
+    return [];
+  }
+};
+
+const openKey = (file: string): readonly Diagnosis[] => {
+  // Behind a link, as a Secret of Kubernetes has it, it is the same key. A link that leads nowhere is none.
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (!found?.isFile() || (found.mode & 0o044) === 0) return [];
+  const { mode } = found;
+  const shown = printable(file);
+  return [
+    warning(
+      'host keys',
+      `${shown} is private, and others on this machine can read it (mode ${(mode & 0o777).toString(8)}): who has it can pass for this server`,
+      `chmod 600 ${shown}; a file system that keeps no modes (CIFS, exFAT) wants it in its mount options. Was somebody else there already? Then make a new one`,
+    ),
+  ];
+};

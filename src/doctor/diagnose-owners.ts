@@ -1,0 +1,109 @@
+import { join } from 'node:path';
+import { printable } from '../accounts/printable.ts';
+import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+import { shellQuote } from '../borg/serve-arguments.ts';
+import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
+import { describeError } from '../describe-error.ts';
+import type { Places } from '../places.ts';
+import { type ForeignEntries, findForeignEntries, findForeignOwners } from '../repositories/foreign-entries.ts';
+import type { Surveyed } from '../survey/repository-survey.ts';
+import { lookForRights } from './diagnose-rights.ts';
+import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
+
+/** Fit for a shell: a cure is there to be pasted, and whoever makes a folder chooses its name. */
+export const quoted = (path: string): string => shellQuote(printable(path));
+
+/** A repository account whose folder is not, as a whole, as it needs it. */
+export type Broken = { readonly account: AccountStatus; readonly why: string };
+
+const FIX = 'borgserver doctor --fix';
+
+type Owners = Pick<ServerStatus, 'accounts' | 'puid' | 'pgid'> & Partial<Pick<ServerStatus, 'identities'>>;
+
+/**
+ * Looks through the files of every repository.
+ *
+ * @param looked called before each folder
+ */
+export const findBroken = async (
+  places: Places,
+  { accounts, puid, pgid, identities }: Owners,
+  surveyed: readonly Surveyed[],
+  looked: (name: string) => void,
+): Promise<{ readonly broken: readonly Broken[]; readonly lines: readonly Diagnosis[] }> => {
+  const byName = new Map(accounts.filter(({ role }) => role !== 'admin').map((each) => [each.name, each]));
+  const broken: Broken[] = [];
+  const top = surveyed.filter(({ nested, state }) => !nested && state !== null);
+  const { rights, lines } = await lookForRights(places, top);
+  const lookAt = async ({ folder, path, state }: Surveyed): Promise<void> => {
+    const account = byName.get(folder.name);
+    const place = join(places.repos, folder.name);
+    if (account) {
+      const gid = identities === 'shared' ? pgid : account.uid;
+      const why =
+        (await whatIsBroken(place, folder, { uid: account.uid, gid }, puid)) ?? rights.get(folder.name) ?? null;
+      if (why !== null) broken.push({ account, why });
+    } else if (folder.uid === 0 && isNoRepository(state)) {
+      // Whatever root has put there was never an account's.
+      const what = `${printable(path)} is no repository, and belongs to root`;
+      lines.push(warning('owners', what, 'move it away, if it is not meant to be there'));
+    } else if (folder.uid === puid || folder.uid === 0) {
+      const given = rights.get(folder.name);
+      if (given !== undefined)
+        lines.push(error('owners', `${printable(path)}: ${given}`, 'remove them with setfacl -b'));
+      const foreign = await findForeignOwners(place, puid);
+      if (foreign.count > 0)
+        lines.push(
+          error('owners', `${printable(path)}: ${foreignText(foreign)}`, `chown -hR ${puid}:${pgid} ${quoted(place)}`),
+        );
+    }
+  };
+  let unknown = 0;
+  for (const each of top) {
+    looked(printable(each.path));
+    try {
+      await lookAt(each);
+    } catch (failure) {
+      // One that goes while it is looked at, or holds more than can be looked through: the others are looked at all the same.
+      unknown += byName.has(each.folder.name) ? 1 : 0;
+      const what = `${printable(each.path)} could not be looked through: ${printable(describeError(failure))}`;
+      lines.push(error('owners', what, 'see what is in it'));
+    }
+  }
+  const right = byName.size - broken.length - unknown;
+  return {
+    broken,
+    lines: [
+      ...(right > 0
+        ? [
+            ok(
+              'owners',
+              `${right === 1 ? '1 repository belongs to its account' : `${right} repositories belong to their accounts`}, down to every file`,
+            ),
+          ]
+        : []),
+      ...broken.map(({ account, why }) => error('owners', `${account.name}: ${why}`, FIX)),
+      ...lines,
+    ],
+  };
+};
+
+/** Neither a repository nor a folder that holds some. */
+const isNoRepository = (state: Surveyed['state']): boolean =>
+  state?.kind === 'empty' || (state?.kind === 'foreign' && state.nested.length === 0);
+
+const whatIsBroken = async (
+  place: string,
+  { uid, gid, mode }: Surveyed['folder'],
+  owner: { readonly uid: number; readonly gid: number },
+  puid: number,
+): Promise<string | null> => {
+  if (uid !== owner.uid || gid !== owner.gid) return `the folder belongs to ${uid}:${gid}, not to ${owner.uid}`;
+  if (mode !== REPOSITORY_MODE) return `the folder has mode ${mode.toString(8)}, not ${REPOSITORY_MODE.toString(8)}`;
+  const shared = owner.uid === puid;
+  const foreign = shared ? await findForeignOwners(place, puid) : await findForeignEntries(place, owner.uid, puid);
+  return foreign.count === 0 ? null : foreignText(foreign);
+};
+
+const foreignText = ({ count, roots, examples }: ForeignEntries): string =>
+  `${count === 1 ? '1 entry is' : `${count} entries are`} not its own or closed to it${roots > 0 ? `, ${roots} of them root's` : ''}: ${examples.join(', ')}${count > examples.length ? ', …' : ''}`;

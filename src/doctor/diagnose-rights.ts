@@ -1,0 +1,32 @@
+import { join } from 'node:path';
+import { printable } from '../accounts/printable.ts';
+import { describeError } from '../describe-error.ts';
+import type { Places } from '../places.ts';
+import { type ExtendedRights, findExtendedRights } from '../repositories/extended-rights.ts';
+import type { Surveyed } from '../survey/repository-survey.ts';
+import { type Diagnosis, warning } from './diagnosis.ts';
+
+/** What ACLs give to others, in words by the folder's name. */
+export const lookForRights = async (
+  { repos }: Places,
+  top: readonly Surveyed[],
+): Promise<{ readonly rights: ReadonlyMap<string, string>; readonly lines: Diagnosis[] }> => {
+  const rights = new Map<string, string>();
+  const lines: Diagnosis[] = [];
+  try {
+    const found = await findExtendedRights(top.map(({ folder }) => join(repos, folder.name)));
+    for (const [index, each] of found.entries()) {
+      const name = top[index]?.folder.name;
+      if (name !== undefined && each && each.count > 0) rights.set(name, rightsText(each));
+      if (name !== undefined && each === null)
+        lines.push(warning('owners', `${printable(name)} could not be looked through for ACLs`, 'see what is in it'));
+    }
+    return { rights, lines };
+  } catch (failure) {
+    const why = `ACLs could not be looked for: ${printable(describeError(failure))}`;
+    return { rights, lines: [warning('owners', why, 'see that python3 can be run')] };
+  }
+};
+
+const rightsText = ({ count, examples }: ExtendedRights): string =>
+  `${count === 1 ? '1 entry gives' : `${count} entries give`} rights to others by an ACL or a capability: ${examples.join(', ')}${count > examples.length ? ', …' : ''}`;

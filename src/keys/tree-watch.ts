@@ -1,0 +1,2 @@
+/** A running watch; `close` resolves when it holds nothing any more. */
+export type TreeWatch = { readonly close: () => Promise<void> };

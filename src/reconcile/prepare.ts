@@ -1,0 +1,89 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Preparation } from '../accounts/desired.ts';
+import type { Finding } from '../accounts/finding.ts';
+import { notHandedOver } from '../accounts/foreign-files.ts';
+import { describeError } from '../describe-error.ts';
+import { prepareRepository } from '../repositories/ownership.ts';
+
+/** How far the preparing of repository folders is: `done` folders of `total`, and in the next one so many files and folders. */
+export type Preparing = {
+  readonly account: string;
+  readonly entries: number;
+  readonly done: number;
+  readonly total: number;
+};
+
+/** After so long the next folder is begun, too. */
+const PATIENCE_MS = 20_000;
+/** Each has one process of its own, and holds some files open. */
+const MOST_AT_ONCE = 16;
+
+/**
+ * Prepares folder after folder; one that fails is a finding, closes its account, and the others go on. One that takes long, since its
+ * owner has filled it or goes on doing so, goes on beside those that come after it. When the signal comes (another pass wants to begin,
+ * perhaps with a revocation) what is left waits for that pass.
+ *
+ * @param patience milliseconds until the next one does not wait any more
+ * @returns the findings in the order of the preparations
+ */
+export const prepareRepositories = async (
+  repos: string,
+  preparations: readonly Preparation[],
+  progress: (now: Preparing) => void,
+  signal: AbortSignal,
+  patience = PATIENCE_MS,
+): Promise<readonly Finding[]> => {
+  const findings = new Map<Preparation, Finding>();
+  const inWork = new Set<Promise<void>>();
+  let done = 0;
+  const reached = (account: string, entries: number): void =>
+    progress({ account, entries, done, total: preparations.length });
+  const prepare = async (preparation: Preparation): Promise<void> => {
+    try {
+      signal.throwIfAborted();
+      reached(preparation.name, 0);
+      await prepareRepository(repos, preparation, reached, signal);
+    } catch (error) {
+      findings.set(preparation, signal.aborted ? adoptionGoesOn(preparation) : failed(preparation, error));
+    }
+    done += 1;
+  };
+  for (const preparation of preparations) {
+    const work: Promise<void> = prepare(preparation).finally(() => inWork.delete(work));
+    inWork.add(work);
+    await within(patience, work);
+    if (inWork.size >= MOST_AT_ONCE) await Promise.race(inWork);
+  }
+  await Promise.all(inWork);
+  return preparations.flatMap((each) => findings.get(each) ?? []);
+};
+
+/** Until it is done, or this time is over. */
+const within = async (milliseconds: number, work: Promise<void>): Promise<void> => {
+  const over = new AbortController();
+  await Promise.race([work, setTimeout(milliseconds, undefined, { signal: over.signal }).catch(() => {})]);
+  over.abort();
+};
+
+/** Of a folder that is not ready yet. */
+export const adoptionGoesOn = ({ name }: Preparation): Finding => ({
+  severity: 'warning',
+  code: 'adoption-interrupted',
+  file: `/repos/${name}`,
+  line: null,
+  message: 'its preparation was interrupted by a newer update; what the account did not have before waits for it',
+  remedy: 'nothing: the newer update goes on with it',
+});
+
+const failed = ({ name, action }: Preparation, error: unknown): Finding => {
+  if (action === 'repair-owners') return notHandedOver(name, describeError(error));
+  const verb = { create: 'made', adopt: 'handed over to its account', 'repair-mode': 'repaired' }[action];
+  return {
+    severity: 'error',
+    code: 'repository-failed',
+    file: `/repos/${name}`,
+    line: null,
+    message: `the folder could not be ${verb}: ${describeError(error)}; the account is closed`,
+    remedy: 'see that /repos has space, is writable and can change owners; the next update tries again',
+  };
+};

@@ -1,0 +1,97 @@
+import type { State } from '../accounts/account.ts';
+import { type Change, diffStates } from '../accounts/diff.ts';
+import type { Registry } from '../accounts/identity.ts';
+import { describeError } from '../describe-error.ts';
+import { drift, type Observed, runningState } from '../host/machine.ts';
+import type { PassWorld } from './pass-world.ts';
+
+/** What is left, and who may stay connected. */
+export type Taking = {
+  /** A part of what runs; null where the machine has nothing to lose. */
+  readonly kept: State | null;
+  /** Whose sessions go on, where that is more than `kept`: an account that is given anew at once. */
+  readonly connected?: State;
+  /** What the machine has; null where that has to be looked up. */
+  readonly observed: Observed | null;
+  readonly owners?: Registry['uids'];
+};
+
+/** What the machine has then, null where only another look can tell; and what failed, in order. */
+export type Taken = { readonly observed: Observed | null; readonly failures: readonly unknown[] };
+
+/**
+ * The one place that takes access away: from the files, and then from who is connected. Sessions that have lost their right are ended
+ * also where the files could not be written, and then the next pass tries those again. Never throws.
+ */
+export const takeAway = (world: PassWorld, { kept, connected, observed, owners }: Taking): Taken => {
+  const failures: unknown[] = [];
+  const attempt = <T>(action: () => T): T | null => {
+    try {
+      return action();
+    } catch (error) {
+      failures.push(error);
+      return null;
+    }
+  };
+  const left = kept
+    ? attempt(() => world.machine.write(kept, 'revoke', observed ?? world.machine.observe(), owners))
+    : observed;
+  const told = connected ?? kept;
+  if (told) attempt(() => world.onAccess(told));
+  return { observed: left, failures };
+};
+
+/** What a pass has really done. */
+export type Done = {
+  readonly changes: readonly Change[];
+  readonly failures: readonly unknown[];
+  /** What runs now; null where nobody can tell: what has changed since is told by the pass that sees the machine next. */
+  readonly now: State | null;
+};
+
+/** What was to be done, and upon what it was decided. */
+export type Planned = {
+  readonly running: State;
+  readonly target: State;
+  readonly planned: readonly Change[];
+  readonly owners?: Registry['uids'];
+};
+
+/**
+ * Tells what of a plan is so. Where not all could be done that takes another look at the machine: nothing is told as done that was not
+ * seen done.
+ *
+ * @param planned what leads from `running` to `target`; what was done to folders is so, and who planned it knows that
+ */
+export const whatIsSo = (
+  { machine }: PassWorld,
+  { running, target, planned, owners }: Planned,
+  { observed, failures }: Taken,
+): Done => {
+  if (observed) return { changes: planned, failures, now: target };
+  const folders = planned.filter(({ kind }) => kind.startsWith('repository-'));
+  try {
+    const found = machine.observe();
+    const now = runningState(found, machine.settings, running);
+    const broken = drift(found, now, machine.settings, owners).map(repairOf);
+    const repaired = planned.filter((each) => isRepair(each) && !broken.includes(repairOf(each)));
+    return { changes: [...diffStates(running, now), ...repaired, ...folders], failures, now };
+  } catch (error) {
+    return { changes: folders, failures: [...failures, error], now: null };
+  }
+};
+
+const isRepair = ({ kind }: Change): boolean => kind === 'database-repaired' || kind === 'authorized-keys-repaired';
+const repairOf = ({ kind, account }: Change): string => `${kind} ${account}`;
+
+/** What failed, each thing once, as one error that hides none of them; the first comes first. */
+export const asOne = ([first, ...later]: readonly unknown[]): unknown => {
+  const others = later.filter((each) => describeError(each) !== describeError(first));
+  return others.length === 0
+    ? first
+    : new AggregateError([first, ...others], 'more than one thing failed in this update');
+};
+
+/** The same as one sentence for the report; null where nothing failed. */
+export const failureOf = (failures: readonly unknown[]): string | null =>
+  failures.length === 0 ? null : [...new Set(failures.map(describeError))].join('; ');

@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import * as z from 'zod';
+import type { State } from '../accounts/account.ts';
+import type { AccountName } from '../accounts/name.ts';
+import { describeError } from '../describe-error.ts';
+import { readStateFile, writeStateFile } from '../host/state-file.ts';
+import type { Logger } from '../log.ts';
+import { createBucket } from './bucket.ts';
+import { FAILURES, type Failure } from './outcome.ts';
+import type { Ended } from './outcomes.ts';
+
+const format = z.array(
+  z.object({
+    repository: z.string().max(500),
+    account: z.string().max(256),
+    cause: z.enum(Object.keys(FAILURES) as [Failure, ...Failure[]]),
+    wrote: z.boolean(),
+    /** Milliseconds since the epoch. */
+    at: z.number(),
+  }),
+);
+
+/** A repository whose last session failed by the server. */
+export type FailedSession = z.infer<typeof format>[number];
+
+const FILE = 'failed-sessions.json';
+const WRITE_AFTER_MS = 5000;
+/** Entries that are kept, and of one account: it may have as many repositories as it likes. */
+const MOST = 20_000;
+const MOST_OF_ACCOUNT = 100;
+/** The disk that is full is mostly this one, too. */
+const COMPLAINTS = { burst: 1, perSecond: 1 / 3600 };
+
+/**
+ * Remembers over restarts which repository's last session failed by the server, in failed-sessions.json, until a later one of it has ended
+ * well; where writing failed, until a later one has written. What cannot be written is kept in memory, and tried again.
+ */
+export const openFailedSessions = (state: string, log: Logger) => {
+  const path = join(state, FILE);
+  const known = new Map(readKnown(path, log).map((each) => [each.repository, each]));
+  const mayComplain = createBucket(COMPLAINTS.burst, COMPLAINTS.perSecond, () => performance.now());
+  let granted: State | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let unwritten = false;
+
+  const write = (): void => {
+    timer = null;
+    try {
+      writeStateFile(path, [...known.values()]);
+      unwritten = false;
+    } catch (error) {
+      if (mayComplain())
+        log.error({ file: path, error: describeError(error) }, 'which sessions failed could not be written down');
+    }
+  };
+  const changed = (): void => {
+    unwritten = true;
+    timer ??= setTimeout(write, WRITE_AFTER_MS);
+  };
+  const forget = (repository: string): void => {
+    if (known.delete(repository)) changed();
+  };
+  const room = (account: string): boolean =>
+    known.size < MOST && [...known.values()].filter((each) => each.account === account).length < MOST_OF_ACCOUNT;
+
+  return {
+    note: ({ repository, account, what, wrote }: Ended): void => {
+      const before = known.get(repository);
+      if (what === 'well') {
+        if (before && (wrote || !before.wrote)) forget(repository);
+        return;
+      }
+      if (!before && !room(account)) return;
+      const failed = { repository, account, cause: what, wrote: wrote || before?.wrote === true, at: Date.now() };
+      known.set(repository, failed);
+      changed();
+    },
+    /** What is granted from now on: of an account that is gone nothing is told. */
+    granted: (next: State): void => {
+      granted = next;
+      if (unwritten) timer ??= setTimeout(write, WRITE_AFTER_MS);
+      for (const { repository, account } of known.values()) if (!next.has(account as AccountName)) forget(repository);
+    },
+    list: (): readonly FailedSession[] =>
+      [...known.values()].filter(({ account }) => granted === null || granted.has(account as AccountName)),
+    close: (): void => {
+      if (timer) clearTimeout(timer);
+      if (unwritten) write();
+    },
+  };
+};
+
+const readKnown = (path: string, log: Logger): readonly FailedSession[] => {
+  try {
+    return readStateFile(path, format).value ?? [];
+  } catch (error) {
+    log.error({ file: path, error: describeError(error) }, 'which sessions failed cannot be read; it is begun anew');
+    return [];
+  }
+};

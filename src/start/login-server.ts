@@ -1,0 +1,141 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { knownPort, urlAuthority } from '../accounts/public-address.ts';
+import { checkBorg } from '../borg/interpreter.ts';
+import { installLauncher, sessionHostBelow } from '../borg/launcher.ts';
+import { type BoxState, checkLauncher, noBoxText, requireBox } from '../borg/launcher-check.ts';
+import { parseServeArguments } from '../borg/serve-arguments.ts';
+import { serverMemory } from '../host/memory.ts';
+import { shippedFile } from '../host/shipped.ts';
+import { writeFileAtomically } from '../host/write.ts';
+import type { Logger } from '../log.ts';
+import type { Places } from '../places.ts';
+import type { Settings } from '../settings.ts';
+import { renderSshdConfig, SSHD_CONFIG_FILES, sessionEnvironment } from '../sshd/config.ts';
+import { hostKeyFingerprints, prepareHostKeys } from '../sshd/host-keys.ts';
+import { probeSshd } from '../sshd/probe.ts';
+import { testConfig } from '../sshd/server.ts';
+import { installSessionClient } from '../sshd/session-client.ts';
+import { renderSessionTerms, SESSION_TERMS_FILE } from '../sshd/session-terms.ts';
+import { checkStrictModes } from '../sshd/strict-modes.ts';
+import { VERSION } from '../version.ts';
+
+/** The program and its one argument, and all of its environment but PATH. */
+export type SessionHostPlan = {
+  readonly program: string;
+  readonly terms: string;
+  readonly environment: Readonly<Record<string, string>>;
+};
+
+/** What is known before the first login: nothing listens yet. */
+export type LoginPlan = {
+  readonly sshd: string;
+  readonly config: string;
+  /** borg's interpreter, and the small program that starts sshd. */
+  readonly python: string;
+  readonly starter: string;
+  /** The small program that hears how sessions ended. */
+  readonly listener: string;
+  /** The session host, and what it is started with; null: each session loads borg itself. */
+  readonly host: SessionHostPlan | null;
+  readonly box: BoxState;
+  readonly versions: { readonly borg: string; readonly openssh: string };
+};
+
+/**
+ * The extra arguments of every role, checked.
+ *
+ * @throws Error with cause `{ code: 'bad-settings', problems }`: those of all three at once
+ */
+export const serveArguments = (
+  settings: Readonly<
+    Partial<Record<'REPO_SERVE_EXTRA_ARGS' | 'APPENDONLY_SERVE_EXTRA_ARGS' | 'ADMIN_SERVE_EXTRA_ARGS', string>>
+  >,
+) => {
+  const problems: string[] = [];
+  const wordsOf = (
+    variable: 'REPO_SERVE_EXTRA_ARGS' | 'APPENDONLY_SERVE_EXTRA_ARGS' | 'ADMIN_SERVE_EXTRA_ARGS',
+  ): readonly string[] => {
+    const parsed = parseServeArguments(variable, settings[variable] ?? '');
+    if ('words' in parsed) return parsed.words;
+    problems.push(...parsed.problems);
+    return [];
+  };
+  const words = {
+    repo: wordsOf('REPO_SERVE_EXTRA_ARGS'),
+    'append-only': wordsOf('APPENDONLY_SERVE_EXTRA_ARGS'),
+    admin: wordsOf('ADMIN_SERVE_EXTRA_ARGS'),
+  };
+  if (problems.length > 0) throw new Error('the settings are wrong', { cause: { code: 'bad-settings', problems } });
+  return words;
+};
+
+/**
+ * Everything that sshd needs, made and checked before anything listens: borg and its self-test, the launcher where tenants
+ * can read it, host keys, a configuration that sshd accepts.
+ *
+ * @throws what is wrong, with cause
+ */
+export const prepareLogin = async (
+  settings: Settings,
+  places: Places,
+  hostId: string,
+  log: Logger,
+): Promise<LoginPlan> => {
+  const [borg, sshd, hostKeys] = await Promise.all([
+    checkBorg(),
+    probeSshd(),
+    prepareHostKeys({ folder: join(places.sshkeys, 'host'), run: places.run }),
+  ]);
+  const launcher = await installLauncher(places.run, borg.python);
+  const box = await checkLauncher(borg.python, launcher, places.state);
+  if (box !== null) {
+    if (settings.BOX === 'required') requireBox(box);
+    log.warn(noBoxText(box));
+  }
+  const address = urlAuthority(settings.PUBLIC_HOST, knownPort(settings.PUBLIC_PORT, process.env));
+  const sessions = {
+    ...{ places, settings, serveArguments: serveArguments(settings) },
+    // A session then ends rather than go on without what was there at the start.
+    box: box === null ? 'required' : 'entries',
+  } as const;
+  const client = settings.SESSION_HOST === 'yes' ? installSessionClient(places.run) : null;
+  const terms = join(places.run, SESSION_TERMS_FILE);
+  if (client) writeFileAtomically(terms, renderSessionTerms(sessions), { mode: 0o600 });
+  const files = renderSshdConfig({
+    ...sessions,
+    ...{ client, hostId, python: borg.python, launcher, supported: sshd.supported },
+    version: sshd.version,
+    penalties: sshd.penalties,
+    memory: serverMemory(),
+    hostKeys: hostKeys.map(({ privatePath }) => privatePath),
+    timeZone: process.env.TZ,
+    address,
+  });
+  for (const part of ['repositories', 'main'] as const)
+    writeFileAtomically(join(places.run, SSHD_CONFIG_FILES[part]), files[part], { mode: 0o600 });
+  const config = join(places.run, SSHD_CONFIG_FILES.main);
+  mkdirSync(join(places.run, 'authorized_keys'), { recursive: true, mode: 0o755 });
+  checkStrictModes(join(places.run, 'authorized_keys'));
+  await testConfig(sshd.path, config);
+  log.info(
+    { version: VERSION, borg: borg.version, sshd: sshd.version, hostKeys: hostKeyFingerprints(hostKeys) },
+    'borgserver',
+  );
+  const starter = shippedFile('sshd-with-log');
+  const environment = {
+    ...sessionEnvironment({ repos: places.repos, hostId, address }),
+    // As sshd hands on its own, also where it is empty, which is UTC whatever the machine's zone is.
+    ...(process.env.TZ !== undefined && { TZ: process.env.TZ }),
+  };
+  return {
+    sshd: sshd.path,
+    config,
+    python: borg.python,
+    starter,
+    listener: shippedFile('session-ends'),
+    host: client && { program: sessionHostBelow(places.run), terms, environment },
+    box,
+    versions: { borg: borg.version, openssh: sshd.version },
+  };
+};

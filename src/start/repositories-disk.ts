@@ -1,0 +1,187 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { Registry } from '../accounts/identity.ts';
+import { printable } from '../accounts/printable.ts';
+import { type DiskVerdict, judgeDisk, mergeIdentities, type Witness } from '../accounts/repositories-witness.ts';
+import { describeError } from '../describe-error.ts';
+import { EMPTY_REGISTRY, readRegistry, registryFile, writeRegistry } from '../host/registry.ts';
+import {
+  keepWitness,
+  markDisk,
+  newDiskMark,
+  readDiskMark,
+  readWitness,
+  witnessFile,
+  writeWitness,
+} from '../host/witness.ts';
+import type { Logger } from '../log.ts';
+import type { Places } from '../places.ts';
+import { scanRepositories } from '../repositories/scan.ts';
+import { unusable } from './repositories-folder.ts';
+
+/** How an operator says that what is in /repos now is what is meant. */
+export const CONFIRM_DISK = '/repos';
+/** What to do about a disk that is not the one that was there. */
+export const REMEDY =
+  'mount it and start again; or, to go on with what is in /repos now: docker compose run --rm borgserver update-borgusers --confirm /repos (without Docker: npm start -- update-borgusers --confirm /repos)';
+const MOST_NAMES = 5;
+
+/** What is said of /repos by what is kept beside the key tree; `witness` null: nothing is, or it cannot be understood. */
+export type Judged = { readonly verdict: DiskVerdict; readonly witness: Witness | null; readonly damaged: boolean };
+
+/** Looks at /repos as it was found, and makes nothing. @throws the system's error where that cannot be read */
+export const judgeRepositoriesDisk = (places: Places): Judged => {
+  const found = readWitness(places);
+  const damaged = found === 'damaged';
+  const witness = found === 'damaged' ? null : found;
+  if (!statSync(places.repos, { throwIfNoEntry: false })?.isDirectory())
+    return { verdict: { kind: 'known' }, witness, damaged };
+  const disk = readDiskMark(places);
+  // Who cannot say what was there cannot say that it is all there: but a disk that this server has marked was used by it.
+  if (damaged && disk === null)
+    return { verdict: { kind: 'doubtful', other: false, expected: 0, missing: [] }, witness, damaged };
+  const filled = scanRepositories(places.repos).flatMap(({ name, filled }) => (filled ? [name] : []));
+  return { verdict: judgeDisk(witness, { disk, filled: new Set(filled) }), witness, damaged };
+};
+
+/**
+ * Before anything is made in /repos: an empty or another disk in its place would take the backups, and its accounts other numbers.
+ *
+ * @throws Error with cause `{ code: 'missing-disk', path, found, remedy }`, or `{ code: 'unusable-repositories', … }` where it cannot be
+ *   read; the system's error for what lies elsewhere
+ */
+export const checkRepositoriesDisk = (places: Places): void => {
+  const { verdict, damaged } = judgeOrExplain(places);
+  if (verdict.kind !== 'doubtful') return;
+  throw new Error('the repositories of this server are not there: is their disk not mounted, or another one?', {
+    cause: {
+      ...{ code: 'missing-disk', path: places.repos, found: damaged ? damagedText(places) : foundText(verdict) },
+      remedy: REMEDY,
+    },
+  });
+};
+
+const judgeOrExplain = (places: Places): Judged => {
+  try {
+    return judgeRepositoriesDisk(places);
+  } catch (error) {
+    const isThere = error instanceof Error && 'path' in error && String(error.path).startsWith(places.repos);
+    throw isThere ? unusable(places, describeError(error)) : error;
+  }
+};
+
+const damagedText = (places: Places): string =>
+  `this folder was never used, and the record of what was here before is damaged (${witnessFile(places)})`;
+
+/** For a person; the names are on record, and an admin has chosen some of them. */
+export const foundText = ({ other, expected, missing }: Extract<DiskVerdict, { kind: 'doubtful' }>): string => {
+  const what = other ? 'another disk than before: ' : '';
+  if (missing.length === 0) return `${what}it has repositories of the same names`;
+  const names = missing.slice(0, MOST_NAMES).map((name) => printable(name, 60));
+  const list = names.join(', ') + (missing.length > MOST_NAMES ? ', …' : '');
+  const were = expected === 1 ? 'repository that was' : 'repositories that were';
+  return `${what}${missing.length} of ${expected} ${were} here ${missing.length === 1 ? 'is' : 'are'} missing: ${list}`;
+};
+
+/**
+ * Puts the server's mark on the disk, and what the record there has lost back from beside the key tree. Call it with the lease held, once
+ * the disk was found to be the right one.
+ */
+export const claimDisk = (places: Places, log: Pick<Logger, 'error' | 'warn'>): void => {
+  const { verdict, witness, damaged } = judgeRepositoriesDisk(places);
+  if (damaged)
+    log.warn({ file: witnessFile(places) }, 'the second record of the repositories is damaged; it is written anew');
+  const { registry } = readRegistry(places.state);
+  if (witness && registry === EMPTY_REGISTRY && witness.registry.highWater > 0) {
+    writeRegistry(places.state, witness.registry);
+    log.error(
+      { file: registryFile(places.state), from: witnessFile(places) },
+      'the record of uids was gone from the repositories, and was put back from the second one',
+    );
+  }
+  markDisk(places, verdict.kind === 'state-lost' && witness ? expectedMark(places, witness) : undefined);
+};
+
+/**
+ * The next mark of a disk that has lost its own: a new one, by which the disk is told from another with the same data. The witness has to
+ * know it first: whatever happens next, the following start finds the mark that it expects, or none.
+ */
+const expectedMark = (places: Places, { disk, registry }: Witness): string => {
+  try {
+    writeWitness(places, { disk: newDiskMark(), registry });
+  } catch {
+    // The keeper of the witness says so. Then the mark has to be the former one, or the next start would be refused.
+  }
+  const now = readWitness(places);
+  return now === null || now === 'damaged' ? disk : now.disk;
+};
+
+/**
+ * The operator has confirmed that this is the disk: the next start goes on with it. Names keep the numbers that they had. With the lease
+ * held.
+ *
+ * @throws Error with cause `{ code: 'unwritable', file, … }` where that cannot be written down
+ */
+export const adoptDisk = (places: Places): void => {
+  const { witness } = judgeRepositoriesDisk(places);
+  const { registry } = readRegistry(places.state);
+  const merged: Registry = witness ? mergeIdentities(registry, witness.registry) : registry;
+  writeRegistry(places.state, merged);
+  writeWitness(places, { disk: markDisk(places), registry: merged });
+};
+
+/** Keeps the second record as the first one is. Never throws: without it the server works, and only a missing disk is not noticed. */
+export const openWitnessKeeper = (places: Places, log: Pick<Logger, 'warn'>): { readonly keep: () => void } => {
+  let kept: string | null = null;
+  let told = false;
+  const keep = (): void => {
+    try {
+      const file = statSync(registryFile(places.state), { throwIfNoEntry: false });
+      const version = file && `${file.ino} ${file.mtimeMs} ${file.size}`;
+      if (version === undefined || version === kept) return;
+      const disk = readDiskMark(places);
+      if (disk === null) return;
+      keepWitness(places, disk, readFileSync(registryFile(places.state), 'utf8'));
+      [kept, told] = [version, false];
+    } catch (error) {
+      if (!told) log.warn({ file: witnessFile(places), error: describeError(error) }, UNWITNESSED);
+      told = true;
+    }
+  };
+  return { keep };
+};
+
+const UNWITNESSED =
+  'a second record of the repositories cannot be kept: where the disk of /repos is missing at a start, the server will not notice';
+
+/**
+ * Says for a running server whether /repos is still the disk that it began with: the numbers of accounts must not be dealt anew where it
+ * has gone. It goes on by itself when the disk is back.
+ *
+ * @returns throws Error with cause `{ code: 'disk-gone', path, remedy }`, or the system's error where /repos cannot be looked at
+ */
+export const createDiskGuard = (places: Places): (() => void) => {
+  const identity = (): string => {
+    const { dev, ino } = statSync(places.repos);
+    return `${dev} ${ino}`;
+  };
+  let began: { readonly mark: string | null; readonly seen: string } | null = null;
+  return () => {
+    const now = identity();
+    // Not before the first pass: what fails here must not keep it from taking away what is gone.
+    began ??= { mark: readDiskMark(places), seen: now };
+    if (now === began.seen) return;
+    if (began.mark === null || readDiskMark(places) !== began.mark) {
+      throw new Error(
+        'the disk of the repositories is gone, or another one is in its place; nothing is given until it is back',
+        {
+          cause: {
+            code: 'disk-gone',
+            path: places.repos,
+            remedy: 'mount it again, or stop the server and start it on what is meant',
+          },
+        },
+      );
+    }
+    began = { ...began, seen: now };
+  };
+};

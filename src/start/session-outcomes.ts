@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import type { State } from '../accounts/account.ts';
+import type { Logger } from '../log.ts';
+import type { Places } from '../places.ts';
+import { type FailedSession, openFailedSessions } from '../sessions/failed-sessions.ts';
+import type { HostedSession } from '../sessions/host-line.ts';
+import type { Hosted } from '../sessions/hosted.ts';
+import { listenForOutcomes, OUTCOME_SOCKET } from '../sessions/outcome-listener.ts';
+import { createOutcomes } from '../sessions/outcomes.ts';
+import type { ProcessName } from '../sessions/processes.ts';
+import type { Session } from '../sessions/session.ts';
+import type { LoginPlan } from './login-server.ts';
+
+/** How sessions end, as they say themselves: heard, told, and remembered where it was not their client's doing. */
+export type SessionOutcomes = {
+  /** Begins to hear them. Resolves when it does, or when it does not come to it. */
+  readonly listen: (plan: Pick<LoginPlan, 'python' | 'listener'>) => Promise<void>;
+  readonly opened: (session: Session) => void;
+  readonly began: (session: HostedSession) => void;
+  readonly endOf: (session: Session) => string | undefined;
+  readonly granted: (state: State) => void;
+  readonly failed: () => readonly FailedSession[];
+  readonly close: () => void;
+};
+
+/**
+ * @param sessionOf the session of a connection, by its root process
+ * @param connectionOf the connection of a hosted session
+ */
+export const openSessionOutcomes = (
+  places: Pick<Places, 'run' | 'state'>,
+  log: Logger,
+  sessionOf: (connection: ProcessName) => Session | undefined,
+  connectionOf: Hosted['connectionOf'],
+): SessionOutcomes => {
+  const record = openFailedSessions(places.state, log);
+  const outcomes = createOutcomes(log, sessionOf, connectionOf, record.note, () => performance.now());
+  let listener = { close: (): void => {} };
+  return {
+    listen: async ({ python, listener: program }) => {
+      listener = await listenForOutcomes({
+        python,
+        program: [program, join(places.run, OUTCOME_SOCKET)],
+        onOutcome: outcomes.take,
+        onTrouble: (error) => log.error({ error }, 'how sessions end is not heard just now; it is tried again'),
+      });
+    },
+    opened: outcomes.opened,
+    began: outcomes.began,
+    endOf: outcomes.endOf,
+    granted: record.granted,
+    failed: record.list,
+    close: () => {
+      listener.close();
+      record.close();
+    },
+  };
+};

@@ -1,4 +1,0 @@
-import { diagnoseOwnName } from '../../src/daemon/diagnose-own-name.ts';
-
-// In a process of its own, so that it can stand in another network: run-own-name.ts MILLISECONDS
-console.log(JSON.stringify(await diagnoseOwnName(Number(process.argv[2]))));

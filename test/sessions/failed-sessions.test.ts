@@ -1,0 +1,67 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createLog } from '../../src/log.ts';
+import { openFailedSessions } from '../../src/sessions/failed-sessions.ts';
+import type { Ended } from '../../src/sessions/outcomes.ts';
+
+let state = '';
+beforeEach(() => {
+  state = mkdtempSync(join(tmpdir(), 'failed-sessions-'));
+});
+afterEach(() => rmSync(state, { recursive: true, force: true }));
+
+const log = createLog({ LOG_FORMAT: 'json', LOG_LEVEL: 'error' });
+const openRecord = () => openFailedSessions(state, log);
+const ended = (what: Ended['what'], wrote = true, repository = 'web01', account = 'web01'): Ended => ({
+  ...{ what, wrote, repository, account },
+});
+const causes = (record: ReturnType<typeof openRecord>) =>
+  record.list().map((each) => `${each.repository} ${each.cause}`);
+
+test('a failed repository stays so over a restart, until a later session of it has ended well', () => {
+  const record = openRecord();
+  record.note(ended('no-space'));
+  record.note(ended('lock-held', false, 'db01', 'db01'));
+  record.close();
+  const next = openRecord();
+  expect(causes(next)).toEqual(['web01 no-space', 'db01 lock-held']);
+  // Whoever can read has not shown that it can be written to.
+  next.note(ended('well', false));
+  next.note(ended('well', false, 'db01', 'db01'));
+  expect(causes(next)).toEqual(['web01 no-space']);
+  next.note(ended('permission', false));
+  next.note(ended('well', false));
+  expect(causes(next)).toEqual(['web01 permission']);
+  next.note(ended('well'));
+  expect(causes(next)).toEqual([]);
+  next.close();
+  expect(causes(openRecord())).toEqual([]);
+});
+
+test('one account fills neither the record nor the place of others', () => {
+  const record = openRecord();
+  for (let number = 0; number < 1000; number += 1) record.note(ended('io', true, `fleet/${number}`, 'fleet'));
+  record.note(ended('io', true, 'web01'));
+  expect(record.list().length).toBe(101);
+  expect(causes(record).at(-1)).toBe('web01 io');
+  record.close();
+  expect(readFileSync(join(state, 'failed-sessions.json')).length).toBeLessThan(20_000);
+});
+
+test('of an account that is gone nothing is told; what is damaged is begun anew, and what cannot be written is kept', () => {
+  const record = openRecord();
+  record.note(ended('io'));
+  record.granted(new Map());
+  expect(record.list()).toEqual([]);
+  record.close();
+  writeFileSync(join(state, 'failed-sessions.json'), '[{"repository": 7}]');
+  const next = openRecord();
+  expect(next.list()).toEqual([]);
+  rmSync(state, { recursive: true });
+  next.note(ended('io'));
+  next.close();
+  expect(causes(next)).toEqual(['web01 io']);
+  mkdirSync(state);
+});
