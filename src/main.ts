@@ -1,5 +1,5 @@
-import { renderFailure } from './cli/failure.ts';
 import { createProgram } from './cli/program.ts';
+import { failureInLines } from './failure.ts';
 import { PLACES } from './places.ts';
 import { VERSION } from './version.ts';
 
@@ -13,6 +13,6 @@ const finish = async (work: Promise<number>): Promise<void> => {
 try {
   await createProgram(PLACES, VERSION, finish).parseAsync();
 } catch (error) {
-  console.error(`borgserver: ${renderFailure(error)}`);
+  console.error(`borgserver: ${failureInLines(error)}`);
   process.exitCode = FAILED;
 }

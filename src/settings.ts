@@ -4,6 +4,7 @@ import { IDENTITIES } from './accounts/identity.ts';
 import { readPort, readPublicHost } from './accounts/public-address.ts';
 import { readQuota } from './accounts/quota.ts';
 import { LOGIN_GROUPS } from './accounts/role.ts';
+import { failure } from './failure.ts';
 
 const seconds = (fallback: number, min: number, max: number) =>
   z
@@ -164,12 +165,13 @@ export type Settings = Readonly<z.infer<typeof environment>>;
 /** The names of all settings, for documentation and its test. */
 export const SETTING_NAMES: readonly string[] = Object.keys(environment.shape);
 
-/**
- * Reads the settings from environment variables. An empty variable counts as unset, as compose files leave them.
- *
- * @throws Error whose cause is `{ code: 'bad-settings', problems: string[] }`: every problem, each naming its variable
- */
-export const readSettings = (env: Readonly<Record<string, string | undefined>>): Settings => {
+/** What the environment says, or every problem in it, each naming its variable. */
+export type ReadSettings =
+  | { readonly ok: true; readonly settings: Settings }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** Reads the settings from environment variables. An empty variable counts as unset, as compose files leave them. */
+export const readSettings = (env: Readonly<Record<string, string | undefined>>): ReadSettings => {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environment.safeParse(given);
   const ids = parsed.success ? parsed : idsAlone.safeParse(given);
@@ -181,10 +183,14 @@ export const readSettings = (env: Readonly<Record<string, string | undefined>>):
     ...(ids.success ? crossChecks(ids.data) : []),
     ...(quoted.has('TZ') ? [] : timeZoneProblems(given.TZ)),
   ];
-  if (problems.length > 0 || !parsed.success) {
-    throw new Error('the settings are wrong', { cause: { code: 'bad-settings', problems } });
-  }
-  return parsed.data;
+  return parsed.success && problems.length === 0 ? { ok: true, settings: parsed.data } : { ok: false, problems };
+};
+
+/** The settings for who cannot go on without them. @throws failure 'bad-settings' with all problems */
+export const requireSettings = (env: Readonly<Record<string, string | undefined>>): Settings => {
+  const read = readSettings(env);
+  if (!read.ok) throw failure('the settings are wrong', { code: 'bad-settings', problems: read.problems });
+  return read.settings;
 };
 
 /** A file for `docker run --env-file` is no file of a shell: whatever stands behind the `=` is the value. */

@@ -22,8 +22,8 @@ const importsOf = (file: string): string[] =>
 const partOf = (file: string): string => relative('src', file).split('/')[0]?.replace(/\.ts$/, '') ?? '';
 
 /** What everything may import, and what of it they may import themselves. */
-const GROUND = ['accounts', 'settings', 'places', 'log', 'describe-error', 'version'];
-const ON_GROUND = ['accounts', 'settings'];
+const GROUND = ['accounts', 'settings', 'places', 'log', 'failure', 'version'];
+const ON_GROUND = ['accounts', 'settings', 'failure'];
 
 /** What each part of src may import besides itself and the ground, from the top to the bottom. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
@@ -124,6 +124,17 @@ describe('the source', () => {
 
   it('has only parts that are known here', () => {
     expect(SOURCES.map(partOf).filter((part) => !(part in ALLOWED || GROUND.includes(part)))).toEqual([]);
+  });
+
+  it('makes account names in one place', () => {
+    expect(SOURCES.filter((file) => / as AccountName\b/.test(textOf(file)))).toEqual(['src/accounts/name.ts']);
+  });
+
+  it('throws what it can tell in words by failure(), which says what kind it is', () => {
+    const wrong = SOURCES.filter(
+      (file) => file !== 'src/failure.ts' && /\{ cause\b|new Error\([^()]*,/.test(textOf(file)),
+    );
+    expect(wrong).toEqual([]);
   });
 
   it('has no file of more than 250 lines', () => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { ListedKey } from '../src/accounts/key-list.ts';
 import { keysText } from '../src/cli/keys.ts';
-import { readSettings, SETTING_NAMES, type Settings } from '../src/settings.ts';
+import { requireSettings, SETTING_NAMES, type Settings } from '../src/settings.ts';
 import { VERSION } from '../src/version.ts';
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -37,13 +37,13 @@ describe('the README', () => {
     expect(rows.filter((cells) => !cells[2] || !cells[3])).toEqual([]);
   });
 
-  const UNSET = readSettings({});
+  const UNSET = requireSettings({});
   test.each(
     tableBelow('## Settings').flatMap(([, names = '', told = '']) =>
       codes(names).map((name) => [name, /^`(.*?)`/.exec(told)?.[1] ?? ''] as const),
     ),
   )('tells the default of %s, as does .env.example', (name, told) => {
-    const asked = (value: string): unknown => readSettings({ [name]: value })[name as keyof Settings];
+    const asked = (value: string): unknown => requireSettings({ [name]: value })[name as keyof Settings];
     expect(asked(told)).toEqual(UNSET[name as keyof Settings]);
     const example = new RegExp(`^#${name}=(.*)$`, 'm').exec(read('.env.example'))?.[1];
     if (name !== 'SSH_PORT') expect(asked(example ?? '?')).toEqual(UNSET[name as keyof Settings]);

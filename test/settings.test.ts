@@ -1,20 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { readSettings, SETTING_NAMES } from '../src/settings.ts';
+import { readSettings, requireSettings, SETTING_NAMES } from '../src/settings.ts';
 
 const problemsOf = (env: Record<string, string>): readonly string[] => {
-  try {
-    readSettings(env);
-    return [];
-  } catch (error) {
-    const cause: unknown = error instanceof Error ? error.cause : null;
-    expect(cause).toMatchObject({ code: 'bad-settings' });
-    return (cause as { problems: string[] }).problems;
-  }
+  const read = readSettings(env);
+  return read.ok ? [] : read.problems;
 };
 
 describe('the settings', () => {
   it('have a value for everything where nothing is set', () => {
-    const settings = readSettings({});
+    const settings = requireSettings({});
     expect(Object.keys(settings).sort()).toEqual([...SETTING_NAMES].sort());
     expect(settings).toMatchObject({
       PUID: 1000,
@@ -26,7 +20,7 @@ describe('the settings', () => {
 
   it('take an empty variable for one that is not set', () => {
     const empty = Object.fromEntries(SETTING_NAMES.map((name) => [name, '']));
-    expect(readSettings(empty)).toEqual(readSettings({}));
+    expect(requireSettings(empty)).toEqual(requireSettings({}));
   });
 
   it('that stand in quotes are told as that, each once', () => {
@@ -40,7 +34,8 @@ describe('the settings', () => {
     expect(problemsOf({ REPO_SERVE_EXTRA_ARGS: '"--append-only"', BORG_SSHKEYS: '"x"' })).toEqual([]);
   });
 
-  it('ignore what is not theirs', () => expect(readSettings({ PATH: '/bin', PUIDS: 'x' })).toEqual(readSettings({})));
+  it('ignore what is not theirs', () =>
+    expect(requireSettings({ PATH: '/bin', PUIDS: 'x' })).toEqual(requireSettings({})));
 
   it('tell every problem at once, each with its variable, also those between two variables', () => {
     const problems = problemsOf({
@@ -102,10 +97,10 @@ describe('the settings', () => {
   ])('refuse UID_RANGE=%j', (value) => expect(problemsOf({ UID_RANGE: value })).toHaveLength(1));
 
   it('take the memory of a session as auto, or as borg writes sizes', () => {
-    expect(readSettings({}).SESSION_MEMORY).toBe('auto');
-    expect(readSettings({ SESSION_MEMORY: 'auto' }).SESSION_MEMORY).toBe('auto');
-    expect(readSettings({ SESSION_MEMORY: '1.5G' }).SESSION_MEMORY).toBe(1_500_000_000);
-    expect(readSettings({ SESSION_MEMORY: '128M' }).SESSION_MEMORY).toBe(128_000_000);
+    expect(requireSettings({}).SESSION_MEMORY).toBe('auto');
+    expect(requireSettings({ SESSION_MEMORY: 'auto' }).SESSION_MEMORY).toBe('auto');
+    expect(requireSettings({ SESSION_MEMORY: '1.5G' }).SESSION_MEMORY).toBe(1_500_000_000);
+    expect(requireSettings({ SESSION_MEMORY: '128M' }).SESSION_MEMORY).toBe(128_000_000);
   });
 
   it.each(['127M', '0', '-1', '512 MB', '512MB', 'Auto', 'unlimited', '1e9', '512M\n'])(
@@ -117,8 +112,8 @@ describe('the settings', () => {
   );
 
   it('take what is kept free of the disk as auto, or as a size', () => {
-    expect(readSettings({}).MIN_FREE).toBe('auto');
-    expect(readSettings({ MIN_FREE: '1.5T' }).MIN_FREE).toBe(1_500_000_000_000);
+    expect(requireSettings({}).MIN_FREE).toBe('auto');
+    expect(requireSettings({ MIN_FREE: '1.5T' }).MIN_FREE).toBe(1_500_000_000_000);
     expect(problemsOf({ MIN_FREE: '2%' })).toEqual([
       'MIN_FREE: must be auto, or a size of at least 10M, for example 5G',
     ]);

@@ -22,3 +22,7 @@ export type State<Key extends GrantedKey = GrantedKey> = ReadonlyMap<AccountName
 /** Builds a state: sorted by name, whatever order the accounts come in. */
 export const stateOf = <Key extends GrantedKey>(accounts: Iterable<Account<Key>>): State<Key> =>
   new Map([...accounts].sort((a, b) => compareText(a.name, b.name)).map((account) => [account.name, account]));
+
+/** The account of this name. The name may be any text, or null: a client, a folder or an earlier state has said it. */
+export const accountNamed = <Value>(state: ReadonlyMap<string, Value>, name: string | null): Value | undefined =>
+  name === null ? undefined : state.get(name);

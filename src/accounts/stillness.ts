@@ -1,4 +1,4 @@
-import { type Account, type GrantedKey, type State, stateOf } from './account.ts';
+import { type Account, accountNamed, type GrantedKey, type State, stateOf } from './account.ts';
 import type { AuthorizedKey } from './authorized-key.ts';
 import type { Declaration } from './declaration.ts';
 import { sameDirectives } from './directives.ts';
@@ -46,7 +46,7 @@ export const withholdLosses = (
   );
   let recheckIn: number | null = null;
   for (const name of lost) {
-    const had = running.get(name as AccountName);
+    const had = accountNamed(running, name);
     // A repository that was renamed takes its uid along: two accounts must not have it, not for a moment.
     if (!had || (identities === 'own' && (owners.get(had.uid) ?? name) !== name)) continue;
     const files = versions.get(name) ?? '';

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../accounts/error-code.ts';
+import { failure } from '../failure.ts';
 import { writeFileAtomically } from '../host/write.ts';
 import type { Places } from '../places.ts';
 
@@ -26,9 +27,9 @@ export const readHostId = (places: Places): string => {
   if (text !== null) {
     const id = text.trimEnd();
     if (FORM.test(id)) return id;
-    throw new Error(
+    throw failure(
       'the host id is damaged: write the old one there (locks in the repositories are named after it), or remove the file and break old locks with borg break-lock',
-      { cause: { code: 'bad-host-id', path, found: text } },
+      { code: 'bad-host-id', path, found: text },
     );
   }
   const id = `borgserver-${randomBytes(16).toString('hex')}`;

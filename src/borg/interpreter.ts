@@ -1,6 +1,7 @@
 import { accessSync, closeSync, constants, openSync, readSync, realpathSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { execa } from 'execa';
+import { type FailureCode, failure } from '../failure.ts';
 
 export type Borg = {
   /** The program as PATH finds it. */
@@ -60,8 +61,8 @@ const run = (file: string, args: readonly string[]) =>
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', BORG_BASE_DIR: '/nonexistent' },
   });
 
-const broken = (code: string, found: string, remedy: string): Error =>
-  new Error('borg cannot be used', { cause: { code, found, remedy } });
+const broken = (code: FailureCode, found: string, remedy: string): Error =>
+  failure('borg cannot be used', { code, found, remedy });
 
 const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
 

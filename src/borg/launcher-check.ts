@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { failure } from '../failure.ts';
 
 /** Whether the kernel has a box for each borg (landlock(7)); null: it has, and one that was tried holds. Else why not, printable. */
 export type BoxState = string | null;
@@ -16,12 +17,10 @@ export const checkLauncher = async (python: string, launcher: string, folder: st
   });
   const { box, unknown } = JSON.parse(stdout) as { readonly box: BoxState; readonly unknown: readonly string[] };
   if (unknown.length > 0)
-    throw new Error('this borg has what the server does not know, and what would be open to every client', {
-      cause: {
-        code: 'unknown-borg',
-        found: unknown.join(', '),
-        remedy: 'install a borg that README names, or a newer borgserver',
-      },
+    throw failure('this borg has what the server does not know, and what would be open to every client', {
+      code: 'unknown-borg',
+      found: unknown.join(', '),
+      remedy: 'install a borg that README names, or a newer borgserver',
     });
   return box;
 };
@@ -38,7 +37,9 @@ export const NO_BOX_CURE =
  * @throws Error with cause `{ code: 'no-box', found, remedy }`
  */
 export const requireBox = (why: string): never => {
-  throw new Error('BOX=required, and the kernel has no box for borg', {
-    cause: { code: 'no-box', found: why, remedy: NO_BOX_CURE },
+  throw failure('BOX=required, and the kernel has no box for borg', {
+    code: 'no-box',
+    found: why,
+    remedy: NO_BOX_CURE,
   });
 };

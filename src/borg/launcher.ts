@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs
 import { dirname, join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { execa } from 'execa';
+import { failure } from '../failure.ts';
 import { remedyOf } from '../host/remedy.ts';
 import { shippedFile } from '../host/shipped.ts';
 import { writeFileAtomically } from '../host/write.ts';
@@ -63,8 +64,11 @@ const compile = async (python: string, folder: string): Promise<void> => {
   // Python ends with the system's own number: OSError: [Errno 28] No space left on device
   const [said = '', number] = /\[Errno (\d+)\] .*/.exec(all) ?? [all.trim()];
   const code = number === undefined ? null : getSystemErrorName(-Number(number));
-  throw new Error('the launcher could not be compiled', {
-    cause: { code: 'unwritable', file: join(folder, '__pycache__'), found: `${code}: ${said}`, remedy: remedyOf(code) },
+  throw failure('the launcher could not be compiled', {
+    code: 'unwritable',
+    file: join(folder, '__pycache__'),
+    found: `${code}: ${said}`,
+    remedy: remedyOf(code),
   });
 };
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { failure } from '../failure.ts';
 import { whereOwnersAreKept } from '../host/ownerless.ts';
 import { watchForStandstill } from './standstill.ts';
 
@@ -90,9 +91,7 @@ const makeFolder = (path: string, uid: number, gid: number, mode: number): void 
   mkdirSync(path, { recursive: true, mode });
   const found = lstatSync(path);
   if (!found.isDirectory()) {
-    throw new Error('a place of the server state is not a folder: move it away', {
-      cause: { code: 'bad-state-folder', path },
-    });
+    throw failure('a place of the server state is not a folder: move it away', { code: 'bad-state-folder', path });
   }
   if (found.uid !== uid || found.gid !== gid) whereOwnersAreKept(() => chownSync(path, uid, gid));
   if ((found.mode & 0o7777) !== mode) whereOwnersAreKept(() => chmodSync(path, mode));

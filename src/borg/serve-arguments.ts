@@ -1,5 +1,6 @@
 import { printable } from '../accounts/printable.ts';
 import { readQuota } from '../accounts/quota.ts';
+import { failure } from '../failure.ts';
 
 export type ServeArguments = { readonly words: readonly string[] } | { readonly problems: readonly string[] };
 
@@ -138,9 +139,7 @@ const unquote = (_: string, single?: string, double?: string, escaped?: string):
  */
 export const shellQuote = (word: string): string => {
   if (/\p{Cc}/u.test(word)) {
-    throw new Error('a word with a control character cannot be quoted', {
-      cause: { code: 'not-quotable', found: printable(word) },
-    });
+    throw failure('a word with a control character cannot be quoted', { code: 'not-quotable', found: printable(word) });
   }
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 };

@@ -2,6 +2,7 @@ import { type Dirent, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../accounts/error-code.ts';
 import { printable } from '../accounts/printable.ts';
+import { failure } from '../failure.ts';
 import { nearNames } from './near-names.ts';
 
 /** A repository's folder, and as whom borg has to run on it. */
@@ -24,12 +25,10 @@ export const findTarget = (root: string, relative: string, command: string, as?:
   }
   const { uid, gid } = as ?? lstatSync(path);
   if (uid === 0 || gid === 0) {
-    throw new Error('the folder belongs to root; what borg writes there as root locks its account out', {
-      cause: {
-        code: 'root-owned',
-        path,
-        remedy: 'see that its key file is in /sshkeys, and run update-borgusers: it hands the folder to its account',
-      },
+    throw failure('the folder belongs to root; what borg writes there as root locks its account out', {
+      code: 'root-owned',
+      path,
+      remedy: 'see that its key file is in /sshkeys, and run update-borgusers: it hands the folder to its account',
     });
   }
   return { path, uid, gid };
@@ -42,8 +41,10 @@ export const findTarget = (root: string, relative: string, command: string, as?:
 const MISREAD = /::|:$|[{}]/;
 
 const misread = (path: string): Error =>
-  new Error('left out: borg would take a part of its name for an archive or a placeholder', {
-    cause: { code: 'misread-name', path, remedy: 'rename the folder, without :: and braces' },
+  failure('left out: borg would take a part of its name for an archive or a placeholder', {
+    code: 'misread-name',
+    path,
+    remedy: 'rename the folder, without :: and braces',
   });
 
 const missing = (root: string, relative: string, part: string, command: string): Error => {
@@ -57,8 +58,11 @@ const missing = (root: string, relative: string, part: string, command: string):
       : names.length === 0
         ? 'there are no repositories yet'
         : 'see the names with: ls /repos';
-  return new Error(`there is no repository ${printable(relative)}${meant}`, {
-    cause: { code: 'no-repository', path: part, found, remedy },
+  return failure(`there is no repository ${printable(relative)}${meant}`, {
+    code: 'no-repository',
+    path: part,
+    found,
+    remedy,
   });
 };
 

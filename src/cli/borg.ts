@@ -15,11 +15,11 @@ import { type BorgEnd, type BorgRun, prepareBaseFolder, runBorg } from '../borg/
 import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { findTarget } from '../borg/target.ts';
 import { askServer } from '../control/client.ts';
+import { failure, failureInLines } from '../failure.ts';
 import type { Places } from '../places.ts';
-import { readSettings } from '../settings.ts';
+import { requireSettings } from '../settings.ts';
 import { acquireLease } from '../start/lease.ts';
 import { appendOnlyHint } from './append-only-hint.ts';
-import { renderFailure } from './failure.ts';
 import { createRunOnAllText } from './run-on-all-text.ts';
 
 /** borg's own code for an error. */
@@ -44,7 +44,7 @@ export const runBorgCommand = async (words: readonly string[], places: Places): 
       console.error(`borgserver: ${request.message}`);
       return ERROR;
     case 'no-repository': {
-      const { PUID: uid, PGID: gid } = readSettings(process.env);
+      const { PUID: uid, PGID: gid } = requireSettings(process.env);
       const env = borgEnvironment(process.env, { base: HOMELESS, user: SINGLE_USER, hostId: null, repository: null });
       const { command, extra } = findLauncher(places);
       return (await runBorg({ command: command([]), words, uid, gid, env: { ...env, ...extra } })).exitCode;
@@ -88,7 +88,7 @@ export const withBorg = async (
   use: (runOn: (path: string) => Promise<BorgEnd>) => Promise<number>,
 ): Promise<number> => {
   requireRepositories(places);
-  const { PUID, PGID, IDENTITIES, STUCK_AFTER, BOX } = readSettings(process.env);
+  const { PUID, PGID, IDENTITIES, STUCK_AFTER, BOX } = requireSettings(process.env);
   const as = IDENTITIES === 'shared' ? { uid: PUID, gid: PGID } : undefined;
   if (meant !== null) findTarget(places.repos, meant, command, as);
   const launcher = findLauncher(places);
@@ -130,8 +130,10 @@ export const withBorg = async (
 const refuseOddEntry = (folder: string): void => {
   const odd = findOddEntry(folder, true);
   if (!odd) return;
-  throw new Error(`left out: ${odd.kind} is in it, for which borg would wait without end`, {
-    cause: { code: 'odd-entry', path: `${folder}/${odd.path}`, remedy: 'see who made it, and remove it' },
+  throw failure(`left out: ${odd.kind} is in it, for which borg would wait without end`, {
+    code: 'odd-entry',
+    path: `${folder}/${odd.path}`,
+    remedy: 'see who made it, and remove it',
   });
 };
 
@@ -162,7 +164,7 @@ const runOnAll = async (
         break;
       }
     } catch (error) {
-      console.error(`borgserver: ${renderFailure(error)}`);
+      console.error(`borgserver: ${failureInLines(error)}`);
       worst = worseExitCode(worst, ERROR);
       tell.ended(path, ERROR);
     }
@@ -173,9 +175,7 @@ const runOnAll = async (
 
 const requireRepositories = (places: Places): void => {
   if (lstatSync(places.repos, { throwIfNoEntry: false })?.isDirectory()) return;
-  throw new Error('there is no folder for the repositories: mount it', {
-    cause: { code: 'missing-mount', path: places.repos },
-  });
+  throw failure('there is no folder for the repositories: mount it', { code: 'missing-mount', path: places.repos });
 };
 
 /**
@@ -186,15 +186,13 @@ const withRepositories = async (places: Places, use: (hostId: string) => Promise
   if (await serverIsHere(places)) return use(readHostId(places));
   const lease = await acquireLease(places);
   if ('heldBy' in lease) {
-    throw new Error(
+    throw failure(
       'a server or another command works on these repositories, and the two would break each other’s locks',
       {
-        cause: {
-          code: 'lease-held',
-          path: places.repos,
-          remedy:
-            'run it inside the running server: docker exec CONTAINER borg …; if this is the server, it is still starting',
-        },
+        code: 'lease-held',
+        path: places.repos,
+        remedy:
+          'run it inside the running server: docker exec CONTAINER borg …; if this is the server, it is still starting',
       },
     );
   }

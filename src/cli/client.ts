@@ -1,3 +1,4 @@
+import { failure } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { renderBorgmatic } from './client/borgmatic.ts';
 import { type BackupFacts, type ClientFacts, hasRepository } from './client/connection.ts';
@@ -53,11 +54,9 @@ export const renderClient = (facts: ClientFacts, format: ClientFormat): string =
 
 const backingUp = (facts: ClientFacts): BackupFacts => {
   if (hasRepository(facts)) return facts;
-  throw new Error(`${facts.account} is an admin and has no repository of its own to back up to`, {
-    cause: {
-      code: 'no-repository',
-      remedy:
-        'give --repository NAME to back up to that one; --format shell and systemd have the job that makes room in append-only repositories',
-    },
+  throw failure(`${facts.account} is an admin and has no repository of its own to back up to`, {
+    code: 'no-repository',
+    remedy:
+      'give --repository NAME to back up to that one; --format shell and systemd have the job that makes room in append-only repositories',
   });
 };

@@ -1,10 +1,10 @@
 import { askServer } from '../control/client.ts';
+import { failure, failureInLines } from '../failure.ts';
 import type { Places } from '../places.ts';
-import { readSettings } from '../settings.ts';
+import { requireSettings } from '../settings.ts';
 import { acquireLease } from '../start/lease.ts';
 import { adoptDisk, CONFIRM_DISK, judgeRepositoriesDisk } from '../start/repositories-disk.ts';
 import { prepareRepositoriesFolder } from '../start/repositories-folder.ts';
-import { renderFailure } from './failure.ts';
 
 /** Whether what is to be confirmed is the disk of /repos, and no repository. */
 export const confirmsDisk = (names: readonly string[] | undefined): boolean => names?.includes(CONFIRM_DISK) === true;
@@ -20,7 +20,7 @@ export const runConfirmDisk = async (places: Places, names: readonly string[], d
     console.log(await confirm(places, names, dryRun));
     return 0;
   } catch (error) {
-    console.error(renderFailure(error));
+    console.error(failureInLines(error));
     return 3;
   }
 };
@@ -31,7 +31,7 @@ const confirm = async (places: Places, names: readonly string[], dryRun: boolean
   if (judgeRepositoriesDisk(places).verdict.kind !== 'doubtful')
     throw refused('/repos is what the server expects: it starts without');
   if (dryRun) return 'Would confirm: the next start goes on with what is in /repos now.';
-  prepareRepositoriesFolder(places, readSettings(process.env));
+  prepareRepositoriesFolder(places, requireSettings(process.env));
   const lease = await acquireLease(places);
   if ('heldBy' in lease) throw refused('a server or another command uses /repos just now');
   try {
@@ -42,5 +42,4 @@ const confirm = async (places: Places, names: readonly string[], dryRun: boolean
   return 'Confirmed: the next start goes on with what is in /repos now.';
 };
 
-const refused = (why: string): Error =>
-  new Error(`nothing was confirmed: ${why}`, { cause: { code: 'nothing-to-confirm' } });
+const refused = (why: string): Error => failure(`nothing was confirmed: ${why}`, { code: 'nothing-to-confirm' });

@@ -1,7 +1,6 @@
 import { judgeName } from '../accounts/name.ts';
 import { askServer } from '../control/client.ts';
 import type { ServerStatus } from '../control/server-status.ts';
-import { describeError } from '../describe-error.ts';
 import { diagnoseDisk } from '../doctor/diagnose-disk.ts';
 import { diagnoseLogin } from '../doctor/diagnose-login.ts';
 import { diagnoseMachine } from '../doctor/diagnose-machine.ts';
@@ -9,9 +8,10 @@ import { type Broken, findBroken } from '../doctor/diagnose-owners.ts';
 import { diagnosePenalties } from '../doctor/diagnose-penalties.ts';
 import { diagnoseRepositories } from '../doctor/diagnose-repositories.ts';
 import { type Diagnosis, error } from '../doctor/diagnosis.ts';
+import { failure, failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { prepareRepository } from '../repositories/ownership.ts';
-import { readSettings } from '../settings.ts';
+import { requireSettings } from '../settings.ts';
 import { probeRepositories } from '../start/repositories-folder.ts';
 import { surveyWithRecord } from '../survey/archive-record.ts';
 import { colouring, type Paint } from './colours.ts';
@@ -31,10 +31,10 @@ export const runDoctor = async (places: Places, options: DoctorOptions): Promise
   const surveyed = surveyWithRecord(places);
   const owned = server ? await look(places, server) : { lines: [] };
   const lines: readonly Diagnosis[] = [
-    ...(await diagnoseMachine(places, readSettings(process.env), surveyed, now)),
+    ...(await diagnoseMachine(places, requireSettings(process.env), surveyed, now)),
     ...diagnoseDisk(places),
     ...(await diagnoseLogin(places, server, now)),
-    ...(await diagnosePenalties(readSettings(process.env))),
+    ...(await diagnosePenalties(requireSettings(process.env))),
     ...owned.lines,
     ...diagnoseRepositories(places, server, surveyed, now),
     ...(options.fix && !server
@@ -78,7 +78,8 @@ const plural = (count: number, noun: string): string => `${count} ${noun}${count
 
 const look = async (places: Places, server: ServerStatus) => {
   // Where the mount says whose everything is, nothing can be anybody else's.
-  const fixed = server.identities === 'shared' && probeRepositories(places, readSettings(process.env)).kind !== 'kept';
+  const fixed =
+    server.identities === 'shared' && probeRepositories(places, requireSettings(process.env)).kind !== 'kept';
   if (fixed) return { broken: [], lines: [] };
   const surveyed = surveyWithRecord(places);
   const progress = createProgress('looking through repositories', surveyed.length, process.stderr);
@@ -106,7 +107,7 @@ const fix = async (places: Places, server: ServerStatus): Promise<void> => {
       console.error(`repaired ${each.account.name}: ${each.why}`);
     } catch (failure) {
       progress.end();
-      console.error(`could not repair ${each.account.name}: ${describeError(failure)}`);
+      console.error(`could not repair ${each.account.name}: ${failureInOneLine(failure)}`);
     }
   }
 };
@@ -114,7 +115,7 @@ const fix = async (places: Places, server: ServerStatus): Promise<void> => {
 /** The server has checked the name; what is a path here is checked again. */
 const preparationOf = ({ account, why }: Broken, { identities, pgid }: ServerStatus) => {
   const verdict = judgeName(account.name, new Set());
-  if (!verdict.ok) throw new Error(verdict.found, { cause: { code: verdict.code } });
+  if (!verdict.ok) throw failure(verdict.found, { code: verdict.code });
   const gid = identities === 'shared' ? pgid : account.uid;
   return { name: verdict.name, uid: account.uid, gid, action: 'adopt' as const, reason: why };
 };

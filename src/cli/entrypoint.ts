@@ -1,6 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 import process from 'node:process';
+import { failure } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { runBorgCommand } from './borg.ts';
 import { runServer } from './sshd.ts';
@@ -57,8 +58,9 @@ export const runEntrypoint = async (words: readonly string[], places: Places): P
 export const runServerWith = async (words: readonly string[], places: Places): Promise<never> => {
   const read = readSshdWords(words);
   if ('problems' in read) {
-    throw new Error('the server cannot be started with these arguments of sshd', {
-      cause: { code: 'bad-sshd-arguments', problems: read.problems },
+    throw failure('the server cannot be started with these arguments of sshd', {
+      code: 'bad-sshd-arguments',
+      problems: read.problems,
     });
   }
   // Nothing that is still open, a timer or a socket, may keep a server alive that has ended or was refused.
@@ -84,6 +86,6 @@ const isProgram = (path: string): boolean => {
 
 /** Node ignores SIGPIPE and SIGXFSZ, which would outlive execve(2) and change how programs end; env(1) sets them back. */
 const replaceProcess = (file: string, args: readonly string[]): never => {
-  if (!process.execve) throw new Error('this Node.js cannot replace its process', { cause: { code: 'no-execve' } });
+  if (!process.execve) throw failure('this Node.js cannot replace its process', { code: 'no-execve' });
   return process.execve('/usr/bin/env', ['env', '--default-signal=PIPE,XFSZ', file, ...args], process.env);
 };

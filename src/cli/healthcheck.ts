@@ -1,10 +1,10 @@
 import { connect } from 'node:net';
 import { printable } from '../accounts/printable.ts';
 import { askServer } from '../control/client.ts';
+import { failureInLines } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { freshAlarms } from '../sessions/alarms.ts';
 import { readOnlyProblem } from '../start/read-only-disk.ts';
-import { renderFailure } from './failure.ts';
 
 /** Twice this is less than Docker gives the check. */
 const PATIENCE_MS = 5000;
@@ -16,7 +16,7 @@ const PATIENCE_MS = 5000;
  * @returns the exit code: 0 healthy, 1 not
  */
 export const runHealthcheck = async (places: Places): Promise<number> => {
-  const problem = await findProblem(places).catch(renderFailure);
+  const problem = await findProblem(places).catch(failureInLines);
   console.log(problem ?? 'healthy');
   return problem === null ? 0 : 1;
 };

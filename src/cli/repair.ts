@@ -3,7 +3,7 @@ import { REPAIRS, type Repair, repairRepository } from '../borg/repair.ts';
 import { findTarget } from '../borg/target.ts';
 import { quoted } from '../doctor/diagnose-owners.ts';
 import type { Places } from '../places.ts';
-import { readSettings } from '../settings.ts';
+import { requireSettings } from '../settings.ts';
 
 /** borg's own code for an error. */
 const ERROR = 2;
@@ -20,7 +20,7 @@ export const runRepair = async (name: string, what: string, places: Places): Pro
   const relative = name.replace(/^\/repos\//, '').replace(/\/+$/, '');
   if (relative.split('/').some((part) => part === '' || part.startsWith('.')))
     return refuse(`'${printable(name)}' is no repository`);
-  const { PUID, PGID, IDENTITIES } = readSettings(process.env);
+  const { PUID, PGID, IDENTITIES } = requireSettings(process.env);
   const as = IDENTITIES === 'shared' ? { uid: PUID, gid: PGID } : undefined;
   const target = findTarget(places.repos, relative, 'check', as);
   const why = await repairRepository(places.repos, relative, target, repair);

@@ -6,13 +6,13 @@ import { readHostId } from '../borg/host-id.ts';
 import { findLockOwner, type LockOwner } from '../borg/lock-owner.ts';
 import { askServer } from '../control/client.ts';
 import type { ServerStatus } from '../control/server-status.ts';
+import { failureInLines } from '../failure.ts';
 import type { Places } from '../places.ts';
-import { readSettings } from '../settings.ts';
+import { requireSettings } from '../settings.ts';
 import { vanishedRepositories } from '../start/vanished.ts';
 import { surveyWithRecord } from '../survey/archive-record.ts';
 import { readDiskSpaces } from '../survey/disk-spaces.ts';
 import { colouring } from './colours.ts';
-import { renderFailure } from './failure.ts';
 import { repositoryRows } from './repository-rows.ts';
 import { raisesAlarm, type Status, spaceOf, staleNames, statusText } from './status-text.ts';
 
@@ -35,12 +35,12 @@ export const runStatus = async (places: Places, options: StatusOptions): Promise
   }
   // A server that does not answer is no reason not to look at the repositories.
   const server = await askServer(places.run, { command: 'status' }, PATIENCE_MS).catch((error: unknown) => {
-    console.error(`borgserver: ${renderFailure(error)}`);
+    console.error(`borgserver: ${failureInLines(error)}`);
     return null;
   });
   const now = Date.now();
   const surveyed = surveyWithRecord(places);
-  const minFree = server?.minFree ?? readSettings(process.env).MIN_FREE;
+  const minFree = server?.minFree ?? requireSettings(process.env).MIN_FREE;
   const status: Status = {
     server,
     vanished: vanishedRepositories(places),
@@ -61,7 +61,7 @@ export const statusJson = (status: Status): string =>
   JSON.stringify({ ...status, space: spaceOf(status), stale: staleNames(status.repositories) });
 
 const defaultLimit = (server: ServerStatus | null): number =>
-  server ? (server.staleAfter ?? Infinity) : readSettings(process.env).STALE_AFTER;
+  server ? (server.staleAfter ?? Infinity) : requireSettings(process.env).STALE_AFTER;
 
 /** A lock of this server's names its process, and so the account and where it logged in from. */
 const holderNames = (places: Places, server: ServerStatus | null) => {

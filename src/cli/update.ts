@@ -4,12 +4,12 @@ import type { Finding } from '../accounts/finding.ts';
 import { printable } from '../accounts/printable.ts';
 import { askServer } from '../control/client.ts';
 import type { UpdateReply } from '../control/protocol.ts';
+import { failure, failureInLines } from '../failure.ts';
 import type { Places } from '../places.ts';
 import type { PassReport } from '../reconcile/pass.ts';
 import { passAlone } from '../reconcile/pass-alone.ts';
-import { readSettings } from '../settings.ts';
+import { requireSettings } from '../settings.ts';
 import { confirmsDisk, runConfirmDisk } from './confirm-disk.ts';
-import { renderFailure } from './failure.ts';
 import { createPreparingText, whileServerWorks } from './preparing.ts';
 
 /** 0: all is right; 1: applied, with errors among the findings; 2: stopped; 3: the pass failed. */
@@ -105,7 +105,7 @@ const checkLost = async (places: Places, names: readonly string[]): Promise<void
   const found = server
     ? `no repository is told as lost: ${wrong.join(', ')}`
     : 'no server runs here that could be told';
-  throw new Error(found, { cause: { code: 'nothing-to-confirm' } });
+  throw failure(found, { code: 'nothing-to-confirm' });
 };
 
 /**
@@ -116,7 +116,7 @@ const checkLost = async (places: Places, names: readonly string[]): Promise<void
  */
 export const runUpdate = async (places: Places, options: UpdateOptions): Promise<number> => {
   if (options.confirm && confirmsDisk(options.confirm)) return runConfirmDisk(places, options.confirm, options.dryRun);
-  const report = await obtainReport(places, options).catch((error: unknown) => renderFailure(error));
+  const report = await obtainReport(places, options).catch((error: unknown) => failureInLines(error));
   if (typeof report === 'string') {
     console.error(report);
     return 3;
@@ -132,7 +132,7 @@ const obtainReport = async (places: Places, { dryRun, confirm }: UpdateOptions):
   if (answered) return answered;
   const text = createPreparingText(process.stderr);
   try {
-    return { ...(await passAlone(readSettings(process.env), places, dryRun, text.at)), recent: [] };
+    return { ...(await passAlone(requireSettings(process.env), places, dryRun, text.at)), recent: [] };
   } finally {
     text.end();
   }

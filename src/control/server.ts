@@ -1,6 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import { type ControlRequest, requestFormat } from './protocol.ts';
 
 const MAX_REQUEST = 64 * 1024;
@@ -84,7 +84,7 @@ const reply = async (
   try {
     content = await answer(requestFormat.parse(JSON.parse(line)));
   } catch (error) {
-    content = { error: describeError(error) };
+    content = { error: failureInOneLine(error) };
   }
   socket.setTimeout(PATIENCE_MS, () => socket.destroy());
   socket.end(`${JSON.stringify(content)}\n`);

@@ -5,7 +5,7 @@ import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { controlAnswers, type ServerNow } from '../control/answers.ts';
 import { controlSocket } from '../control/client.ts';
 import { startControlServer } from '../control/server.ts';
-import { describeError } from '../describe-error.ts';
+import { failure, failureInOneLine } from '../failure.ts';
 import { checkCapabilities } from '../host/capabilities.ts';
 import { checkNobodyListens, checkPort } from '../host/port.ts';
 import { checkRoleGroups } from '../host/system-accounts.ts';
@@ -60,11 +60,9 @@ export const serve = async (settings: Settings, places: Places, log: Logger): Pr
   if (settings.IDENTITIES === 'shared') log.warn({ uid: settings.PUID, gid: settings.PGID }, SHARED_IDENTITIES);
   const lease = await acquireLease(places);
   if ('heldBy' in lease) {
-    throw new Error(
+    throw failure(
       'another server or a one-shot container uses these repositories; two would break each other’s locks',
-      {
-        cause: { code: 'lease-held', path: places.repos, remedy: 'stop the other one first' },
-      },
+      { code: 'lease-held', path: places.repos, remedy: 'stop the other one first' },
     );
   }
   await using open = new AsyncDisposableStack();
@@ -120,7 +118,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     lastSeen.granted(state);
     outcomes.granted(state);
   };
-  const passes = createPassRecord(describeError, Date.now);
+  const passes = createPassRecord(failureInOneLine, Date.now);
   const onPreparing = (preparing: ServerNow['preparing']): void => {
     now.preparing = preparing;
   };
@@ -141,7 +139,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     witness.keep();
   };
   const onFailure = (error: unknown): void => {
-    now.lastPassFailed = describeError(error);
+    now.lastPassFailed = failureInOneLine(error);
     log.error({ error: now.lastPassFailed }, 'the update failed; nothing was given by it, and it is tried again');
   };
   const collection = open.adopt(createIdleCollection(realClock, collectGarbage), close);
@@ -159,7 +157,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   open.adopt(await startControlServer(controlSocket(places.run), controlAnswers(answers)), close);
   const onFault = (error: Error): void =>
     log.error(
-      { error: describeError(error) },
+      { error: failureInOneLine(error) },
       'the key tree cannot be watched just now; it is looked at every RESYNC_SECONDS',
     );
   const polling = settings.WATCH === 'polling';
@@ -192,7 +190,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
       try {
         tracker.running();
       } catch (error) {
-        log.warn({ error: describeError(error) }, 'stopping: the connections could not be looked at');
+        log.warn({ error: failureInOneLine(error) }, 'stopping: the connections could not be looked at');
       }
     });
     await endSessions(grace, tracker.running, tracker, log, hurry.signal);
@@ -235,12 +233,10 @@ const factsOfEnd = ({ code, signal, error }: SshdExit) => ({
 /** At start nothing is running whose users would suffer: better no server than one that lets half of them in. */
 const refuseIfStopped = (report: PassReport): void => {
   if (report.failed !== null)
-    throw new Error('the accounts could not be made', { cause: { code: 'pass-failed', why: report.failed } });
+    throw failure('the accounts could not be made', { code: 'pass-failed', why: report.failed });
   if (!report.stopped) return;
-  throw new Error(
+  throw failure(
     'the key tree contradicts itself: cure the errors named above, or set STOP_ON=nothing to close only the names concerned',
-    {
-      cause: { code: 'stopped' },
-    },
+    { code: 'stopped' },
   );
 };

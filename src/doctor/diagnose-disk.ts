@@ -1,5 +1,5 @@
 import { printable } from '../accounts/printable.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import { readDiskMark, readWitness, witnessFile } from '../host/witness.ts';
 import type { Places } from '../places.ts';
 import { foundText, judgeRepositoriesDisk, REMEDY } from '../start/repositories-disk.ts';
@@ -31,7 +31,7 @@ export const diagnoseDisk = (places: Places): readonly Diagnosis[] => {
     return [
       error(
         'mounts',
-        `${places.repos}: ${printable(describeError(failure))}`,
+        `${places.repos}: ${printable(failureInOneLine(failure))}`,
         'see that it is mounted, and check the disk',
       ),
     ];

@@ -2,7 +2,7 @@ import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { printable } from '../accounts/printable.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 
 /**
@@ -35,7 +35,7 @@ const diagnosePublicHalves = async (folder: string, now: number): Promise<readon
       }),
     );
   } catch (failure) {
-    return missing(printable(describeError(failure)));
+    return missing(printable(failureInOneLine(failure)));
   }
 };
 

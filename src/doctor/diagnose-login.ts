@@ -4,7 +4,7 @@ import { printable } from '../accounts/printable.ts';
 import { loginGroup } from '../accounts/role.ts';
 import { NO_BOX_CURE, noBoxText } from '../borg/launcher-check.ts';
 import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { SSHD_CONFIG_FILES } from '../sshd/config.ts';
 import { effectiveOptions } from '../sshd/effective.ts';
@@ -92,7 +92,7 @@ const diagnoseRoles = async (places: Places, accounts: readonly AccountStatus[])
       }),
     );
   } catch (failure) {
-    return [error('sshd', `sshd does not answer: ${printable(describeError(failure))}`, 'restart the server')];
+    return [error('sshd', `sshd does not answer: ${printable(failureInOneLine(failure))}`, 'restart the server')];
   }
 };
 

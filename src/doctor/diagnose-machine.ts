@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { printable } from '../accounts/printable.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import { inNoVolume, readMountinfo } from '../host/mounts.ts';
 import { isReadOnly } from '../host/read-only.ts';
 import { hasEveryId, namespaceProblems, readUserNamespace, spansText } from '../host/user-namespace.ts';
@@ -96,7 +96,7 @@ const diagnoseOwners = (places: Places, settings: Settings, now: number): Diagno
           : error('owners', `owners cannot be changed in ${places.repos}`, OWNERS_CURE);
     }
   } catch (failure) {
-    return error('owners', `${places.repos} cannot be used: ${printable(describeError(failure))}`, OWNERS_CURE);
+    return error('owners', `${places.repos} cannot be used: ${printable(failureInOneLine(failure))}`, OWNERS_CURE);
   }
 };
 

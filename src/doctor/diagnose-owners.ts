@@ -3,7 +3,7 @@ import { printable } from '../accounts/printable.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { shellQuote } from '../borg/serve-arguments.ts';
 import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { type ForeignEntries, findForeignEntries, findForeignOwners } from '../repositories/foreign-entries.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
@@ -66,7 +66,7 @@ export const findBroken = async (
     } catch (failure) {
       // One that goes while it is looked at, or holds more than can be looked through: the others are looked at all the same.
       unknown += byName.has(each.folder.name) ? 1 : 0;
-      const what = `${printable(each.path)} could not be looked through: ${printable(describeError(failure))}`;
+      const what = `${printable(each.path)} could not be looked through: ${printable(failureInOneLine(failure))}`;
       lines.push(error('owners', what, 'see what is in it'));
     }
   }

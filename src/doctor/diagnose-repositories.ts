@@ -5,7 +5,7 @@ import { quotaText } from '../accounts/quota.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { findLockOwner } from '../borg/lock-owner.ts';
 import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
 import { diagnoseAppendOnly } from './diagnose-append-only.ts';
@@ -50,7 +50,7 @@ const diagnoseLocks = (places: Places, surveyed: readonly Surveyed[], now: numbe
   try {
     own = existsSync(join(places.state, 'host-id')) ? readHostId(places) : null;
   } catch (failure) {
-    return [error('locks', printable(describeError(failure)), 'put the old host id back, or remove the file')];
+    return [error('locks', printable(failureInOneLine(failure)), 'put the old host id back, or remove the file')];
   }
   const stale = surveyed.flatMap(({ path, state }) =>
     (state?.kind === 'repository' ? state.locks : []).flatMap(({ host, pid, since }) => {

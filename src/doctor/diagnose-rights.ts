@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { printable } from '../accounts/printable.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { type ExtendedRights, findExtendedRights } from '../repositories/extended-rights.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
@@ -23,7 +23,7 @@ export const lookForRights = async (
     }
     return { rights, lines };
   } catch (failure) {
-    const why = `ACLs could not be looked for: ${printable(describeError(failure))}`;
+    const why = `ACLs could not be looked for: ${printable(failureInOneLine(failure))}`;
     return { rights, lines: [warning('owners', why, 'see that python3 can be run')] };
   }
 };

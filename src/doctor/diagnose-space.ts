@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { printable } from '../accounts/printable.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import { READ_ONLY_CURE } from '../start/read-only-disk.ts';
 import { type DiskSpace, readDiskSpaces } from '../survey/disk-spaces.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
@@ -29,7 +29,7 @@ export const diagnoseSpace = (
       ...inodesOf(disk.path),
     ]);
   } catch (failure) {
-    return [error('space', `cannot be read: ${printable(describeError(failure))}`, 'see that /repos is mounted')];
+    return [error('space', `cannot be read: ${printable(failureInOneLine(failure))}`, 'see that /repos is mounted')];
   }
 };
 

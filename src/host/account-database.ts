@@ -3,6 +3,7 @@ import type { Directives } from '../accounts/directives.ts';
 import { compareText } from '../accounts/finding.ts';
 import type { Registry } from '../accounts/identity.ts';
 import type { AccountName } from '../accounts/name.ts';
+import { recordedName } from '../accounts/name.ts';
 import { loginGroup, ROLE_GROUPS, type Role, SUB_REPOSITORY_GROUPS } from '../accounts/role.ts';
 
 /** The three files of libnss-extrausers, as text: passwd(5), group(5), shadow(5). */
@@ -106,7 +107,7 @@ export const parseDatabase = (passwd: string, settings: DatabaseSettings): reado
     const [, name = '', uid, gid, quota] = match;
     const grant = grants.get(Number(gid)) ?? { role: 'admin' };
     const entry: DatabaseEntry = {
-      ...{ name: name as AccountName, uid: Number(uid), ...grant },
+      ...{ name: recordedName(name), uid: Number(uid), ...grant },
       ...(quota !== undefined && { quota: Number(quota) }),
     };
     return passwdLine(entry, settings) === line ? [entry] : [];

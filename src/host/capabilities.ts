@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { failure } from '../failure.ts';
 import type { Settings } from '../settings.ts';
 
 /** A right of root's that a container may lack, by its number (capabilities(7)), and what fails without it. */
@@ -40,11 +41,9 @@ export const checkCapabilities = (
   const needed = IDENTITIES === 'own' ? [...WITH_OWN_IDENTITIES, ...ALWAYS] : ALWAYS;
   const missing = needed.filter(({ number }) => ((effective >> number) & 1n) === 0n);
   if (missing.length > 0)
-    throw new Error('the server lacks rights that it needs', {
-      cause: {
-        code: 'missing-capabilities',
-        missing: missing.map(({ name, without }) => `without the capability ${name} ${without}`),
-        remedy: 'give it the capabilities that docker-compose.yml gives it, or run it as root',
-      },
+    throw failure('the server lacks rights that it needs', {
+      code: 'missing-capabilities',
+      missing: missing.map(({ name, without }) => `without the capability ${name} ${without}`),
+      remedy: 'give it the capabilities that docker-compose.yml gives it, or run it as root',
     });
 };

@@ -1,4 +1,5 @@
 import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
+import { failure } from '../failure.ts';
 
 /**
  * Makes a folder that is root's and that everybody may read, whatever the umask: sshd's sessions and libnss-extrausers look
@@ -10,8 +11,9 @@ export const keepFolderOpenToRead = (path: string): void => {
   if (!statSync(path, { throwIfNoEntry: false })) mkdirSync(path, { recursive: true });
   const found = statSync(path);
   if (!found.isDirectory()) {
-    throw new Error('something else stands in the place of a folder of the server: move it away', {
-      cause: { code: 'not-a-folder', path },
+    throw failure('something else stands in the place of a folder of the server: move it away', {
+      code: 'not-a-folder',
+      path,
     });
   }
   if (found.uid !== 0 || found.gid !== 0) chownSync(path, 0, 0);

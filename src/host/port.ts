@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { errorCode } from '../accounts/error-code.ts';
+import { failure } from '../failure.ts';
 
 /**
  * Sees that the kernel would let this process listen on the port. Docker opens the low ports to everybody in a container (the sysctl
@@ -20,9 +21,9 @@ export const checkPort = async (port: number): Promise<void> => {
     });
   } catch (error) {
     if (errorCode(error) !== 'EACCES') return;
-    throw new Error(
+    throw failure(
       `sshd may not listen on port ${port} here: set SSH_PORT=2222 and publish that port, or give the container the capability NET_BIND_SERVICE or the sysctl net.ipv4.ip_unprivileged_port_start=${port}`,
-      { cause: { code: 'privileged-port', port } },
+      { code: 'privileged-port', port },
     );
   } finally {
     socket.close();
@@ -37,9 +38,9 @@ export const checkPort = async (port: number): Promise<void> => {
  */
 export const checkNobodyListens = (port: number): void => {
   if (['tcp', 'tcp6'].some((table) => listens(readTable(table), port)))
-    throw new Error(
+    throw failure(
       `somebody listens on port ${port} already: end that, or set SSH_PORT to another port (ss -ltnp shows who it is)`,
-      { cause: { code: 'port-taken', port } },
+      { code: 'port-taken', port },
     );
 };
 

@@ -1,5 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { failure } from '../failure.ts';
 
 /**
  * A file that is shipped with the program: beside the bundle, or in image/ of the project.
@@ -9,6 +10,6 @@ import { dirname, join } from 'node:path';
 export const shippedFile = (name: string): string => {
   const own = dirname(realpathSync(process.argv[1] ?? '/'));
   const found = [join(own, name), join(own, '../image', name)].find((path) => existsSync(path));
-  if (!found) throw new Error(`${name} is not beside the program`, { cause: { code: 'not-shipped', path: own, name } });
+  if (!found) throw failure(`${name} is not beside the program`, { code: 'not-shipped', path: own, name });
   return found;
 };

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LOGIN_GROUPS } from '../accounts/role.ts';
+import { failure } from '../failure.ts';
 
 export type SystemAccounts = {
   /** Names of the machine's own accounts and groups: no key file may take one. */
@@ -40,5 +41,5 @@ export const checkRoleGroups = (etc: string): void => {
       : [`group ${wanted.name} (gid ${wanted.gid}) is not in /etc/group`];
   });
   if (problems.length > 0)
-    throw new Error('the role groups are not as sshd needs them', { cause: { code: 'role-groups', problems } });
+    throw failure('the role groups are not as sshd needs them', { code: 'role-groups', problems });
 };

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { failure } from '../failure.ts';
 
 /** The C library's, which sshd asks. */
 const ZONES = '/usr/share/zoneinfo';
@@ -18,9 +19,7 @@ const MONTH_SECONDS = 30 * 86_400;
 export const checkTimeZone = async (zone: string | undefined, now: number): Promise<void> => {
   const remedy = `set TZ to the name of a zone as it is written below ${ZONES}, such as Europe/Berlin or UTC; Etc/GMT-1 is always one hour ahead of UTC`;
   const wrong = (found: string): Error =>
-    new Error('sshd and the server would read the time zone differently', {
-      cause: { code: 'time-zone', found, remedy },
-    });
+    failure('sshd and the server would read the time zone differently', { code: 'time-zone', found, remedy });
   if (zone !== undefined && zone !== '' && zone !== 'UTC' && !existsSync(join(ZONES, zone)))
     throw wrong(`there is no zone of this name on the machine: ${JSON.stringify(zone)}`);
   const seconds = Array.from({ length: MONTHS }, (_, month) => Math.floor(now / 1000) + month * MONTH_SECONDS);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { LOGIN_GROUPS } from '../accounts/role.ts';
+import { failure } from '../failure.ts';
 import type { Settings } from '../settings.ts';
 
 /** Ids that exist in this user namespace: `count` from `first` on. */
@@ -88,9 +89,7 @@ export const spansText = (spans: readonly IdSpan[]): string =>
 export const checkUserNamespace = (settings: Ids, namespace: UserNamespace = readUserNamespace()): void => {
   const problems = namespaceProblems(namespace, settings);
   if (problems.length > 0)
-    throw new Error('the settings need ids that this user namespace does not have', {
-      cause: { code: 'unmapped-ids', problems },
-    });
+    throw failure('the settings need ids that this user namespace does not have', { code: 'unmapped-ids', problems });
 };
 
 /** capabilities(7), CAP_CHOWN. */

@@ -1,6 +1,7 @@
 import { closeSync, fchmodSync, fchownSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errorCode } from '../accounts/error-code.ts';
+import { failure } from '../failure.ts';
 import { whereOwnersAreKept } from './ownerless.ts';
 import { remedyOf } from './remedy.ts';
 
@@ -99,8 +100,12 @@ const openFresh = (path: string, mode: number): number => {
 /** The system's own words name no file where a write to an open one failed. */
 const unwritable = (file: string, error: unknown): Error => {
   const found = error instanceof Error ? error.message : String(error);
-  const cause = { code: 'unwritable', file, found, remedy: remedyOf(errorCode(error)) };
-  return new Error('a file of the server could not be written', { cause });
+  return failure('a file of the server could not be written', {
+    code: 'unwritable',
+    file,
+    found,
+    remedy: remedyOf(errorCode(error)),
+  });
 };
 
 const syncFolder = (path: string): void => {

@@ -1,11 +1,10 @@
-import type { Account, State } from '../accounts/account.ts';
+import { type Account, accountNamed, type State } from '../accounts/account.ts';
 import type { Preparation } from '../accounts/desired.ts';
 import { type Change, diffStates } from '../accounts/diff.ts';
 import type { Finding } from '../accounts/finding.ts';
 import type { Registry } from '../accounts/identity.ts';
-import type { AccountName } from '../accounts/name.ts';
 import { intersect } from '../accounts/narrow.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import type { Observed } from '../host/machine.ts';
 import type { PassWorld } from './pass-world.ts';
 import { adoptionGoesOn } from './prepare.ts';
@@ -73,7 +72,7 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
   if (changes.length > 0 || !isRecorded) give(granted);
   if (closed.size > 0 || slow.length > 0) world.onAccess(granted);
   const told = (change: Change): boolean => !closed.has(`/repos/${change.account}`);
-  const goesOn = ({ account }: Change): boolean => granted.has(account as AccountName);
+  const goesOn = ({ account }: Change): boolean => accountNamed(granted, account) !== undefined;
   const planned = [
     ...changes.filter((change) => told(change) || (isLoss(change) && !goesOn(change))),
     ...diffStates(running, granted).filter((change) => !told(change) && goesOn(change)),
@@ -124,7 +123,7 @@ const record = (world: PassWorld, registry: Registry): readonly Finding[] => {
     return [
       {
         ...{ severity: 'error', code: 'repository-failed', file: '/repos/.borgserver/identities.json', line: null },
-        message: `the record of uids could not be written: ${describeError(error)}; no new account is opened`,
+        message: `the record of uids could not be written: ${failureInOneLine(error)}; no new account is opened`,
         remedy: 'see that /repos has space and is writable; the next update tries again',
       },
     ];

@@ -1,3 +1,4 @@
+import { failure } from '../failure.ts';
 import { createLog } from '../log.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
@@ -23,11 +24,9 @@ export const passAlone = async (
   prepareRepositoriesFolder(places, settings);
   const lease = await acquireLease(places);
   if ('heldBy' in lease) {
-    throw new Error(
+    throw failure(
       'a server uses these repositories and does not answer here: it is still starting (its log says how far it is), or runs in another container (run update-borgusers in that one: docker exec)',
-      {
-        cause: { code: 'lease-held', path: places.repos },
-      },
+      { code: 'lease-held', path: places.repos },
     );
   }
   try {

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Preparation } from '../accounts/desired.ts';
 import type { Finding } from '../accounts/finding.ts';
 import { notHandedOver } from '../accounts/foreign-files.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import { prepareRepository } from '../repositories/ownership.ts';
 
 /** How far the preparing of repository folders is: `done` folders of `total`, and in the next one so many files and folders. */
@@ -76,14 +76,14 @@ export const adoptionGoesOn = ({ name }: Preparation): Finding => ({
 });
 
 const failed = ({ name, action }: Preparation, error: unknown): Finding => {
-  if (action === 'repair-owners') return notHandedOver(name, describeError(error));
+  if (action === 'repair-owners') return notHandedOver(name, failureInOneLine(error));
   const verb = { create: 'made', adopt: 'handed over to its account', 'repair-mode': 'repaired' }[action];
   return {
     severity: 'error',
     code: 'repository-failed',
     file: `/repos/${name}`,
     line: null,
-    message: `the folder could not be ${verb}: ${describeError(error)}; the account is closed`,
+    message: `the folder could not be ${verb}: ${failureInOneLine(error)}; the account is closed`,
     remedy: 'see that /repos has space, is writable and can change owners; the next update tries again',
   };
 };

@@ -1,9 +1,8 @@
-import { type State, stateOf } from '../accounts/account.ts';
+import { accountNamed, type State, stateOf } from '../accounts/account.ts';
 import type { Declaration } from '../accounts/declaration.ts';
 import type { Desired } from '../accounts/desired.ts';
 import { diffStates } from '../accounts/diff.ts';
 import type { Registry } from '../accounts/identity.ts';
-import type { AccountName } from '../accounts/name.ts';
 import { intersect } from '../accounts/narrow.ts';
 import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 import { overdue, type Waiting } from '../accounts/stillness.ts';
@@ -31,7 +30,7 @@ export const remember = (
   folders: readonly RepositoryFolder[],
 ): Remembered => {
   const changed = new Set<string>(preparations.map(({ name }) => name));
-  const settled = folders.filter(({ name }) => running.has(name as AccountName) && !changed.has(name));
+  const settled = folders.filter(({ name }) => accountNamed(running, name) !== undefined && !changed.has(name));
   return { observed, running, wanted: accounts, registry, folders: new Map(settled.map((each) => [each.name, each])) };
 };
 

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { failure } from '../failure.ts';
 import { recheckOf } from './failed-pass.ts';
 import type { PassReport, PassRequest } from './pass.ts';
 
@@ -222,6 +223,6 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
   };
 };
 
-const stopping = (): Error => new Error('the server is stopping', { cause: { code: 'stopping' } });
+const stopping = (): Error => failure('the server is stopping', { code: 'stopping' });
 
 export type Scheduler = ReturnType<typeof createScheduler>;

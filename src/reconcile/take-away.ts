@@ -1,7 +1,7 @@
 import type { State } from '../accounts/account.ts';
 import { type Change, diffStates } from '../accounts/diff.ts';
 import type { Registry } from '../accounts/identity.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import { drift, type Observed, runningState } from '../host/machine.ts';
 import type { PassWorld } from './pass-world.ts';
 
@@ -86,7 +86,7 @@ const repairOf = ({ kind, account }: Change): string => `${kind} ${account}`;
 
 /** What failed, each thing once, as one error that hides none of them; the first comes first. */
 export const asOne = ([first, ...later]: readonly unknown[]): unknown => {
-  const others = later.filter((each) => describeError(each) !== describeError(first));
+  const others = later.filter((each) => failureInOneLine(each) !== failureInOneLine(first));
   return others.length === 0
     ? first
     : new AggregateError([first, ...others], 'more than one thing failed in this update');
@@ -94,4 +94,4 @@ export const asOne = ([first, ...later]: readonly unknown[]): unknown => {
 
 /** The same as one sentence for the report; null where nothing failed. */
 export const failureOf = (failures: readonly unknown[]): string | null =>
-  failures.length === 0 ? null : [...new Set(failures.map(describeError))].join('; ');
+  failures.length === 0 ? null : [...new Set(failures.map(failureInOneLine))].join('; ');

@@ -1,5 +1,6 @@
 import { execa } from 'execa';
 import { printable } from '../accounts/printable.ts';
+import { failure } from '../failure.ts';
 
 /** What in a folder gives rights beyond its owner, its group and its mode. */
 export type ExtendedRights = {
@@ -133,9 +134,10 @@ export const findExtendedRights = async (
 export const removeExtendedRights = async (folder: string, signal: AbortSignal): Promise<void> => {
   const [told] = await walk('remove', [folder], 'inf', signal);
   if (told?.failed === 'too-deep')
-    throw new Error('its folders are nested too deeply', { cause: { code: 'too-deep', most: DEEPEST } });
+    throw failure('its folders are nested too deeply', { code: 'too-deep', most: DEEPEST });
   if (told?.failed !== null)
-    throw new Error('ACLs and capabilities of its files could not be removed', {
-      cause: { code: 'extended-rights', found: told?.failed ?? 'no answer' },
+    throw failure('ACLs and capabilities of its files could not be removed', {
+      code: 'extended-rights',
+      found: told?.failed ?? 'no answer',
     });
 };

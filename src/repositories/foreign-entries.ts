@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { NOBODYS_FOLDERS } from '../accounts/nobodys.ts';
 import { printable } from '../accounts/printable.ts';
+import { failure } from '../failure.ts';
 
 /** What in a repository folder is not as its account needs it. */
 export type ForeignEntries = {
@@ -61,8 +62,7 @@ const collect = async (path: string, condition: readonly string[]): Promise<Fore
       if (examples.length < EXAMPLES) examples.push(inWords(record));
     }
   }
-  if ((await find).timedOut)
-    throw new Error('there is too much in it to be looked through', { cause: { code: 'too-much', path } });
+  if ((await find).timedOut) throw failure('there is too much in it to be looked through', { code: 'too-much', path });
   return { count, roots, examples };
 };
 

@@ -2,6 +2,7 @@ import { closeSync, constants, fchmodSync, fchownSync, fstatSync, opendirSync, o
 import { setImmediate } from 'node:timers/promises';
 import { errorCode } from '../accounts/error-code.ts';
 import { isForeign, type Owner } from '../accounts/repository-folder.ts';
+import { failure } from '../failure.ts';
 
 /** After how many entries others get their turn. */
 const TURN = 500;
@@ -26,8 +27,7 @@ const NOT_IT: ReadonlySet<unknown> = new Set(['ENOENT', 'ELOOP', 'ENOTDIR', 'ENX
 export const openToAccount = async (path: string, signal: AbortSignal, owner: Owner | null = null): Promise<void> => {
   let entries = 0;
   const inside = async (folder: string, depth: number): Promise<void> => {
-    if (depth > DEEPEST)
-      throw new Error('its folders are nested too deeply', { cause: { code: 'too-deep', most: DEEPEST } });
+    if (depth > DEEPEST) throw failure('its folders are nested too deeply', { code: 'too-deep', most: DEEPEST });
     const listing = opendirSync(folder);
     try {
       for (let entry = listing.readSync(); entry; entry = listing.readSync()) {

@@ -14,6 +14,7 @@ import { execa } from 'execa';
 import type { Preparation } from '../accounts/desired.ts';
 import { errorCode } from '../accounts/error-code.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+import { failure } from '../failure.ts';
 import { removeExtendedRights } from './extended-rights.ts';
 import { openToAccount } from './modes.ts';
 
@@ -51,8 +52,9 @@ export const prepareRepository = async (
     else await handOver(folder, preparation, progress, signal);
     fchmodSync(folder, REPOSITORY_MODE);
     if ((fstatSync(folder).mode & 0o7777) !== REPOSITORY_MODE) {
-      throw new Error('the setgid bit was dropped: the server needs the capability FSETID', {
-        cause: { code: 'setgid-dropped', path },
+      throw failure('the setgid bit was dropped: the server needs the capability FSETID', {
+        code: 'setgid-dropped',
+        path,
       });
     }
   } finally {
@@ -78,8 +80,9 @@ const make = (repos: string, name: string): void => {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     if (errorCode(error) !== 'EEXIST' || readdirSync(repos).includes(name)) throw error;
-    throw new Error('another spelling of this name is there, and the file system does not tell the two apart', {
-      cause: { code: 'name-taken', path },
+    throw failure('another spelling of this name is there, and the file system does not tell the two apart', {
+      code: 'name-taken',
+      path,
     });
   }
 };

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import * as z from 'zod';
-import type { State } from '../accounts/account.ts';
-import type { AccountName } from '../accounts/name.ts';
-import { describeError } from '../describe-error.ts';
+import { accountNamed, type State } from '../accounts/account.ts';
+import { failureInOneLine } from '../failure.ts';
 import { readStateFile, writeStateFile } from '../host/state-file.ts';
 import type { Logger } from '../log.ts';
 import { createBucket } from './bucket.ts';
@@ -50,7 +49,7 @@ export const openFailedSessions = (state: string, log: Logger) => {
       unwritten = false;
     } catch (error) {
       if (mayComplain())
-        log.error({ file: path, error: describeError(error) }, 'which sessions failed could not be written down');
+        log.error({ file: path, error: failureInOneLine(error) }, 'which sessions failed could not be written down');
     }
   };
   const changed = (): void => {
@@ -79,10 +78,10 @@ export const openFailedSessions = (state: string, log: Logger) => {
     granted: (next: State): void => {
       granted = next;
       if (unwritten) timer ??= setTimeout(write, WRITE_AFTER_MS);
-      for (const { repository, account } of known.values()) if (!next.has(account as AccountName)) forget(repository);
+      for (const { repository, account } of known.values()) if (!accountNamed(next, account)) forget(repository);
     },
     list: (): readonly FailedSession[] =>
-      [...known.values()].filter(({ account }) => granted === null || granted.has(account as AccountName)),
+      [...known.values()].filter(({ account }) => granted === null || accountNamed(granted, account) !== undefined),
     close: (): void => {
       if (timer) clearTimeout(timer);
       if (unwritten) write();
@@ -94,7 +93,7 @@ const readKnown = (path: string, log: Logger): readonly FailedSession[] => {
   try {
     return readStateFile(path, format).value ?? [];
   } catch (error) {
-    log.error({ file: path, error: describeError(error) }, 'which sessions failed cannot be read; it is begun anew');
+    log.error({ file: path, error: failureInOneLine(error) }, 'which sessions failed cannot be read; it is begun anew');
     return [];
   }
 };

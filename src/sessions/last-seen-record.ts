@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import type { State } from '../accounts/account.ts';
 import { boundSeen, type LastSeen } from '../accounts/last-seen.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import { readStateFile, writeStateFile } from '../host/state-file.ts';
 import type { Logger } from '../log.ts';
 import type { Session } from './session.ts';
@@ -39,7 +39,7 @@ export const openLastSeenRecord = (state: string, log: Logger) => {
       writeStateFile(path, kept);
     } catch (error) {
       log.error(
-        { file: path, error: describeError(error) },
+        { file: path, error: failureInOneLine(error) },
         'the record of last logins could not be written; it is tried again',
       );
     }
@@ -71,7 +71,7 @@ const readKnown = (path: string, log: Logger): readonly LastSeen[] => {
     return value ?? [];
   } catch (error) {
     log.error(
-      { file: path, error: describeError(error) },
+      { file: path, error: failureInOneLine(error) },
       'the record of last logins cannot be read; it is begun anew',
     );
     return [];

@@ -1,5 +1,4 @@
-import type { State } from '../accounts/account.ts';
-import type { AccountName } from '../accounts/name.ts';
+import { accountNamed, type State } from '../accounts/account.ts';
 import type { CloseReason, SshdEvent } from '../sshd/log.ts';
 import type { Writer } from '../sshd/message.ts';
 import type { Connection } from './connections.ts';
@@ -96,7 +95,7 @@ export const createLedger = (
     const before = entryOf(writer)?.session;
     if (before && (before.account !== user || before.fingerprint !== fingerprint))
       return [{ kind: 'contradicted', account: user, address, writer, session: before }];
-    const account = state().get(user as AccountName);
+    const account = accountNamed(state(), user);
     const key = account?.keys.find((each) => each.fingerprint === fingerprint);
     const session: Session = {
       ...{ peer, address, port, account: user, fingerprint, since: now(), steadySince: steady() },

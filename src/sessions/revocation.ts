@@ -1,6 +1,5 @@
-import type { Account, State } from '../accounts/account.ts';
+import { type Account, accountNamed, type State } from '../accounts/account.ts';
 import { readExpiryTime } from '../accounts/expiry-time.ts';
-import type { AccountName } from '../accounts/name.ts';
 import { narrowerRole } from '../accounts/role.ts';
 import { fromAllows } from './from-allows.ts';
 import type { Session } from './session.ts';
@@ -13,7 +12,7 @@ type Admission = Pick<Session, 'account' | 'role' | 'uid' | 'subRepositories' | 
  * @param now for expiry-time, which sshd judges in its own time zone, ours
  */
 export const reasonToEnd = (session: Admission, state: State, now: Date): string | null => {
-  const account = state.get(session.account as AccountName);
+  const account = accountNamed(state, session.account);
   if (!account) return 'its account is gone';
   if (session.role === null || session.uid === null) return 'its account was not there when it logged in';
   if (narrowerRole(session.role, account.role) !== session.role)

@@ -1,5 +1,4 @@
-import type { State } from '../accounts/account.ts';
-import type { AccountName } from '../accounts/name.ts';
+import { accountNamed, type State } from '../accounts/account.ts';
 import { losers } from '../accounts/narrow.ts';
 import { printable } from '../accounts/printable.ts';
 import { parseLogLine, type SshdEvent } from '../sshd/log.ts';
@@ -185,7 +184,7 @@ export const createTracker = (options: TrackerOptions) => {
       const before = state;
       losses = noteLosses(before, granted, losses, ticks(), keep);
       const lost = losers(before, granted);
-      const uids = new Set([...lost].flatMap((name) => before.get(name as AccountName)?.uid ?? []));
+      const uids = new Set([...lost].flatMap((name) => accountNamed(before, name)?.uid ?? []));
       state = granted;
       survive(judgeAll);
       if (uids.size === 0) return;

@@ -1,6 +1,5 @@
-import type { State } from '../accounts/account.ts';
+import { accountNamed, type State } from '../accounts/account.ts';
 import { readExpiryTime } from '../accounts/expiry-time.ts';
-import type { AccountName } from '../accounts/name.ts';
 import { fromAllows } from './from-allows.ts';
 import type { OptionRefusal, Refusal } from './strangers.ts';
 
@@ -19,7 +18,7 @@ export const refusedByOption = (
   login: { readonly user: string; readonly fingerprint: string; readonly address: string | null },
   now: number,
 ): Exclude<OptionRefusal, 'key-options'> | null => {
-  const key = state.get(login.user as AccountName)?.keys.find(({ fingerprint }) => fingerprint === login.fingerprint);
+  const key = accountNamed(state, login.user)?.keys.find(({ fingerprint }) => fingerprint === login.fingerprint);
   if (!key) return null;
   const { from, expiryTime } = key.options;
   if (from !== undefined && login.address !== null && !fromAllows(from, login.address)) return 'not-from';
@@ -32,7 +31,7 @@ export const withOpened = (refusal: Refusal, state: State): Refusal => {
   if (refusal.fingerprints.length === 0) return refusal;
   const owners = ownersOf(state);
   const opens = [...new Set(refusal.fingerprints.flatMap((each) => owners.get(each) ?? []))];
-  const asked = state.get(refusal.asked as AccountName);
+  const asked = accountNamed(state, refusal.asked);
   // Of very many that share a key only a few are in the list.
   const isRight = asked?.keys.some(({ fingerprint }) => refusal.fingerprints.includes(fingerprint)) === true;
   if (opens.length === 0 || isRight) return refusal;

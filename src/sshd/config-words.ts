@@ -1,3 +1,4 @@
+import { failure } from '../failure.ts';
 /*
  * Words that mean one and the same to sshd_config(5) and to the shell, or none: each of these throws an Error with cause
  * `{ code: 'unsafe-sshd-config', found }`.
@@ -22,7 +23,7 @@ export const plainNumber = (value: number): string => {
 };
 
 const unsafe = (found: string): Error =>
-  new Error(`${found} cannot be written into sshd's configuration`, { cause: { code: 'unsafe-sshd-config', found } });
+  failure(`${found} cannot be written into sshd's configuration`, { code: 'unsafe-sshd-config', found });
 
 /** A size as the launcher reads it: bytes, or auto. */
 export const sizeWord = (size: number | 'auto'): string => (size === 'auto' ? size : plainNumber(size));

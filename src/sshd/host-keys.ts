@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { printable } from '../accounts/printable.ts';
+import { failure } from '../failure.ts';
 import { writeFileAtomically } from '../host/write.ts';
 
 export type HostKey = {
@@ -64,13 +65,11 @@ export const prepareHostKeys = async (where: {
     }
   }
   if (keys.length === 0) {
-    throw new Error('there is no host key', {
-      cause: {
-        code: 'no-host-key',
-        file: where.folder,
-        found: `no host key, and the folder cannot be written: ${unwritable}`,
-        remedy: 'let the server write there once, or make a key: ssh-keygen -t ed25519 -N "" -f ssh_host_ed25519_key',
-      },
+    throw failure('there is no host key', {
+      code: 'no-host-key',
+      file: where.folder,
+      found: `no host key, and the folder cannot be written: ${unwritable}`,
+      remedy: 'let the server write there once, or make a key: ssh-keygen -t ed25519 -N "" -f ssh_host_ed25519_key',
     });
   }
   return keys;
@@ -83,7 +82,7 @@ export const hostKeyFingerprints = (keys: readonly HostKey[]): readonly string[]
 const fileName = (kind: Kind): string => `ssh_host_${kind}_key`;
 
 const bad = (file: string, found: string, remedy: string): Error =>
-  new Error('a host key is not right', { cause: { code: 'bad-host-key', file, found, remedy } });
+  failure('a host key is not right', { code: 'bad-host-key', file, found, remedy });
 
 /** Makes each key aside and moves it into place, private half first: a missing .pub is restored, a missing private half is lost. */
 const makeMissing = async (folder: string): Promise<string | null> => {

@@ -2,6 +2,7 @@ import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { execa } from 'execa';
+import { failure } from '../failure.ts';
 import { effectiveOptions } from './effective.ts';
 import { penaltyClasses } from './penalties.ts';
 
@@ -45,7 +46,7 @@ export const probeSshd = async (search = process.env.PATH ?? ''): Promise<SshdPr
 };
 
 const noSshd = (found: string): Error =>
-  new Error('there is no OpenSSH server', { cause: { code: 'no-sshd', found, remedy: 'install openssh-server' } });
+  failure('there is no OpenSSH server', { code: 'no-sshd', found, remedy: 'install openssh-server' });
 
 const findSshd = (search: string): string => {
   const folders = [...search.split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin'].filter(isAbsolute);

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { execa } from 'execa';
+import { failure } from '../failure.ts';
 import { type Message, parseMessage } from './message.ts';
 import { strangersFirst } from './strangers-first.ts';
 
@@ -46,7 +47,7 @@ export const testConfig = async (sshd: string, configPath: string): Promise<void
   const result = await execa(sshd, ['-t', '-f', configPath], { reject: false, stdin: 'ignore', all: true });
   if (result.exitCode !== 0) {
     const found = result.all.trim() || result.shortMessage || 'no message';
-    throw new Error('sshd refuses its configuration', { cause: { code: 'bad-sshd-config', file: configPath, found } });
+    throw failure('sshd refuses its configuration', { code: 'bad-sshd-config', file: configPath, found });
   }
 };
 

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { failure } from '../failure.ts';
 
 /**
  * Holds a folder to what StrictModes demands of authorized keys outside a home (sshd_config(5)): it and every folder above are
@@ -13,13 +14,11 @@ export const checkStrictModes = (path: string): void => {
   const { uid, mode } = statSync(path);
   const found = uid === 0 ? `its mode is ${(mode & 0o7777).toString(8)}` : `it belongs to uid ${uid}`;
   if (uid !== 0 || (mode & 0o022) !== 0) {
-    throw new Error('sshd would not trust the authorized keys', {
-      cause: {
-        code: 'unsafe-folder',
-        path,
-        found,
-        remedy: `only root may own it and write there: chown root ${path} && chmod go-w ${path} (for a tmpfs: mode=755)`,
-      },
+    throw failure('sshd would not trust the authorized keys', {
+      code: 'unsafe-folder',
+      path,
+      found,
+      remedy: `only root may own it and write there: chown root ${path} && chmod go-w ${path} (for a tmpfs: mode=755)`,
     });
   }
   if (dirname(path) !== path) checkStrictModes(dirname(path));

@@ -2,6 +2,7 @@ import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../accounts/error-code.ts';
 import { ROLE_FOLDERS, ROLES } from '../accounts/role.ts';
+import { failure } from '../failure.ts';
 import { inNoVolume, readMountinfo } from '../host/mounts.ts';
 import { readRegistry } from '../host/registry.ts';
 import type { Places } from '../places.ts';
@@ -33,11 +34,9 @@ export const prepareKeyTree = (places: Places): void => {
     const path = join(places.sshkeys, ROLE_FOLDERS[role]);
     if (lstatSync(path, { throwIfNoEntry: false })) continue;
     if (registry.roles.includes(role)) {
-      throw new Error(
+      throw failure(
         'a folder of keys is missing that had keys before: is the volume mounted? To start without these accounts, make the folder',
-        {
-          cause: { code: 'missing-mount', path },
-        },
+        { code: 'missing-mount', path },
       );
     }
     try {

@@ -4,6 +4,7 @@ import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync } from 
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { errorCode } from '../accounts/error-code.ts';
+import { failure } from '../failure.ts';
 import { whereOwnersAreKept } from '../host/ownerless.ts';
 import type { Places } from '../places.ts';
 
@@ -48,8 +49,10 @@ const lock = async (file: number, path: string): Promise<boolean> => {
   });
   const [[code, signal], found] = await Promise.all([once(flock, 'close'), flock.stderr ? text(flock.stderr) : '']);
   if (code === 0 || code === CONFLICT) return code === 0;
-  throw new Error('the repositories cannot be locked for this server', {
-    cause: { code: 'lease-failed', path, found: found.trim() || `flock ended with ${signal ?? code}` },
+  throw failure('the repositories cannot be locked for this server', {
+    code: 'lease-failed',
+    path,
+    found: found.trim() || `flock ended with ${signal ?? code}`,
   });
 };
 
@@ -62,8 +65,10 @@ const prepareStateFolder = (path: string): void => {
     if (errorCode(error) !== 'EEXIST') throw error;
   }
   if (!lstatSync(path).isDirectory()) {
-    throw new Error('the place of the server state is not a folder: move it away', {
-      cause: { code: 'lease-failed', path, found: 'a link or a file' },
+    throw failure('the place of the server state is not a folder: move it away', {
+      code: 'lease-failed',
+      path,
+      found: 'a link or a file',
     });
   }
 };

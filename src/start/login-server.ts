@@ -1,10 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { knownPort, urlAuthority } from '../accounts/public-address.ts';
+import type { Role } from '../accounts/role.ts';
 import { checkBorg } from '../borg/interpreter.ts';
 import { installLauncher, sessionHostBelow } from '../borg/launcher.ts';
 import { type BoxState, checkLauncher, noBoxText, requireBox } from '../borg/launcher-check.ts';
 import { parseServeArguments } from '../borg/serve-arguments.ts';
+import { failure } from '../failure.ts';
 import { serverMemory } from '../host/memory.ts';
 import { shippedFile } from '../host/shipped.ts';
 import { writeFileAtomically } from '../host/write.ts';
@@ -42,20 +44,16 @@ export type LoginPlan = {
   readonly versions: { readonly borg: string; readonly openssh: string };
 };
 
-/**
- * The extra arguments of every role, checked.
- *
- * @throws Error with cause `{ code: 'bad-settings', problems }`: those of all three at once
- */
-export const serveArguments = (
-  settings: Readonly<
-    Partial<Record<'REPO_SERVE_EXTRA_ARGS' | 'APPENDONLY_SERVE_EXTRA_ARGS' | 'ADMIN_SERVE_EXTRA_ARGS', string>>
-  >,
-) => {
+type ExtraArguments = 'REPO_SERVE_EXTRA_ARGS' | 'APPENDONLY_SERVE_EXTRA_ARGS' | 'ADMIN_SERVE_EXTRA_ARGS';
+
+/** The extra arguments of every role, or what is wrong with them. */
+export const readServeArguments = (
+  settings: Readonly<Partial<Record<ExtraArguments, string>>>,
+):
+  | { readonly ok: true; readonly words: Readonly<Record<Role, readonly string[]>> }
+  | { readonly ok: false; readonly problems: readonly string[] } => {
   const problems: string[] = [];
-  const wordsOf = (
-    variable: 'REPO_SERVE_EXTRA_ARGS' | 'APPENDONLY_SERVE_EXTRA_ARGS' | 'ADMIN_SERVE_EXTRA_ARGS',
-  ): readonly string[] => {
+  const wordsOf = (variable: ExtraArguments): readonly string[] => {
     const parsed = parseServeArguments(variable, settings[variable] ?? '');
     if ('words' in parsed) return parsed.words;
     problems.push(...parsed.problems);
@@ -66,8 +64,14 @@ export const serveArguments = (
     'append-only': wordsOf('APPENDONLY_SERVE_EXTRA_ARGS'),
     admin: wordsOf('ADMIN_SERVE_EXTRA_ARGS'),
   };
-  if (problems.length > 0) throw new Error('the settings are wrong', { cause: { code: 'bad-settings', problems } });
-  return words;
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, words };
+};
+
+/** The same for who cannot go on without them. @throws failure 'bad-settings' with all problems */
+export const serveArguments = (settings: Readonly<Partial<Record<ExtraArguments, string>>>) => {
+  const read = readServeArguments(settings);
+  if (!read.ok) throw failure('the settings are wrong', { code: 'bad-settings', problems: read.problems });
+  return read.words;
 };
 
 /**

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Registry } from '../accounts/identity.ts';
 import { printable } from '../accounts/printable.ts';
 import { type DiskVerdict, judgeDisk, mergeIdentities, type Witness } from '../accounts/repositories-witness.ts';
-import { describeError } from '../describe-error.ts';
+import { failure, failureInOneLine } from '../failure.ts';
 import { EMPTY_REGISTRY, readRegistry, registryFile, writeRegistry } from '../host/registry.ts';
 import {
   keepWitness,
@@ -52,11 +52,9 @@ export const judgeRepositoriesDisk = (places: Places): Judged => {
 export const checkRepositoriesDisk = (places: Places): void => {
   const { verdict, damaged } = judgeOrExplain(places);
   if (verdict.kind !== 'doubtful') return;
-  throw new Error('the repositories of this server are not there: is their disk not mounted, or another one?', {
-    cause: {
-      ...{ code: 'missing-disk', path: places.repos, found: damaged ? damagedText(places) : foundText(verdict) },
-      remedy: REMEDY,
-    },
+  throw failure('the repositories of this server are not there: is their disk not mounted, or another one?', {
+    ...{ code: 'missing-disk', path: places.repos, found: damaged ? damagedText(places) : foundText(verdict) },
+    remedy: REMEDY,
   });
 };
 
@@ -65,7 +63,7 @@ const judgeOrExplain = (places: Places): Judged => {
     return judgeRepositoriesDisk(places);
   } catch (error) {
     const isThere = error instanceof Error && 'path' in error && String(error.path).startsWith(places.repos);
-    throw isThere ? unusable(places, describeError(error)) : error;
+    throw isThere ? unusable(places, failureInOneLine(error)) : error;
   }
 };
 
@@ -143,7 +141,7 @@ export const openWitnessKeeper = (places: Places, log: Pick<Logger, 'warn'>): { 
       keepWitness(places, disk, readFileSync(registryFile(places.state), 'utf8'));
       [kept, told] = [version, false];
     } catch (error) {
-      if (!told) log.warn({ file: witnessFile(places), error: describeError(error) }, UNWITNESSED);
+      if (!told) log.warn({ file: witnessFile(places), error: failureInOneLine(error) }, UNWITNESSED);
       told = true;
     }
   };
@@ -171,14 +169,12 @@ export const createDiskGuard = (places: Places): (() => void) => {
     began ??= { mark: readDiskMark(places), seen: now };
     if (now === began.seen) return;
     if (began.mark === null || readDiskMark(places) !== began.mark) {
-      throw new Error(
+      throw failure(
         'the disk of the repositories is gone, or another one is in its place; nothing is given until it is back',
         {
-          cause: {
-            code: 'disk-gone',
-            path: places.repos,
-            remedy: 'mount it again, or stop the server and start it on what is meant',
-          },
+          code: 'disk-gone',
+          path: places.repos,
+          remedy: 'mount it again, or stop the server and start it on what is meant',
         },
       );
     }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeError } from '../describe-error.ts';
+import { failure, failureInOneLine } from '../failure.ts';
 import { whereOwnersAreKept } from '../host/ownerless.ts';
 import { isReadOnly } from '../host/read-only.ts';
 import { checkUserNamespace, hasEveryId, mayChangeOwners, readUserNamespace } from '../host/user-namespace.ts';
@@ -30,20 +30,19 @@ const STATE_MODE = 0o711;
 export const prepareRepositoriesFolder = (places: Places, settings: Ids): void => {
   checkUserNamespace(settings);
   if (!lstatSync(places.repos, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new Error('there is no folder for the repositories: mount it', {
-      cause: { code: 'missing-mount', path: places.repos },
-    });
+    throw failure('there is no folder for the repositories: mount it', { code: 'missing-mount', path: places.repos });
   }
   try {
     settle(places.repos, { uid: 0, gid: settings.PGID, mode: ROOT_MODE });
     mkdirSync(places.state, { recursive: true, mode: STATE_MODE });
   } catch (error) {
-    throw unusable(places, describeError(error));
+    throw unusable(places, failureInOneLine(error));
   }
   // An admin of another server may have left a link there; root must not be led by it.
   if (!lstatSync(places.state).isDirectory()) {
-    throw new Error('the place of the server state is not a folder: move it away', {
-      cause: { code: 'bad-state-folder', path: places.state },
+    throw failure('the place of the server state is not a folder: move it away', {
+      code: 'bad-state-folder',
+      path: places.state,
     });
   }
   settle(places.state, { uid: 0, gid: 0, mode: STATE_MODE });
@@ -68,14 +67,17 @@ export const probeRepositories = (places: Places, { PUID, PGID, UID_RANGE, IDENT
   try {
     return probeOwners(places.state, owner);
   } catch (error) {
-    throw unusable(places, describeError(error));
+    throw unusable(places, failureInOneLine(error));
   }
 };
 
 /** What is said of a /repos that cannot be worked with, with the cure where it can be told. */
 export const unusable = ({ repos }: Places, found: string): Error =>
-  new Error('the folder of the repositories cannot be used', {
-    cause: { code: 'unusable-repositories', path: repos, found, remedy: remedyFor(repos) ?? 'it must be writable' },
+  failure('the folder of the repositories cannot be used', {
+    code: 'unusable-repositories',
+    path: repos,
+    found,
+    remedy: remedyFor(repos) ?? 'it must be writable',
   });
 
 /** Why even a file system with owners says no, where that can be told. */
@@ -94,16 +96,17 @@ const requireOwners = (places: Places, probe: OwnerProbe): void => {
     case 'kept':
       return;
     case 'setgid-dropped':
-      throw new Error('the setgid bit of a folder is dropped: the server needs the capability FSETID', {
-        cause: { code: 'unusable-repositories', path },
+      throw failure('the setgid bit of a folder is dropped: the server needs the capability FSETID', {
+        code: 'unusable-repositories',
+        path,
       });
     case 'refused':
     case 'ignored': {
       const found = probe.kind === 'refused' ? `chown: ${probe.code}` : 'chown changes nothing';
       if (remedyFor(path) !== null) throw unusable(places, found);
-      throw new Error(
+      throw failure(
         'the file system of the repositories cannot change owners, and each account needs its own: use one with Unix owners, or set IDENTITIES=shared (all accounts are then PUID:PGID, and only borg’s restriction keeps them apart)',
-        { cause: { code: 'fixed-owners', path, found } },
+        { code: 'fixed-owners', path, found },
       );
     }
   }
@@ -125,13 +128,11 @@ const requireWriting = (places: Places, { PUID, PGID }: Ids): void => {
     execFileSync('mkdir', ['--', join(probe, 'inside')], { uid: PUID, gid: PGID, stdio: ['ignore', 'ignore', 'pipe'] });
   } catch (error) {
     const { uid, gid, mode } = lstatSync(probe);
-    throw new Error(
+    throw failure(
       `the accounts cannot write where the repositories are: mount it for ${PUID}:${PGID} (options uid=${PUID},gid=${PGID},umask=007, where it has such)`,
       {
-        cause: {
-          ...{ code: 'unusable-repositories', path: places.repos, found: describeError(error) },
-          made: `what is made there belongs to ${uid}:${gid}, with mode ${(mode & 0o7777).toString(8)}`,
-        },
+        ...{ code: 'unusable-repositories', path: places.repos, found: failureInOneLine(error) },
+        made: `what is made there belongs to ${uid}:${gid}, with mode ${(mode & 0o7777).toString(8)}`,
       },
     );
   } finally {

@@ -1,5 +1,5 @@
 import { printable } from '../accounts/printable.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import { peekRegistry } from '../host/registry.ts';
 import type { Places } from '../places.ts';
 import { scanRepositories } from '../repositories/scan.ts';
@@ -22,6 +22,6 @@ export const vanishedRepositories = (places: Places): string | null => {
       ? null
       : foundText({ kind: 'doubtful', other: false, expected: kept.length, missing: kept });
   } catch (error) {
-    return `it cannot be told whether it is the disk that was here: ${printable(describeError(error))}`;
+    return `it cannot be told whether it is the disk that was here: ${printable(failureInOneLine(error))}`;
   }
 };

@@ -2,7 +2,7 @@ import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { compactionNeed } from '../borg/disk-floor.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import { writeFileAtomically } from '../host/write.ts';
 import type { Logger } from '../log.ts';
 import type { Places } from '../places.ts';
@@ -25,7 +25,7 @@ export const openCompactionRecord = ({ repos, run, state }: Places, log: Logger)
       const need = await largestNeed(repos, openArchiveRecord(state), closed.signal);
       if (need !== null) writeFileAtomically(join(run, FILE), Buffer.from(String(need)), { mode: 0o644 });
     } catch (error) {
-      log.warn({ error: describeError(error) }, 'what the largest compaction needs is not known');
+      log.warn({ error: failureInOneLine(error) }, 'what the largest compaction needs is not known');
     }
   };
   const timer = setInterval(() => void write(), EVERY_MS);

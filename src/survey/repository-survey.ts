@@ -7,7 +7,7 @@ import { findForeignTrace } from '../borg/foreign-trace.ts';
 import { type ArchiveMemory, NO_MEMORY } from '../borg/last-archive.ts';
 import { findOddEntry } from '../borg/odd-entry.ts';
 import { type RepositoryState, readRepositoryState } from '../borg/repository-state.ts';
-import { describeError } from '../describe-error.ts';
+import { failureInOneLine } from '../failure.ts';
 import { scanRepositories } from '../repositories/scan.ts';
 
 /** One folder of /repos, or a repository that lies deeper. */
@@ -73,6 +73,6 @@ const surveyOne = (
     const trouble = { ...(foreign && { foreign }), ...(damage && { damage }) };
     return { path, folder, nested, born: birthtimeMs || mtimeMs, state, ...trouble };
   } catch (error) {
-    return { path, folder, nested, born: 0, state: { kind: 'unreadable', why: describeError(error) } };
+    return { path, folder, nested, born: 0, state: { kind: 'unreadable', why: failureInOneLine(error) } };
   }
 };

@@ -1,5 +1,5 @@
 import { runBorgCommand } from '../../src/cli/borg.ts';
-import { renderFailure } from '../../src/cli/failure.ts';
+import { failureInLines } from '../../src/failure.ts';
 import { placesBelow } from '../../src/places.ts';
 
 // The passthrough in a process of its own, as `docker exec` has it: run-borg.ts ROOT WORD…
@@ -7,6 +7,6 @@ const [root = '', ...words] = process.argv.slice(2);
 try {
   process.exitCode = await runBorgCommand(words, placesBelow(root));
 } catch (error) {
-  console.error(`borgserver: ${renderFailure(error)}`);
+  console.error(`borgserver: ${failureInLines(error)}`);
   process.exitCode = 2;
 }

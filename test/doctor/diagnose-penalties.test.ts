@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { diagnosePenalties, penaltyDiagnoses } from '../../src/doctor/diagnose-penalties.ts';
-import { readSettings } from '../../src/settings.ts';
+import { requireSettings } from '../../src/settings.ts';
 
 test('the installed sshd punishes nothing that the server does not know', async () => {
-  expect(await diagnosePenalties(readSettings({}))).toEqual([]);
+  expect(await diagnosePenalties(requireSettings({}))).toEqual([]);
 });
 
 test('a class of a later sshd is a warning where the server is to say who is punished', () => {
   const classes = ['crash', 'authfail', 'slowness', 'noauth'];
-  expect(penaltyDiagnoses(readSettings({}), classes)).toEqual([
+  expect(penaltyDiagnoses(requireSettings({}), classes)).toEqual([
     expect.objectContaining({
       level: 'warning',
       topic: 'penalties',
@@ -16,5 +16,5 @@ test('a class of a later sshd is a warning where the server is to say who is pun
     }),
   ]);
   for (const PER_SOURCE_PENALTIES of ['none', 'default'])
-    expect(penaltyDiagnoses(readSettings({ PER_SOURCE_PENALTIES }), classes)).toEqual([]);
+    expect(penaltyDiagnoses(requireSettings({ PER_SOURCE_PENALTIES }), classes)).toEqual([]);
 });

@@ -11,7 +11,7 @@ import {
   readUserNamespace,
   type UserNamespace,
 } from '../../src/host/user-namespace.ts';
-import { readSettings } from '../../src/settings.ts';
+import { requireSettings } from '../../src/settings.ts';
 
 const all = { first: 0, count: 4_294_967_295 };
 const namespace = (spans: UserNamespace['uids'], more: Partial<UserNamespace> = {}): UserNamespace => ({
@@ -19,7 +19,7 @@ const namespace = (spans: UserNamespace['uids'], more: Partial<UserNamespace> = 
   ...more,
 });
 const problems = (given: UserNamespace, env: Record<string, string> = {}) =>
-  namespaceProblems(given, readSettings(env));
+  namespaceProblems(given, requireSettings(env));
 
 describe('the ids of a user namespace', () => {
   it('are enough for the defaults where there are all of them, or 65536', () => {
@@ -62,13 +62,13 @@ describe('the ids of a user namespace', () => {
       ...['PUID', 'PGID', 'group borg-repo'],
       'this user namespace forbids setgroups, and nobody can be logged in',
     ]);
-    expect(() => checkUserNamespace(readSettings({}), one)).toThrow(
+    expect(() => checkUserNamespace(requireSettings({}), one)).toThrow(
       expect.objectContaining({ cause: expect.objectContaining({ code: 'unmapped-ids' }) }),
     );
   });
 
   it('are read as the kernel writes them', () => {
-    expect(() => checkUserNamespace(readSettings({}))).not.toThrow();
+    expect(() => checkUserNamespace(requireSettings({}))).not.toThrow();
     const folder = mkdtempSync(join(tmpdir(), 'maps-'));
     try {
       const seen = (file: string) =>

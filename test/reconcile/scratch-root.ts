@@ -16,7 +16,7 @@ import { createLog } from '../../src/log.ts';
 import { type Places, placesBelow } from '../../src/places.ts';
 import { createPass, type PassReport, type PassRequest } from '../../src/reconcile/pass.ts';
 import { openWorld } from '../../src/reconcile/world.ts';
-import { readSettings, type Settings } from '../../src/settings.ts';
+import { requireSettings, type Settings } from '../../src/settings.ts';
 
 const SYSTEM = {
   passwd: 'root:x:0:0:root:/root:/bin/sh\nbackup:x:34:34::/:/bin/false\n',
@@ -29,7 +29,7 @@ export const scratchRoot = (env: Readonly<Record<string, string>> = {}, system: 
   const root = mkdtempSync(join(tmpdir(), 'borgserver-'));
   chmodSync(root, 0o755);
   const places: Places = placesBelow(root);
-  const settings: Settings = readSettings(env);
+  const settings: Settings = requireSettings(env);
   for (const folder of ['repos', 'repos-appendonly', 'admins', 'host'])
     mkdirSync(join(places.sshkeys, folder), { recursive: true });
   for (const folder of [places.state, places.run, places.extrausers, places.etc])
@@ -72,7 +72,7 @@ export const scratchRoot = (env: Readonly<Record<string, string>> = {}, system: 
 /** One pass below a scratch root that somebody else made. */
 export const passBelow = (root: string): Promise<PassReport> => {
   const log = createLog({ LOG_FORMAT: 'json', LOG_LEVEL: 'error' });
-  const world = openWorld(readSettings({}), placesBelow(root), log, () => {});
+  const world = openWorld(requireSettings({}), placesBelow(root), log, () => {});
   return createPass(world)({ occasion: 'asked', dryRun: false }, new AbortController().signal);
 };
 

@@ -2,7 +2,7 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { State } from '../../src/accounts/account.ts';
-import { describeError } from '../../src/describe-error.ts';
+import { failureInOneLine } from '../../src/failure.ts';
 import { createPass, type PassRequest } from '../../src/reconcile/pass.ts';
 import type { PassWorld } from '../../src/reconcile/pass-world.ts';
 import { keyNumber } from '../accounts/any.ts';
@@ -60,7 +60,7 @@ const failingServer = () => {
       try {
         return (await pass({ occasion, dryRun: false }, signal)).failed;
       } catch (error) {
-        return describeError(error);
+        return failureInOneLine(error);
       }
     },
   };

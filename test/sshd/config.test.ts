@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readSettings } from '../../src/settings.ts';
+import { requireSettings } from '../../src/settings.ts';
 import { renderSshdConfig, SSHD_CONFIG_FILES, type SshdConfigInput } from '../../src/sshd/config.ts';
 import { effectiveOptions } from '../../src/sshd/effective.ts';
 import { keepaliveFor } from '../../src/sshd/keepalive.ts';
@@ -23,7 +23,7 @@ beforeAll(async () => {
   await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', hostKey]);
   input = {
     places: { run: folder, repos: '/repos' },
-    settings: readSettings({}),
+    settings: requireSettings({}),
     hostKeys: [hostKey],
     hostId: 'borgserver@4711',
     address: '[2001:db8::1]:2022',
@@ -128,7 +128,7 @@ test('every role has its block, the narrowest first', () => {
 });
 
 test('every session is told its limits, before the words that are borg’s', () => {
-  const settings = readSettings({
+  const settings = requireSettings({
     SESSIONS_PER_ACCOUNT: '7',
     SESSION_MEMORY: '512M',
     REPOSITORIES_PER_ACCOUNT: '3',
@@ -185,7 +185,7 @@ test('all of the environment is in the one SetEnv that counts', async () => {
 
 describe('settings', () => {
   test('reach sshd', async () => {
-    const settings = readSettings({
+    const settings = requireSettings({
       SSH_PORT: '2222',
       CLIENT_ALIVE_INTERVAL: '7',
       CLIENT_ALIVE_COUNT_MAX: '3',
@@ -210,7 +210,7 @@ describe('settings', () => {
     ['VERBOSE', 'VERBOSE'],
     ['DEBUG3', 'DEBUG3'],
   ])('never make the log less than sessions need: %s', (SSH_LOG_LEVEL, level) => {
-    expect(renderSshdConfig({ ...input, settings: readSettings({ SSH_LOG_LEVEL }) }).main).toContain(
+    expect(renderSshdConfig({ ...input, settings: requireSettings({ SSH_LOG_LEVEL }) }).main).toContain(
       `\nLogLevel ${level}\n`,
     );
   });
@@ -219,9 +219,12 @@ describe('settings', () => {
     const supported = new Set(['PerSourcePenalties'] as const);
     const penalties = ['authfail', 'noauth'];
     const line = (PER_SOURCE_PENALTIES?: string) =>
-      renderSshdConfig({ ...input, supported, penalties, settings: readSettings({ PER_SOURCE_PENALTIES }) }).main.match(
-        /^PerSourcePenalties.*/m,
-      )?.[0];
+      renderSshdConfig({
+        ...input,
+        supported,
+        penalties,
+        settings: requireSettings({ PER_SOURCE_PENALTIES }),
+      }).main.match(/^PerSourcePenalties.*/m)?.[0];
     expect(line()).toBe('PerSourcePenalties authfail:0 noauth:0');
     expect(line('none')).toBe('PerSourcePenalties no');
     expect(line('default')).toBeUndefined();

@@ -16,7 +16,7 @@ import { LOGIN_GROUPS, ROLE_GROUPS, type Role } from '../../src/accounts/role.ts
 import { checkBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher } from '../../src/borg/launcher.ts';
 import type { Places } from '../../src/places.ts';
-import { readSettings } from '../../src/settings.ts';
+import { requireSettings } from '../../src/settings.ts';
 import { renderSshdConfig, SSHD_CONFIG_FILES, type SshdConfigInput } from '../../src/sshd/config.ts';
 import { prepareHostKeys } from '../../src/sshd/host-keys.ts';
 import { probeSshd } from '../../src/sshd/probe.ts';
@@ -153,7 +153,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
   const config = renderSshdConfig({
     address: 'HOST:PORT',
     places,
-    settings: readSettings({}),
+    settings: requireSettings({}),
     ports: [port],
     listenAddresses: ['127.0.0.1'],
     hostKeys: hostKeys.map(({ privatePath }) => privatePath),

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { readSettings } from '../../src/settings.ts';
+import { requireSettings } from '../../src/settings.ts';
 import { renderSshdConfig, type SshdConfigInput } from '../../src/sshd/config.ts';
 import { readForcedCommand } from '../../src/sshd/session-client.ts';
 import { coldCommand } from '../../src/sshd/session-roles.ts';
@@ -8,7 +8,7 @@ import { renderSessionTerms } from '../../src/sshd/session-terms.ts';
 
 const sessions = {
   places: { run: '/run/borgserver', repos: '/repos', extrausers: '/var/lib/extrausers' },
-  settings: readSettings({}),
+  settings: requireSettings({}),
   box: 'required',
   serveArguments: { repo: ['--storage-quota=20G'], 'append-only': ["--info=it's"], admin: [] },
 } as const;
@@ -64,7 +64,7 @@ test('the host has the words of each role that the cold start has, in the order 
 });
 
 test('only where accounts share a user id the host has their group', () => {
-  const shared = { ...sessions, settings: readSettings({ IDENTITIES: 'shared', PUID: '1000', PGID: '1001' }) };
+  const shared = { ...sessions, settings: requireSettings({ IDENTITIES: 'shared', PUID: '1000', PGID: '1001' }) };
   expect(JSON.parse(renderSessionTerms(sessions))).toMatchObject({ sharedGid: null, adminGid: 1000 });
   expect(JSON.parse(renderSessionTerms(shared))).toMatchObject({ sharedGid: 1001, adminGid: 1001 });
 });

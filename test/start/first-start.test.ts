@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readRegistry, writeRegistry } from '../../src/host/registry.ts';
 import { checkRoleGroups, readSystemAccounts } from '../../src/host/system-accounts.ts';
-import { readSettings } from '../../src/settings.ts';
+import { requireSettings } from '../../src/settings.ts';
 import { prepareKeyTree } from '../../src/start/first-start.ts';
 import { prepareRepositoriesFolder } from '../../src/start/repositories-folder.ts';
 import { keyNumber } from '../accounts/any.ts';
@@ -24,7 +24,7 @@ describe('the first start', () => {
     chownSync(places.repos, 1000, 1000);
     const before = process.umask(umask);
     try {
-      prepareRepositoriesFolder(places, readSettings({ PGID: '1234' }));
+      prepareRepositoriesFolder(places, requireSettings({ PGID: '1234' }));
     } finally {
       process.umask(before);
     }
@@ -37,9 +37,9 @@ describe('the first start', () => {
     const { places } = scratch;
     rmSync(places.repos, { recursive: true });
     const refused = { code: 'missing-mount', path: places.repos };
-    expect(causeOf(() => prepareRepositoriesFolder(places, readSettings({})))).toEqual(refused);
+    expect(causeOf(() => prepareRepositoriesFolder(places, requireSettings({})))).toEqual(refused);
     symlinkSync(places.sshkeys, places.repos);
-    expect(causeOf(() => prepareRepositoriesFolder(places, readSettings({})))).toEqual(refused);
+    expect(causeOf(() => prepareRepositoriesFolder(places, requireSettings({})))).toEqual(refused);
   });
 
   it('is not led elsewhere by a link in the place of its state', () => {
@@ -47,7 +47,7 @@ describe('the first start', () => {
     rmSync(places.state, { recursive: true });
     mkdirSync(join(scratch.root, 'elsewhere'), { mode: 0o700 });
     symlinkSync(join(scratch.root, 'elsewhere'), places.state);
-    expect(causeOf(() => prepareRepositoriesFolder(places, readSettings({})))).toMatchObject({
+    expect(causeOf(() => prepareRepositoriesFolder(places, requireSettings({})))).toMatchObject({
       code: 'bad-state-folder',
     });
     expect(mode(join(scratch.root, 'elsewhere'))).toBe('700');

@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readRegistry, writeRegistry } from '../../src/host/registry.ts';
-import { readSettings } from '../../src/settings.ts';
+import { requireSettings } from '../../src/settings.ts';
 import { prepareRepositoriesFolder, probeRepositories } from '../../src/start/repositories-folder.ts';
 import { keyNumber } from '../accounts/any.ts';
 import { interceptSystem, systemError } from '../reconcile/failing-system.ts';
@@ -21,8 +21,8 @@ afterEach(() => {
 });
 
 const KEY = `${keyNumber(1).type} ${keyNumber(1).blob}`;
-const OWN = readSettings({});
-const SHARED = readSettings({ IDENTITIES: 'shared' });
+const OWN = requireSettings({});
+const SHARED = requireSettings({ IDENTITIES: 'shared' });
 
 /** A file system that answers every change of owner so. Real ones are in test/e2e/shared-identities.test.ts. */
 const refuseOwners = (code: string): void => {

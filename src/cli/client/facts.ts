@@ -5,9 +5,10 @@ import { printable } from '../../accounts/printable.ts';
 import { knownPort, readPort, readPublicHost } from '../../accounts/public-address.ts';
 import { nearNames } from '../../borg/near-names.ts';
 import { askServer } from '../../control/client.ts';
+import { type FailureCode, failure } from '../../failure.ts';
 import { type DatabaseEntry, parseDatabase } from '../../host/account-database.ts';
 import type { Places } from '../../places.ts';
-import { readSettings } from '../../settings.ts';
+import { requireSettings } from '../../settings.ts';
 import { servedHostKeys } from '../../sshd/served-host-keys.ts';
 import type { ClientFacts } from './connection.ts';
 
@@ -32,7 +33,7 @@ export const gatherFacts = async (
   request: ClientRequest,
   env: Environment,
 ): Promise<ClientFacts> => {
-  const settings = readSettings(env);
+  const settings = requireSettings(env);
   if ((await askServer(places.run, { command: 'ping' })) === null)
     throw refused('no server runs here', 'no-server', 'start it first: it knows the accounts and the host keys');
   const passwd = readFileSync(join(places.extrausers, 'passwd'), 'utf8');
@@ -58,8 +59,7 @@ const appendOnlyNames = (entries: readonly DatabaseEntry[]): ReadonlyMap<boolean
   return new Map([...several].map(([which, each]) => [which, each.map(({ name }) => name)]));
 };
 
-const refused = (message: string, code: string, remedy: string): Error =>
-  new Error(message, { cause: { code, remedy } });
+const refused = (message: string, code: FailureCode, remedy: string): Error => failure(message, { code, remedy });
 
 const findAccount = (name: string, entries: readonly DatabaseEntry[]): DatabaseEntry => {
   const found = entries.find((entry) => entry.name === name);
