@@ -1,4 +1,4 @@
-import { printable } from './accounts/printable.ts';
+import { printable } from './text/printable.ts';
 
 /** What ends a command or a start. A closed set, so that a caller or a test can tell one from another without reading words. */
 export type FailureCode =

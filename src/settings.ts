@@ -1,10 +1,10 @@
 import * as z from 'zod';
-import { readDuration } from './accounts/duration.ts';
 import { IDENTITIES } from './accounts/identity.ts';
 import { readPort, readPublicHost } from './accounts/public-address.ts';
 import { readQuota } from './accounts/quota.ts';
 import { LOGIN_GROUPS } from './accounts/role.ts';
 import { failure } from './failure.ts';
+import { readDuration } from './text/duration.ts';
 
 const seconds = (fallback: number, min: number, max: number) =>
   z

@@ -1,5 +1,5 @@
+import { printable } from '../text/printable.ts';
 import type { Finding } from './finding.ts';
-import { printable } from './printable.ts';
 import type { ForeignTrace, RepositoryFolder } from './repository-folder.ts';
 
 /**

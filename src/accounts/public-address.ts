@@ -1,4 +1,4 @@
-import { printable } from './printable.ts';
+import { printable } from '../text/printable.ts';
 
 /** A name of one part or several, as DNS and Unix hosts have them; the underscore is for compose and Windows. */
 const HOST_NAME = /^(?=.{1,253}$)(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*$/;

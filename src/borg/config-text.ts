@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { openBounded } from './bounded-file.ts';
-import type { FolderHandle } from './folder-handle.ts';
+import { openBounded } from '../system/open-file.ts';
+import type { FolderHandle } from '../system/open-folder.ts';
 import { MAX_CONFIG_BYTES } from './repository-config.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import { openBounded } from './bounded-file.ts';
+import { openBounded } from '../system/open-file.ts';
+import { type FolderHandle, inFolder } from '../system/open-folder.ts';
 import { isKeyCutOff } from './config-key.ts';
 import { readConfigText } from './config-text.ts';
-import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { lastNumber } from './last-number.ts';
 import { isWholeMap } from './msgpack-map.ts';
 import { readRepositoryConfig } from './repository-config.ts';

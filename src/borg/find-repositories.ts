@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { isNobodys } from '../accounts/nobodys.ts';
+import { type FolderHandle, inFolder } from '../system/open-folder.ts';
 import { DEEPEST } from './depth.ts';
-import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { isRepository } from './is-repository.ts';
 
 export type FoundRepositories = {

@@ -1,10 +1,10 @@
 import { type Dirent, lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { isNobodys } from '../accounts/nobodys.ts';
-import { printable } from '../accounts/printable.ts';
 import { type ForeignTrace, isForeign, type Owner } from '../accounts/repository-folder.ts';
+import { type FolderHandle, inFolder } from '../system/open-folder.ts';
+import { printable } from '../text/printable.ts';
 import { DEEPEST } from './depth.ts';
-import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { isRepository } from './is-repository.ts';
 import { lastNumber } from './last-number.ts';
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode } from '../accounts/error-code.ts';
 import { failure } from '../failure.ts';
 import { writeFileAtomically } from '../host/write.ts';
 import type { Places } from '../places.ts';
+import { errorCode } from '../system/errno.ts';
 
 /**
  * One word for sshd's SetEnv line and for borg, which names locks HOSTID.PID-THREAD and splits them from the right

@@ -1,7 +1,8 @@
-import { accessSync, closeSync, constants, openSync, readSync, realpathSync } from 'node:fs';
-import { delimiter, isAbsolute, join } from 'node:path';
+import { closeSync, openSync, readSync, realpathSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { execa } from 'execa';
 import { type FailureCode, failure } from '../failure.ts';
+import { findProgram, searchFolders } from '../system/path.ts';
 
 export type Borg = {
   /** The program as PATH finds it. */
@@ -38,9 +39,10 @@ export const checkBorg = async (search = process.env.PATH ?? ''): Promise<Borg> 
  * @throws Error with cause `{ code, found, remedy }`: 'no-borg' or 'no-borg-interpreter'
  */
 export const findBorg = (search = process.env.PATH ?? ''): Omit<Borg, 'version'> => {
-  const path = findProgram('borg', search);
+  const folders = searchFolders(search);
+  const path = findProgram('borg', folders);
   if (!path) throw broken('no-borg', 'there is no borg on the PATH', 'install borgbackup');
-  return { path, python: interpreterOf(path, search) };
+  return { path, python: interpreterOf(path, folders) };
 };
 
 /** Both in one process: what costs most is to load borg. */
@@ -66,22 +68,8 @@ const broken = (code: FailureCode, found: string, remedy: string): Error =>
 
 const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
 
-const findProgram = (name: string, search: string): string | undefined =>
-  search
-    .split(delimiter)
-    .filter(isAbsolute)
-    .map((folder) => join(folder, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-
 /** Reads the first line as the kernel does (execve(2), "Interpreter scripts"), with the two detours that installers take. */
-const interpreterOf = (program: string, search: string): string => {
+const interpreterOf = (program: string, folders: readonly string[]): string => {
   const [first = '', second = ''] = beginning(realpathSync(program)).split('\n');
   const [command = '', ...args] = first.startsWith('#!')
     ? first
@@ -90,7 +78,7 @@ const interpreterOf = (program: string, search: string): string => {
         .split(/[ \t]+/)
     : [];
   const python = command.endsWith('/env')
-    ? findProgram(args.find((word) => !word.startsWith('-')) ?? '', search)
+    ? findProgram(args.find((word) => !word.startsWith('-')) ?? '', folders)
     : // pip, where the path is too long for a first line or has a space in it: '''exec' "/long/path/python" "$0" "$@"
       command.endsWith('/sh')
       ? /^'''exec' ("?)(\/[^"]+?)\1 "\$0"/.exec(second)?.[2]

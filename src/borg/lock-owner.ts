@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readStatus, readWords, statusField } from '../system/proc.ts';
 
 /** A process of this server that may hold a lock. */
 export type LockOwner = {
@@ -16,22 +16,23 @@ export type LockOwner = {
  * @returns null where it is gone; a zombie counts as alive, for borg as well
  */
 export const findLockOwner = (pid: number): LockOwner | null => {
-  const uid = /^Uid:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1];
-  if (uid === undefined) return null;
-  const words = read(`/proc/${pid}/cmdline`).split('\0');
+  const process = look(pid);
+  if (process === null) return null;
+  const { uid, words } = process;
   // The forced command gives SSH_CONNECTION behind --session: address and port of the client, then of the server.
   const address = words[words.indexOf('--session') + 1]?.split(' ')[0] ?? '';
   return {
-    uid: Number(uid),
+    uid,
     restrictedTo: words.find((_, index) => /^--restrict-to-(repository|path)$/.test(words[index - 1] ?? '')) ?? null,
     address: words.includes('--session') && /^[0-9a-fA-F.:%a-z]+$/.test(address) ? address : null,
   };
 };
 
-const read = (path: string): string => {
+const look = (pid: number): { readonly uid: number; readonly words: readonly string[] } | null => {
   try {
-    return readFileSync(path, 'latin1');
+    const uid = /^\d+/.exec(statusField(readStatus(pid), 'Uid') ?? '')?.[0];
+    return uid === undefined ? null : { uid: Number(uid), words: readWords(pid) };
   } catch {
-    return '';
+    return null;
   }
 };

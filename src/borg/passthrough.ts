@@ -1,4 +1,4 @@
-import { printable } from '../accounts/printable.ts';
+import { printable } from '../text/printable.ts';
 import { COMMANDS, FAMILIES, wordsOfOption } from './commands.ts';
 
 /** The repository that was meant: its path below /repos, for example `web01` or `team/one`; or every one. */

@@ -1,11 +1,11 @@
 import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
 import { isNobodys } from '../accounts/nobodys.ts';
-import { openBounded } from './bounded-file.ts';
+import { openBounded } from '../system/open-file.ts';
+import { type FolderHandle, inFolder } from '../system/open-folder.ts';
 import { readConfigText } from './config-text.ts';
 import { DEEPEST } from './depth.ts';
 import { type Encryption, readEncryption } from './encryption.ts';
-import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { type Hints, MAX_HINTS_BYTES, readHints, USUAL_HINTS_BYTES } from './hints.ts';
 import { INDEX_HEADER_BYTES, readObjectCount } from './index-header.ts';
 import { isBorgsOwn, isRepository } from './is-repository.ts';

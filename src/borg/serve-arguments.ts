@@ -1,6 +1,6 @@
-import { printable } from '../accounts/printable.ts';
 import { readQuota } from '../accounts/quota.ts';
 import { failure } from '../failure.ts';
+import { printable } from '../text/printable.ts';
 
 export type ServeArguments = { readonly words: readonly string[] } | { readonly problems: readonly string[] };
 

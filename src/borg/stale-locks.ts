@@ -10,11 +10,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode } from '../accounts/error-code.ts';
-import { printable } from '../accounts/printable.ts';
 import type { Places } from '../places.ts';
+import { errorCode } from '../system/errno.ts';
+import { type FolderHandle, inFolder } from '../system/open-folder.ts';
+import { printable } from '../text/printable.ts';
 import { DEEPEST } from './depth.ts';
-import { type FolderHandle, inFolder } from './folder-handle.ts';
 import { isBorgsOwn, isRepository } from './is-repository.ts';
 import { MAX_ROSTER_BYTES, withoutHost } from './lock-roster.ts';
 

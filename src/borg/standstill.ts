@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readStatFields, readStatus } from '../system/proc.ts';
 
 const LOOKS = 20;
 const LONGEST_LOOK_MS = 10_000;
@@ -32,13 +32,9 @@ export const watchForStandstill = (pid: number, milliseconds: number, onStandsti
 /** What changes as soon as a process does anything (proc_pid_status(5), proc_pid_stat(5)); null where it is gone. */
 const activityOf = (pid: number): string | null => {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // utime and stime, counted from the end of the name.
-    const used = stat
-      .slice(stat.lastIndexOf(')') + 2)
-      .split(' ')
-      .slice(11, 13);
-    const woken = readFileSync(`/proc/${pid}/status`, 'latin1').match(/^(non)?voluntary_ctxt_switches:.*$/gm) ?? [];
+    // utime and stime.
+    const used = readStatFields(pid).slice(11, 13);
+    const woken = readStatus(pid).match(/^(non)?voluntary_ctxt_switches:.*$/gm) ?? [];
     return [...used, ...woken].join(' ');
   } catch {
     return null;

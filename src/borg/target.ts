@@ -1,8 +1,8 @@
 import { type Dirent, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode } from '../accounts/error-code.ts';
-import { printable } from '../accounts/printable.ts';
 import { failure } from '../failure.ts';
+import { errorCode } from '../system/errno.ts';
+import { printable } from '../text/printable.ts';
 import { nearNames } from './near-names.ts';
 
 /** A repository's folder, and as whom borg has to run on it. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { readConfigText } from '../borg/config-text.ts';
-import { inFolder } from '../borg/folder-handle.ts';
 import { readRepositoryConfig } from '../borg/repository-config.ts';
 import { appendOnlyCure } from '../doctor/diagnose-append-only.ts';
+import { inFolder } from '../system/open-folder.ts';
 
 const FREEING: ReadonlySet<string> = new Set(['prune', 'delete', 'compact']);
 

@@ -1,7 +1,6 @@
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { SINGLE_USER } from '../accounts/name.ts';
-import { printable } from '../accounts/printable.ts';
 import { borgEnvironment } from '../borg/environment.ts';
 import { worseExitCode } from '../borg/exit-code.ts';
 import { type FoundRepositories, findRepositories } from '../borg/find-repositories.ts';
@@ -19,6 +18,7 @@ import { failure, failureInLines } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
 import { acquireLease } from '../start/lease.ts';
+import { printable } from '../text/printable.ts';
 import { appendOnlyHint } from './append-only-hint.ts';
 import { createRunOnAllText } from './run-on-all-text.ts';
 

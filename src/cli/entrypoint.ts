@@ -1,8 +1,7 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, isAbsolute, join } from 'node:path';
 import process from 'node:process';
 import { failure } from '../failure.ts';
 import type { Places } from '../places.ts';
+import { findProgram, isProgram, searchFolders } from '../system/path.ts';
 import { runBorgCommand } from './borg.ts';
 import { runServer } from './sshd.ts';
 import { readSshdWords } from './sshd-words.ts';
@@ -70,18 +69,8 @@ export const runServerWith = async (words: readonly string[], places: Places): P
 /** As execvp(3) looks it up, but never in the working directory. */
 const findOnPath = (word: string): string | null => {
   if (word.startsWith('-')) return null;
-  const folders = (process.env.PATH ?? '').split(delimiter).filter(isAbsolute);
-  const files = word.includes('/') ? [word] : folders.map((folder) => join(folder, word));
-  return files.find(isProgram) ?? null;
-};
-
-const isProgram = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
+  if (word.includes('/')) return isProgram(word) ? word : null;
+  return findProgram(word, searchFolders(process.env.PATH ?? ''));
 };
 
 /** Node ignores SIGPIPE and SIGXFSZ, which would outlive execve(2) and change how programs end; env(1) sets them back. */

@@ -1,10 +1,10 @@
 import { connect } from 'node:net';
-import { printable } from '../accounts/printable.ts';
 import { askServer } from '../control/client.ts';
 import { failureInLines } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { freshAlarms } from '../sessions/alarms.ts';
 import { readOnlyProblem } from '../start/read-only-disk.ts';
+import { printable } from '../text/printable.ts';
 
 /** Twice this is less than Docker gives the check. */
 const PATIENCE_MS = 5000;

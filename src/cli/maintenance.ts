@@ -1,8 +1,8 @@
 import { execa } from 'execa';
-import { printable } from '../accounts/printable.ts';
 import { quotaText } from '../accounts/quota.ts';
 import { type Passthrough, parsePassthrough, wordsFor } from '../borg/passthrough.ts';
 import type { Places } from '../places.ts';
+import { printable } from '../text/printable.ts';
 import { type Wording, withBorg } from './borg.ts';
 
 /** borg's own code for an error. */

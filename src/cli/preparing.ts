@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { printable } from '../accounts/printable.ts';
 import { askServer } from '../control/client.ts';
 import type { Preparing } from '../reconcile/prepare.ts';
+import { printable } from '../text/printable.ts';
 import { createProgress, type ProgressStream } from './progress.ts';
 
 /** A server that has something better to do than to tell how far it is. */

@@ -1,9 +1,9 @@
-import { printable } from '../accounts/printable.ts';
 import { REPAIRS, type Repair, repairRepository } from '../borg/repair.ts';
 import { findTarget } from '../borg/target.ts';
 import { quoted } from '../doctor/diagnose-owners.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
+import { printable } from '../text/printable.ts';
 
 /** borg's own code for an error. */
 const ERROR = 2;

@@ -1,4 +1,3 @@
-import { printable } from '../accounts/printable.ts';
 import { quotaText } from '../accounts/quota.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { isReadable } from '../borg/encryption.ts';
@@ -8,6 +7,7 @@ import { levelsText } from '../doctor/diagnose-too-deep.ts';
 import type { FailedSession } from '../sessions/failed-sessions.ts';
 import { FAILURES } from '../sessions/outcome.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { printable } from '../text/printable.ts';
 import { foreignMarks } from './foreign-marks.ts';
 import type { Mark, MarkCode } from './mark.ts';
 import { renderDuration } from './table.ts';

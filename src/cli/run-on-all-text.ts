@@ -1,5 +1,5 @@
-import { printable } from '../accounts/printable.ts';
 import { exitSeverity } from '../borg/exit-code.ts';
+import { printable } from '../text/printable.ts';
 import { type Colour, colouring } from './colours.ts';
 import { barText, type ProgressStream } from './progress.ts';
 

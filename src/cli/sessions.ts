@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { printable } from '../accounts/printable.ts';
 import { askServer } from '../control/client.ts';
 import type { Places } from '../places.ts';
 import type { SessionView } from '../sessions/session.ts';
+import { printable } from '../text/printable.ts';
 import { renderBytes, renderDuration, renderTable } from './table.ts';
 
 const WATCH_MS = 1000;

@@ -1,4 +1,4 @@
-import { printable } from '../accounts/printable.ts';
+import { printable } from '../text/printable.ts';
 
 export type SshdWords =
   | { readonly overrides: Readonly<Record<string, string>> }

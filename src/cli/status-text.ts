@@ -1,10 +1,10 @@
-import { printable } from '../accounts/printable.ts';
 import { quotaText } from '../accounts/quota.ts';
 import { noBoxText } from '../borg/launcher-check.ts';
 import type { ServerStatus } from '../control/server-status.ts';
 import { sessionHostText } from '../doctor/diagnose-session-host.ts';
 import { SHARED_IDENTITIES } from '../start/repositories-folder.ts';
 import type { DiskSpace } from '../survey/disk-spaces.ts';
+import { printable } from '../text/printable.ts';
 import type { Colour, Paint } from './colours.ts';
 import type { Mark, MarkCode } from './mark.ts';
 import type { RepositoryRow } from './repository-rows.ts';

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { readDuration } from '../accounts/duration.ts';
 import { isTooFull } from '../borg/disk-floor.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { findLockOwner, type LockOwner } from '../borg/lock-owner.ts';
@@ -12,6 +11,7 @@ import { requireSettings } from '../settings.ts';
 import { vanishedRepositories } from '../start/vanished.ts';
 import { surveyWithRecord } from '../survey/archive-record.ts';
 import { readDiskSpaces } from '../survey/disk-spaces.ts';
+import { readDuration } from '../text/duration.ts';
 import { colouring } from './colours.ts';
 import { repositoryRows } from './repository-rows.ts';
 import { raisesAlarm, type Status, spaceOf, staleNames, statusText } from './status-text.ts';

@@ -1,7 +1,6 @@
 import type { Change } from '../accounts/diff.ts';
 import { directivesText } from '../accounts/directives.ts';
 import type { Finding } from '../accounts/finding.ts';
-import { printable } from '../accounts/printable.ts';
 import { askServer } from '../control/client.ts';
 import type { UpdateReply } from '../control/protocol.ts';
 import { failure, failureInLines } from '../failure.ts';
@@ -9,6 +8,7 @@ import type { Places } from '../places.ts';
 import type { PassReport } from '../reconcile/pass.ts';
 import { passAlone } from '../reconcile/pass-alone.ts';
 import { requireSettings } from '../settings.ts';
+import { printable } from '../text/printable.ts';
 import { confirmsDisk, runConfirmDisk } from './confirm-disk.ts';
 import { createPreparingText, whileServerWorks } from './preparing.ts';
 

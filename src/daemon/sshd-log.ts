@@ -1,9 +1,9 @@
-import { printable } from '../accounts/printable.ts';
 import type { Logger } from '../log.ts';
 import { createBucket } from '../sessions/bucket.ts';
 import type { Tracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
 import type { Message } from '../sshd/message.ts';
+import { printable } from '../text/printable.ts';
 
 /** Raw lines that are shown at once and a second; strangers can make sshd write as many as they like. */
 const RAW_LINES = { burst: 200, perSecond: 100 };

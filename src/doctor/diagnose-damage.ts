@@ -1,6 +1,6 @@
-import { printable } from '../accounts/printable.ts';
 import type { Damage } from '../borg/damage.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { printable } from '../text/printable.ts';
 import { quoted } from './diagnose-owners.ts';
 import { type Diagnosis, error } from './diagnosis.ts';
 

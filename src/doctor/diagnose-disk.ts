@@ -1,9 +1,9 @@
-import { printable } from '../accounts/printable.ts';
 import { failureInOneLine } from '../failure.ts';
 import { readDiskMark, readWitness, witnessFile } from '../host/witness.ts';
 import type { Places } from '../places.ts';
 import { foundText, judgeRepositoriesDisk, REMEDY } from '../start/repositories-disk.ts';
 import { vanishedRepositories } from '../start/vanished.ts';
+import { printable } from '../text/printable.ts';
 import { type Diagnosis, error, warning } from './diagnosis.ts';
 
 const PUT_BACK =

@@ -1,8 +1,8 @@
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { printable } from '../accounts/printable.ts';
 import { failureInOneLine } from '../failure.ts';
+import { printable } from '../text/printable.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 
 /**

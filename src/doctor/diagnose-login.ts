@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { printable } from '../accounts/printable.ts';
 import { loginGroup } from '../accounts/role.ts';
 import { NO_BOX_CURE, noBoxText } from '../borg/launcher-check.ts';
 import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
@@ -11,6 +10,7 @@ import { effectiveOptions } from '../sshd/effective.ts';
 import { probeSshd } from '../sshd/probe.ts';
 import { doorOf, readForcedCommand } from '../sshd/session-client.ts';
 import { readSessionWords } from '../sshd/session-terms.ts';
+import { printable } from '../text/printable.ts';
 import { diagnoseHostKeys } from './diagnose-host-keys.ts';
 import { diagnoseSessionHost } from './diagnose-session-host.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';

@@ -1,14 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { printable } from '../accounts/printable.ts';
 import { failureInOneLine } from '../failure.ts';
-import { inNoVolume, readMountinfo } from '../host/mounts.ts';
-import { isReadOnly } from '../host/read-only.ts';
 import { hasEveryId, namespaceProblems, readUserNamespace, spansText } from '../host/user-namespace.ts';
+import { inNoVolume } from '../host/volumes.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
 import { READ_ONLY_CURE } from '../start/read-only-disk.ts';
 import { probeRepositories, SHARED_IDENTITIES } from '../start/repositories-folder.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { readMounts } from '../system/mounts.ts';
+import { isReadOnly } from '../system/read-only.ts';
+import { printable } from '../text/printable.ts';
 import { diagnoseNfs } from './diagnose-nfs.ts';
 import { diagnoseOwnName } from './diagnose-own-name.ts';
 import { diagnoseSpace } from './diagnose-space.ts';
@@ -28,7 +29,7 @@ export const diagnoseMachine = async (
   ...diagnoseSpace(places.repos, settings.MIN_FREE, surveyed),
   diagnoseOwners(places, settings, now),
   ...diagnoseIds(settings),
-  ...diagnoseNfs(places.repos, readMountinfo(), surveyed.length),
+  ...diagnoseNfs(places.repos, readMounts(), surveyed.length),
   now < LONG_AGO
     ? error(
         'clock',
@@ -45,7 +46,7 @@ const CONTAINER_SIGNS = ['/.dockerenv', '/run/.containerenv', '/var/run/secrets/
 /** A folder inside the container's own file system is gone with the container. */
 const diagnoseMounts = (places: Places): readonly Diagnosis[] => {
   if (!CONTAINER_SIGNS.some((path) => existsSync(path))) return [];
-  const lost = inNoVolume(places, readMountinfo());
+  const lost = inNoVolume(places);
   const kept = [places.sshkeys, places.repos].filter((path) => !lost.some((each) => `${each}/`.startsWith(`${path}/`)));
   return [
     ...kept.map((path) => ok('mounts', `${path} is in volumes of its own`)),

@@ -1,4 +1,4 @@
-import { mountOf, parseMountinfo } from '../host/mounts.ts';
+import { type Mount, mountOf } from '../system/mounts.ts';
 import { type Diagnosis, warning } from './diagnosis.ts';
 
 /** What AUTH_SYS carries besides the primary group (RFC 5531, appendix A). An admin has `borg-admin` and one for each repository. */
@@ -8,12 +8,10 @@ const NFS_GROUPS = 16;
  * Whether admins can enter every repository where they lie on NFS. With Kerberos the server of the file system knows the groups
  * by itself.
  *
- * @param mountinfo the text of /proc/self/mountinfo (proc(5))
  * @param repositories how many there are, each with a group of its own
  */
-export const diagnoseNfs = (repos: string, mountinfo: string, repositories: number): readonly Diagnosis[] => {
+export const diagnoseNfs = (repos: string, mounts: readonly Mount[], repositories: number): readonly Diagnosis[] => {
   if (repositories < NFS_GROUPS) return [];
-  const mounts = parseMountinfo(mountinfo);
   const above = mountOf(mounts, repos);
   const carriesFew = [...(above ? [above] : []), ...mounts.filter(({ at }) => at.startsWith(`${repos}/`))].find(
     ({ type, own }) => /^nfs4?$/.test(type) && !own.some((option) => /^sec=krb5/.test(option)),

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { execa } from 'execa';
-import { printable } from '../accounts/printable.ts';
+import { printable } from '../text/printable.ts';
 import { type Diagnosis, ok, warning } from './diagnosis.ts';
 
 const SLOW_MS = 1000;

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { printable } from '../accounts/printable.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { shellQuote } from '../borg/serve-arguments.ts';
 import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
@@ -7,6 +6,7 @@ import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { type ForeignEntries, findForeignEntries, findForeignOwners } from '../repositories/foreign-entries.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { printable } from '../text/printable.ts';
 import { lookForRights } from './diagnose-rights.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 

@@ -1,7 +1,7 @@
-import { printable } from '../accounts/printable.ts';
 import type { Settings } from '../settings.ts';
 import { unknownPenalties } from '../sshd/penalties.ts';
 import { probeSshd } from '../sshd/probe.ts';
+import { printable } from '../text/printable.ts';
 import { type Diagnosis, warning } from './diagnosis.ts';
 
 /** Whether the installed sshd shuts addresses out for something that the server does not know, and cannot set. */

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { printable } from '../accounts/printable.ts';
 import { quotaText } from '../accounts/quota.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { findLockOwner } from '../borg/lock-owner.ts';
@@ -8,6 +7,7 @@ import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
 import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { printable } from '../text/printable.ts';
 import { diagnoseAppendOnly } from './diagnose-append-only.ts';
 import { diagnoseDamage } from './diagnose-damage.ts';
 import { quoted } from './diagnose-owners.ts';

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { printable } from '../accounts/printable.ts';
 import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { type ExtendedRights, findExtendedRights } from '../repositories/extended-rights.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { printable } from '../text/printable.ts';
 import { type Diagnosis, warning } from './diagnosis.ts';
 
 /** What ACLs give to others, in words by the folder's name. */

@@ -1,9 +1,9 @@
 import { statfsSync } from 'node:fs';
-import { printable } from '../accounts/printable.ts';
 import { failureInOneLine } from '../failure.ts';
 import { READ_ONLY_CURE } from '../start/read-only-disk.ts';
 import { type DiskSpace, readDiskSpaces } from '../survey/disk-spaces.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { printable } from '../text/printable.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 
 /** Of inodes. */

@@ -1,11 +1,11 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { printable } from '../accounts/printable.ts';
-import { inFolder } from '../borg/folder-handle.ts';
 import { shellQuote } from '../borg/serve-arguments.ts';
 import type { ServerStatus } from '../control/server-status.ts';
 import type { Places } from '../places.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { inFolder } from '../system/open-folder.ts';
+import { printable } from '../text/printable.ts';
 import { quoted } from './diagnose-owners.ts';
 import { type Diagnosis, error } from './diagnosis.ts';
 

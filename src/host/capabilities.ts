@@ -1,25 +1,25 @@
-import { readFileSync } from 'node:fs';
 import { failure } from '../failure.ts';
 import type { Settings } from '../settings.ts';
+import { capabilitiesOf, readStatus } from '../system/proc.ts';
 
 /** A right of root's that a container may lack, by its number (capabilities(7)), and what fails without it. */
-type Capability = { readonly name: string; readonly number: bigint; readonly without: string };
+type Capability = { readonly name: string; readonly number: number; readonly without: string };
 
 const ALWAYS: readonly Capability[] = [
-  { name: 'DAC_OVERRIDE', number: 1n, without: 'keys and repositories of other owners cannot be read' },
-  { name: 'KILL', number: 5n, without: 'sessions of a key that is gone cannot be ended' },
-  { name: 'SETGID', number: 6n, without: 'nobody can log in' },
-  { name: 'SETUID', number: 7n, without: 'nobody can log in' },
-  { name: 'SYS_CHROOT', number: 18n, without: 'nobody can log in' },
+  { name: 'DAC_OVERRIDE', number: 1, without: 'keys and repositories of other owners cannot be read' },
+  { name: 'KILL', number: 5, without: 'sessions of a key that is gone cannot be ended' },
+  { name: 'SETGID', number: 6, without: 'nobody can log in' },
+  { name: 'SETUID', number: 7, without: 'nobody can log in' },
+  { name: 'SYS_CHROOT', number: 18, without: 'nobody can log in' },
 ];
 
 /** Where all accounts are one, no folder has to change its owner. */
 const WITH_OWN_IDENTITIES: readonly Capability[] = [
-  { name: 'CHOWN', number: 0n, without: 'repositories cannot be given to their accounts' },
-  { name: 'FOWNER', number: 3n, without: 'the modes of repositories cannot be set' },
+  { name: 'CHOWN', number: 0, without: 'repositories cannot be given to their accounts' },
+  { name: 'FOWNER', number: 3, without: 'the modes of repositories cannot be set' },
   {
     name: 'FSETID',
-    number: 4n,
+    number: 4,
     without: 'the setgid bit of a folder is dropped, and admins cannot share what is new in it',
   },
 ];
@@ -33,13 +33,11 @@ const WITH_OWN_IDENTITIES: readonly Capability[] = [
  */
 export const checkCapabilities = (
   { IDENTITIES }: Pick<Settings, 'IDENTITIES'>,
-  status: string = readFileSync('/proc/self/status', 'utf8'),
+  status: string = readStatus('self'),
 ): void => {
-  const found = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
-  if (found === undefined) return;
-  const effective = BigInt(`0x${found}`);
+  const has = capabilitiesOf(status);
   const needed = IDENTITIES === 'own' ? [...WITH_OWN_IDENTITIES, ...ALWAYS] : ALWAYS;
-  const missing = needed.filter(({ number }) => ((effective >> number) & 1n) === 0n);
+  const missing = needed.filter(({ number }) => !has(number));
   if (missing.length > 0)
     throw failure('the server lacks rights that it needs', {
       code: 'missing-capabilities',

@@ -1,4 +1,4 @@
-import { errorCode } from '../accounts/error-code.ts';
+import { errorCode } from '../system/errno.ts';
 
 /** How a file system without Unix owners answers a change of owner or mode. */
 const REFUSALS: ReadonlySet<unknown> = new Set(['EPERM', 'EINVAL', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS']);

@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
-import { errorCode } from '../accounts/error-code.ts';
 import { failure } from '../failure.ts';
+import { errorCode } from '../system/errno.ts';
 
 /**
  * Sees that the kernel would let this process listen on the port. Docker opens the low ports to everybody in a container (the sysctl

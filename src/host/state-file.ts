@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readFileSync, renameSync } from 'node:fs';
 import type { z } from 'zod';
-import { errorCode } from '../accounts/error-code.ts';
+import { errorCode } from '../system/errno.ts';
 import { writeFileAtomically } from './write.ts';
 
 /** What a state file held: nothing if it is not there; `damaged` if it was not what we write and was set aside. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { LOGIN_GROUPS } from '../accounts/role.ts';
 import { failure } from '../failure.ts';
 import type { Settings } from '../settings.ts';
+import { capabilitiesOf, readStatus } from '../system/proc.ts';
 
 /** Ids that exist in this user namespace: `count` from `first` on. */
 export type IdSpan = { readonly first: number; readonly count: number };
@@ -93,10 +94,7 @@ export const checkUserNamespace = (settings: Ids, namespace: UserNamespace = rea
 };
 
 /** capabilities(7), CAP_CHOWN. */
-const CHOWN = 0n;
+const CHOWN = 0;
 
-/** Whether this process may change owners, as far as that is its own affair (proc_pid_status(5), CapEff). */
-export const mayChangeOwners = (status: string = readFileSync('/proc/self/status', 'utf8')): boolean => {
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
-  return effective === undefined || ((BigInt(`0x${effective}`) >> CHOWN) & 1n) === 1n;
-};
+/** Whether this process may change owners, as far as that is its own affair. */
+export const mayChangeOwners = (status: string = readStatus('self')): boolean => capabilitiesOf(status)(CHOWN);

@@ -1,7 +1,7 @@
 import { closeSync, fchmodSync, fchownSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { errorCode } from '../accounts/error-code.ts';
 import { failure } from '../failure.ts';
+import { errorCode } from '../system/errno.ts';
 import { whereOwnersAreKept } from './ownerless.ts';
 import { remedyOf } from './remedy.ts';
 

@@ -1,7 +1,7 @@
 import type { Directives } from '../accounts/directives.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
-import { printable } from '../accounts/printable.ts';
 import { quotaText, readQuota } from '../accounts/quota.ts';
+import { printable } from '../text/printable.ts';
 import type { KeyLine, Place } from './key-line.ts';
 
 /** What the directives of one file come to. */

@@ -10,8 +10,8 @@ import {
   statSync,
 } from 'node:fs';
 import { sep } from 'node:path';
-import { errorCode } from '../accounts/error-code.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
+import { errorCode } from '../system/errno.ts';
 import { parseKeyFile } from './key-file.ts';
 import type { KeyFile } from './key-file-content.ts';
 import { pathInside } from './open-folder.ts';

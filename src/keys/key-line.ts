@@ -1,6 +1,6 @@
 import type { AuthorizedKey } from '../accounts/authorized-key.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
-import { printable } from '../accounts/printable.ts';
+import { printable } from '../text/printable.ts';
 import { isHost, parseOptions } from './options.ts';
 import { isKeyType, type KeyVerdict, readKeyWords } from './wire-format.ts';
 

@@ -1,5 +1,5 @@
 import type { Finding } from '../accounts/finding.ts';
-import { printable } from '../accounts/printable.ts';
+import { printable } from '../text/printable.ts';
 import type { KeyFile } from './key-file-content.ts';
 
 /** An error page's text is short; a file with more lines is told line by line. */

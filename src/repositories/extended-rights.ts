@@ -1,6 +1,6 @@
 import { execa } from 'execa';
-import { printable } from '../accounts/printable.ts';
 import { failure } from '../failure.ts';
+import { printable } from '../text/printable.ts';
 
 /** What in a folder gives rights beyond its owner, its group and its mode. */
 export type ExtendedRights = {

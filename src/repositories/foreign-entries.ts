@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { NOBODYS_FOLDERS } from '../accounts/nobodys.ts';
-import { printable } from '../accounts/printable.ts';
 import { failure } from '../failure.ts';
+import { printable } from '../text/printable.ts';
 
 /** What in a repository folder is not as its account needs it. */
 export type ForeignEntries = {

@@ -1,8 +1,8 @@
 import { closeSync, constants, fchmodSync, fchownSync, fstatSync, opendirSync, openSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { errorCode } from '../accounts/error-code.ts';
 import { isForeign, type Owner } from '../accounts/repository-folder.ts';
 import { failure } from '../failure.ts';
+import { errorCode } from '../system/errno.ts';
 
 /** After how many entries others get their turn. */
 const TURN = 500;

@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, lstatSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode } from '../accounts/error-code.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+import { errorCode } from '../system/errno.ts';
 
 /** What became of a folder that was handed to somebody. */
 export type OwnerProbe =

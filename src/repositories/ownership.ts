@@ -12,9 +12,9 @@ import {
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Preparation } from '../accounts/desired.ts';
-import { errorCode } from '../accounts/error-code.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { failure } from '../failure.ts';
+import { errorCode } from '../system/errno.ts';
 import { removeExtendedRights } from './extended-rights.ts';
 import { openToAccount } from './modes.ts';
 

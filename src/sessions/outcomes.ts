@@ -1,4 +1,4 @@
-import { printable } from '../accounts/printable.ts';
+import { printable } from '../text/printable.ts';
 import { createBucket } from './bucket.ts';
 import type { HostedSession } from './host-line.ts';
 import type { Hosted } from './hosted.ts';

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { errorCode } from '../accounts/error-code.ts';
+import { errorCode } from '../system/errno.ts';
+import { statFields } from '../system/proc.ts';
 
 /** One process for ever: a pid may be given again, with another start. */
 export type ProcessName = { readonly pid: number; readonly start: number };
@@ -63,9 +64,6 @@ export const readWords = (pid: number, proc = '/proc'): readonly string[] => {
 
 /** Of a process that ends between two readings. */
 const GONE: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH']);
-
-/** The fields of proc_pid_stat(5) from the third on. The second, the program's name, may hold blanks and parentheses: counted is from its end. */
-export const statFields = (stat: string): readonly string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 
 const stateOf = (stat: string): Pick<Process, 'start' | 'ended'> => {
   const fields = statFields(stat);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { printable } from '../accounts/printable.ts';
+import { printable } from '../text/printable.ts';
 import { createBucket } from './bucket.ts';
 import { memoryOf, stampOf } from './host-age.ts';
 import type { HostedSession, HostLine } from './host-line.ts';

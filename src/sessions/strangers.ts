@@ -1,5 +1,5 @@
-import { printable } from '../accounts/printable.ts';
 import type { RefusalReason, SshdEvent } from '../sshd/log.ts';
+import { printable } from '../text/printable.ts';
 import { peerName } from './connections.ts';
 
 /** Why a key that is right did not open: its from= does not allow the address, its expiry-time= has passed, or it is not known which. */

@@ -1,8 +1,8 @@
 import { accountNamed, type State } from '../accounts/account.ts';
 import { losers } from '../accounts/narrow.ts';
-import { printable } from '../accounts/printable.ts';
 import { parseLogLine, type SshdEvent } from '../sshd/log.ts';
 import type { Message } from '../sshd/message.ts';
+import { printable } from '../text/printable.ts';
 import { type Alarm, createAlarms } from './alarms.ts';
 import { createBucket } from './bucket.ts';
 import { createClosing } from './closing.ts';

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { statFields, TICKS_PER_SECOND } from './processes.ts';
+import { statFields } from '../system/proc.ts';
+import { TICKS_PER_SECOND } from './processes.ts';
 
 /** What a session has used. */
 export type Usage = {

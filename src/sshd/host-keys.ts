@@ -14,9 +14,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { printable } from '../accounts/printable.ts';
 import { failure } from '../failure.ts';
 import { writeFileAtomically } from '../host/write.ts';
+import { printable } from '../text/printable.ts';
 
 export type HostKey = {
   /** As in the public line: ssh-ed25519. */

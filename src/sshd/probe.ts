@@ -1,8 +1,9 @@
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { failure } from '../failure.ts';
+import { findProgram, searchFolders } from '../system/path.ts';
 import { effectiveOptions } from './effective.ts';
 import { penaltyClasses } from './penalties.ts';
 
@@ -49,19 +50,10 @@ const noSshd = (found: string): Error =>
   failure('there is no OpenSSH server', { code: 'no-sshd', found, remedy: 'install openssh-server' });
 
 const findSshd = (search: string): string => {
-  const folders = [...search.split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin'].filter(isAbsolute);
-  const path = folders.map((folder) => join(folder, 'sshd')).find(isExecutable);
+  const folders = [...searchFolders(search), '/usr/sbin', '/usr/local/sbin', '/sbin'];
+  const path = findProgram('sshd', folders);
   if (!path) throw noSshd(`no sshd in ${folders.join(', ')}`);
   return path;
-};
-
-const isExecutable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 };
 
 /** 9.2 has no -V, and names its version when it complains of that. */

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { execa } from 'execa';
 import { failure } from '../failure.ts';
+import { readStatFields } from '../system/proc.ts';
 import { type Message, parseMessage } from './message.ts';
 import { strangersFirst } from './strangers-first.ts';
 
@@ -114,15 +114,22 @@ export const startSshd = async (options: {
   };
 };
 
-const STOPPED = /\) [TtZX] /;
+const STOPPED: ReadonlySet<string | undefined> = new Set(['T', 't', 'Z', 'X']);
 const MOST_LOOKS = 100;
 
 /** A signal is delivered when its process comes to it: a moment later on a busy machine. */
 const standsStill = async (pid: number): Promise<void> => {
   for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') X ');
-    if (STOPPED.test(stat)) return;
+    if (STOPPED.has(stateOf(pid))) return;
     await pause(10);
+  }
+};
+
+const stateOf = (pid: number): string | undefined => {
+  try {
+    return readStatFields(pid)[0];
+  } catch {
+    return 'X';
   }
 };
 

@@ -1,18 +1,18 @@
 import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode } from '../accounts/error-code.ts';
 import { ROLE_FOLDERS, ROLES } from '../accounts/role.ts';
 import { failure } from '../failure.ts';
-import { inNoVolume, readMountinfo } from '../host/mounts.ts';
 import { readRegistry } from '../host/registry.ts';
+import { inNoVolume } from '../host/volumes.ts';
 import type { Places } from '../places.ts';
+import { errorCode } from '../system/errno.ts';
 
 /**
  * What looks as if a volume were missing, before anything is made in its place: a folder of the container itself, which goes
  * with it; and repositories that were never used by this server although its host keys were.
  */
 export const doubtfulMounts = (places: Places): readonly { readonly path: string; readonly found: string }[] => {
-  const own = inNoVolume(places, readMountinfo());
+  const own = inNoVolume(places);
   const forgotten = existsSync(join(places.sshkeys, 'host/ssh_host_ed25519_key')) && !existsSync(places.state);
   return [
     ...own.map((path) => ({ path, found: 'nothing is mounted here: what is written goes away with the container' })),

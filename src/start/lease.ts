@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { errorCode } from '../accounts/error-code.ts';
 import { failure } from '../failure.ts';
 import { whereOwnersAreKept } from '../host/ownerless.ts';
 import type { Places } from '../places.ts';
+import { errorCode } from '../system/errno.ts';
 
 /** The right to use /repos with this server's host id. It ends with release() or with the process, however that dies. */
 export type Lease = { readonly release: () => Promise<void> };

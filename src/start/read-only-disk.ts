@@ -1,5 +1,5 @@
 import type { Finding } from '../accounts/finding.ts';
-import { isReadOnly } from '../host/read-only.ts';
+import { isReadOnly } from '../system/read-only.ts';
 
 /** What brings it back, at a start: nobody can restore from a server that does not run. */
 export const READ_ONLY_AT_START =

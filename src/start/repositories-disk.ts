@@ -1,6 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Registry } from '../accounts/identity.ts';
-import { printable } from '../accounts/printable.ts';
 import { type DiskVerdict, judgeDisk, mergeIdentities, type Witness } from '../accounts/repositories-witness.ts';
 import { failure, failureInOneLine } from '../failure.ts';
 import { EMPTY_REGISTRY, readRegistry, registryFile, writeRegistry } from '../host/registry.ts';
@@ -16,6 +15,7 @@ import {
 import type { Logger } from '../log.ts';
 import type { Places } from '../places.ts';
 import { scanRepositories } from '../repositories/scan.ts';
+import { printable } from '../text/printable.ts';
 import { unusable } from './repositories-folder.ts';
 
 /** How an operator says that what is in /repos now is what is meant. */

@@ -3,11 +3,11 @@ import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, 
 import { join } from 'node:path';
 import { failure, failureInOneLine } from '../failure.ts';
 import { whereOwnersAreKept } from '../host/ownerless.ts';
-import { isReadOnly } from '../host/read-only.ts';
 import { checkUserNamespace, hasEveryId, mayChangeOwners, readUserNamespace } from '../host/user-namespace.ts';
 import type { Places } from '../places.ts';
 import { type OwnerProbe, probeOwners } from '../repositories/owner-probe.ts';
 import type { Settings } from '../settings.ts';
+import { isReadOnly } from '../system/read-only.ts';
 import { READ_ONLY_AT_START } from './read-only-disk.ts';
 
 /** What an operator is told at every start, and by `borgserver status`. */

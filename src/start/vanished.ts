@@ -1,8 +1,8 @@
-import { printable } from '../accounts/printable.ts';
 import { failureInOneLine } from '../failure.ts';
 import { peekRegistry } from '../host/registry.ts';
 import type { Places } from '../places.ts';
 import { scanRepositories } from '../repositories/scan.ts';
+import { printable } from '../text/printable.ts';
 import { foundText, judgeRepositoriesDisk } from './repositories-disk.ts';
 
 /**

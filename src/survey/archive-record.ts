@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import * as z from 'zod';
-import { openBounded } from '../borg/bounded-file.ts';
 import type { ArchiveMemory, RememberedArchive } from '../borg/last-archive.ts';
 import { writeStateFile } from '../host/state-file.ts';
 import type { Places } from '../places.ts';
+import { openBounded } from '../system/open-file.ts';
 import { type Surveyed, surveyRepositories } from './repository-survey.ts';
 
 const FILE = 'last-archives.json';

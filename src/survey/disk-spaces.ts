@@ -1,8 +1,8 @@
 import { lstatSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compactionNeed, diskFloor, judgeSpace, type Space } from '../borg/disk-floor.ts';
-import { readMountinfo } from '../host/mounts.ts';
-import { isReadOnly } from '../host/read-only.ts';
+import { readMounts } from '../system/mounts.ts';
+import { isReadOnly } from '../system/read-only.ts';
 import type { Surveyed } from './repository-survey.ts';
 
 /** A file system on which repositories are, with what is kept free of it. */
@@ -39,11 +39,11 @@ export const readDiskSpaces = (
     disk.need = Math.max(disk.need, compactionNeed(state));
     found.set(device, disk);
   }
-  const mountinfo = readMountinfo();
+  const mounts = readMounts();
   return [...found.values()].map(({ path, need }) => {
     const space = spaceOf(path);
     const floor = diskFloor(setting, space, need);
-    const readOnly = isReadOnly(path, mountinfo) && ({ readOnly: true } as const);
+    const readOnly = isReadOnly(path, mounts) && ({ readOnly: true } as const);
     return { path, ...space, floor, need, state: judgeSpace(space, floor, need), ...readOnly };
   });
 };

@@ -15,8 +15,8 @@ import { crc32 } from 'node:zlib';
 import { execa } from 'execa';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { inFolder } from '../../src/borg/folder-handle.ts';
 import { type ArchiveMemory, findLastArchive, type RememberedArchive } from '../../src/borg/last-archive.ts';
+import { inFolder } from '../../src/system/open-folder.ts';
 
 let root = '';
 beforeEach(() => {

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { diagnoseNfs } from '../../src/doctor/diagnose-nfs.ts';
+import { parseMountinfo } from '../../src/system/mounts.ts';
 
 const ROOT = '21 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro';
 const nfs = (at: string, security = 'sec=sys') =>
   `62 21 0:52 / ${at} rw,relatime shared:31 - nfs4 nas.example.org:/volume1/borg rw,vers=4.1,rsize=1048576,wsize=1048576,namlen=255,hard,proto=tcp,timeo=600,retrans=2,${security},clientaddr=192.0.2.10,local_lock=none,addr=192.0.2.2`;
 const found = (repositories: number, ...mounts: readonly string[]) =>
-  diagnoseNfs('/repos', [...mounts, ''].join('\n'), repositories).map(({ message }) => message);
+  diagnoseNfs('/repos', parseMountinfo([...mounts, ''].join('\n')), repositories).map(({ message }) => message);
 
 test('an admin of sixteen repositories on NFS cannot enter all of them', () => {
   expect(found(16, ROOT, nfs('/repos'))).toEqual([

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AccountName } from '../../accounts/name.ts';
-import { printable } from '../../accounts/printable.ts';
 import { knownPort, readPort, readPublicHost } from '../../accounts/public-address.ts';
 import { nearNames } from '../../borg/near-names.ts';
 import { askServer } from '../../control/client.ts';
@@ -10,6 +9,7 @@ import { type DatabaseEntry, parseDatabase } from '../../host/account-database.t
 import type { Places } from '../../places.ts';
 import { requireSettings } from '../../settings.ts';
 import { servedHostKeys } from '../../sshd/served-host-keys.ts';
+import { printable } from '../../text/printable.ts';
 import type { ClientFacts } from './connection.ts';
 
 /** What the person asked for, unchecked. */

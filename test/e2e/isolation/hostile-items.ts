@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { cp, lchown, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { errorCode } from '../../../src/accounts/error-code.ts';
+import { errorCode } from '../../../src/system/errno.ts';
 import { BASE_ENVIRONMENT, until } from '../harness/machine.ts';
 import { run } from '../harness/program.ts';
 import { open, requests } from '../harness/raw-borg.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readDuration } from '../../src/accounts/duration.ts';
+import { readDuration } from '../../src/text/duration.ts';
 
 test('a duration is a number and a unit, or never', () => {
   expect(['90min', '26h', '3d', '1w', 'never'].map(readDuration)).toEqual([5400, 93_600, 259_200, 604_800, Infinity]);

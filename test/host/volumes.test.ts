@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
-import { inNoVolume } from '../../src/host/mounts.ts';
+import { inNoVolume } from '../../src/host/volumes.ts';
+import { parseMountinfo } from '../../src/system/mounts.ts';
 
 const PLACES = { sshkeys: '/sshkeys', repos: '/repos' };
 const lost = (mounts: readonly string[], filled: readonly string[] = []) =>
   inNoVolume(
     PLACES,
-    mounts.map((at) => `36 35 98:0 / ${at} rw,noatime - ext4 /dev/root rw\n`).join(''),
+    parseMountinfo(mounts.map((at) => `36 35 98:0 / ${at} rw,noatime - ext4 /dev/root rw\n`).join('')),
     (folder) => !filled.includes(folder),
   );
 

@@ -1,5 +1,5 @@
 import { closeSync, constants, type Dirent, opendirSync, openSync } from 'node:fs';
-import { errorCode } from '../accounts/error-code.ts';
+import { errorCode } from './errno.ts';
 
 /**
  * A folder held open, for places where a name may be exchanged for a link between a look and a deed: what is done through

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { errorCode } from '../accounts/error-code.ts';
+import { errorCode } from './errno.ts';
 
 /** Reads up to `length` bytes from `from`; fewer where the file ends. */
 export type ReadPart = (from: number, length: number) => Buffer;

@@ -1,4 +1,4 @@
-import { mountOf, parseMountinfo, readMountinfo } from './mounts.ts';
+import { type Mount, mountOf, readMounts } from './mounts.ts';
 
 /**
  * Whether nothing can be written where `path` lies: its file system was mounted so, or the kernel has made it so after an error. Read
@@ -6,8 +6,8 @@ import { mountOf, parseMountinfo, readMountinfo } from './mounts.ts';
  *
  * @param path absolute, without links
  */
-export const isReadOnly = (path: string, mountinfo: string = readMountinfo()): boolean => {
-  const mount = mountOf(parseMountinfo(mountinfo), path);
+export const isReadOnly = (path: string, mounts: readonly Mount[] = readMounts()): boolean => {
+  const mount = mountOf(mounts, path);
   return mount !== null && [...mount.options, ...mount.own].some((option) => WORDS.has(option));
 };
 
