@@ -1,6 +1,6 @@
+import { compareText } from '../text/order.ts';
 import type { AuthorizedKey } from './authorized-key.ts';
 import type { Directives } from './directives.ts';
-import { compareText } from './finding.ts';
 import type { AccountName } from './name.ts';
 import type { Role } from './role.ts';
 

@@ -1,8 +1,9 @@
+import { compareText } from '../text/order.ts';
 import type { State } from './account.ts';
 import type { AuthorizedKey } from './authorized-key.ts';
 import { type Declaration, type DeclaredAccount, ENVIRONMENT } from './declaration.ts';
 import { type Directives, directivesOf, narrowerDirectives } from './directives.ts';
-import { compareText, type Finding } from './finding.ts';
+import type { Finding } from './finding.ts';
 import type { AccountName } from './name.ts';
 import { narrowerOptions, sameOptions } from './narrow.ts';
 import { narrowerRole, ROLE_FOLDERS, ROLES, type Role } from './role.ts';

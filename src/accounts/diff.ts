@@ -1,7 +1,8 @@
+import { plural } from '../text/list.ts';
+import { compareText } from '../text/order.ts';
 import type { Account, GrantedKey, State } from './account.ts';
 import type { Preparation } from './desired.ts';
 import { directivesText, sameDirectives } from './directives.ts';
-import { compareText } from './finding.ts';
 import { sameOptions } from './narrow.ts';
 import { ROLE_FOLDERS } from './role.ts';
 
@@ -41,8 +42,6 @@ export const diffStates = (running: State, wanted: State): readonly Change[] => 
   });
 };
 
-const count = (number: number): string => (number === 1 ? '1 key' : `${number} keys`);
-
 /** Where an account's keys are declared: BORG_SSHKEYS, or its file below /sshkeys. */
 const sourceOf = (account: Account): string => {
   const files = new Set(account.keys.map((key) => key.file ?? folderOf(account)));
@@ -55,7 +54,7 @@ const added = (account: Account): Change => ({
   kind: 'account-added',
   account: account.name,
   role: account.role,
-  reason: `${count(account.keys.length)} in ${sourceOf(account)}${withDirectives(account)}`,
+  reason: `${plural(account.keys.length, 'key')} in ${sourceOf(account)}${withDirectives(account)}`,
 });
 
 const withDirectives = (account: Account): string => {

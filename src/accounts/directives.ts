@@ -1,4 +1,5 @@
-import { NO_ROLE_QUOTAS, quotaText, type RoleQuotas } from './quota.ts';
+import { sizeText } from '../text/size.ts';
+import { NO_ROLE_QUOTAS, type RoleQuotas } from './quota.ts';
 import type { Role } from './role.ts';
 
 /** What an operator may set for one repository account, in lines `# borgserver: word=value` of its key file. */
@@ -48,6 +49,6 @@ export const losesDirectives = (before: Limited, after: Limited, quotas: RoleQuo
 /** The directives as they are written in a key file; '' where there are none. */
 export const directivesText = ({ quota, subRepositories }: Directives): string =>
   [
-    ...(quota === undefined ? [] : [`quota=${quotaText(quota)}`]),
+    ...(quota === undefined ? [] : [`quota=${sizeText(quota)}`]),
     ...(subRepositories ? ['sub-repositories=yes'] : []),
   ].join(', ');

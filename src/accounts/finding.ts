@@ -1,3 +1,4 @@
+import { compareText } from '../text/order.ts';
 /** The closed set of things that can be wrong with what an operator declared or with what is on disk. README lists each with its cure. */
 export type FindingCode =
   // one line of a key file
@@ -67,6 +68,3 @@ export const compareFindings = (a: Finding, b: Finding): number =>
   (a.line ?? 0) - (b.line ?? 0) ||
   compareText(a.code, b.code) ||
   compareText(a.message, b.message);
-
-/** Orders by code unit: the same on every machine, whatever its locale. */
-export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,4 +1,4 @@
-import { compareText } from './finding.ts';
+import { compareText } from '../text/order.ts';
 import type { KnownRepositories } from './lost-repository.ts';
 import type { AccountName } from './name.ts';
 import type { RepositoryFolder } from './repository-folder.ts';

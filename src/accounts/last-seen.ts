@@ -1,5 +1,5 @@
+import { compareText } from '../text/order.ts';
 import type { State } from './account.ts';
-import { compareText } from './finding.ts';
 
 /** When a key last opened an account, and from where. */
 export type LastSeen = {

@@ -1,6 +1,7 @@
+import { compareText } from '../text/order.ts';
 import type { State } from './account.ts';
 import type { Declaration, DeclaredAccount } from './declaration.ts';
-import { compareText, type Finding } from './finding.ts';
+import type { Finding } from './finding.ts';
 import type { Registry } from './identity.ts';
 import { type LeftoverName, leftoverName } from './leftover-name.ts';
 import { type AccountName, judgeName } from './name.ts';

@@ -1,4 +1,5 @@
-import { compareText, type Finding } from './finding.ts';
+import { compareText } from '../text/order.ts';
+import type { Finding } from './finding.ts';
 import { isNobodys } from './nobodys.ts';
 import type { RepositoryFolder } from './repository-folder.ts';
 

@@ -1,4 +1,4 @@
-import { compareText } from './finding.ts';
+import { compareText } from '../text/order.ts';
 import type { Registry } from './identity.ts';
 
 /** What is kept beside the key tree of the disk that /repos is: so that it is missed where it is missing, with all that lies on it. */

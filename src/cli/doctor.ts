@@ -14,6 +14,7 @@ import { prepareRepository } from '../repositories/ownership.ts';
 import { requireSettings } from '../settings.ts';
 import { probeRepositories } from '../start/repositories-folder.ts';
 import { surveyWithRecord } from '../survey/archive-record.ts';
+import { plural } from '../text/list.ts';
 import { colouring, type Paint } from './colours.ts';
 import { createProgress } from './progress.ts';
 
@@ -73,8 +74,6 @@ export const doctorText = (lines: readonly Diagnosis[], paint: Paint): string =>
     `${count('ok')} ok, ${plural(count('warning'), 'warning')}, ${plural(count('error'), 'error')}`,
   ].join('\n');
 };
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 const look = async (places: Places, server: ServerStatus) => {
   // Where the mount says whose everything is, nothing can be anybody else's.

@@ -1,7 +1,8 @@
 import type { ListedKey } from '../accounts/key-list.ts';
 import { askServer } from '../control/client.ts';
 import type { Places } from '../places.ts';
-import { renderDuration, renderTable } from './table.ts';
+import { ago } from '../text/duration.ts';
+import { renderTable } from './table.ts';
 
 /**
  * `borgserver keys`: every key that opens an account.
@@ -34,7 +35,7 @@ export const keysText = (keys: readonly ListedKey[], now: Date, width?: number):
 
 const seenText = ({ lastSeen }: ListedKey, now: Date): string => {
   if (!lastSeen) return 'never';
-  return `${renderDuration(Math.max(0, (now.getTime() - Date.parse(lastSeen.at)) / 1000))} ago, ${lastSeen.address}`;
+  return `${ago(Date.parse(lastSeen.at), now.getTime())}, ${lastSeen.address}`;
 };
 
 const notesOf = ({ options, expired, alsoOpens }: ListedKey): string[] => [

@@ -1,8 +1,8 @@
 import { execa } from 'execa';
-import { quotaText } from '../accounts/quota.ts';
 import { type Passthrough, parsePassthrough, wordsFor } from '../borg/passthrough.ts';
 import type { Places } from '../places.ts';
 import { printable } from '../text/printable.ts';
+import { sizeText } from '../text/size.ts';
 import { type Wording, withBorg } from './borg.ts';
 
 /** borg's own code for an error. */
@@ -85,11 +85,11 @@ const spaceOf = async (folder: string): Promise<number | null> => {
 
 const freed = (before: number | null, after: number | null, command: string): string => {
   if (before === null || after === null) return 'how much it freed is unknown';
-  const uses = `the repository uses ${sizeText(after)} on the disk`;
-  if (after < before) return `freed ${sizeText(before - after)}; ${uses}`;
+  const uses = `the repository uses ${roundedText(after)} on the disk`;
+  if (after < before) return `freed ${roundedText(before - after)}; ${uses}`;
   return `freed nothing; ${uses}${command === 'compact' ? '' : '. What was deleted is freed by: compact'}`;
 };
 
-const sizeText = (bytes: number): string => `${quotaText(roundedTo3(bytes))}B`;
+const roundedText = (bytes: number): string => `${sizeText(roundedTo3(bytes))}B`;
 
 const roundedTo3 = (bytes: number): number => Number(bytes.toPrecision(3));

@@ -1,4 +1,3 @@
-import { quotaText } from '../accounts/quota.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { isReadable } from '../borg/encryption.ts';
 import { isBackupUnknown, lastBackup, type RepositoryState } from '../borg/repository-state.ts';
@@ -7,10 +6,11 @@ import { levelsText } from '../doctor/diagnose-too-deep.ts';
 import type { FailedSession } from '../sessions/failed-sessions.ts';
 import { FAILURES } from '../sessions/outcome.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { ago, renderDuration } from '../text/duration.ts';
 import { printable } from '../text/printable.ts';
+import { sizeText } from '../text/size.ts';
 import { foreignMarks } from './foreign-marks.ts';
 import type { Mark, MarkCode } from './mark.ts';
-import { renderDuration } from './table.ts';
 
 export type Circumstances = {
   /** The account of this name; null: there is none; undefined: no server runs that could tell. */
@@ -57,9 +57,7 @@ export const marksOf = (found: Surveyed, given: Circumstances): readonly Mark[] 
 };
 
 const failedMarks = ({ failed, now }: Circumstances): readonly Mark[] =>
-  failed
-    ? [error('failed', `FAILED ${renderDuration(Math.max(0, now - failed.at) / 1000)} ago: ${FAILURES[failed.cause]}`)]
-    : [];
+  failed ? [error('failed', `FAILED ${ago(failed.at, now)}: ${FAILURES[failed.cause]}`)] : [];
 
 /** A folder that nobody has a key for, and that no admin made: nothing can come any more. */
 const isOrphan = ({ folder }: Surveyed, { account, puid }: Circumstances): boolean =>
@@ -145,6 +143,6 @@ const staleMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
 
 const quotaMarks = ({ state }: Surveyed, { quota }: Circumstances): readonly Mark[] => {
   if (state?.kind !== 'repository' || state.bytes === null || quota === null) return [];
-  if (state.bytes > quota) return [error('over-quota', `over its quota of ${quotaText(quota)}`)];
-  return state.bytes >= NEAR * quota ? [warning('near-quota', `near its quota of ${quotaText(quota)}`)] : [];
+  if (state.bytes > quota) return [error('over-quota', `over its quota of ${sizeText(quota)}`)];
+  return state.bytes >= NEAR * quota ? [warning('near-quota', `near its quota of ${sizeText(quota)}`)] : [];
 };

@@ -1,10 +1,10 @@
-import { compareText } from '../accounts/finding.ts';
 import type { Role } from '../accounts/role.ts';
 import type { Encryption } from '../borg/encryption.ts';
 import { isBackupUnknown, laterBackupUntil } from '../borg/repository-state.ts';
 import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
 import type { FailedSession } from '../sessions/failed-sessions.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { compareText } from '../text/order.ts';
 import { printable } from '../text/printable.ts';
 import type { Mark } from './mark.ts';
 import { holdsOthers, lastOwnBackup, marksOf } from './repository-marks.ts';

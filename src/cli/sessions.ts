@@ -2,8 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { askServer } from '../control/client.ts';
 import type { Places } from '../places.ts';
 import type { SessionView } from '../sessions/session.ts';
+import { renderDuration } from '../text/duration.ts';
 import { printable } from '../text/printable.ts';
-import { renderBytes, renderDuration, renderTable } from './table.ts';
+import { renderBytes } from '../text/size.ts';
+import { renderTable } from './table.ts';
 
 const WATCH_MS = 1000;
 

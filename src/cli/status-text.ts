@@ -1,14 +1,16 @@
-import { quotaText } from '../accounts/quota.ts';
 import { noBoxText } from '../borg/launcher-check.ts';
 import type { ServerStatus } from '../control/server-status.ts';
 import { sessionHostText } from '../doctor/diagnose-session-host.ts';
 import { SHARED_IDENTITIES } from '../start/repositories-folder.ts';
 import type { DiskSpace } from '../survey/disk-spaces.ts';
+import { ago, renderDuration } from '../text/duration.ts';
+import { plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
+import { renderBytes, sizeText } from '../text/size.ts';
 import type { Colour, Paint } from './colours.ts';
 import type { Mark, MarkCode } from './mark.ts';
 import type { RepositoryRow } from './repository-rows.ts';
-import { renderBytes, renderDuration, renderTable } from './table.ts';
+import { renderTable } from './table.ts';
 
 export type Status = {
   readonly server: ServerStatus | null;
@@ -28,10 +30,6 @@ export const statusText = (status: Status, now: number, paint: Paint, width?: nu
     '',
     tally(status),
   ].join('\n');
-
-const ago = (then: number, now: number): string => `${renderDuration(Math.max(0, now - then) / 1000)} ago`;
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 /** The disk of /repos. */
 export const spaceOf = ({ disks }: Pick<Status, 'disks'>): { readonly free: number; readonly total: number } => {
@@ -139,7 +137,7 @@ const backupCell = ({ lastBackup, marks }: RepositoryRow, now: number): string =
 
 const quotaCell = ({ quota, bytes }: RepositoryRow): string => {
   if (quota === null) return '-';
-  return bytes === null ? quotaText(quota) : `${Math.floor((100 * bytes) / quota)}% of ${quotaText(quota)}`;
+  return bytes === null ? sizeText(quota) : `${Math.floor((100 * bytes) / quota)}% of ${sizeText(quota)}`;
 };
 
 const lockCell = (locks: RepositoryRow['locks'], now: number): string => {
@@ -189,7 +187,7 @@ const colourOf = (marks: readonly Mark[]): Colour => {
 const tally = ({ repositories }: Status): string => {
   const stale = staleNames(repositories);
   const right = repositories.filter(({ marks }) => marks.length === 0).length;
-  const count = repositories.length === 1 ? '1 repository' : `${repositories.length} repositories`;
+  const count = plural(repositories.length, 'repository', 'repositories');
   return `${count}, ${right} all right; ${stale.length === 0 ? 'none stale' : `${stale.length} STALE: ${stale.join(', ')}`}`;
 };
 

@@ -8,6 +8,7 @@ import type { Places } from '../places.ts';
 import type { PassReport } from '../reconcile/pass.ts';
 import { passAlone } from '../reconcile/pass-alone.ts';
 import { requireSettings } from '../settings.ts';
+import { plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { confirmsDisk, runConfirmDisk } from './confirm-disk.ts';
 import { createPreparingText, whileServerWorks } from './preparing.ts';
@@ -89,7 +90,6 @@ const describeFinding = ({ file, line, message, code, remedy }: Finding): string
 
 const tally = ({ accounts }: PassReport): string => {
   const keys = accounts.reduce((sum, account) => sum + account.keys, 0);
-  const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
   return `${plural(accounts.length, 'account')}, ${plural(keys, 'key')}.`;
 };
 

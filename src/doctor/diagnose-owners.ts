@@ -6,6 +6,7 @@ import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { type ForeignEntries, findForeignEntries, findForeignOwners } from '../repositories/foreign-entries.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { firstOf, plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { lookForRights } from './diagnose-rights.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
@@ -78,7 +79,7 @@ export const findBroken = async (
         ? [
             ok(
               'owners',
-              `${right === 1 ? '1 repository belongs to its account' : `${right} repositories belong to their accounts`}, down to every file`,
+              `${plural(right, 'repository belongs to its account', 'repositories belong to their accounts')}, down to every file`,
             ),
           ]
         : []),
@@ -106,4 +107,4 @@ const whatIsBroken = async (
 };
 
 const foreignText = ({ count, roots, examples }: ForeignEntries): string =>
-  `${count === 1 ? '1 entry is' : `${count} entries are`} not its own or closed to it${roots > 0 ? `, ${roots} of them root's` : ''}: ${examples.join(', ')}${count > examples.length ? ', …' : ''}`;
+  `${plural(count, 'entry is', 'entries are')} not its own or closed to it${roots > 0 ? `, ${roots} of them root's` : ''}: ${firstOf(examples, examples.length, count)}`;

@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { quotaText } from '../accounts/quota.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { findLockOwner } from '../borg/lock-owner.ts';
 import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
 import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { firstOf, plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
+import { sizeText } from '../text/size.ts';
 import { diagnoseAppendOnly } from './diagnose-append-only.ts';
 import { diagnoseDamage } from './diagnose-damage.ts';
 import { quoted } from './diagnose-owners.ts';
@@ -128,7 +129,7 @@ const diagnoseQuotas = (accounts: readonly AccountStatus[], surveyed: readonly S
     const inConfig = state?.kind === 'repository' ? state.config.quota : null;
     if (told === undefined || inConfig === null || inConfig === told) return [];
     const shown = printable(path);
-    const found = `${shown}: its config says ${quotaText(inConfig)}, `;
+    const found = `${shown}: its config says ${sizeText(inConfig)}, `;
     return told === null
       ? [
           warning(
@@ -140,8 +141,8 @@ const diagnoseQuotas = (accounts: readonly AccountStatus[], surveyed: readonly S
       : [
           warning(
             'quota',
-            `${found}but ${quotaText(told)} is in force for clients`,
-            `borgserver borg config ${quoted(path)} storage_quota ${quotaText(told)}`,
+            `${found}but ${sizeText(told)} is in force for clients`,
+            `borgserver borg config ${quoted(path)} storage_quota ${sizeText(told)}`,
           ),
         ];
   });
@@ -158,7 +159,7 @@ const diagnoseOrphans = ({ accounts, puid }: ServerStatus, surveyed: readonly Su
       ? [
           warning(
             'accounts',
-            `${orphans.length === 1 ? '1 repository' : `${orphans.length} repositories`} without an account: ${namesOf(orphans)}`,
+            `${plural(orphans.length, 'repository', 'repositories')} without an account: ${namesOf(orphans)}`,
             'put the key file back; or keep them for later; or remove the folders',
           ),
         ]
@@ -175,7 +176,7 @@ const diagnoseOrphans = ({ accounts, puid }: ServerStatus, surveyed: readonly Su
 };
 
 const namesOf = (found: readonly Surveyed[]): string =>
-  found
-    .slice(0, MOST_NAMES)
-    .map(({ path }) => printable(path, 60))
-    .join(', ') + (found.length > MOST_NAMES ? ', …' : '');
+  firstOf(
+    found.map(({ path }) => printable(path, 60)),
+    MOST_NAMES,
+  );

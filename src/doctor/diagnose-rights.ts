@@ -3,6 +3,7 @@ import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { type ExtendedRights, findExtendedRights } from '../repositories/extended-rights.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
+import { firstOf, plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { type Diagnosis, warning } from './diagnosis.ts';
 
@@ -29,4 +30,4 @@ export const lookForRights = async (
 };
 
 const rightsText = ({ count, examples }: ExtendedRights): string =>
-  `${count === 1 ? '1 entry gives' : `${count} entries give`} rights to others by an ACL or a capability: ${examples.join(', ')}${count > examples.length ? ', …' : ''}`;
+  `${plural(count, 'entry gives', 'entries give')} rights to others by an ACL or a capability: ${firstOf(examples, examples.length, count)}`;

@@ -4,6 +4,7 @@ import { READ_ONLY_CURE } from '../start/read-only-disk.ts';
 import { type DiskSpace, readDiskSpaces } from '../survey/disk-spaces.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
 import { printable } from '../text/printable.ts';
+import { gigabytes } from '../text/size.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 
 /** Of inodes. */
@@ -65,8 +66,6 @@ const readOnlyLine = ({ path, readOnly }: DiskSpace): readonly Diagnosis[] =>
         ),
       ]
     : [];
-
-const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(bytes < 1e9 ? 3 : 1);
 
 const inodesOf = (path: string): readonly Diagnosis[] => {
   // Some file systems have inodes without end, and say 0.

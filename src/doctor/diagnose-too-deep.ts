@@ -5,6 +5,7 @@ import type { ServerStatus } from '../control/server-status.ts';
 import type { Places } from '../places.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
 import { inFolder } from '../system/open-folder.ts';
+import { firstOf } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { quoted } from './diagnose-owners.ts';
 import { type Diagnosis, error } from './diagnosis.ts';
@@ -25,12 +26,15 @@ export const diagnoseTooDeep = (
   return surveyed.flatMap(({ path, nested, state }) => {
     const [first, ...others] = state?.kind === 'foreign' ? state.nested : [];
     if (nested || first === undefined || !single.has(path)) return [];
-    const shown = [first, ...others].slice(0, MOST_NAMES).map((name) => printable(join(path, name), 100));
+    const shown = firstOf(
+      [first, ...others].map((name) => printable(join(path, name), 100)),
+      MOST_NAMES,
+    );
     const many = others.length > 0;
     return [
       error(
         'repositories',
-        `${printable(path)} was never initialised: ${many ? 'repositories lie' : `a repository lies ${levelsText(first)}`} too deep, in ${shown.join(', ')}${others.length >= MOST_NAMES ? ', …' : ''}`,
+        `${printable(path)} was never initialised: ${many ? 'repositories lie' : `a repository lies ${levelsText(first)}`} too deep, in ${shown}`,
         `${many ? 'the first of them goes up by: ' : ''}${cureOf(repos, path, first, taken)}${many ? '; if all are meant, write "# borgserver: sub-repositories=yes" into the key file instead' : ''}`,
       ),
     ];

@@ -1,10 +1,10 @@
 import type { Account, State } from '../accounts/account.ts';
 import type { Directives } from '../accounts/directives.ts';
-import { compareText } from '../accounts/finding.ts';
 import type { Registry } from '../accounts/identity.ts';
 import type { AccountName } from '../accounts/name.ts';
 import { recordedName } from '../accounts/name.ts';
 import { loginGroup, ROLE_GROUPS, type Role, SUB_REPOSITORY_GROUPS } from '../accounts/role.ts';
+import { compareText } from '../text/order.ts';
 
 /** The three files of libnss-extrausers, as text: passwd(5), group(5), shadow(5). */
 export type DatabaseFiles = { readonly passwd: string; readonly group: string; readonly shadow: string };

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { type State, stateOf } from '../accounts/account.ts';
 import type { Change } from '../accounts/diff.ts';
 import { sameDirectives } from '../accounts/directives.ts';
-import { compareText } from '../accounts/finding.ts';
 import type { Registry } from '../accounts/identity.ts';
 import { errorCode } from '../system/errno.ts';
+import { compareText } from '../text/order.ts';
 import { type DatabaseFiles, type DatabaseSettings, parseDatabase, renderDatabase } from './account-database.ts';
 import {
   type AuthorizedKeysFile,

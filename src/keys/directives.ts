@@ -1,7 +1,8 @@
 import type { Directives } from '../accounts/directives.ts';
 import type { Finding, FindingCode } from '../accounts/finding.ts';
-import { quotaText, readQuota } from '../accounts/quota.ts';
+import { readQuota } from '../accounts/quota.ts';
 import { printable } from '../text/printable.ts';
+import { sizeText } from '../text/size.ts';
 import type { KeyLine, Place } from './key-line.ts';
 
 /** What the directives of one file come to. */
@@ -48,8 +49,8 @@ export const collectDirectives = () => {
     const others = [...quotas].filter((other) => other !== quota);
     quotas.add(quota);
     if (others.length === 0) return null;
-    const smallest = quotaText(Math.min(...quotas));
-    return bad(place, `a second quota, ${quotaText(quota)}; the smaller one counts (${smallest})`, 'keep one');
+    const smallest = sizeText(Math.min(...quotas));
+    return bad(place, `a second quota, ${sizeText(quota)}; the smaller one counts (${smallest})`, 'keep one');
   };
 
   const takeSubRepositories = (value: string, place: Place): Finding | null => {

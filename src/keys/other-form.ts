@@ -1,4 +1,5 @@
 import type { Finding } from '../accounts/finding.ts';
+import { plural } from '../text/list.ts';
 import { type KeyLine, type Place, parseKeyLine, visiblePart } from './key-line.ts';
 import { blobType, isKeyType } from './wire-format.ts';
 
@@ -63,7 +64,7 @@ const countAlike = (reads: readonly KeyLine[]): readonly KeyLine[] => {
     const read = left[at];
     if (more === 0 || read?.kind !== 'finding') continue;
     const { finding } = read;
-    const message = `${finding.message} (and ${more} more ${more === 1 ? 'line' : 'lines'} like it)`;
+    const message = `${finding.message} (and ${plural(more, 'more line')} like it)`;
     left[at] = { kind: 'finding', finding: { ...finding, message } };
   }
   return left;

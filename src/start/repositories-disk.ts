@@ -15,6 +15,7 @@ import {
 import type { Logger } from '../log.ts';
 import type { Places } from '../places.ts';
 import { scanRepositories } from '../repositories/scan.ts';
+import { firstOf } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { unusable } from './repositories-folder.ts';
 
@@ -74,8 +75,10 @@ const damagedText = (places: Places): string =>
 export const foundText = ({ other, expected, missing }: Extract<DiskVerdict, { kind: 'doubtful' }>): string => {
   const what = other ? 'another disk than before: ' : '';
   if (missing.length === 0) return `${what}it has repositories of the same names`;
-  const names = missing.slice(0, MOST_NAMES).map((name) => printable(name, 60));
-  const list = names.join(', ') + (missing.length > MOST_NAMES ? ', …' : '');
+  const list = firstOf(
+    missing.map((name) => printable(name, 60)),
+    MOST_NAMES,
+  );
   const were = expected === 1 ? 'repository that was' : 'repositories that were';
   return `${what}${missing.length} of ${expected} ${were} here ${missing.length === 1 ? 'is' : 'are'} missing: ${list}`;
 };

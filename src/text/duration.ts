@@ -13,3 +13,17 @@ export const readDuration = (text: string): number | string => {
     ? Number(match[1]) * unit
     : 'must be a number and min, h, d or w, for example 26h or 3d, or never';
 };
+
+/** 3 s, 5 min, 2 h, 4 d: the largest unit of which there are two, so that 119 s and 47 h are told. */
+export const renderDuration = (seconds: number): string => {
+  const units = [
+    ['d', 86_400],
+    ['h', 3600],
+    ['min', 60],
+  ] as const;
+  const [name, size] = units.find(([, each]) => seconds >= 2 * each) ?? ['s', 1];
+  return `${Math.floor(seconds / size)} ${name}`;
+};
+
+/** How long before `now` it was, both in milliseconds; what seems to be to come is now: `3 min ago`. */
+export const ago = (then: number, now: number): string => `${renderDuration(Math.max(0, now - then) / 1000)} ago`;

@@ -6,8 +6,9 @@ import { diffStates } from '../../src/accounts/diff.ts';
 import { type Directives, directivesText, losesDirectives, narrowerDirectives } from '../../src/accounts/directives.ts';
 import type { AccountName } from '../../src/accounts/name.ts';
 import { intersect, losers } from '../../src/accounts/narrow.ts';
-import { quotaText, readQuota, roleQuotas } from '../../src/accounts/quota.ts';
+import { readQuota, roleQuotas } from '../../src/accounts/quota.ts';
 import { loginGroup, type Role } from '../../src/accounts/role.ts';
+import { sizeText } from '../../src/text/size.ts';
 import { keyNumber } from './any.ts';
 
 const NAME = 'web01' as AccountName;
@@ -28,11 +29,11 @@ const declared = (more: Partial<DeclaredAccount>): DeclaredAccount => ({
 describe('a quota', () => {
   it.each(['10M', '50G', '1.5T', '12345678', '2P', '1234.567M', '10000001'])('%s is written as it is read', (text) => {
     const bytes = readQuota(text);
-    expect(typeof bytes === 'number' && readQuota(quotaText(bytes))).toBe(bytes);
+    expect(typeof bytes === 'number' && readQuota(sizeText(bytes))).toBe(bytes);
   });
 
   it('is shown in the unit that an operator would write', () => {
-    expect([50e9, 1.5e12, 12_345_678, 9_999_999_999].map(quotaText)).toEqual([
+    expect([50e9, 1.5e12, 12_345_678, 9_999_999_999].map(sizeText)).toEqual([
       '50G',
       '1.5T',
       '12345.678K',
