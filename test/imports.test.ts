@@ -143,6 +143,19 @@ describe('the source', () => {
     expect(SOURCES.filter((file) => / as AccountName\b/.test(textOf(file)))).toEqual(['src/accounts/name.ts']);
   });
 
+  it('makes findings in one place', () => {
+    expect(SOURCES.filter((file) => /\bseverity: '/.test(textOf(file)))).toEqual(['src/accounts/finding.ts']);
+  });
+
+  it.each([
+    ['what is mounted', /\/mountinfo['`]/, 'system/mounts.ts'],
+    ['capabilities', /'CapEff'/, 'system/proc.ts'],
+    ['a search path', /\bdelimiter\b.* from 'node:path'/, 'system/path.ts'],
+    ['the code of an error', /'code' in error/, 'system/errno.ts'],
+  ])('reads %s in one place', (_what, pattern, place) => {
+    expect(SOURCES.filter((file) => pattern.test(textOf(file)))).toEqual([`src/${place}`]);
+  });
+
   it('throws what it can tell in words by failure(), which says what kind it is', () => {
     const wrong = SOURCES.filter(
       (file) => file !== 'src/failure.ts' && /\{ cause\b|new Error\([^()]*,/.test(textOf(file)),

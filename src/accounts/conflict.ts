@@ -3,7 +3,7 @@ import type { State } from './account.ts';
 import type { AuthorizedKey } from './authorized-key.ts';
 import { type Declaration, type DeclaredAccount, ENVIRONMENT } from './declaration.ts';
 import { type Directives, directivesOf, narrowerDirectives } from './directives.ts';
-import type { Finding } from './finding.ts';
+import { errorAt, type Finding, warningAt } from './finding.ts';
 import type { AccountName } from './name.ts';
 import { narrowerOptions, sameOptions } from './narrow.ts';
 import { narrowerRole, ROLE_FOLDERS, ROLES, type Role } from './role.ts';
@@ -110,20 +110,17 @@ const conflictOf = (files: readonly DeclaredAccount[]): Conflict | null => {
     : 'conflicting-names';
 };
 
-const conflictFinding = (account: DeclaredAccount, files: readonly DeclaredAccount[], code: Conflict): Finding => ({
-  severity: 'error',
-  code,
-  file: account.file,
-  line: null,
-  message: `${account.name} is also declared in ${files
-    .filter((other) => other !== account)
-    .map(({ file }) => file)
-    .join(' and ')}`,
-  remedy:
+const conflictFinding = (account: DeclaredAccount, files: readonly DeclaredAccount[], code: Conflict): Finding => {
+  const others = files.filter((other) => other !== account).map(({ file }) => file);
+  return errorAt(
+    account.file,
+    code,
+    `${account.name} is also declared in ${others.join(' and ')}`,
     code === 'conflicting-roles'
       ? 'an account has one role: remove all of these files but one'
       : 'put all keys of the account into one of these files',
-});
+  );
+};
 
 /** One key counts once. Written twice with different options, the first place decides, except in a conflict: then both have to allow. */
 const uniteKeys = (
@@ -143,11 +140,10 @@ const uniteKeys = (
   return { keys: [...keys.values()].filter((key) => key !== null), findings };
 };
 
-const duplicate = (key: AuthorizedKey, first: AuthorizedKey): Finding => ({
-  severity: 'warning',
-  code: 'duplicate-key',
-  file: key.file,
-  line: key.line,
-  message: `this key (${key.fingerprint}) stands in ${first.file} line ${first.line} with other options; those there count`,
-  remedy: 'keep one of the two lines',
-});
+const duplicate = (key: AuthorizedKey, first: AuthorizedKey): Finding =>
+  warningAt(
+    key,
+    'duplicate-key',
+    `this key (${key.fingerprint}) stands in ${first.file} line ${first.line} with other options; those there count`,
+    'keep one of the two lines',
+  );

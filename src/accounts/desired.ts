@@ -3,7 +3,7 @@ import type { AuthorizedKey } from './authorized-key.ts';
 import { mergeDeclarations } from './conflict.ts';
 import type { Declaration } from './declaration.ts';
 import { sameDirectives } from './directives.ts';
-import { compareFindings, type Finding, isConflict } from './finding.ts';
+import { compareFindings, errorAt, type Finding, isConflict, warningAt } from './finding.ts';
 import { foreignFindings, mayBeHandedOver } from './foreign-files.ts';
 import { assignIdentities, type IdentityPolicy, type Registry, shareIdentity, type UidRange } from './identity.ts';
 import { setLeftoversAside } from './leftover.ts';
@@ -180,23 +180,21 @@ const prepare = (
   return [{ ...who, action: 'repair-mode', reason: `the folder has mode ${found}, not ${wanted}` }];
 };
 
-const notAFolder = (name: AccountName): Finding => ({
-  severity: 'error',
-  code: 'repository-not-a-folder',
-  file: `/repos/${name}`,
-  line: null,
-  message: 'this is a link or a file, not a folder; the account is closed',
-  remedy: 'move it away; a repository is a real folder directly in /repos',
-});
+const notAFolder = (name: AccountName): Finding =>
+  errorAt(
+    `/repos/${name}`,
+    'repository-not-a-folder',
+    'this is a link or a file, not a folder; the account is closed',
+    'move it away; a repository is a real folder directly in /repos',
+  );
 
-const noFreeUid = (name: AccountName, range: UidRange): Finding => ({
-  severity: 'error',
-  code: 'no-free-uid',
-  file: `/repos/${name}`,
-  line: null,
-  message: `no uid is left for this account in UID_RANGE (${range.first}-${range.last})`,
-  remedy: 'widen UID_RANGE, or move repositories that nobody needs out of /repos',
-});
+const noFreeUid = (name: AccountName, range: UidRange): Finding =>
+  errorAt(
+    `/repos/${name}`,
+    'no-free-uid',
+    `no uid is left for this account in UID_RANGE (${range.first}-${range.last})`,
+    'widen UID_RANGE, or move repositories that nobody needs out of /repos',
+  );
 
 /** An append-only key that is an admin's too protects nothing: whoever steals it deletes as admin. */
 const appendOnlyKeysOfAdmins = (accounts: readonly Account<AuthorizedKey>[]): Finding[] => {
@@ -207,12 +205,12 @@ const appendOnlyKeysOfAdmins = (accounts: readonly Account<AuthorizedKey>[]): Fi
     .filter(({ role }) => role === 'append-only')
     .flatMap(({ keys }) => keys)
     .filter((key) => admins.has(key.blob))
-    .map((key) => ({
-      severity: 'warning',
-      code: 'append-only-key-is-admin',
-      file: key.file,
-      line: key.line,
-      message: `this key (${key.fingerprint}) is also the admin ${admins.get(key.blob)}'s, who may delete everything`,
-      remedy: 'use a key of its own for the append-only account',
-    }));
+    .map((key) =>
+      warningAt(
+        key,
+        'append-only-key-is-admin',
+        `this key (${key.fingerprint}) is also the admin ${admins.get(key.blob)}'s, who may delete everything`,
+        'use a key of its own for the append-only account',
+      ),
+    );
 };

@@ -57,6 +57,29 @@ export type Finding = {
   readonly remedy: string;
 };
 
+/** Where it is: a file, and the line if it is about one. */
+export type Place = Pick<Finding, 'file' | 'line'>;
+
+/** Makes a finding about a line, or about a whole file, which may be given by its path alone. */
+export const findingAt = (
+  severity: Finding['severity'],
+  place: string | Place,
+  code: FindingCode,
+  message: string,
+  remedy: string,
+): Finding => {
+  const { file, line } = typeof place === 'string' ? { file: place, line: null } : place;
+  return { severity, code, file, line, message, remedy };
+};
+
+/** Something is not done that was declared, or is not safe. */
+export const errorAt = (place: string | Place, code: FindingCode, message: string, remedy: string): Finding =>
+  findingAt('error', place, code, message, remedy);
+
+/** Something is done otherwise than it may be meant. */
+export const warningAt = (place: string | Place, code: FindingCode, message: string, remedy: string): Finding =>
+  findingAt('warning', place, code, message, remedy);
+
 const CONFLICTS: ReadonlySet<FindingCode> = new Set(['conflicting-roles', 'conflicting-names']);
 
 /** Conflicts are findings in which two declarations contradict each other, so that neither can be trusted. */

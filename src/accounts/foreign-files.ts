@@ -1,5 +1,5 @@
 import { printable } from '../text/printable.ts';
-import type { Finding } from './finding.ts';
+import { errorAt, type Finding } from './finding.ts';
 import type { ForeignTrace, RepositoryFolder } from './repository-folder.ts';
 
 /**
@@ -26,10 +26,8 @@ export const foreignFindings = (
     return uid === puid ? [adminsOwn(folder, foreign)] : [];
   });
 
-const found = (name: string, message: string, remedy: string): Finding => ({
-  ...{ severity: 'error', code: 'foreign-owners', file: `/repos/${printable(name)}`, line: null },
-  ...{ message, remedy },
-});
+const found = (name: string, message: string, remedy: string): Finding =>
+  errorAt(`/repos/${printable(name)}`, 'foreign-owners', message, remedy);
 
 const waits = (name: string, { text, lockedSince }: ForeignTrace): Finding =>
   lockedSince === null

@@ -1,7 +1,7 @@
 import { compareText } from '../text/order.ts';
 import type { State } from './account.ts';
 import type { Declaration, DeclaredAccount } from './declaration.ts';
-import type { Finding } from './finding.ts';
+import { type Finding, findingAt } from './finding.ts';
 import type { Registry } from './identity.ts';
 import { type LeftoverName, leftoverName } from './leftover-name.ts';
 import { type AccountName, judgeName } from './name.ts';
@@ -97,11 +97,11 @@ const leftoverFinding = ({ account: { file, name, role }, why: { kind, origin },
     : name.replaceAll('.sync-', '-sync-');
   const data = own && role !== 'admin';
   const move = `${data ? `mv -T /repos/${name} /repos/${other} && ` : ''}mv ${file} ${folder}/${other}`;
-  return {
-    ...{ severity: data ? 'error' : 'warning', code: 'leftover', file, line: null },
-    message: data
-      ? `${what}; but the account ${name} has a repository of its own, /repos/${name}, and is CLOSED`
-      : what,
-    remedy: `remove it: rm ${file}${isMeant}; if it is an account of its own, give it another name: ${move}`,
-  };
+  return findingAt(
+    data ? 'error' : 'warning',
+    file,
+    'leftover',
+    data ? `${what}; but the account ${name} has a repository of its own, /repos/${name}, and is CLOSED` : what,
+    `remove it: rm ${file}${isMeant}; if it is an account of its own, give it another name: ${move}`,
+  );
 };

@@ -1,5 +1,5 @@
 import { compareText } from '../text/order.ts';
-import type { Finding } from './finding.ts';
+import { errorAt, type Finding } from './finding.ts';
 import { isNobodys } from './nobodys.ts';
 import type { RepositoryFolder } from './repository-folder.ts';
 
@@ -57,11 +57,10 @@ const sameNames = (names: ReadonlySet<string>, list: readonly string[]): boolean
   names.size === list.length && list.every((name) => names.has(name));
 
 /** It grants and closes nothing: the account may go on, and whoever restores the data decides when. */
-export const lostRepository = (name: string): Finding => ({
-  severity: 'error',
-  code: 'repository-lost',
-  file: `/repos/${name}`,
-  line: null,
-  message: 'a repository was here, and its folder was gone; in its place is a new one, empty at first',
-  remedy: `put the old one back (is a disk not mounted?), or let it begin anew; then: update-borgusers --confirm ${name}`,
-});
+export const lostRepository = (name: string): Finding =>
+  errorAt(
+    `/repos/${name}`,
+    'repository-lost',
+    'a repository was here, and its folder was gone; in its place is a new one, empty at first',
+    `put the old one back (is a disk not mounted?), or let it begin anew; then: update-borgusers --confirm ${name}`,
+  );

@@ -17,7 +17,7 @@ import { askServer } from '../control/client.ts';
 import { failure, failureInLines } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
-import { acquireLease } from '../start/lease.ts';
+import { requireLease } from '../start/lease.ts';
 import { printable } from '../text/printable.ts';
 import { appendOnlyHint } from './append-only-hint.ts';
 import { createRunOnAllText } from './run-on-all-text.ts';
@@ -184,18 +184,10 @@ const requireRepositories = (places: Places): void => {
  */
 const withRepositories = async (places: Places, use: (hostId: string) => Promise<number>): Promise<number> => {
   if (await serverIsHere(places)) return use(readHostId(places));
-  const lease = await acquireLease(places);
-  if ('heldBy' in lease) {
-    throw failure(
-      'a server or another command works on these repositories, and the two would break each other’s locks',
-      {
-        code: 'lease-held',
-        path: places.repos,
-        remedy:
-          'run it inside the running server: docker exec CONTAINER borg …; if this is the server, it is still starting',
-      },
-    );
-  }
+  const lease = await requireLease(
+    places,
+    'run it inside the running server: docker exec CONTAINER borg …; if this is the server, it is still starting',
+  );
   try {
     const hostId = readHostId(places);
     for (const { repository, lock, failure } of await clearStaleLocks(places, hostId)) {

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { errorCode } from '../system/errno.ts';
 import type { ControlReplies, ControlRequest } from './protocol.ts';
 
 /** The control socket's place below the run folder. */
@@ -36,7 +37,7 @@ const exchange = (path: string, request: string, patience: number): Promise<stri
     socket.on('data', (chunk: string) => {
       received += chunk;
     });
-    socket.on('error', (error) => ('code' in error && NOBODY_THERE.has(error.code) ? resolve(null) : reject(error)));
+    socket.on('error', (error) => (NOBODY_THERE.has(errorCode(error)) ? resolve(null) : reject(error)));
     socket.on('end', () => {
       socket.end();
       if (received.endsWith('\n')) resolve(received);

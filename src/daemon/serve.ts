@@ -30,7 +30,7 @@ import type { SshdEvent } from '../sshd/log.ts';
 import type { Message } from '../sshd/message.ts';
 import { LOG_HAS_ENDED, type SshdExit, startSshd } from '../sshd/server.ts';
 import { doubtfulMounts, prepareKeyTree } from '../start/first-start.ts';
-import { acquireLease } from '../start/lease.ts';
+import { requireLease } from '../start/lease.ts';
 import { type LoginPlan, prepareLogin, serveArguments } from '../start/login-server.ts';
 import { checkRepositoriesDisk, claimDisk, openWitnessKeeper } from '../start/repositories-disk.ts';
 import { prepareRepositoriesFolder, SHARED_IDENTITIES } from '../start/repositories-folder.ts';
@@ -58,13 +58,7 @@ export const serve = async (settings: Settings, places: Places, log: Logger): Pr
   for (const doubt of doubtfulMounts(places)) log.warn(doubt, 'is the right volume mounted?');
   prepareRepositoriesFolder(places, settings);
   if (settings.IDENTITIES === 'shared') log.warn({ uid: settings.PUID, gid: settings.PGID }, SHARED_IDENTITIES);
-  const lease = await acquireLease(places);
-  if ('heldBy' in lease) {
-    throw failure(
-      'another server or a one-shot container uses these repositories; two would break each other’s locks',
-      { code: 'lease-held', path: places.repos, remedy: 'stop the other one first' },
-    );
-  }
+  const lease = await requireLease(places, 'stop the other one first');
   await using open = new AsyncDisposableStack();
   open.defer(lease.release);
   checkNobodyListens(settings.SSH_PORT);

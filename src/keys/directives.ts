@@ -1,9 +1,9 @@
 import type { Directives } from '../accounts/directives.ts';
-import type { Finding, FindingCode } from '../accounts/finding.ts';
+import { errorAt, type Finding } from '../accounts/finding.ts';
 import { readQuota } from '../accounts/quota.ts';
 import { printable } from '../text/printable.ts';
 import { sizeText } from '../text/size.ts';
-import type { KeyLine, Place } from './key-line.ts';
+import type { KeyLine, LinePlace } from './key-line.ts';
 
 /** What the directives of one file come to. */
 export type ReadDirectives = Directives & {
@@ -31,17 +31,17 @@ export const collectDirectives = () => {
   let doubtful = false;
   let first: number | undefined;
 
-  const bad = (place: Place, message: string, remedy: string): Finding => {
+  const bad = (place: LinePlace, message: string, remedy: string): Finding => {
     doubtful = true;
-    return error('bad-directive', place, message, remedy);
+    return errorAt(place, 'bad-directive', message, remedy);
   };
 
-  const unknown = (message: string, place: Place): Finding => {
+  const unknown = (message: string, place: LinePlace): Finding => {
     doubtful = true;
-    return error('unknown-directive', place, message, KNOWN);
+    return errorAt(place, 'unknown-directive', message, KNOWN);
   };
 
-  const takeQuota = (value: string, place: Place): Finding | null => {
+  const takeQuota = (value: string, place: LinePlace): Finding | null => {
     const read = readQuota(value);
     const quota = typeof read === 'number' && read > LARGEST ? 'is more than 9P; leave it out for no quota' : read;
     if (typeof quota === 'string')
@@ -53,7 +53,7 @@ export const collectDirectives = () => {
     return bad(place, `a second quota, ${sizeText(quota)}; the smaller one counts (${smallest})`, 'keep one');
   };
 
-  const takeSubRepositories = (value: string, place: Place): Finding | null => {
+  const takeSubRepositories = (value: string, place: LinePlace): Finding | null => {
     if (value !== 'yes' && value !== 'no')
       return bad(place, `'sub-repositories=${printable(value, 40)}' is neither yes nor no`, 'write yes, or remove it');
     answers.add(value === 'yes');
@@ -62,7 +62,7 @@ export const collectDirectives = () => {
 
   return {
     /** @returns what is wrong with it, or null */
-    take: ({ mark, word, value }: Directive, place: Place): Finding | null => {
+    take: ({ mark, word, value }: Directive, place: LinePlace): Finding | null => {
       if (mark !== 'borgserver') return unknown(`'# ${printable(mark)}:' is not read as it is written`, place);
       switch (word) {
         case 'quota':
@@ -90,17 +90,9 @@ export const collectDirectives = () => {
 
 /** An admin has no repository of its own for which they could mean anything. */
 export const directivesOfAdmin = (file: string, line: number): Finding =>
-  error(
-    'bad-directive',
+  errorAt(
     { file, line },
+    'bad-directive',
     'an admin has no quota and no sub-repositories; nothing of this counts',
     'remove the line; for all admins there is ADMIN_SERVE_EXTRA_ARGS',
   );
-
-const error = (code: FindingCode, place: Place, message: string, remedy: string): Finding => ({
-  severity: 'error',
-  code,
-  ...place,
-  message,
-  remedy,
-});

@@ -10,7 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { sep } from 'node:path';
-import type { Finding, FindingCode } from '../accounts/finding.ts';
+import { errorAt, type Finding, type FindingCode } from '../accounts/finding.ts';
 import { errorCode } from '../system/errno.ts';
 import { parseKeyFile } from './key-file.ts';
 import type { KeyFile } from './key-file-content.ts';
@@ -160,23 +160,14 @@ const versionOf = (seen: Stats): string => `${seen.dev}:${seen.ino} ${seen.mtime
 const kindOf = (seen: Stats): string =>
   seen.isDirectory() ? 'a folder' : seen.isFIFO() ? 'a FIFO' : seen.isSocket() ? 'a socket' : 'a device';
 
-const finding = (file: string, code: FindingCode, message: string, remedy: string): Finding => ({
-  severity: 'error',
-  code,
-  file,
-  line: null,
-  message,
-  remedy,
-});
-
 const refused = (file: string, code: FindingCode, message: string, remedy: string): FileReading => ({
   kind: 'refused',
-  finding: finding(file, code, message, remedy),
+  finding: errorAt(file, code, message, remedy),
 });
 
 const unreadable = (file: string, code: string): FileReading => ({
   kind: 'unreadable',
-  finding: finding(
+  finding: errorAt(
     file,
     'file-unreadable',
     `the file cannot be read (${code}); its account keeps what it has and gains nothing`,

@@ -1,5 +1,5 @@
 import type { DeclaredAccount, FolderState } from '../accounts/declaration.ts';
-import type { Finding, FindingCode } from '../accounts/finding.ts';
+import { errorAt, type Finding, type FindingCode } from '../accounts/finding.ts';
 
 /** What a role folder declares, and what is wrong with it. */
 export type Folder = {
@@ -8,19 +8,10 @@ export type Folder = {
   readonly findings: readonly Finding[];
 };
 
-/** What is wrong with a file of the tree as a whole. */
-export const finding = (
-  severity: Finding['severity'],
-  code: FindingCode,
-  file: string,
-  message: string,
-  remedy: string,
-): Finding => ({ severity, code, file, line: null, message, remedy });
-
 const failed = (state: FolderState, code: FindingCode, file: string, message: string, remedy: string): Folder => ({
   state,
   accounts: [],
-  findings: [finding('error', code, file, `${message}; its accounts stay as they are`, remedy)],
+  findings: [errorAt(file, code, `${message}; its accounts stay as they are`, remedy)],
 });
 
 export const missing = (file: string): Folder =>

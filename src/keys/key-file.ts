@@ -1,9 +1,9 @@
 import type { AuthorizedKey } from '../accounts/authorized-key.ts';
 import { readExpiryTime } from '../accounts/expiry-time.ts';
-import type { Finding, FindingCode } from '../accounts/finding.ts';
+import { errorAt, type Finding, warningAt } from '../accounts/finding.ts';
 import { collectDirectives } from './directives.ts';
 import type { KeyFile } from './key-file-content.ts';
-import { hasHiddenRest, type KeyLine, type Place, parseKeyLine } from './key-line.ts';
+import { hasHiddenRest, type KeyLine, type LinePlace, parseKeyLine } from './key-line.ts';
 import { slipOfLine } from './line-slip.ts';
 import { findIdleOptions } from './option-effect.ts';
 import { gatherOtherFile } from './other-file.ts';
@@ -26,7 +26,7 @@ export const parseKeyFile = (bytes: Uint8Array, file: string): KeyFile => {
   const remedy = 'save it again as UTF-8 or plain text';
   return {
     keys: [],
-    findings: [error('malformed-key', { file, line: null }, 'the file is UTF-16', remedy), noValidKey(file)],
+    findings: [errorAt(file, 'malformed-key', 'the file is UTF-16', remedy), noValidKey(file)],
   };
 };
 
@@ -89,15 +89,15 @@ const collectFindings = (file: string) => {
 };
 
 /** ssh reads a byte order mark as a part of the first word, so a key behind it is none; a comment is no worse for it. */
-const parseMarkedLine = (raw: string, place: Place): KeyLine => {
+const parseMarkedLine = (raw: string, place: LinePlace): KeyLine => {
   const read = parseKeyLine(raw.slice(BYTE_ORDER_MARK.length), place);
   return read.kind === 'blank' || read.kind === 'private-key'
     ? read
     : {
         kind: 'finding',
-        finding: error(
-          'malformed-key',
+        finding: errorAt(
           place,
+          'malformed-key',
           'the file begins with a byte order mark, which ssh takes for a part of this line',
           'save the file as UTF-8 without a byte order mark (BOM)',
         ),
@@ -110,16 +110,7 @@ export const findExpiredKeys = (keys: readonly AuthorizedKey[], now: Date): Find
     const expiry = options.expiryTime === undefined ? null : readExpiryTime(options.expiryTime);
     if (!expiry || expiry.getTime() > now.getTime()) return [];
     const message = `the key ${fingerprint} expired at ${options.expiryTime}`;
-    return [
-      {
-        severity: 'warning',
-        code: 'expired-key',
-        file,
-        line,
-        message,
-        remedy: 'remove it, or give it a new expiry-time',
-      },
-    ];
+    return [warningAt({ file, line }, 'expired-key', message, 'remove it, or give it a new expiry-time')];
   });
 
 /** Text from Windows: a mark at its beginning, or about every other byte NUL. */
@@ -129,32 +120,22 @@ const looksLikeUtf16 = (bytes: Uint8Array): boolean => {
   return mark === 0xfffe || mark === 0xfeff || sample.filter((byte) => byte === 0).length * 3 > sample.length;
 };
 
-type Where = { readonly file: string; readonly line: number | null };
-
-const error = (code: FindingCode, where: Where, message: string, remedy: string): Finding => ({
-  severity: 'error',
-  code,
-  ...where,
-  message,
-  remedy,
-});
-
 const noValidKey = (file: string): Finding =>
-  error(
+  errorAt(
+    file,
     'no-valid-key',
-    { file, line: null },
     'there is no valid key in it, so it opens no account',
     'put a public key in it, or remove it',
   );
 
 const PUTTY = /^[ \t]*PuTTY-User-Key-File-/;
 
-const privateKey = (place: Place, raw: string): KeyFile => ({
+const privateKey = (place: LinePlace, raw: string): KeyFile => ({
   keys: [],
   findings: [
-    error(
-      'private-key',
+    errorAt(
       place,
+      'private-key',
       'this is a PRIVATE key; the whole file is ignored',
       `remove it from here at once and make a new pair, since others may have read it; ${
         PUTTY.test(raw)
@@ -166,19 +147,18 @@ const privateKey = (place: Place, raw: string): KeyFile => ({
   ],
 });
 
-const duplicate = (first: AuthorizedKey, again: AuthorizedKey): Finding => ({
-  severity: 'warning',
-  code: 'duplicate-key',
-  file: again.file,
-  line: again.line,
-  message: `the key ${again.fingerprint} stands in line ${first.line} already; only that line counts, with its options`,
-  remedy: 'remove one of the two lines',
-});
+const duplicate = (first: AuthorizedKey, again: AuthorizedKey): Finding =>
+  warningAt(
+    again,
+    'duplicate-key',
+    `the key ${again.fingerprint} stands in line ${first.line} already; only that line counts, with its options`,
+    'remove one of the two lines',
+  );
 
-const hiddenRest = (place: Place): Finding => ({
-  severity: 'warning',
-  code: 'malformed-key',
-  ...place,
-  message: 'a carriage return or NUL stands inside the line; what follows it is not read as a key',
-  remedy: 'save the file with Unix line ends, one key a line',
-});
+const hiddenRest = (place: LinePlace): Finding =>
+  warningAt(
+    place,
+    'malformed-key',
+    'a carriage return or NUL stands inside the line; what follows it is not read as a key',
+    'save the file with Unix line ends, one key a line',
+  );

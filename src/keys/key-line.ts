@@ -1,5 +1,5 @@
 import type { AuthorizedKey } from '../accounts/authorized-key.ts';
-import type { Finding, FindingCode } from '../accounts/finding.ts';
+import { errorAt, type Finding, type FindingCode } from '../accounts/finding.ts';
 import { printable } from '../text/printable.ts';
 import { isHost, parseOptions } from './options.ts';
 import { isKeyType, type KeyVerdict, readKeyWords } from './wire-format.ts';
@@ -15,7 +15,7 @@ export type KeyLine =
   | { readonly kind: 'finding'; readonly finding: Finding };
 
 /** Where a line stands. */
-export type Place = { readonly file: string; readonly line: number };
+export type LinePlace = { readonly file: string; readonly line: number };
 
 const MOST_COMMENT = 200;
 const PRIVATE_KEY =
@@ -30,7 +30,7 @@ const WORDS = /^([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+(.*))?$/su;
  *
  * @param raw the line without its line feed
  */
-export const parseKeyLine = (raw: string, place: Place): KeyLine => {
+export const parseKeyLine = (raw: string, place: LinePlace): KeyLine => {
   const text = visiblePart(raw).replace(/^[ \t]+/, '');
   const secret = PRIVATE_KEY.test(raw);
   if (text === '' || text.startsWith('#')) {
@@ -74,7 +74,7 @@ const readWords = (text: string): Words => {
   return { type, comment, verdict: readKeyWords(type, base64) };
 };
 
-const withOptions = (text: string, bare: Words, place: Place): KeyLine => {
+const withOptions = (text: string, bare: Words, place: LinePlace): KeyLine => {
   const { end, quoted } = endOfOptions(text);
   if (quoted) return refuse(place, 'malformed-option', 'a double quote that is never closed', 'close it, or remove it');
   const rest = text.slice(end + 1);
@@ -99,7 +99,7 @@ const withOptions = (text: string, bare: Words, place: Place): KeyLine => {
 };
 
 /** A line of sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. The host is not shown: what stands there may be anything. */
-const knownHost = (place: Place): KeyLine =>
+const knownHost = (place: LinePlace): KeyLine =>
   refuse(
     place,
     'other-form',
@@ -118,7 +118,7 @@ const endOfOptions = (text: string): { readonly end: number; readonly quoted: bo
   return { end: at, quoted };
 };
 
-const keyLine = ({ verdict, comment }: Words, options: AuthorizedKey['options'], place: Place): KeyLine =>
+const keyLine = ({ verdict, comment }: Words, options: AuthorizedKey['options'], place: LinePlace): KeyLine =>
   verdict.ok
     ? { kind: 'key', key: { ...verdict.key, comment: storedComment(comment), options, ...place } }
     : refuseKey(place, verdict);
@@ -139,10 +139,10 @@ const REMEDIES: Readonly<Record<Extract<KeyVerdict, { ok: false }>['code'], stri
   certificate: 'put the plain public key here; certificates are not supported',
 };
 
-const refuseKey = (place: Place, verdict: KeyVerdict): KeyLine =>
+const refuseKey = (place: LinePlace, verdict: KeyVerdict): KeyLine =>
   verdict.ok ? { kind: 'blank' } : refuse(place, verdict.code, verdict.found, REMEDIES[verdict.code]);
 
-const refuse = (place: Place, code: FindingCode, message: string, remedy: string): KeyLine => ({
+const refuse = (place: LinePlace, code: FindingCode, message: string, remedy: string): KeyLine => ({
   kind: 'finding',
-  finding: { severity: 'error', code, ...place, message, remedy },
+  finding: errorAt(place, code, message, remedy),
 });

@@ -1,5 +1,5 @@
-import type { Finding } from '../accounts/finding.ts';
-import { type KeyLine, type Place, parseKeyLine } from './key-line.ts';
+import { errorAt, type Finding } from '../accounts/finding.ts';
+import { type KeyLine, type LinePlace, parseKeyLine } from './key-line.ts';
 import { isKeyType } from './wire-format.ts';
 
 /** A type and the beginning of its blob, wherever they stand: what was joined without a line break leaves none between two keys. */
@@ -15,13 +15,11 @@ const QUOTE = /^["'“”‘’„«»`]/u;
  * @param read what the line says by itself
  * @returns a finding beside that for the second key of a line, or one in the place of the line's own; null where there is nothing to say
  */
-export const slipOfLine = (raw: string, read: KeyLine, place: Place): Finding | null => {
+export const slipOfLine = (raw: string, read: KeyLine, place: LinePlace): Finding | null => {
   if (read.kind !== 'key' && !(read.kind === 'finding' && NAMELESS.has(read.finding.code))) return null;
   // What stands behind one of these is told by itself.
   const text = (raw.split(/[\r\0]/, 1)[0] ?? '').trim();
-  const slip = (message: string, remedy: string): Finding => ({
-    ...{ severity: 'error', code: 'malformed-key', ...place, message, remedy },
-  });
+  const slip = (message: string, remedy: string): Finding => errorAt(place, 'malformed-key', message, remedy);
   const [quote] = QUOTE.exec(text) ?? [];
   if (read.kind !== 'key' && quote !== undefined && isKeyInQuotes(text, place))
     return slip(`a quotation mark stands in front, as a part of the line: ${quote}`, NO_QUOTES);
@@ -45,7 +43,7 @@ const NO_QUOTES =
   'remove the quotes; what takes no quotes away (docker run --env-file) hands them on as a part of the value';
 
 /** Whether it is a key but for them, or nothing. Those at the end may stand behind a comment, or be cut away with the next key. */
-const isKeyInQuotes = (text: string, place: Place): boolean => {
+const isKeyInQuotes = (text: string, place: LinePlace): boolean => {
   const inside = text.replace(QUOTE, '');
   return [inside, inside.slice(0, -1)].some((each) => ['key', 'blank'].includes(parseKeyLine(each, place).kind));
 };

@@ -1,5 +1,5 @@
 import type { AuthorizedKey } from '../accounts/authorized-key.ts';
-import type { Finding } from '../accounts/finding.ts';
+import { type Finding, findingAt } from '../accounts/finding.ts';
 import { effectOfFrom } from './from-effect.ts';
 
 /** As many patterns are named in one line. */
@@ -9,10 +9,10 @@ const MOST_NAMED = 3;
  * Options of a key that sshd takes, and that do not do what they say. The key stays as it is: where nobody gets in by it, it is sshd
  * that refuses, and the log tells why.
  */
-export const findIdleOptions = ({ type, options, file, line }: AuthorizedKey): readonly Finding[] => {
-  const found = (severity: Finding['severity'], message: string, remedy: string): Finding => ({
-    ...{ severity, code: 'option-without-effect', file, line, message, remedy },
-  });
+export const findIdleOptions = (key: AuthorizedKey): readonly Finding[] => {
+  const { type, options } = key;
+  const found = (severity: Finding['severity'], message: string, remedy: string): Finding =>
+    findingAt(severity, key, 'option-without-effect', message, remedy);
   const { nobody, idle } = options.from === undefined ? NO_FROM : effectOfFrom(options.from);
   const reasons = idle.map(({ pattern, why }) => `'${pattern}': ${why}`);
   const from = nobody

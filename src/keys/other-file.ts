@@ -1,4 +1,4 @@
-import type { Finding } from '../accounts/finding.ts';
+import { errorAt } from '../accounts/finding.ts';
 import { printable } from '../text/printable.ts';
 import type { KeyFile } from './key-file-content.ts';
 
@@ -53,10 +53,7 @@ export const gatherOtherFile = (text: string, read: KeyFile, file: string): KeyF
     read.findings.length === 0 || read.findings.some(({ code }) => code === 'private-key') ? null : kindOf(text);
   if (!other) return read;
   const keyLines = new Set(read.keys.map(({ line }) => line));
-  const finding: Finding = {
-    ...{ severity: 'error', code: 'not-a-key-file', file, line: null },
-    message: `this is ${other.what}, not a public key${read.keys.length === 0 ? '' : '; only the lines that are keys by themselves count'}`,
-    remedy: other.remedy,
-  };
+  const counts = read.keys.length === 0 ? '' : '; only the lines that are keys by themselves count';
+  const finding = errorAt(file, 'not-a-key-file', `this is ${other.what}, not a public key${counts}`, other.remedy);
   return { ...read, findings: [finding, ...read.findings.filter(({ line }) => line !== null && keyLines.has(line))] };
 };

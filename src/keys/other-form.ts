@@ -1,6 +1,6 @@
-import type { Finding } from '../accounts/finding.ts';
+import { errorAt, type Finding } from '../accounts/finding.ts';
 import { plural } from '../text/list.ts';
-import { type KeyLine, type Place, parseKeyLine, visiblePart } from './key-line.ts';
+import { type KeyLine, type LinePlace, parseKeyLine, visiblePart } from './key-line.ts';
 import { blobType, isKeyType } from './wire-format.ts';
 
 /** Lines that together are one public key, or another thing, in a form that sshd does not read. */
@@ -44,10 +44,9 @@ export const gatherOtherForms = (
   return countAlike(gathered);
 };
 
-const otherForm = ({ file, line }: Place, { form, remedy, last }: Form): Finding => {
-  const until = last + 1 > line ? `, up to line ${last + 1}` : '';
-  const message = `${form}${until}; sshd does not read it`;
-  return { severity: 'error', code: 'other-form', file, line, message, remedy };
+const otherForm = (place: LinePlace, { form, remedy, last }: Form): Finding => {
+  const until = last + 1 > place.line ? `, up to line ${last + 1}` : '';
+  return errorAt(place, 'other-form', `${form}${until}; sshd does not read it`, remedy);
 };
 
 /** A whole known_hosts would be one finding for each of its lines. */
@@ -113,7 +112,7 @@ const formOf = (what: string, first: string, file: string): Omit<Form, 'last'> =
 };
 
 /** A key that an editor or a terminal has cut into several lines. Whether they are one is tried, not guessed. */
-const wrappedAt = (lines: readonly string[], reads: readonly KeyLine[], at: number, place: Place): Form | null => {
+const wrappedAt = (lines: readonly string[], reads: readonly KeyLine[], at: number, place: LinePlace): Form | null => {
   let whole = textOf(lines[at]);
   const words = whole.slice(0, MOST_CHARACTERS).split(/[ \t]+/);
   if (!words.some(isKeyType)) return null;

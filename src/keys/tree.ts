@@ -2,7 +2,7 @@ import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Declaration, type DeclaredAccount, ENVIRONMENT, type FolderState } from '../accounts/declaration.ts';
 import { directivesOf } from '../accounts/directives.ts';
-import type { Finding } from '../accounts/finding.ts';
+import { errorAt, type Finding, warningAt } from '../accounts/finding.ts';
 import { type AccountName, judgeName, type NameVerdict, SINGLE_USER } from '../accounts/name.ts';
 import { ROLE_FOLDERS, ROLES, type Role } from '../accounts/role.ts';
 import { errorCode } from '../system/errno.ts';
@@ -10,7 +10,7 @@ import { printable } from '../text/printable.ts';
 import { directivesOfAdmin, type ReadDirectives } from './directives.ts';
 import { parseEnvironmentKeys } from './environment-keys.ts';
 import { type Bounds, createFileReader } from './file-reader.ts';
-import { type Folder, finding, missing, outside, unreadableFolder } from './folder.ts';
+import { type Folder, missing, outside, unreadableFolder } from './folder.ts';
 import { isIgnored } from './ignored-entry.ts';
 import { findExpiredKeys } from './key-file.ts';
 import { slipOf } from './name-slip.ts';
@@ -50,7 +50,7 @@ export const createTreeReader = (root: string, shown: string): TreeReader => {
   ) => {
     const file = `${shown}/${ROLE_FOLDERS[role]}/${printable(entry)}`;
     const verdict = judgeFileName(entry, role, system);
-    if (!verdict.ok) return declares(null, [finding('error', verdict.code, file, verdict.found, verdict.remedy)]);
+    if (!verdict.ok) return declares(null, [errorAt(file, verdict.code, verdict.found, verdict.remedy)]);
     const { name } = verdict;
     const reading = files.read({ path: join(handle, entry), name: join(folder, entry) }, file, bounds);
     if (reading.kind === 'gone') return null;
@@ -206,7 +206,7 @@ const nameSlip = (name: AccountName, role: Role, file: string): Finding[] => {
   const made = `this makes the account '${name}'${role === 'admin' ? '' : ` with the repository /repos/${name}`}`;
   const rename = `rename the file to ${meant === null ? "its host's or its user's name" : `'${meant}'`}`;
   const data = role === 'admin' ? '' : `; with data in /repos/${name} as README says ("Rename a repository")`;
-  return [finding('warning', 'name-slip', file, `${made}: ${why}`, `${rename}, if that is meant${data}`)];
+  return [warningAt(file, 'name-slip', `${made}: ${why}`, `${rename}, if that is meant${data}`)];
 };
 
 /** A mistyped folder lets nobody in, and nobody would notice until a backup fails. */
@@ -215,10 +215,9 @@ const findUnexpected = (root: string, shown: string): Finding[] => {
   return listOrNothing(root)
     .filter((entry) => !expected.has(entry) && !isIgnored(entry) && !/^README/i.test(entry))
     .map((entry) =>
-      finding(
-        'warning',
-        'unexpected-entry',
+      warningAt(
         `${shown}/${printable(entry)}`,
+        'unexpected-entry',
         'nothing in here is read',
         `key files belong into ${Object.values(ROLE_FOLDERS).join('/, ')}/`,
       ),

@@ -1,7 +1,7 @@
 import { type Account, accountNamed, type State } from '../accounts/account.ts';
 import type { Preparation } from '../accounts/desired.ts';
 import { type Change, diffStates } from '../accounts/diff.ts';
-import type { Finding } from '../accounts/finding.ts';
+import { errorAt, type Finding } from '../accounts/finding.ts';
 import type { Registry } from '../accounts/identity.ts';
 import { intersect } from '../accounts/narrow.ts';
 import { failureInOneLine } from '../failure.ts';
@@ -121,20 +121,23 @@ const record = (world: PassWorld, registry: Registry): readonly Finding[] => {
     return [];
   } catch (error) {
     return [
-      {
-        ...{ severity: 'error', code: 'repository-failed', file: '/repos/.borgserver/identities.json', line: null },
-        message: `the record of uids could not be written: ${failureInOneLine(error)}; no new account is opened`,
-        remedy: 'see that /repos has space and is writable; the next update tries again',
-      },
+      errorAt(
+        '/repos/.borgserver/identities.json',
+        'repository-failed',
+        `the record of uids could not be written: ${failureInOneLine(error)}; no new account is opened`,
+        'see that /repos has space and is writable; the next update tries again',
+      ),
     ];
   }
 };
 
-const waitsForRecord = ({ name }: Preparation): Finding => ({
-  ...{ severity: 'error', code: 'repository-failed', file: `/repos/${name}`, line: null },
-  message: 'its uid could not be put on record; the account is closed',
-  remedy: 'see that /repos has space and is writable; the next update tries again',
-});
+const waitsForRecord = ({ name }: Preparation): Finding =>
+  errorAt(
+    `/repos/${name}`,
+    'repository-failed',
+    'its uid could not be put on record; the account is closed',
+    'see that /repos has space and is writable; the next update tries again',
+  );
 
 /** An account whose uid changes is taken away first and given anew, so that no moment mixes the two. */
 const keepingTheirUid = (state: State, running: State): State =>

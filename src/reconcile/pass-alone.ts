@@ -1,8 +1,7 @@
-import { failure } from '../failure.ts';
 import { createLog } from '../log.ts';
 import type { Places } from '../places.ts';
 import type { Settings } from '../settings.ts';
-import { acquireLease } from '../start/lease.ts';
+import { requireLease } from '../start/lease.ts';
 import { checkRepositoriesDisk, claimDisk } from '../start/repositories-disk.ts';
 import { prepareRepositoriesFolder } from '../start/repositories-folder.ts';
 import { createPass, type PassReport } from './pass.ts';
@@ -12,7 +11,7 @@ import { openWorld } from './world.ts';
 /**
  * One pass without a server, holding the lease meanwhile.
  *
- * @throws Error with cause `{ code: 'missing-disk' }` where /repos is not what was there before; `{ code: 'lease-held' }` where a server runs that cannot be asked, in another container for example
+ * @throws Error with cause `{ code: 'missing-disk' }` where /repos is not what was there before; `{ code: 'lease-held', remedy }` where a server runs that cannot be asked, in another container for example
  */
 export const passAlone = async (
   settings: Settings,
@@ -22,13 +21,10 @@ export const passAlone = async (
 ): Promise<PassReport> => {
   checkRepositoriesDisk(places);
   prepareRepositoriesFolder(places, settings);
-  const lease = await acquireLease(places);
-  if ('heldBy' in lease) {
-    throw failure(
-      'a server uses these repositories and does not answer here: it is still starting (its log says how far it is), or runs in another container (run update-borgusers in that one: docker exec)',
-      { code: 'lease-held', path: places.repos },
-    );
-  }
+  const lease = await requireLease(
+    places,
+    'if it is a server, it is still starting (its log says how far it is), or runs in another container (run update-borgusers in that one: docker exec)',
+  );
   try {
     const log = createLog({ LOG_FORMAT: 'text', LOG_LEVEL: 'error' });
     if (!dryRun) claimDisk(places, log);

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Preparation } from '../accounts/desired.ts';
-import type { Finding } from '../accounts/finding.ts';
+import { errorAt, type Finding, warningAt } from '../accounts/finding.ts';
 import { notHandedOver } from '../accounts/foreign-files.ts';
 import { failureInOneLine } from '../failure.ts';
 import { prepareRepository } from '../repositories/ownership.ts';
@@ -66,24 +66,21 @@ const within = async (milliseconds: number, work: Promise<void>): Promise<void> 
 };
 
 /** Of a folder that is not ready yet. */
-export const adoptionGoesOn = ({ name }: Preparation): Finding => ({
-  severity: 'warning',
-  code: 'adoption-interrupted',
-  file: `/repos/${name}`,
-  line: null,
-  message: 'its preparation was interrupted by a newer update; what the account did not have before waits for it',
-  remedy: 'nothing: the newer update goes on with it',
-});
+export const adoptionGoesOn = ({ name }: Preparation): Finding =>
+  warningAt(
+    `/repos/${name}`,
+    'adoption-interrupted',
+    'its preparation was interrupted by a newer update; what the account did not have before waits for it',
+    'nothing: the newer update goes on with it',
+  );
 
 const failed = ({ name, action }: Preparation, error: unknown): Finding => {
   if (action === 'repair-owners') return notHandedOver(name, failureInOneLine(error));
   const verb = { create: 'made', adopt: 'handed over to its account', 'repair-mode': 'repaired' }[action];
-  return {
-    severity: 'error',
-    code: 'repository-failed',
-    file: `/repos/${name}`,
-    line: null,
-    message: `the folder could not be ${verb}: ${failureInOneLine(error)}; the account is closed`,
-    remedy: 'see that /repos has space, is writable and can change owners; the next update tries again',
-  };
+  return errorAt(
+    `/repos/${name}`,
+    'repository-failed',
+    `the folder could not be ${verb}: ${failureInOneLine(error)}; the account is closed`,
+    'see that /repos has space, is writable and can change owners; the next update tries again',
+  );
 };

@@ -43,6 +43,22 @@ export const acquireLease = async (places: Places): Promise<Lease | { readonly h
   };
 };
 
+/**
+ * The same for what cannot go on without it.
+ *
+ * @param remedy what to do where somebody else has it
+ * @throws Error with cause `{ code: 'lease-held', path, remedy }`, and what acquireLease throws
+ */
+export const requireLease = async (places: Places, remedy: string): Promise<Lease> => {
+  const lease = await acquireLease(places);
+  if ('release' in lease) return lease;
+  throw failure('another server or a one-shot container uses these repositories; two would break each other’s locks', {
+    code: 'lease-held',
+    path: places.repos,
+    remedy,
+  });
+};
+
 const lock = async (file: number, path: string): Promise<boolean> => {
   const flock = spawn('flock', ['--nonblock', '--conflict-exit-code', String(CONFLICT), '3'], {
     stdio: ['ignore', 'ignore', 'pipe', file],

@@ -1,4 +1,4 @@
-import type { Finding } from '../accounts/finding.ts';
+import { errorAt, type Finding } from '../accounts/finding.ts';
 import { isReadOnly } from '../system/read-only.ts';
 
 /** What brings it back, at a start: nobody can restore from a server that does not run. */
@@ -16,10 +16,11 @@ export const readOnlyProblem = (repos: string): string | null =>
 export const readOnlyFindings = (repos: string): readonly Finding[] =>
   isReadOnly(repos)
     ? [
-        {
-          ...{ severity: 'error', code: 'repositories-read-only', file: '/repos', line: null },
-          message: 'the file system is read-only, as after a disk error: no backup can be made',
-          remedy: READ_ONLY_CURE,
-        },
+        errorAt(
+          '/repos',
+          'repositories-read-only',
+          'the file system is read-only, as after a disk error: no backup can be made',
+          READ_ONLY_CURE,
+        ),
       ]
     : [];

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Places, placesBelow } from '../../src/places.ts';
-import { acquireLease, type Lease } from '../../src/start/lease.ts';
+import { acquireLease, type Lease, requireLease } from '../../src/start/lease.ts';
 
 let root: string;
 let places: Places;
@@ -60,8 +60,13 @@ describe('the lease on /repos', () => {
   test('is refused within one process, too', async () => {
     const lease = await taken();
     expect(await acquireLease(places)).toEqual({ heldBy: 'another' });
+    await expect(requireLease(places, 'stop it first')).rejects.toMatchObject({
+      message: expect.stringContaining('uses these repositories'),
+      cause: { code: 'lease-held', path: places.repos, remedy: 'stop it first' },
+    });
     await lease.release();
     await lease.release();
+    await (await requireLease(places, 'stop it first')).release();
   });
 
   test('is free after kill -9 of its holder, although a child of the holder lives on', async () => {
