@@ -37,6 +37,7 @@ export type FailureCode =
   | 'bad-host-id'
   | 'bad-state-folder'
   | 'not-a-folder'
+  | 'not-a-file'
   | 'unwritable'
   // the folder of the repositories
   | 'missing-mount'

@@ -150,6 +150,7 @@ describe('the source', () => {
   it.each([
     ['what is mounted', /\/mountinfo['`]/, 'system/mounts.ts'],
     ['capabilities', /'CapEff'/, 'system/proc.ts'],
+    ['a place where a link may lie', /constants\.O_NOFOLLOW/, 'system/open.ts'],
     ['a search path', /\bdelimiter\b.* from 'node:path'/, 'system/path.ts'],
     ['the code of an error', /'code' in error/, 'system/errno.ts'],
   ])('reads %s in one place', (_what, pattern, place) => {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { openBounded } from '../system/open-file.ts';
-import type { FolderHandle } from '../system/open-folder.ts';
+import type { FolderHandle } from '../system/folder-handle.ts';
+import { openBounded } from '../system/plain-file.ts';
 import { MAX_CONFIG_BYTES } from './repository-config.ts';
 
 /**

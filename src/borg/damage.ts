@@ -1,7 +1,7 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import { openBounded } from '../system/open-file.ts';
-import { type FolderHandle, inFolder } from '../system/open-folder.ts';
+import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
+import { openBounded } from '../system/plain-file.ts';
 import { isKeyCutOff } from './config-key.ts';
 import { readConfigText } from './config-text.ts';
 import { lastNumber } from './last-number.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { openBounded } from '../system/open-file.ts';
-import { type FolderHandle, inFolder } from '../system/open-folder.ts';
+import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
+import { openBounded } from '../system/plain-file.ts';
 
 /** borg's own words (`borg init --encryption`). The authenticated ones and 'none' leave everything readable on the server. */
 export type Encryption =

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { isNobodys } from '../accounts/nobodys.ts';
-import { type FolderHandle, inFolder } from '../system/open-folder.ts';
+import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
 import { DEEPEST } from './depth.ts';
 import { isRepository } from './is-repository.ts';
 

@@ -2,7 +2,7 @@ import { type Dirent, lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { isNobodys } from '../accounts/nobodys.ts';
 import { type ForeignTrace, isForeign, type Owner } from '../accounts/repository-folder.ts';
-import { type FolderHandle, inFolder } from '../system/open-folder.ts';
+import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
 import { printable } from '../text/printable.ts';
 import { DEEPEST } from './depth.ts';
 import { isRepository } from './is-repository.ts';

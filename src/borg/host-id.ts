@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { failure } from '../failure.ts';
 import { writeFileAtomically } from '../host/write.ts';
 import type { Places } from '../places.ts';
-import { errorCode } from '../system/errno.ts';
+import { readOwnFile } from '../system/plain-file.ts';
 
 /**
  * One word for sshd's SetEnv line and for borg, which names locks HOSTID.PID-THREAD and splits them from the right
@@ -23,8 +22,9 @@ const MAX_BYTES = 200;
  */
 export const readHostId = (places: Places): string => {
   const path = join(places.state, 'host-id');
-  const text = readIfThere(path);
-  if (text !== null) {
+  const found = readOwnFile(path, MAX_BYTES);
+  if (found.kind !== 'none') {
+    const text = found.kind === 'file' ? found.text : '';
     const id = text.trimEnd();
     if (FORM.test(id)) return id;
     throw failure(
@@ -36,21 +36,4 @@ export const readHostId = (places: Places): string => {
   // World-readable, as it is no secret: every session has it in its environment.
   writeFileAtomically(path, `${id}\n`, { mode: 0o644, durable: true });
   return id;
-};
-
-const readIfThere = (path: string): string | null => {
-  let file: number;
-  try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return null;
-    throw error;
-  }
-  try {
-    if (!fstatSync(file).isFile()) return '';
-    const bytes = Buffer.alloc(MAX_BYTES);
-    return bytes.toString('utf8', 0, readSync(file, bytes, 0, MAX_BYTES, 0));
-  } finally {
-    closeSync(file);
-  }
 };

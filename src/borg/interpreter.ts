@@ -1,7 +1,8 @@
-import { closeSync, openSync, readSync, realpathSync } from 'node:fs';
+import { openSync, readSync, realpathSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { execa } from 'execa';
 import { type FailureCode, failure } from '../failure.ts';
+import { closing } from '../system/open.ts';
 import { findProgram, searchFolders } from '../system/path.ts';
 
 export type Borg = {
@@ -90,12 +91,8 @@ const interpreterOf = (program: string, folders: readonly string[]): string => {
   return python;
 };
 
-const beginning = (path: string): string => {
-  const file = openSync(path, 'r');
-  try {
+const beginning = (path: string): string =>
+  closing(openSync(path, 'r'), (file) => {
     const bytes = Buffer.alloc(4096);
     return bytes.toString('latin1', 0, readSync(file, bytes));
-  } finally {
-    closeSync(file);
-  }
-};
+  });

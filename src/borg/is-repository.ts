@@ -1,6 +1,6 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import type { FolderHandle } from '../system/open-folder.ts';
+import type { FolderHandle } from '../system/folder-handle.ts';
 
 /**
  * Whether a folder is a repository, as borg asks it (borg/repository.py, is_repository): two of three names are enough, so that a

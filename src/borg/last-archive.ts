@@ -1,6 +1,6 @@
 import { lstatSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FolderHandle, inFolder } from '../system/open-folder.ts';
+import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
 import { DELETE, isThere, type Objects, PUT, readSegment, type Segment } from './segment.ts';
 
 /** What the segments tell of the last archive; all times in milliseconds since the epoch. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { openBounded } from '../system/open-file.ts';
-import { type FolderHandle, inFolder } from '../system/open-folder.ts';
+import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
+import { openBounded } from '../system/plain-file.ts';
 import { MAX_ROSTER_BYTES } from './lock-roster.ts';
 
 /** Who holds a repository's lock. The host is hostile text. */

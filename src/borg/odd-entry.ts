@@ -1,6 +1,6 @@
 import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
-import { type FolderHandle, inFolder } from '../system/open-folder.ts';
+import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
 
 /** Something in a repository that borg would wait for without end, or get no sense out of. */
 export type OddEntry = { /** Below the repository; hostile text. */ readonly path: string; readonly kind: string };

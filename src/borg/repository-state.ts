@@ -1,8 +1,8 @@
 import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
 import { isNobodys } from '../accounts/nobodys.ts';
-import { openBounded } from '../system/open-file.ts';
-import { type FolderHandle, inFolder } from '../system/open-folder.ts';
+import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
+import { openBounded } from '../system/plain-file.ts';
 import { readConfigText } from './config-text.ts';
 import { DEEPEST } from './depth.ts';
 import { type Encryption, readEncryption } from './encryption.ts';

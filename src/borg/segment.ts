@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { openBounded, type ReadPart } from '../system/open-file.ts';
+import { openBounded, type ReadPart } from '../system/plain-file.ts';
 
 type Entry = { readonly tag: number; readonly id: string };
 export type Objects = {

@@ -1,18 +1,9 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  rmdirSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { constants, fstatSync, ftruncateSync, readSync, rmdirSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Places } from '../places.ts';
 import { errorCode } from '../system/errno.ts';
-import { type FolderHandle, inFolder } from '../system/open-folder.ts';
+import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
+import { closing, openFile } from '../system/open.ts';
 import { printable } from '../text/printable.ts';
 import { DEEPEST } from './depth.ts';
 import { isBorgsOwn, isRepository } from './is-repository.ts';
@@ -166,9 +157,8 @@ const clearLockFolder = (folder: FolderHandle, name: string, hostId: string, roo
 };
 
 /** Written in place, so that owner and mode stay; a roster that is cut off counts as empty for borg. */
-const clearRoster = (path: string, hostId: string): readonly Lock[] => {
-  const file = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
+const clearRoster = (path: string, hostId: string): readonly Lock[] =>
+  closing(openFile(path, constants.O_RDWR), (file) => {
     const found = fstatSync(file);
     // A hard link would let the writing reach a file elsewhere.
     if (!found.isFile() || found.nlink !== 1 || found.size > MAX_ROSTER_BYTES) return [];
@@ -181,9 +171,6 @@ const clearRoster = (path: string, hostId: string): readonly Lock[] => {
       writeSync(file, left, 0);
     }
     return removed.map((entry) => ({ lock: `lock.roster ${printable(entry)}` }));
-  } finally {
-    closeSync(file);
-  }
-};
+  });
 
 const codeOf = (error: unknown): string => errorCode(error) ?? String(error);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readConfigText } from '../borg/config-text.ts';
 import { readRepositoryConfig } from '../borg/repository-config.ts';
 import { appendOnlyCure } from '../doctor/diagnose-append-only.ts';
-import { inFolder } from '../system/open-folder.ts';
+import { inFolder } from '../system/folder-handle.ts';
 
 const FREEING: ReadonlySet<string> = new Set(['prune', 'delete', 'compact']);
 

@@ -4,7 +4,7 @@ import { shellQuote } from '../borg/serve-arguments.ts';
 import type { ServerStatus } from '../control/server-status.ts';
 import type { Places } from '../places.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
-import { inFolder } from '../system/open-folder.ts';
+import { inFolder } from '../system/folder-handle.ts';
 import { firstOf } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { quoted } from './diagnose-owners.ts';

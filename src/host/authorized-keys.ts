@@ -1,9 +1,10 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Account, GrantedKey } from '../accounts/account.ts';
 import { parseLine, renderLine } from '../accounts/authorized-key-line.ts';
 import { sameOptions } from '../accounts/narrow.ts';
 import { loginGroup } from '../accounts/role.ts';
+import { readOwnFile } from '../system/plain-file.ts';
 import { keepFolderOpenToRead } from './open-folder.ts';
 import { makeFile, writeFileAtomically } from './write.ts';
 
@@ -60,7 +61,8 @@ export const authorizedKeysFolder = (folder: string) => {
     const version = `${seen.ino} ${seen.mtimeMs} ${seen.ctimeMs} ${seen.size}`;
     const earlier = known.get(name);
     if (earlier?.version === version) return earlier;
-    const text = readPlainFile(path);
+    const found = readOwnFile(path);
+    const text = found.kind === 'file' ? found.text : '';
     const file = earlier?.text === text ? { ...earlier, gid: seen.gid } : parseAuthorizedKeys(text, seen.gid);
     // Written again within the clock's tick it would look the same: remember only what has come to rest.
     const settled = Date.now() - seen.ctimeMs > 2000;
@@ -149,13 +151,4 @@ export const grantsMore = (
 const hasNoLineBeyond = (had: string, wanted: string): boolean => {
   const lines = new Set(wanted.split('\n'));
   return had.split('\n').every((line) => lines.has(line));
-};
-
-const readPlainFile = (path: string): string => {
-  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    return fstatSync(file).isFile() ? readFileSync(file, 'utf8') : '';
-  } finally {
-    closeSync(file);
-  }
 };

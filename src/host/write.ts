@@ -2,6 +2,7 @@ import { closeSync, fchmodSync, fchownSync, fsyncSync, openSync, renameSync, rmS
 import { basename, dirname, join } from 'node:path';
 import { failure } from '../failure.ts';
 import { errorCode } from '../system/errno.ts';
+import { flush } from '../system/open.ts';
 import { whereOwnersAreKept } from './ownerless.ts';
 import { remedyOf } from './remedy.ts';
 
@@ -41,7 +42,7 @@ export const writeFileAtomically = (
     rmSync(temporary, { force: true });
     throw unwritable(path, error);
   }
-  if (options.durable) syncFolder(dirname(path));
+  if (options.durable) flush(dirname(path));
 };
 
 /**
@@ -106,13 +107,4 @@ const unwritable = (file: string, error: unknown): Error => {
     found,
     remedy: remedyOf(errorCode(error)),
   });
-};
-
-const syncFolder = (path: string): void => {
-  const folder = openSync(path, 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
 };

@@ -1,17 +1,8 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readlinkSync,
-  readSync,
-  type Stats,
-  statSync,
-} from 'node:fs';
+import { fstatSync, lstatSync, openSync, readlinkSync, readSync, type Stats, statSync } from 'node:fs';
 import { sep } from 'node:path';
 import { errorAt, type Finding, type FindingCode } from '../accounts/finding.ts';
 import { errorCode } from '../system/errno.ts';
+import { closing, openFile, openFollowing, pathOfOpen } from '../system/open.ts';
 import { parseKeyFile } from './key-file.ts';
 import type { KeyFile } from './key-file-content.ts';
 import { pathInside } from './open-folder.ts';
@@ -92,12 +83,7 @@ const O_PATH = 0o10000000;
  */
 const leadsInside = (path: string, bounds: Bounds): boolean => {
   try {
-    const target = openSync(path, O_PATH);
-    try {
-      return isInside(target, bounds);
-    } finally {
-      closeSync(target);
-    }
+    return closing(openSync(path, O_PATH), (target) => isInside(target, bounds));
   } catch (error) {
     if (['ENOENT', 'ELOOP', 'ENOTDIR'].includes(errorCode(error) ?? '')) return false;
     throw error;
@@ -106,7 +92,7 @@ const leadsInside = (path: string, bounds: Bounds): boolean => {
 
 const isInside = (descriptor: number, bounds: Bounds): boolean => {
   for (let attempt = 0; attempt < MOVES; attempt += 1) {
-    const inside = pathInside(readlinkSync(`/proc/self/fd/${descriptor}`), bounds.identity);
+    const inside = pathInside(readlinkSync(pathOfOpen(descriptor)), bounds.identity);
     if (inside !== 'moved') return inside !== null && !inside.startsWith(sep + bounds.host + sep);
   }
   // Where it never stands still nobody can tell: its account keeps what it has.
@@ -125,9 +111,8 @@ const LINK = [
  * @param bounds where a link may lead; null: no link is followed
  */
 const readFile = (path: string, file: string, bounds: Bounds | null): FileReading => {
-  const follow = bounds ? 0 : constants.O_NOFOLLOW;
-  const descriptor = openSync(path, constants.O_RDONLY | follow | constants.O_NONBLOCK | constants.O_NOCTTY);
-  try {
+  const open = bounds ? openFollowing : openFile;
+  return closing(open(path), (descriptor): FileReading => {
     if (bounds && !isInside(descriptor, bounds)) return refused(file, ...LINK);
     const seen = fstatSync(descriptor);
     if (!seen.isFile())
@@ -136,9 +121,7 @@ const readFile = (path: string, file: string, bounds: Bounds | null): FileReadin
     return bytes === null
       ? refused(file, 'file-too-large', 'the file has more than 1 MiB', 'keep only public keys in it')
       : { kind: 'read', version: versionOf(seen), ...parseKeyFile(bytes, file) };
-  } finally {
-    closeSync(descriptor);
-  }
+  });
 };
 
 /** All bytes of a file that may grow or shrink meanwhile, or null if there are too many. */

@@ -1,17 +1,13 @@
-import { closeSync, constants, fchmodSync, fchownSync, fstatSync, opendirSync, openSync } from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, fstatSync, opendirSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { isForeign, type Owner } from '../accounts/repository-folder.ts';
 import { failure } from '../failure.ts';
-import { errorCode } from '../system/errno.ts';
+import { openFile, openFolder, openIfThere, pathOfOpen } from '../system/open.ts';
 
 /** After how many entries others get their turn. */
 const TURN = 500;
 /** borg makes three levels. Each level keeps two files open. */
 const DEEPEST = 100;
-const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-const FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
-/** It was exchanged or removed since it was listed, or is nothing that has a use in a repository (a socket). */
-const NOT_IT: ReadonlySet<unknown> = new Set(['ENOENT', 'ELOOP', 'ENOTDIR', 'ENXIO']);
 
 /**
  * Gives everything below a folder the modes that its account and the admins need: files `ug+rw`, folders `ug+rwx` with the
@@ -35,11 +31,12 @@ export const openToAccount = async (path: string, signal: AbortSignal, owner: Ow
         if (entries % TURN === 0) await setImmediate();
         signal.throwIfAborted();
         if (!entry.isDirectory() && !entry.isFile()) continue;
-        const file = openOrNull(`${folder}/${entry.name}`, entry.isDirectory() ? FOLDER : FILE);
+        const file = openIfThere(`${folder}/${entry.name}`, entry.isDirectory() ? openFolder : openFile);
+        // It was exchanged or removed since it was listed, or is nothing that has a use in a repository (a socket).
         if (file === null) continue;
         try {
           if (owner === null || give(file, owner)) adjust(file);
-          if (entry.isDirectory()) await inside(`/proc/self/fd/${file}`, depth + 1);
+          if (entry.isDirectory()) await inside(pathOfOpen(file), depth + 1);
         } finally {
           closeSync(file);
         }
@@ -49,15 +46,6 @@ export const openToAccount = async (path: string, signal: AbortSignal, owner: Ow
     }
   };
   await inside(path, 1);
-};
-
-const openOrNull = (path: string, flags: number): number | null => {
-  try {
-    return openSync(path, flags);
-  } catch (error) {
-    if (NOT_IT.has(errorCode(error))) return null;
-    throw error;
-  }
 };
 
 /** @returns whether it was somebody else's, and is the owner's now */

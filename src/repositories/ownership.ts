@@ -1,20 +1,11 @@
-import {
-  chownSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-} from 'node:fs';
+import { chownSync, closeSync, fchmodSync, fchownSync, fstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Preparation } from '../accounts/desired.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { failure } from '../failure.ts';
 import { errorCode } from '../system/errno.ts';
+import { openFolder } from '../system/open.ts';
 import { removeExtendedRights } from './extended-rights.ts';
 import { openToAccount } from './modes.ts';
 
@@ -45,7 +36,7 @@ export const prepareRepository = async (
     if (preparation.asMounted) return tryToChown(path, preparation);
   }
   // Whoever owned the folder may exchange it for a link while it is in work: everything is done to this very folder.
-  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const folder = openFolder(path);
   try {
     if (preparation.action === 'repair-owners') return await handOverInside(folder, preparation, signal);
     if (preparation.action === 'create') fchownSync(folder, preparation.uid, groupOf(preparation));

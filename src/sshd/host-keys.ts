@@ -1,10 +1,7 @@
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -16,6 +13,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { failure } from '../failure.ts';
 import { writeFileAtomically } from '../host/write.ts';
+import { flush } from '../system/open.ts';
 import { printable } from '../text/printable.ts';
 
 export type HostKey = {
@@ -105,11 +103,11 @@ const makeMissing = async (folder: string): Promise<string | null> => {
       const size = kind === 'rsa' ? ['-b', '3072'] : [];
       await execa('ssh-keygen', ['-q', '-t', kind, ...size, '-N', '', '-C', '', '-f', made], { stdin: 'ignore' });
       for (const suffix of ['', '.pub']) {
-        sync(`${made}${suffix}`);
+        flush(`${made}${suffix}`);
         renameSync(`${made}${suffix}`, join(folder, `${fileName(kind)}${suffix}`));
       }
     }
-    if (missing.length > 0) sync(folder);
+    if (missing.length > 0) flush(folder);
     return null;
   } catch (error) {
     // A full disk, for example. The keys that are there are enough.
@@ -123,15 +121,6 @@ const makeMissing = async (folder: string): Promise<string | null> => {
 const wordsOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   return 'stderr' in error && typeof error.stderr === 'string' && error.stderr !== '' ? error.stderr : error.message;
-};
-
-const sync = (path: string): void => {
-  const file = openSync(path, 'r');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
 };
 
 const adopt = async (file: string, copy: string, writable: boolean): Promise<HostKey> => {

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, constants, lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { failure } from '../failure.ts';
 import { whereOwnersAreKept } from '../host/ownerless.ts';
 import type { Places } from '../places.ts';
 import { errorCode } from '../system/errno.ts';
+import { openFile } from '../system/open.ts';
 
 /** The right to use /repos with this server's host id. It ends with release() or with the process, however that dies. */
 export type Lease = { readonly release: () => Promise<void> };
@@ -25,8 +26,7 @@ const CONFLICT = 75;
 export const acquireLease = async (places: Places): Promise<Lease | { readonly heldBy: 'another' }> => {
   prepareStateFolder(places.state);
   const path = join(places.state, 'lease');
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const file = openSync(path, flags, 0o600);
+  const file = openFile(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   let held = false;
   try {
     held = await lock(file, path);

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type { ArchiveMemory, RememberedArchive } from '../borg/last-archive.ts';
 import { writeStateFile } from '../host/state-file.ts';
 import type { Places } from '../places.ts';
-import { openBounded } from '../system/open-file.ts';
+import { openBounded } from '../system/plain-file.ts';
 import { type Surveyed, surveyRepositories } from './repository-survey.ts';
 
 const FILE = 'last-archives.json';

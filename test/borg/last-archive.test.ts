@@ -16,7 +16,7 @@ import { execa } from 'execa';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ArchiveMemory, findLastArchive, type RememberedArchive } from '../../src/borg/last-archive.ts';
-import { inFolder } from '../../src/system/open-folder.ts';
+import { inFolder } from '../../src/system/folder-handle.ts';
 
 let root = '';
 beforeEach(() => {

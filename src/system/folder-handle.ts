@@ -1,9 +1,9 @@
-import { closeSync, constants, type Dirent, opendirSync, openSync } from 'node:fs';
-import { errorCode } from './errno.ts';
+import { type Dirent, opendirSync } from 'node:fs';
+import { closing, openFolder, openIfThere, pathOfOpen } from './open.ts';
 
 /**
  * A folder held open, for places where a name may be exchanged for a link between a look and a deed: what is done through
- * `path` (/proc/self/fd/N, see proc(5)) happens in this very folder.
+ * `path` happens in this very folder.
  */
 export type FolderHandle = {
   readonly path: string;
@@ -13,9 +13,6 @@ export type FolderHandle = {
   readonly eachEntry: (most: number) => Iterable<Dirent>;
 };
 
-const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-const NOT_THERE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
-
 /**
  * Lets `use` work in the folder at `path`, whose last component must be a folder and no link.
  *
@@ -23,28 +20,15 @@ const NOT_THERE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
  * @throws the system's error of any other kind, or what `use` throws
  */
 export const inFolder = <T>(path: string, use: (folder: FolderHandle) => T): T | null => {
-  const file = openFolder(path);
-  if (file === null) return null;
-  const handle = `/proc/self/fd/${file}`;
-  try {
-    return use({
-      path: handle,
-      someEntries: (most) => [...firstEntries(handle, most)],
-      eachEntry: (most) => firstEntries(handle, most),
-    });
-  } finally {
-    closeSync(file);
-  }
+  const file = openIfThere(path, openFolder);
+  return file === null ? null : closing(file, () => use(handleOf(pathOfOpen(file))));
 };
 
-const openFolder = (path: string): number | null => {
-  try {
-    return openSync(path, FOLDER);
-  } catch (error) {
-    if (NOT_THERE.has(errorCode(error))) return null;
-    throw error;
-  }
-};
+const handleOf = (path: string): FolderHandle => ({
+  path,
+  someEntries: (most) => [...firstEntries(path, most)],
+  eachEntry: (most) => firstEntries(path, most),
+});
 
 function* firstEntries(path: string, most: number): Generator<Dirent> {
   const folder = opendirSync(path);

@@ -1,0 +1,59 @@
+import { closeSync, constants, fsyncSync, openSync } from 'node:fs';
+import { errorCode } from './errno.ts';
+
+/** Nobody waits for a writer at the other end of a pipe, and no terminal becomes this process' own. */
+const NO_WAIT = constants.O_NONBLOCK | constants.O_NOCTTY;
+
+/**
+ * Opens a file at a place where somebody else may put a link or a pipe: the last component of the path is not followed, and nothing is
+ * waited for. What was opened may still be anything but a link: look at it (fstat).
+ *
+ * @returns the descriptor; close it
+ * @throws the system's error: ELOOP for a link, ENXIO for a socket
+ */
+export const openFile = (path: string, flags: number = constants.O_RDONLY, mode?: number): number =>
+  openSync(path, flags | constants.O_NOFOLLOW | NO_WAIT, mode);
+
+/** The same for a path whose last component may be a link: where that leads is the caller's to find out. */
+export const openFollowing = (path: string): number => openSync(path, constants.O_RDONLY | NO_WAIT);
+
+/**
+ * Opens a folder whose last component is no link.
+ *
+ * @returns the descriptor; close it
+ * @throws the system's error: ENOTDIR for anything else, a link too
+ */
+export const openFolder = (path: string): number =>
+  openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+
+/** It is not there, was exchanged meanwhile, or is nothing that can be opened as what it should be. */
+const NOT_THERE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO']);
+
+/** What is opened; null where it is not there, or something else is. Any other error of the system is thrown. */
+export const openIfThere = (path: string, open: (path: string) => number): number | null => {
+  try {
+    return open(path);
+  } catch (error) {
+    if (NOT_THERE.has(errorCode(error))) return null;
+    throw error;
+  }
+};
+
+/** Closes a descriptor behind its use. */
+export const closing = <T>(descriptor: number, use: (descriptor: number) => T): T => {
+  try {
+    return use(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+};
+
+/**
+ * Has what is in a file, or the names that are in a folder, on the disk before it returns (fsync(2)).
+ *
+ * @throws the system's error
+ */
+export const flush = (path: string): void => closing(openSync(path, 'r'), fsyncSync);
+
+/** A path by which this process reaches what it has open, whatever takes its name meanwhile (proc(5), /proc/PID/fd). */
+export const pathOfOpen = (descriptor: number): string => `/proc/self/fd/${descriptor}`;
