@@ -4,18 +4,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
+import { anotherClient, client as host, ownServer, server } from './harness/own-server.ts';
 import { ownerships } from './harness/repository-files.ts';
 import { type Server, startServer } from './harness/server.ts';
 
-let server: Server;
-let host: Client;
 let operator: Client;
 const letter = randomBytes(200_000);
 
-beforeAll(async () => {
-  server = await startServer();
-  host = await createClient(server);
-  operator = await createClient(server);
+ownServer({}, async () => {
+  operator = await anotherClient();
   for (const { home } of [host, operator]) {
     await mkdir(join(home, 'documents'));
     await writeFile(join(home, 'documents/letter'), letter);
@@ -23,12 +20,6 @@ beforeAll(async () => {
   await writeKeyFile(server, 'repos/web01', host.key);
   await writeKeyFile(server, 'repos/bare', host.key);
   await grant(server, 'admins/ops', operator.key);
-});
-
-afterAll(async () => {
-  await operator?.cleanup();
-  await host?.cleanup();
-  await server?.cleanup();
 });
 
 /** Holds that everything in a repository can be used by its account and by every admin, and by nobody else. */

@@ -1,34 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
+import { anotherClient, client as host, ownServer, server } from './harness/own-server.ts';
 import { open, requests } from './harness/raw-borg.ts';
 import { contents } from './harness/repository-files.ts';
-import { type Server, startServer } from './harness/server.ts';
 
-let server: Server;
-let host: Client;
 let operator: Client;
 let kept: ReadonlyMap<string, string>;
 let goodTransaction: number;
 const letter = randomBytes(500_000);
 
-beforeAll(async () => {
-  server = await startServer();
-  host = await createClient(server);
-  operator = await createClient(server);
+ownServer({}, async () => {
+  operator = await anotherClient();
   await writeKeyFile(server, 'repos-appendonly/db01', host.key);
   await grant(server, 'admins/ops', operator.key);
   await mkdir(join(host.home, 'documents'));
   await writeFile(join(host.home, 'documents/letter'), letter);
-});
-
-afterAll(async () => {
-  await operator?.cleanup();
-  await host?.cleanup();
-  await server?.cleanup();
 });
 
 const folder = () => join(server.repos, 'db01');

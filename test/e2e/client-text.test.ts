@@ -1,36 +1,27 @@
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { shellQuote } from '../../src/borg/serve-arguments.ts';
-import { CHEAP_KEY_EXCHANGE, type Client, createClient, type Key } from './harness/client.ts';
+import { CHEAP_KEY_EXCHANGE, type Key } from './harness/client.ts';
 import { writeKeyFile } from './harness/key-files.ts';
 import { BASE_ENVIRONMENT } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { type Finished, type ProgramOptions, type Running, run } from './harness/program.ts';
 import { open, requests } from './harness/raw-borg.ts';
 import { contents } from './harness/repository-files.ts';
-import { type Server, startServer } from './harness/server.ts';
 import { COMMIT } from './isolation/scene.ts';
 
-let server: Server;
-let client: Client;
 let admin: Key;
 let logger: Key;
 
-beforeAll(async () => {
-  server = await startServer();
-  client = await createClient(server);
+ownServer({}, async () => {
   admin = await client.newKey();
   logger = await client.newKey();
   await writeKeyFile(server, 'repos/web01', client.key);
   await writeKeyFile(server, 'repos-appendonly/db01', logger);
   await writeKeyFile(server, 'admins/alice', admin);
   await server.exec(['update-borgusers']);
-});
-
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 /** What the server prints. Its port is not given: the server has to know it. */

@@ -2,21 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, readdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
 import { holdLock } from './harness/held-lock.ts';
 import { IMAGE } from './harness/image.ts';
 import { BASE_ENVIRONMENT } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { run } from './harness/program.ts';
 import { ownerships } from './harness/repository-files.ts';
-import { onlyOn, type Server, startServer } from './harness/server.ts';
+import { onlyOn } from './harness/server.ts';
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer();
-  client = await createClient(server);
+ownServer({}, async () => {
   await writeFile(join(client.home, 'letter'), 'Dear Sir or Madam');
   for (const path of ['repos/web01', 'repos/db01', 'repos-appendonly/mail01', 'admins/alice'])
     await writeFile(join(server.sshkeys, path), `${client.key.public}\n`);
@@ -25,10 +20,6 @@ beforeAll(async () => {
     await client.borg(['init', '-e', 'repokey', client.url(name)]);
     await client.borg(['create', `${client.url(name)}::first`, 'letter'], { cwd: client.home });
   }
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 type Line = { level: string; topic: string; message: string; cure: string | null };

@@ -1,30 +1,22 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient, type Key } from './harness/client.ts';
+import { expect, test } from 'vitest';
+import type { Key } from './harness/client.ts';
 import { writeKeyFile } from './harness/key-files.ts';
 import { letIn, letsIn, lockedOut } from './harness/logging-in.ts';
 import { until } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { ownerships } from './harness/repository-files.ts';
-import { type Server, startServer } from './harness/server.ts';
 
-let server: Server;
-let client: Client;
 let intruder: Key;
 
-beforeAll(async () => {
-  server = await startServer({ env: { RESYNC_SECONDS: '86400' } });
-  client = await createClient(server);
+ownServer({ env: { RESYNC_SECONDS: '86400' } }, async () => {
   intruder = await client.newKey();
   await writeKeyFile(server, 'repos/web01', client.key);
   await writeKeyFile(server, 'repos/web02', client.key);
   await writeKeyFile(server, 'admins/ops', client.key);
   await server.exec(['update-borgusers']);
   await client.borg(['init', '--encryption', 'repokey', client.url('web01')]);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 const PASSWD = '/var/lib/extrausers/passwd';

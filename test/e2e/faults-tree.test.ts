@@ -1,31 +1,23 @@
 import { lstat, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type Client, createClient, type Key } from './harness/client.ts';
+import { beforeEach, expect, test } from 'vitest';
+import type { Key } from './harness/client.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { letIn, letsIn, lockedOut } from './harness/logging-in.ts';
 import { until } from './harness/machine.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { connected } from './harness/sessions.ts';
 import { fromOutside } from './harness/small-disk.ts';
 
-let server: Server;
-let client: Client;
 let other: Key;
 
-beforeAll(async () => {
-  server = await startServer({ env: { RESYNC_SECONDS: '1', STOP_ON: 'nothing' } });
-  client = await createClient(server);
+ownServer({ env: { RESYNC_SECONDS: '1', STOP_ON: 'nothing' } }, async () => {
   other = await client.newKey();
   await writeKeyFile(server, 'repos/web01', client.key);
   await writeKeyFile(server, 'repos/web02', client.key);
   await writeKeyFile(server, 'admins/ops', client.key);
   await grant(server, 'repos-appendonly/db01', client.key);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 beforeEach(async () => {

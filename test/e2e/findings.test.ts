@@ -1,23 +1,14 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createClient } from './harness/client.ts';
 import { writeKeyFile } from './harness/key-files.ts';
 import { letsIn } from './harness/logging-in.ts';
 import { until } from './harness/machine.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
+import { startServer } from './harness/server.ts';
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer();
-  client = await createClient(server);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+ownServer();
 
 const put = (path: string, text: string) => writeFile(join(server.sshkeys, path), text);
 const drop = (path: string) => rm(join(server.sshkeys, path), { force: true });

@@ -1,28 +1,18 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient, type Key } from './harness/client.ts';
+import { expect, test } from 'vitest';
+import type { Key } from './harness/client.ts';
 import { holdLock } from './harness/held-lock.ts';
 import { logged } from './harness/json-log.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { sessionsOf } from './harness/sessions.ts';
 import { borgsOf } from './isolation/processes.ts';
 
 // What the server does with sessions that its session host has forked, while that is well, ill and gone.
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer({ env: { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json', SESSION_HOST: 'yes' } });
-  client = await createClient(server);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+ownServer({ env: { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json', SESSION_HOST: 'yes' } });
 
 const trail = (message: RegExp) => logged(server, message);
 

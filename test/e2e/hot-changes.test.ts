@@ -1,25 +1,14 @@
 import { appendFile, mkdir, open, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
 import { writeKeyFile } from './harness/key-files.ts';
 import { letIn, letsIn, lockedOut } from './harness/logging-in.ts';
 import { until } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { startBackup } from './harness/running-backup.ts';
-import { type Server, startServer } from './harness/server.ts';
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer({ env: { RESYNC_SECONDS: '2' } });
-  client = await createClient(server);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+ownServer({ env: { RESYNC_SECONDS: '2' } });
 
 const keyFile = (path: string) => join(server.sshkeys, path);
 const update = async () => JSON.parse((await server.exec(['update-borgusers', '--json'], { reject: false })).stdout);

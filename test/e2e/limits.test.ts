@@ -1,34 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
+import type { Client } from './harness/client.ts';
 import { holdLock } from './harness/held-lock.ts';
 import { grant } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { anotherClient, client, ownServer, server } from './harness/own-server.ts';
 
-let server: Server;
-let client: Client;
 let other: Client;
 
-beforeAll(async () => {
-  server = await startServer({
+ownServer(
+  {
     env: {
       REPO_SERVE_EXTRA_ARGS: '--storage-quota 20M',
       CLIENT_ALIVE_INTERVAL: '2',
       CLIENT_ALIVE_COUNT_MAX: '4',
     },
-  });
-  client = await createClient(server);
-  other = await createClient(server);
-});
-
-afterAll(async () => {
-  await other?.cleanup();
-  await client?.cleanup();
-  await server?.cleanup();
-});
+  },
+  async () => {
+    other = await anotherClient();
+  },
+);
 
 test('above the quota of its role a client reads so in borg’s own words, and keeps what it had', async () => {
   await grant(server, 'repos/full', client.key);

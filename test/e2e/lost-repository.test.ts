@@ -1,25 +1,15 @@
 import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
 import { writeKeyFile } from './harness/key-files.ts';
 import { letIn } from './harness/logging-in.ts';
 import { until } from './harness/machine.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer();
-  client = await createClient(server);
+ownServer({}, async () => {
   await writeKeyFile(server, 'repos/web01', client.key);
   await server.exec(['update-borgusers']);
   await client.borg(['init', '--encryption', 'repokey', client.url('web01')]);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 const exec = (...words: string[]) => server.exec(words, { reject: false });

@@ -1,26 +1,17 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
+import type { Client } from './harness/client.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer({ env: { PUBLIC_HOST: '127.0.0.1' } });
-  client = await createClient(server);
+ownServer({ env: { PUBLIC_HOST: '127.0.0.1' } }, async () => {
   await grant(server, 'repos/web01', client.key);
   await grant(server, 'repos-appendonly/mail01', client.key);
   await grant(server, 'admins/alice', await client.newKey().then((key) => (admin = key)));
   await writeKeyFile(server, 'repos/fleet', client.key);
   await appendFile(join(server.sshkeys, 'repos/fleet'), '# borgserver: sub-repositories=yes\n');
   await server.exec(['update-borgusers']);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 let admin: Awaited<ReturnType<Client['newKey']>>;

@@ -1,22 +1,18 @@
 import { createHash } from 'node:crypto';
 import { chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { describe, expect, test } from 'vitest';
 import { IMAGE } from './harness/image.ts';
 import { writeKeyFile } from './harness/key-files.ts';
 import { BASE_ENVIRONMENT } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { run } from './harness/program.ts';
 import { ownerships } from './harness/repository-files.ts';
-import { onlyOn, type Server, startServer } from './harness/server.ts';
+import { onlyOn } from './harness/server.ts';
 
-let server: Server;
-let client: Client;
 const env = { BORG_PASSPHRASE: 'borgserver' };
 
-beforeAll(async () => {
-  server = await startServer();
-  client = await createClient(server);
+ownServer({}, async () => {
   for (const name of ['web01', 'web02', 'empty']) await writeKeyFile(server, `repos/${name}`, client.key);
   await server.exec(['update-borgusers']);
   await mkdir(join(client.home, 'documents'));
@@ -28,10 +24,6 @@ beforeAll(async () => {
     await client.borg(['init', '--encryption', 'repokey', client.url(name)]);
     await client.borg(['create', `${client.url(name)}::first`, 'documents'], { cwd: client.home });
   }
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 const exec = (words: readonly string[], options = {}) => server.exec(words, { env, reject: false, ...options });

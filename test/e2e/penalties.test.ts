@@ -1,24 +1,16 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
 import { grant } from './harness/key-files.ts';
 import { letsIn, lockedOut } from './harness/logging-in.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 
 // All clients of a test have one address, as those behind a NAT or Docker's gateway. OpenSSH 9.2 punishes nobody; 10.0 by one
 // class, and 10.3 and newer by another.
 
-let server: Server;
-let client: Client;
-beforeAll(async () => {
-  server = await startServer();
-  client = await createClient(server);
+ownServer({}, async () => {
   await grant(server, 'repos/well', client.key);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 /** More than any class of penalties takes until it counts, each as soon as the one before was refused. */

@@ -1,25 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
 import { holdLock, waitingForLock } from './harness/held-lock.ts';
-import { type Server, startServer } from './harness/server.ts';
-
-let server: Server;
-let client: Client;
+import { client, ownServer, server } from './harness/own-server.ts';
 
 const ENV = { BORG_PASSPHRASE: 'borgserver' };
 
-beforeAll(async () => {
-  server = await startServer({ env: { REPO_SERVE_EXTRA_ARGS: '--storage-quota 20M' } });
-  client = await createClient(server);
-});
-
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+ownServer({ env: { REPO_SERVE_EXTRA_ARGS: '--storage-quota 20M' } });
 
 /** Writes the key file of an account in repos/ with these directives; returns what update-borgusers says. */
 const declare = async (name: string, ...directives: readonly string[]): Promise<string> => {

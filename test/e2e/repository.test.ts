@@ -1,30 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
+import type { Client } from './harness/client.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { anotherClient, client, ownServer, server } from './harness/own-server.ts';
 
-let server: Server;
-let client: Client;
 let secondHost: Client;
 const letter = randomBytes(200_000);
 
-beforeAll(async () => {
-  server = await startServer();
-  client = await createClient(server);
-  secondHost = await createClient(server);
+ownServer({}, async () => {
+  secondHost = await anotherClient();
   for (const { home } of [client, secondHost]) {
     await mkdir(join(home, 'documents'));
     await writeFile(join(home, 'documents/letter'), letter);
   }
-});
-
-afterAll(async () => {
-  await secondHost?.cleanup();
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 const restored = async (from: Client, archive: string, options = {}): Promise<Buffer> => {

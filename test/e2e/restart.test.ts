@@ -3,32 +3,23 @@ import { once } from 'node:events';
 import { readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
 import { holdLock } from './harness/held-lock.ts';
 import { IMAGE } from './harness/image.ts';
 import { writeKeyFile } from './harness/key-files.ts';
 import { letIn } from './harness/logging-in.ts';
 import { BASE_ENVIRONMENT, PROJECT } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { run } from './harness/program.ts';
 import { startBackup } from './harness/running-backup.ts';
-import { onlyOn, type Server, startServer } from './harness/server.ts';
+import { onlyOn, startServer } from './harness/server.ts';
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer();
-  client = await createClient(server);
+ownServer({}, async () => {
   for (const name of ['repos/web01', 'repos/web02', 'repos-appendonly/db01']) {
     await writeKeyFile(server, name, client.key);
   }
   await server.exec(['update-borgusers']);
   await client.borg(['init', '--encryption', 'repokey', client.url('web01')]);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 const create = (archive: string, words: readonly string[] = []) =>

@@ -3,41 +3,23 @@ import { open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient, type Key } from './harness/client.ts';
+import { expect, test } from 'vitest';
+import type { Key } from './harness/client.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { letsIn } from './harness/logging-in.ts';
 import { freePort, until } from './harness/machine.ts';
+import { ownConnections } from './harness/own-connections.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { startBackup } from './harness/running-backup.ts';
-import { onlyOn, type Server, startServer } from './harness/server.ts';
-import { connected, known, type OpenConnection, openConnection, sessionsOf } from './harness/sessions.ts';
+import { onlyOn } from './harness/server.ts';
+import { known, openConnection, sessionsOf } from './harness/sessions.ts';
 import { stallLogin } from './harness/stalled-login.ts';
 
-let server: Server;
-let client: Client;
-/** What a test leaves open is ended after it, whatever happened. */
-let opened: OpenConnection[] = [];
-
-beforeAll(async () => {
-  // No periodic pass comes to anybody's help.
-  server = await startServer({ env: { RESYNC_SECONDS: '86400' } });
-  client = await createClient(server);
-});
-afterEach(() => {
-  for (const { ssh } of opened) ssh.kill();
-  opened = [];
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+// No periodic pass comes to anybody's help.
+ownServer({ env: { RESYNC_SECONDS: '86400' } });
+const { keep, openKnown } = ownConnections();
 
 const keyFile = (path: string) => join(server.sshkeys, path);
-const open_ = async (account: string, key: Key, options?: Parameters<typeof connected>[4]) => {
-  const connection = await connected(server, client, account, key, options);
-  opened.push(connection);
-  return connection;
-};
 /** `borg serve` without a word to it: a session that runs borg until somebody ends it. */
 const BORG = { flags: [], words: ['borg', 'serve'] };
 const withOptions = (options: string, key: Key): Key => ({ ...key, public: `${options} ${key.public}` });
@@ -100,11 +82,11 @@ test('with one key of several end its idle, multiplexed and borg connections, an
   await client.borg(['init', '--encryption', 'none', url], { key: stays });
   const socket = join(client.home, 'master');
   const over = { env: { BORG_RSH: ['ssh', ...client.sshFlags(goes), '-S', socket].join(' ') } };
-  const bystanders = [await open_('several', stays), await open_('several', stays, BORG)];
+  const bystanders = [await openKnown('several', stays), await openKnown('several', stays, BORG)];
   const revoked = [
-    await open_('several', goes),
-    await open_('several', goes, { flags: ['-N', '-M', '-S', socket] }),
-    await open_('several', goes, BORG),
+    await openKnown('several', goes),
+    await openKnown('several', goes, { flags: ['-N', '-M', '-S', socket] }),
+    await openKnown('several', goes, BORG),
   ];
   const create = (archive: string) =>
     client.borg(['create', `${url}::${archive}`, '/etc/hostname'], { ...over, reject: false });
@@ -128,11 +110,11 @@ test('who connects after a key is gone is not taken for one whose process was in
   const [kept, revoked] = [stays, goes].map((key) =>
     Array.from({ length: 4 }, () => openConnection(client, 'doubt', key)),
   );
-  opened.push(...(kept ?? []), ...(revoked ?? []));
+  keep(...(kept ?? []), ...(revoked ?? []));
   for (const key of [stays, goes]) await known(server, 'doubt', key, 4);
   await writeKeyFile(server, 'repos/doubt', stays);
   await Promise.all((revoked ?? []).map((each) => each.ended()));
-  const later = await open_('doubt', stays);
+  const later = await openKnown('doubt', stays);
   await known(server, 'doubt', goes, 0);
   expect(later.over()).toBe(false);
 });
@@ -141,7 +123,7 @@ test('an account with the longest name that is possible is ended like others', a
   const key = await client.newKey();
   const name = 'n'.repeat(100);
   await grant(server, `repos/${name}`, key);
-  const session = await open_(name, key);
+  const session = await openKnown(name, key);
   await writeKeyFile(server, `repos/${name}`, await client.newKey());
   await session.ended();
 });
@@ -150,7 +132,7 @@ test('a key that several accounts share goes on with the others when one loses i
   const shared = await client.newKey();
   await writeKeyFile(server, 'repos/shared1', shared);
   await grant(server, 'repos/shared2', shared);
-  const [first, second] = [await open_('shared1', shared), await open_('shared2', shared)];
+  const [first, second] = [await openKnown('shared1', shared), await openKnown('shared2', shared)];
   await rm(keyFile('repos/shared1'));
   await first.ended();
   await endedBecause('shared1', 'its account is gone');
@@ -162,9 +144,9 @@ test('of admins, who share a user id, only the one who is gone is ended', async 
   const [one, extra, two] = [await client.newKey(), await client.newKey(), await client.newKey()];
   await writeKeyFile(server, 'admins/boss1', one, extra);
   await grant(server, 'admins/boss2', two);
-  const stays = [await open_('boss2', two), await open_('boss2', two, BORG)];
-  const key = [await open_('boss1', extra), await open_('boss1', extra, BORG)];
-  const account = [await open_('boss1', one), await open_('boss1', one, BORG)];
+  const stays = [await openKnown('boss2', two), await openKnown('boss2', two, BORG)];
+  const key = [await openKnown('boss1', extra), await openKnown('boss1', extra, BORG)];
+  const account = [await openKnown('boss1', one), await openKnown('boss1', one, BORG)];
   await writeKeyFile(server, 'admins/boss1', one);
   await Promise.all(key.map((each) => each.ended()));
   expect(account.map((each) => each.over())).toEqual([false, false]);
@@ -178,12 +160,12 @@ test('who becomes append-only is ended and may come back; who is given more goes
   const [down, up] = [await client.newKey(), await client.newKey()];
   await writeKeyFile(server, 'repos/down', down);
   await grant(server, 'repos-appendonly/up', up);
-  const ends = [await open_('down', down), await open_('down', down, BORG)];
-  const goesOn = await open_('up', up);
+  const ends = [await openKnown('down', down), await openKnown('down', down, BORG)];
+  const goesOn = await openKnown('up', up);
   await rename(keyFile('repos/down'), keyFile('repos-appendonly/down'));
   await Promise.all(ends.map((each) => each.ended()));
   await endedBecause('down', 'its role repo became append-only');
-  await open_('down', down);
+  await openKnown('down', down);
   await rename(keyFile('repos-appendonly/up'), keyFile('repos/up'));
   await until('the role to change', () => /account-changed.*"up".*append-only becomes repo/.test(server.log()));
   expect(goesOn.over()).toBe(false);
@@ -192,7 +174,7 @@ test('who becomes append-only is ended and may come back; who is given more goes
 test('an admin who becomes a tenant is ended', async () => {
   const key = await client.newKey();
   await grant(server, 'admins/demoted', key);
-  const session = await open_('demoted', key);
+  const session = await openKnown('demoted', key);
   await rename(keyFile('admins/demoted'), keyFile('repos/demoted'));
   await session.ended();
   await endedBecause('demoted', 'its role admin became repo');
@@ -203,7 +185,7 @@ test('who may no longer have several repositories is ended: a connection that is
   const line = '# borgserver: sub-repositories=yes';
   await writeFile(keyFile('repos/subs'), `${line}\n${key.public}\n`);
   await update();
-  const session = await open_('subs', key);
+  const session = await openKnown('subs', key);
   await writeFile(keyFile('repos/subs'), `${key.public}\n`);
   await session.ended();
 });
@@ -211,7 +193,7 @@ test('who may no longer have several repositories is ended: a connection that is
 test('from= that no longer allows the live address ends it, and one that does ends nobody', async () => {
   const key = await client.newKey();
   await grant(server, 'repos/narrowed', key);
-  const [first, second] = [await open_('narrowed', key), await open_('narrowed', key, BORG)];
+  const [first, second] = [await openKnown('narrowed', key), await openKnown('narrowed', key, BORG)];
   const address = (await known(server, 'narrowed', key, 2))[0]?.address;
   await grant(server, 'repos/narrowed', withOptions(`from="10.99.0.0/16,${address}"`, key));
   await known(server, 'narrowed', key, 2);
@@ -226,8 +208,8 @@ onlyOn('namespace', () =>
     const key = await client.newKey();
     await grant(server, 'repos/families', key);
     const alias = `HostKeyAlias=[127.0.0.1]:${server.port}`;
-    const v4 = await open_('families', key);
-    const v6 = await open_('families', key, { flags: ['-N', '-o', 'HostName=::1', '-o', alias] });
+    const v4 = await openKnown('families', key);
+    const v6 = await openKnown('families', key, { flags: ['-N', '-o', 'HostName=::1', '-o', alias] });
     expect(new Set((await known(server, 'families', key, 2)).map(({ address }) => address))).toEqual(
       new Set(['127.0.0.1', '::1']),
     );
@@ -236,7 +218,7 @@ onlyOn('namespace', () =>
     await known(server, 'families', key, 1);
     expect(v6.over()).toBe(false);
     // Not ended by the next pass either, and sshd admits it anew.
-    await open_('families', key, { flags: ['-N', '-o', 'HostName=::1', '-o', alias] });
+    await openKnown('families', key, { flags: ['-N', '-o', 'HostName=::1', '-o', alias] });
     await update();
     expect(v6.over()).toBe(false);
   }),
@@ -250,7 +232,7 @@ onlyOn('namespace', () =>
     const relay = `const c = require('net').connect({ host: '127.0.0.1', port: ${server.port}, localPort: ${localPort} });
       process.stdin.pipe(c).pipe(process.stdout)`;
     const proxy = ['-N', '-o', `ProxyCommand=${process.execPath} -e "${relay.replaceAll(/\s+/g, ' ')}"`];
-    const hidden = await open_('hidden', goes, { flags: proxy });
+    const hidden = await openKnown('hidden', goes, { flags: proxy });
     const decoy = connect({ host: '127.0.0.2', port: server.port, localPort });
     await new Promise((resolve) => decoy.once('data', resolve));
     decoy.end('SSH-2.0-decoy\r\n');
@@ -275,8 +257,8 @@ test('an expiry-time that passes ends the session, without any pass', async () =
     withOptions(`expiry-time="${stamp(20_000)}"`, expires),
     withOptions(`expiry-time="${stamp(600_000)}"`, later),
   );
-  const ends = [await open_('expiring', expires), await open_('expiring', expires, BORG)];
-  const stays = await open_('expiring', later);
+  const ends = [await openKnown('expiring', expires), await openKnown('expiring', expires, BORG)];
+  const stays = await openKnown('expiring', later);
   await Promise.all(ends.map((each) => each.ended()));
   await endedBecause('expiring', 'its key has expired');
   expect(stays.over()).toBe(false);
@@ -290,7 +272,7 @@ test('logins that began before their role changed and end after it are ended, al
     await stallLogin(server, client, 'stalled', key),
     await stallLogin(server, client, 'stalled', key, BORG),
   ];
-  opened.push(...stalled);
+  keep(...stalled);
   await rename(keyFile('repos/stalled'), keyFile('repos-appendonly/stalled'));
   await update();
   await Promise.all(stalled.map((each) => each.goOn()));
@@ -303,7 +285,7 @@ test('a login that read the key before it was removed does not stay', async () =
   const [key, other] = [await client.newKey(), await client.newKey()];
   await grant(server, 'repos/halfway', key, other);
   const stalled = await stallLogin(server, client, 'halfway', key);
-  opened.push(stalled);
+  keep(stalled);
   await grant(server, 'repos/halfway', other);
   await stalled.goOn();
   expect((await stalled.ended()).exitCode).not.toBe(0);
@@ -312,7 +294,7 @@ test('a login that read the key before it was removed does not stay', async () =
 test('a key file that is rewritten in place, truncated first, ends nobody', async () => {
   const [kept, added] = [await client.newKey(), await client.newKey()];
   await grant(server, 'repos/rewritten', kept);
-  const [idle, busy] = [await open_('rewritten', kept), await open_('rewritten', kept, BORG)];
+  const [idle, busy] = [await openKnown('rewritten', kept), await openKnown('rewritten', kept, BORG)];
   const file = await open(keyFile('repos/rewritten'), 'r+');
   await file.truncate(0);
   await setTimeout(120);
@@ -326,7 +308,7 @@ test('a key file that is rewritten in place, truncated first, ends nobody', asyn
 test('update-borgusers ends at once what is gone', async () => {
   const key = await client.newKey();
   await grant(server, 'repos/now', key);
-  const session = await open_('now', key);
+  const session = await openKnown('now', key);
   const from = performance.now();
   await rm(keyFile('repos/now'));
   await update();

@@ -1,11 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
 import { until } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import type { Running } from './harness/program.ts';
 import { open, requests } from './harness/raw-borg.ts';
-import { type Server, startServer } from './harness/server.ts';
 import { borgsOf } from './isolation/processes.ts';
 import { DIFFERENCES, type Found } from './same-session/differences.ts';
 
@@ -33,13 +32,8 @@ const RUN = '/run/borgserver';
 const DOORS = `${RUN}/sessions`;
 const source = (name: string): Promise<string> => readFile(join(import.meta.dirname, 'same-session', name), 'utf8');
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
+ownServer({ env: { SESSION_HOST: 'yes' } }, async () => {
   const keys = [...ACCOUNTS, { name: OTHER, key: `repos/${OTHER}` }];
-  server = await startServer({ env: { SESSION_HOST: 'yes' } });
-  client = await createClient(server);
   for (const { name, key } of keys) {
     const several = name === 'fleet' ? '# borgserver: sub-repositories=yes\n' : '';
     await mkdir(dirname(join(server.sshkeys, key)), { recursive: true });
@@ -48,11 +42,6 @@ beforeAll(async () => {
   await server.exec(['update-borgusers']);
   for (const name of ['web', 'vault', OTHER]) await client.borg(['init', '--encryption', 'none', client.url(name)]);
   await client.borg(['init', '--encryption', 'none', client.url('fleet', 'fleet/one')]);
-});
-
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 /** Where borg's server begins to read what its client says. */

@@ -1,11 +1,10 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type HostLook, type Look, look } from '../soak/server-processes.ts';
-import { type Client, createClient } from './harness/client.ts';
 import { grant } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { requests } from './harness/raw-borg.ts';
-import { type Server, startServer } from './harness/server.ts';
 import { connected, sessionsOf } from './harness/sessions.ts';
 
 /** ENDURANCE_SESSIONS=10000 for the record, which then tells both looks. */
@@ -19,17 +18,8 @@ const LOOKED_AT = 100;
 const HOST_ROOM = 2;
 const DAEMON_ROOM = 25;
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer({ env: { SESSION_HOST: 'yes' } });
-  client = await createClient(server);
+ownServer({ env: { SESSION_HOST: 'yes' } }, async () => {
   await grant(server, 'repos/web01', client.key);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 test(`after ${SESSIONS} sessions over one connection neither the session host nor the daemon is larger`, {

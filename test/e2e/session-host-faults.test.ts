@@ -2,18 +2,19 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { look } from '../soak/server-processes.ts';
-import { type Client, createClient, type Key } from './harness/client.ts';
+import type { Key } from './harness/client.ts';
 import { logged } from './harness/json-log.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { letsIn } from './harness/logging-in.ts';
 import { until } from './harness/machine.ts';
 import { createMemoryGroup } from './harness/memory-group.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { keepFromForking, moveInto } from './harness/process-in-cgroup.ts';
 import type { Finished, Running } from './harness/program.ts';
 import { type Call, open, request, requests } from './harness/raw-borg.ts';
-import { type Server, startServer, TARGET } from './harness/server.ts';
+import { TARGET } from './harness/server.ts';
 import { sessionsOf } from './harness/sessions.ts';
 import { fill } from './harness/small-disk.ts';
 
@@ -26,17 +27,7 @@ const ENV = {
   SESSIONS_PER_ACCOUNT: String(MOST),
 };
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer({ env: ENV });
-  client = await createClient(server);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+ownServer({ env: ENV });
 
 const hostPid = (): Promise<number> => until('the session host', async () => (await look(server)).host?.pid);
 const locksOf = async (account: string): Promise<readonly string[]> =>

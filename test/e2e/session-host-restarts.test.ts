@@ -1,15 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { wayTo } from '../bench/session.ts';
 import { lookWithoutZombies } from '../soak/server-processes.ts';
-import { type Client, createClient } from './harness/client.ts';
 import { logged } from './harness/json-log.ts';
 import { writeKeyFile } from './harness/key-files.ts';
 import { BASE_ENVIRONMENT, until } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { type Finished, run } from './harness/program.ts';
 import { type Call, open, requests } from './harness/raw-borg.ts';
-import { type Server, startServer } from './harness/server.ts';
 import { sessionsOf } from './harness/sessions.ts';
 
 // A crowd logs in while the session host is killed again and again. What a client hears of a session whose host has died:
@@ -34,17 +33,7 @@ const ENV = {
 };
 const LONG = 300_000 + SESSIONS * 3000;
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer({ env: ENV });
-  client = await createClient(server);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+ownServer({ env: ENV });
 
 const idOf = (number: number): Buffer => Buffer.from(`${number}`.padEnd(32, '.'));
 const dataOf = (account: string, number: number): string => `${account} has ${number};`.padEnd(1000, 'x');

@@ -1,28 +1,17 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
 import { logged } from './harness/json-log.ts';
 import { grant } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { startBackup } from './harness/running-backup.ts';
-import { type Server, startServer } from './harness/server.ts';
 import { sessionsOf } from './harness/sessions.ts';
 import { borgsOf, clientsOf } from './isolation/processes.ts';
 
 const ENV = { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json' };
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer({ env: { ...ENV, SESSION_HOST: 'yes' } });
-  client = await createClient(server);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+ownServer({ env: { ...ENV, SESSION_HOST: 'yes' } });
 
 const lines = (message: string) => logged(server, message);
 

@@ -1,27 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { indexWithRoom } from '../image/large-repository.ts';
-import { type Client, createClient } from './harness/client.ts';
 import { grant } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { open, requests } from './harness/raw-borg.ts';
-import { type Server, startServer } from './harness/server.ts';
 import { connected, known, type OpenConnection, openConnection } from './harness/sessions.ts';
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer({ env: { SESSIONS_PER_ACCOUNT: '3' } });
-  client = await createClient(server);
-});
-
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+ownServer({ env: { SESSIONS_PER_ACCOUNT: '3' } });
 
 const REFUSED = 'This account has 3 sessions on this server already, and may not have more at once';
 

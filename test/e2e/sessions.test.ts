@@ -1,46 +1,21 @@
 import { chmod, chown, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient, type Key } from './harness/client.ts';
+import { expect, test } from 'vitest';
+import type { Key } from './harness/client.ts';
 import { holdLock, waitingForLock } from './harness/held-lock.ts';
 import { logged } from './harness/json-log.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { SETTINGS_OF_THIS_RUN, until } from './harness/machine.ts';
+import { ownConnections } from './harness/own-connections.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { open, requests } from './harness/raw-borg.ts';
-import { type Server, startServer } from './harness/server.ts';
-import {
-  connected,
-  known,
-  listedByCommand,
-  type OpenConnection,
-  openConnection,
-  sessionsOf,
-} from './harness/sessions.ts';
+import { known, listedByCommand, openConnection, sessionsOf } from './harness/sessions.ts';
 import { borgsOf } from './isolation/processes.ts';
 
-let server: Server;
-let client: Client;
-let opened: OpenConnection[] = [];
-
-beforeAll(async () => {
-  server = await startServer({ env: { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json' } });
-  client = await createClient(server);
-});
-afterEach(() => {
-  for (const { ssh } of opened) ssh.kill();
-  opened = [];
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+ownServer({ env: { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json' } });
+const { keep, openKnown } = ownConnections();
 
 const BORG = { flags: [], words: ['borg', 'serve'] };
-const open_ = async (account: string, key: Key, options?: Parameters<typeof connected>[4]) => {
-  const connection = await connected(server, client, account, key, options);
-  opened.push(connection);
-  return connection;
-};
 /** The trail's lines with this message. */
 const trail = (message: string) => logged(server, message);
 const end = (selector: string) => server.exec(['borgserver', 'sessions', 'end', selector], { reject: false });
@@ -87,7 +62,7 @@ test('fifty sessions at once, each with a key of its own, are attributed rightly
   const open = (each: { account: string; key: Key }, index: number) =>
     openConnection(client, each.account, each.key, index % 2 === 0 ? BORG : {});
   const first = owners.map(open);
-  opened.push(...first);
+  keep(...first);
   rightly(await everybody());
   await until('every other one to run borg', async () => {
     const running = (await sessionsOf(server)).filter(({ borg }) => borg.length > 0).map((each) => each.fingerprint);
@@ -98,7 +73,7 @@ test('fifty sessions at once, each with a key of its own, are attributed rightly
   const again = first.filter((_, index) => index % 3 === 0);
   for (const { ssh } of again) ssh.kill();
   await Promise.all(again.map((each) => each.ended()));
-  opened.push(...owners.flatMap((each, index) => (index % 3 === 0 ? [open(each, index)] : [])));
+  keep(...owners.flatMap((each, index) => (index % 3 === 0 ? [open(each, index)] : [])));
   const later = await everybody();
   rightly(later);
   expect(new Set(later.map(({ address, port }) => `${address} ${port}`)).size).toBe(owners.length);
@@ -129,7 +104,7 @@ test('fifty sessions at once, each with a key of its own, are attributed rightly
 test('the table tells a person what runs, the bytes, and since when', async () => {
   const key = await client.newKey();
   await grant(server, 'repos-appendonly/table', key);
-  await open_('table', key, BORG);
+  await openKnown('table', key, BORG);
   const view = await until('borg to run', async () =>
     (await known(server, 'table', key)).find(({ borg }) => borg.length === 1),
   );
@@ -153,7 +128,7 @@ test('watched on a terminal, the table is drawn anew in its place, and fits', as
   const [one, two] = [await client.newKey(), await client.newKey()];
   await grant(server, 'repos/watched', one, two);
   const watching = server.terminal(['borgserver', 'sessions', '--watch'], { columns: 60, rows: 12, reject: false });
-  opened.push({ ssh: watching, key: one, over: () => false, ended: () => watching });
+  keep({ ssh: watching, key: one, over: () => false, ended: () => watching });
   let shown = '';
   watching.stdout?.on('data', (chunk) => {
     shown += chunk;
@@ -162,10 +137,10 @@ test('watched on a terminal, the table is drawn anew in its place, and fits', as
   const screen = () => shown.split('\x1b[H\x1b[J').at(-1)?.split('\r\n').slice(0, -1) ?? [];
   const rows = () => screen().filter((line) => line.startsWith('watched '));
   await until('an empty screen', () => shown.startsWith('\x1b[H\x1b[J') && rows().length === 0);
-  await open_('watched', one);
+  await openKnown('watched', one);
   await until('the session to be on the screen', () => rows().length === 1);
   expect(screen()[0]).toMatch(/^ACCOUNT +ROLE/);
-  await open_('watched', two);
+  await openKnown('watched', two);
   await until('both to be on the screen', () => rows().length === 2);
   for (const line of screen()) expect([...line].length).toBeLessThanOrEqual(60);
   await end('watched');
@@ -177,10 +152,10 @@ test('watched on a terminal, the table is drawn anew in its place, and fits', as
 test('an operator ends sessions by account, by fingerprint, and by address and port', async () => {
   const [one, two] = [await client.newKey(), await client.newKey()];
   await grant(server, 'repos/ended', one, two);
-  const byPort = await open_('ended', one);
+  const byPort = await openKnown('ended', one);
   const port = (await known(server, 'ended', one))[0];
-  const byKey = await open_('ended', one, BORG);
-  const byName = await open_('ended', two);
+  const byKey = await openKnown('ended', one, BORG);
+  const byName = await openKnown('ended', two);
   const address = (await known(server, 'ended', two))[0]?.address;
 
   expect((await end(`${address}:${port?.port}`)).exitCode).toBe(0);
@@ -195,7 +170,7 @@ test('an operator ends sessions by account, by fingerprint, and by address and p
     const lines = trail('session ended').filter(({ account }) => account === 'ended');
     return lines.length === 3 && lines.every(({ reason }) => reason === 'an operator ended it');
   });
-  await open_('ended', one);
+  await openKnown('ended', one);
   expect((await end('nobody')).exitCode).toBe(1);
 });
 
@@ -299,7 +274,7 @@ test('nobody says how a session ended but a process below its connection, and no
   for (const account of ['forged', 'neighbour']) await grant(server, `repos/${account}`, client.key);
   const become = 'exec setpriv --reuid="$(id -u "$0")" --regid="$(id -g "$0")" --clear-groups "$@"';
   const before = trail('a session failed, and not by its client').length;
-  const session = await open_('forged', client.key, BORG);
+  const session = await openKnown('forged', client.key, BORG);
   for (const account of ['forged', 'neighbour']) {
     const words = ['sh', '-c', become, account, 'python3', '-I', '-c', SPEAK];
     expect((await server.exec(words)).stdout).toBe('said\n');

@@ -1,20 +1,16 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { describe, expect, test } from 'vitest';
+import type { Client } from './harness/client.ts';
 import { holdLock, waitingForLock } from './harness/held-lock.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { anotherClient, client as host, ownServer, server } from './harness/own-server.ts';
 
-let server: Server;
-let host: Client;
 let operator: Client;
 
-beforeAll(async () => {
-  server = await startServer();
-  host = await createClient(server);
-  operator = await createClient(server);
+ownServer({}, async () => {
+  operator = await anotherClient();
   await writeKeyFile(server, 'repos/web01', host.key);
   await grant(server, 'admins/ops', operator.key);
   for (const { home } of [host, operator]) {
@@ -22,12 +18,6 @@ beforeAll(async () => {
     await writeFile(join(home, 'documents/letter'), 'a letter');
   }
   await host.borg(['init', '--encryption', 'repokey-blake2', host.url('web01')]);
-});
-
-afterAll(async () => {
-  await operator?.cleanup();
-  await host?.cleanup();
-  await server?.cleanup();
 });
 
 type Side = { readonly client: Client; readonly url: string };

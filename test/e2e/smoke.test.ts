@@ -1,21 +1,9 @@
 import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { expect, test } from 'vitest';
+import { client, ownServer, server } from './harness/own-server.ts';
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer({ ownHostKeys: true });
-  client = await createClient(server);
-});
-
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+ownServer({ ownHostKeys: true });
 
 test('a dropped key can back up and restore, byte for byte', async () => {
   await writeFile(join(server.sshkeys, 'repos/web01'), `${client.key.public}\n`);

@@ -2,23 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
 import { holdLock } from './harness/held-lock.ts';
 import { until } from './harness/machine.ts';
-import { type Server, startServer } from './harness/server.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer({ env: { STALE_AFTER: '3d' } });
-  client = await createClient(server);
+ownServer({ env: { STALE_AFTER: '3d' } }, async () => {
   await writeFile(join(client.home, 'letter'), randomBytes(2_000_000));
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 const declare = async (path: string, ...lines: string[]): Promise<void> => {

@@ -1,26 +1,16 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
 import { grant } from './harness/key-files.ts';
 import { greets, until } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { startBackup } from './harness/running-backup.ts';
-import { type Server, startServer } from './harness/server.ts';
 import { connected } from './harness/sessions.ts';
 import { stallLogin } from './harness/stalled-login.ts';
 
-let server: Server;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startServer({ env: { STOP_GRACE_SECONDS: '60', STOP_GRACE_PERIOD: '80s' } });
-  client = await createClient(server);
+ownServer({ env: { STOP_GRACE_SECONDS: '60', STOP_GRACE_PERIOD: '80s' } }, async () => {
   await grant(server, 'repos/web01', client.key);
   await client.borg(['init', '--encryption', 'none', client.url('web01')]);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 test('told to stop, it takes nobody new, says whom it waits for, and ends with 0 after the last of them', async () => {

@@ -1,12 +1,8 @@
 import { mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { open, requests, type Value } from './harness/raw-borg.ts';
-import { type Server, startServer } from './harness/server.ts';
-
-let server: Server;
-let client: Client;
 
 /** Writes a key file with these directives; returns what update-borgusers says. */
 const declare = async (path: string, ...directives: readonly string[]): Promise<string> => {
@@ -23,19 +19,12 @@ const create = (account: string, repository: string, archive: string) =>
 
 const NOT_ALLOWED = { exitCode: 2, stderr: expect.stringContaining('Repository path not allowed') };
 
-beforeAll(async () => {
-  server = await startServer({ env: { REPOSITORIES_PER_ACCOUNT: '4' } });
-  client = await createClient(server);
+ownServer({ env: { REPOSITORIES_PER_ACCOUNT: '4' } }, async () => {
   await mkdir(join(client.home, 'documents'));
   await writeFile(join(client.home, 'documents/letter'), 'Dear Sir or Madam');
   await declare('repos/plain');
   expect((await init('plain', 'plain')).exitCode).toBe(0);
   expect(await declare('repos/fleet', 'sub-repositories=yes')).toContain('fleet: sub-repositories=yes');
-});
-
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
 });
 
 test('an account that asked for it keeps several repositories in its folder, which belong to it', async () => {

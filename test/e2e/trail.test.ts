@@ -1,28 +1,17 @@
 import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Client, createClient } from './harness/client.ts';
+import { expect, test } from 'vitest';
 import { grant } from './harness/key-files.ts';
 import { letsIn } from './harness/logging-in.ts';
 import { BASE_ENVIRONMENT, until } from './harness/machine.ts';
+import { client, ownServer, server } from './harness/own-server.ts';
 import { run } from './harness/program.ts';
-import { type Server, startServer } from './harness/server.ts';
 import { connected, known } from './harness/sessions.ts';
-
-let server: Server;
-let client: Client;
 
 const SETTINGS = { RESYNC_SECONDS: '86400', PER_SOURCE_PENALTIES: 'none' };
 
-beforeAll(async () => {
-  server = await startServer({ env: { ...SETTINGS, LOG_FORMAT: 'json' } });
-  client = await createClient(server);
-});
-afterAll(async () => {
-  await client?.cleanup();
-  await server?.cleanup();
-});
+ownServer({ env: { ...SETTINGS, LOG_FORMAT: 'json' } });
 
 type Line = Readonly<Record<string, unknown>>;
 /** Every line that the server has written since `from`, in LOG_FORMAT=json. All of them are objects with a level and a message. */
