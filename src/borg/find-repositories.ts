@@ -1,8 +1,7 @@
-import { join } from 'node:path';
-import { isNobodys } from '../accounts/nobodys.ts';
 import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
 import { DEEPEST } from './depth.ts';
 import { isRepository } from './is-repository.ts';
+import { foldersAmong, lookBelow } from './look-below.ts';
 
 export type FoundRepositories = {
   /** Paths below root, sorted in each folder. */
@@ -22,35 +21,33 @@ const MOST_ENTRIES = 20_000;
  */
 export const findRepositories = (root: string): FoundRepositories => {
   const leftOut: string[] = [];
-  const each = (name: string): readonly string[] => {
-    const room = { left: MOST_ENTRIES };
-    const found = below(join(root, name), DEEPEST, room).map((path) => join(name, path));
-    if (room.left <= 0) leftOut.push(name);
-    return found;
+  const paths = inFolder(root, (folder) =>
+    foldersAmong(folder.someEntries(Infinity))
+      .toSorted()
+      .flatMap((name) => {
+        const { found, isWhole } = findBelow(folder, name);
+        if (!isWhole) leftOut.push(name);
+        return found;
+      }),
+  );
+  return { paths: paths ?? [], leftOut };
+};
+
+/** A client may just be deleting some of it. */
+const findBelow = (root: FolderHandle, top: string): { readonly found: string[]; readonly isWhole: boolean } => {
+  let left = MOST_ENTRIES;
+  const into = (folder: FolderHandle): readonly string[] => {
+    if (left <= 0) return [];
+    const entries = folder.someEntries(left);
+    left -= entries.length;
+    return foldersAmong(entries).toSorted();
   };
-  const names = inFolder(root, (folder) => foldersIn(folder, Infinity).sort()) ?? [];
-  return { paths: names.flatMap(each), leftOut };
-};
-
-/** '' for the folder itself. A client may just be deleting it. */
-const below = (path: string, deeper: number, room: { left: number }): readonly string[] => {
-  try {
-    return (
-      inFolder(path, (folder) => {
-        if (isRepository(folder)) return [''];
-        if (deeper === 0 || room.left <= 0) return [];
-        return foldersIn(folder, room.left, room)
-          .sort()
-          .flatMap((name) => below(join(folder.path, name), deeper - 1, room).map((each) => join(name, each)));
-      }) ?? []
-    );
-  } catch {
-    return [''];
-  }
-};
-
-const foldersIn = (folder: FolderHandle, most: number, room = { left: 0 }): string[] => {
-  const entries = folder.someEntries(most);
-  room.left -= entries.length;
-  return entries.flatMap((entry) => (entry.isDirectory() && !isNobodys(entry.name, 'folder') ? [entry.name] : []));
+  const found = lookBelow(
+    root,
+    [top],
+    DEEPEST + 1,
+    (folder, path) => (isRepository(folder) ? { found: [path] } : { into: () => into(folder) }),
+    (path) => path,
+  );
+  return { found, isWhole: left > 0 };
 };

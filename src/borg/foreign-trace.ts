@@ -1,12 +1,12 @@
 import { type Dirent, lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import { isNobodys } from '../accounts/nobodys.ts';
 import { type ForeignTrace, isForeign, type Owner } from '../accounts/repository-folder.ts';
 import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
 import { printable } from '../text/printable.ts';
 import { DEEPEST } from './depth.ts';
 import { isRepository } from './is-repository.ts';
 import { lastNumber } from './last-number.ts';
+import { foldersAmong, type Looked, lookBelow } from './look-below.ts';
 
 /** borg keeps about ten entries there. */
 const MOST_ENTRIES = 100;
@@ -32,35 +32,32 @@ export const findForeignTrace = (path: string, owner: Owner): ForeignTrace | nul
     const names = entries.map(({ name }) => name);
     const found = names.includes('config') && names.includes('data') ? lookAt(folder, names, owner, '') : [];
     if (found.length > 0 || isRepository(folder)) return traceOf(found);
-    return traceOf(lookBelow(folder, entries, owner, '', DEEPEST, { left: MOST_INSIDE }));
+    return traceOf(firstBelow(folder, entries, owner));
   });
 
-/** The first of the repositories below that has something; below a repository none is looked for. */
-const lookBelow = (
-  folder: FolderHandle,
-  entries: readonly Dirent[],
-  owner: Owner,
-  shown: string,
-  deeper: number,
-  room: { left: number },
-): readonly Found[] => {
-  const inside = entries.filter((entry) => entry.isDirectory() && !isNobodys(entry.name, 'folder'));
-  for (const { name } of inside) {
-    if (room.left <= 0) break;
-    room.left -= 1;
-    const found = inFolder(join(folder.path, name), (place) => {
-      const entries = place.someEntries(MOST_ENTRIES);
-      const names = entries.map((entry) => entry.name);
-      const path = `${shown}${name}`;
-      const own = lstatSync(`${place.path}/.`);
-      const top = isForeign(own, owner) ? [{ path, found: own }] : [];
-      if (names.includes('config') && names.includes('data'))
-        return [...top, ...lookAt(place, names, owner, `${path}/`)];
-      return deeper === 1 || isRepository(place) ? [] : lookBelow(place, entries, owner, `${path}/`, deeper - 1, room);
-    });
-    if (found && found.length > 0) return found;
+/** What the first of the repositories below has that has something; below a repository none is looked for. */
+const firstBelow = (top: FolderHandle, entries: readonly Dirent[], owner: Owner): readonly Found[] => {
+  let left = MOST_INSIDE;
+  function* into(some: readonly Dirent[]): Generator<string> {
+    for (const name of foldersAmong(some)) {
+      if (left <= 0) return;
+      left -= 1;
+      yield name;
+    }
   }
-  return [];
+  return lookBelow(top, into(entries), DEEPEST, (folder, path): Looked<Found> => {
+    const some = folder.someEntries(MOST_ENTRIES);
+    const names = some.map(({ name }) => name);
+    if (!names.includes('config') || !names.includes('data'))
+      return isRepository(folder) ? {} : { into: () => into(some) };
+    const own = lstatSync(`${folder.path}/.`);
+    const found = [
+      ...(isForeign(own, owner) ? [{ path, found: own }] : []),
+      ...lookAt(folder, names, owner, `${path}/`),
+    ];
+    if (found.length > 0) left = 0;
+    return { found };
+  });
 };
 
 type Found = { readonly path: string; readonly found: Stats };

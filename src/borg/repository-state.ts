@@ -1,6 +1,5 @@
 import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
-import { isNobodys } from '../accounts/nobodys.ts';
 import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
 import { openBounded } from '../system/plain-file.ts';
 import { readConfigText } from './config-text.ts';
@@ -12,6 +11,7 @@ import { isBorgsOwn, isRepository } from './is-repository.ts';
 import { type ArchiveMemory, findLastArchive, type LastArchive, NO_MEMORY } from './last-archive.ts';
 import { lastNumber } from './last-number.ts';
 import { type LockHolder, readLockHolders } from './lock-holders.ts';
+import { foldersAmong, lookBelow } from './look-below.ts';
 import { type RepositoryConfig, readRepositoryConfig } from './repository-config.ts';
 
 /** What a folder is to borg, without the key and without walking the data. Whoever writes the repository may lie in it. */
@@ -125,33 +125,24 @@ const readConfig = (folder: FolderHandle): RepositoryConfig | null => {
 };
 
 /** Paths of the repositories below the folder: below one of them no more is looked for. */
-const nestedIn = (
-  folder: FolderHandle,
-  entries: readonly Dirent[],
-  deeper: number,
-  room = { left: MOST_NESTED, entries: MOST_NESTED_ENTRIES },
-): readonly string[] => {
-  // An account may call its own repositories `data` and `lock.old`.
-  const inRepository = isRepository(folder);
-  const folders = entries
-    .filter((entry) => entry.isDirectory() && !isNobodys(entry.name, 'folder'))
-    .filter(({ name }) => !(inRepository && isBorgsOwn(name)))
-    .slice(0, room.left);
-  room.left -= folders.length;
-  room.entries -= entries.length;
-  const below = ({ name }: Dirent): readonly string[] =>
-    inFolder(join(folder.path, name), (inside) => {
-      // Also one whose config is damaged, or no file: it must not be hidden by that.
-      if (isRepository(inside) || readConfig(inside) !== null) return [name];
-      if (deeper === 1) return [];
-      return nestedIn(
-        inside,
-        inside.someEntries(Math.min(MOST_ENTRIES, Math.max(0, room.entries))),
-        deeper - 1,
-        room,
-      ).map((each) => join(name, each));
-    }) ?? [];
-  return folders.flatMap(below).sort();
+const nestedIn = (folder: FolderHandle, entries: readonly Dirent[], levels: number): readonly string[] => {
+  const room = { folders: MOST_NESTED, entries: MOST_NESTED_ENTRIES };
+  const into = (inside: FolderHandle, some: readonly Dirent[]): readonly string[] => {
+    // An account may call its own repositories `data` and `lock.old`.
+    const inRepository = isRepository(inside);
+    const names = foldersAmong(some)
+      .filter((name) => !(inRepository && isBorgsOwn(name)))
+      .slice(0, room.folders);
+    room.folders -= names.length;
+    room.entries -= some.length;
+    return names;
+  };
+  return lookBelow(folder, into(folder, entries), levels, (inside, path) =>
+    // Also one whose config is damaged, or no file: it must not be hidden by that.
+    isRepository(inside) || readConfig(inside) !== null
+      ? { found: [path] }
+      : { into: () => into(inside, inside.someEntries(Math.min(MOST_ENTRIES, Math.max(0, room.entries)))) },
+  ).sort();
 };
 
 /** 16 digits of hex, in blocks of 16 bytes (borg's documentation, internals: nonce); this is 16 EiB. borg writes no more near 2 ** 64. */
