@@ -5,6 +5,7 @@ import { openBounded } from '../system/plain-file.ts';
 import { readConfigText } from './config-text.ts';
 import { DEEPEST } from './depth.ts';
 import { type Encryption, readEncryption } from './encryption.ts';
+import { readFormerKeys } from './former-keys.ts';
 import { type Hints, MAX_HINTS_BYTES, readHints, USUAL_HINTS_BYTES } from './hints.ts';
 import { INDEX_HEADER_BYTES, readObjectCount } from './index-header.ts';
 import { isBorgsOwn, isRepository } from './is-repository.ts';
@@ -45,8 +46,6 @@ export type RepositoryState =
 /** borg keeps about ten entries there. */
 const MOST_ENTRIES = 4096;
 const MOST_NESTED = 1000;
-/** More than these the launcher does not keep. */
-const MOST_FORMER_KEYS = 100;
 /** In all folders that are looked into for repositories below one. */
 const MOST_NESTED_ENTRIES = 20_000;
 
@@ -83,7 +82,7 @@ export const readRepositoryState = (
         transaction === null ? null : findLastArchive(folder, transaction, config.segmentsPerDir, config.id, memory),
       ...(readNonce(folder) ?? { written: null, nonceSpent: false }),
       locks: readLockHolders(folder, names),
-      formerKeys: names.has('former-keys') ? formerKeysIn(folder) : [],
+      formerKeys: names.has('former-keys') ? readFormerKeys(folder) : [],
     };
   });
 
@@ -153,19 +152,6 @@ const readNonce = (folder: FolderHandle): { readonly written: number; readonly n
     const digits = /^[0-9a-f]{16}$/.exec(read(0, 17).toString('latin1').trim())?.[0] ?? '0';
     return { written: modified, nonceSpent: BigInt(`0x${digits}`) >= SPENT };
   });
-
-/** As image/launcher/guards/keys.py names them: when, and the how manyth it is. */
-const FORMER_KEY = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-\d\d$/;
-
-const formerKeysIn = (folder: FolderHandle): readonly string[] =>
-  inFolder(join(folder.path, 'former-keys'), (keys) =>
-    keys
-      .someEntries(MOST_ENTRIES)
-      .map(({ name }) => name)
-      .filter((name) => FORMER_KEY.test(name))
-      .sort()
-      .slice(0, MOST_FORMER_KEYS),
-  ) ?? [];
 
 const readHintsOf = (path: string): Hints | null =>
   openBounded(path, (read, { size }) => {

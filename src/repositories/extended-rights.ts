@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { failure } from '../failure.ts';
 import { printable } from '../text/printable.ts';
+import { DEEPEST } from './modes.ts';
 
 /** What in a folder gives rights beyond its owner, its group and its mode. */
 export type ExtendedRights = {
@@ -9,8 +10,6 @@ export type ExtendedRights = {
   readonly examples: readonly string[];
 };
 
-/** As deep as the modes are repaired. */
-const DEEPEST = 100;
 /** For a look at one folder, as long as for its owners (foreign-entries.ts): whoever fills it must not keep `doctor` from the next. */
 const PATIENCE_SECONDS = 15 * 60;
 

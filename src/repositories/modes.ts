@@ -6,8 +6,8 @@ import { openFile, openFolder, openIfThere, pathOfOpen } from '../system/open.ts
 
 /** After how many entries others get their turn. */
 const TURN = 500;
-/** borg makes three levels. Each level keeps two files open. */
-const DEEPEST = 100;
+/** How deep folders of a repository are nested at most: borg makes three levels. Each level keeps two files open. */
+export const DEEPEST = 100;
 
 /**
  * Gives everything below a folder the modes that its account and the admins need: files `ug+rw`, folders `ug+rwx` with the

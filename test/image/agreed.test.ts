@@ -1,0 +1,62 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { REPOSITORY_MODE } from '../../src/accounts/repository-folder.ts';
+import { DEEPEST } from '../../src/borg/depth.ts';
+import { diskFloor } from '../../src/borg/disk-floor.ts';
+import { FORMER_KEY, MOST_FORMER_KEYS } from '../../src/borg/former-keys.ts';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { FAILURES } from '../../src/sessions/outcome.ts';
+
+// What the server and the launcher have to agree upon stands in each: a session reads no file of the server's for it.
+
+const SCRIPT = `
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from launcher import depth, outcome
+from launcher.comfort import lock_folder
+from launcher.guards import disk_floor, keys
+print(json.dumps({
+    'depth': depth.DEEPEST, 'mode': lock_folder.MODE, 'part': disk_floor.PART, 'most': disk_floor.MOST_NEED,
+    'keys': keys.MOST_FORMER_KEYS, 'key': keys.FORMER_KEY.pattern, 'words': sorted(set(outcome.SYSTEM.values())),
+}))`;
+
+const IMAGE = join(import.meta.dirname, '../../image');
+const launcher: Readonly<Record<'depth' | 'mode' | 'part' | 'most' | 'keys', number>> & {
+  readonly key: string;
+  readonly words: readonly string[];
+} = JSON.parse(execFileSync(findBorg().python, ['-I', '-B', '-c', SCRIPT, IMAGE], { encoding: 'utf8' }));
+
+test('a repository lies as deep as the server looks', () => {
+  expect(launcher.depth).toBe(DEEPEST);
+});
+
+test('the folder of a lock has the mode of a repository', () => {
+  expect(launcher.mode).toBe(REPOSITORY_MODE);
+});
+
+test('the floor of a disk that the server tells is the one that sessions keep to', () => {
+  const total = 1_000_000_000_000;
+  expect(diskFloor('auto', { total }, 0)).toBe(total / launcher.part);
+  expect(diskFloor('auto', { total: 3 * launcher.most }, Infinity)).toBe(launcher.most);
+});
+
+test('the keys that the launcher keeps are those that the server lists, and as many', () => {
+  expect(FORMER_KEY.source).toBe(`^${launcher.key}$`);
+  expect(launcher.keys).toBe(MOST_FORMER_KEYS);
+});
+
+test('each word of a session for what kept it from its work is one that the server has words for', () => {
+  const said = readdirSync(IMAGE, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.startsWith('launcher/') && name.endsWith('.py'))
+    .flatMap((name) => [
+      ...readFileSync(join(IMAGE, name), 'utf8').matchAll(
+        name === 'launcher/outcome.py' ? /return '([a-z-]+)'/g : /because\('([a-z-]+)'/g,
+      ),
+    ])
+    .map(([, word = '']) => word);
+  expect(launcher.words).toContain('no-space');
+  expect(said).toEqual(expect.arrayContaining(['path', 'floor']));
+  expect([...launcher.words, ...said].filter((word) => !Object.hasOwn(FAILURES, word))).toEqual([]);
+});
