@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { launcherBelow } from '../../src/borg/launcher.ts';
-import { childrenOf, isAlive, listProcesses, readWords, statFields } from '../../src/sessions/processes.ts';
+import { childrenOf, isAlive, listProcesses, readWords } from '../../src/sessions/processes.ts';
+import { statFields } from '../../src/system/proc.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
 import {
