@@ -52,41 +52,35 @@ const duration = (fallback: string) =>
 /** What a session needs with the largest objects that borg knows (20 MB) and a small index: measured, 122 MB. */
 const LEAST_SESSION_MEMORY = 128e6;
 
-/** Bytes, or 'auto'. */
-const sessionMemory = z
-  .string()
-  .default('auto')
-  .transform((text, context): number | 'auto' => {
-    if (text === 'auto') return text;
-    const bytes = readQuota(text);
-    if (typeof bytes === 'number' && bytes >= LEAST_SESSION_MEMORY) return bytes;
-    context.addIssue({ code: 'custom', message: 'must be auto, or a size of at least 128M, for example 512M or 2G' });
-    return z.NEVER;
-  });
+/** What `read` makes of the text, or 'auto', which is the default. @param form what it must be besides, as the end of a sentence */
+const orAuto = (form: string, read: (text: string) => number | null) =>
+  z
+    .string()
+    .default('auto')
+    .transform((text, context): number | 'auto' => {
+      const value = text === 'auto' ? text : read(text);
+      if (value !== null) return value;
+      context.addIssue({ code: 'custom', message: `must be auto, or ${form}` });
+      return z.NEVER;
+    });
+
+/** Bytes, at least so many. */
+const size = (least: number) => (text: string) => {
+  const bytes = readQuota(text);
+  return typeof bytes === 'number' && bytes >= least ? bytes : null;
+};
 
 /** Bytes, or 'auto'. */
-const minFree = z
-  .string()
-  .default('auto')
-  .transform((text, context): number | 'auto' => {
-    if (text === 'auto') return text;
-    const bytes = readQuota(text);
-    if (typeof bytes === 'number') return bytes;
-    context.addIssue({ code: 'custom', message: 'must be auto, or a size of at least 10M, for example 5G' });
-    return z.NEVER;
-  });
+const sessionMemory = orAuto('a size of at least 128M, for example 512M or 2G', size(LEAST_SESSION_MEMORY));
+
+/** Bytes, or 'auto'. */
+const minFree = orAuto('a size of at least 10M, for example 5G', size(0));
 
 /** Connections, or 'auto'. */
-const maxStartups = z
-  .string()
-  .default('auto')
-  .transform((text, context): number | 'auto' => {
-    if (text === 'auto') return text;
-    const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-    if (count >= 1 && count <= 100_000) return count;
-    context.addIssue({ code: 'custom', message: 'must be auto, or a whole number from 1 to 100000' });
-    return z.NEVER;
-  });
+const maxStartups = orAuto('a whole number from 1 to 100000', (text) => {
+  const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  return count >= 1 && count <= 100_000 ? count : null;
+});
 
 /** Null where it is not set. */
 const publicHost = z

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { containerLog } from './container-log.ts';
-import { giveHostKey } from './host-key.ts';
+import { firstStart } from './first-start.ts';
 import { IMAGE } from './image.ts';
 import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, SETTINGS_OF_THIS_RUN, until, untilReady } from './machine.ts';
 import { run } from './program.ts';
@@ -115,13 +115,5 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
     },
   };
 
-  try {
-    await options.prepare?.(data);
-    if (!options.ownHostKeys) await giveHostKey(data.sshkeys);
-    await start(settings, options);
-  } catch (error) {
-    await server.cleanup();
-    throw error;
-  }
-  return server;
+  return firstStart(server, settings, options);
 };

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { giveHostKey } from './host-key.ts';
+import { firstStart } from './first-start.ts';
 import { BASE_ENVIRONMENT, freePort, makeData, PROJECT, SETTINGS_OF_THIS_RUN, untilReady } from './machine.ts';
 import { run } from './program.ts';
 import type { Environment, Server, ServerOptions, StartOptions } from './server.ts';
@@ -93,13 +93,5 @@ export const startNamespaceServer = async (options: ServerOptions, way: Way = DI
     },
   };
 
-  try {
-    await options.prepare?.(data);
-    if (!options.ownHostKeys) await giveHostKey(data.sshkeys);
-    await start(settings, options);
-  } catch (error) {
-    await server.cleanup();
-    throw error;
-  }
-  return server;
+  return firstStart(server, settings, options);
 };
