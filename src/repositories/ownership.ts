@@ -5,7 +5,7 @@ import type { Preparation } from '../accounts/desired.ts';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { failure } from '../failure.ts';
 import { errorCode } from '../system/errno.ts';
-import { openFolder } from '../system/open.ts';
+import { openFolder, pathForPrograms } from '../system/open.ts';
 import { removeExtendedRights } from './extended-rights.ts';
 import { openToAccount } from './modes.ts';
 
@@ -87,8 +87,7 @@ const handOver = async (
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> => {
-  // The dot makes the program go through this process' descriptor; at the link itself chown would stop.
-  const path = `/proc/${process.pid}/fd/${folder}/.`;
+  const path = pathForPrograms(folder);
   // Everybody's access is taken while it is in work.
   fchmodSync(folder, 0o700);
   if (preparation.action === 'adopt') {
@@ -120,7 +119,7 @@ const handOver = async (
  * changed, each by its own descriptor.
  */
 const handOverInside = async (folder: number, preparation: Preparation, signal: AbortSignal): Promise<void> => {
-  const path = `/proc/${process.pid}/fd/${folder}/.`;
+  const path = pathForPrograms(folder);
   await removeExtendedRights(path, signal);
   await openToAccount(path, signal, { uid: preparation.uid, gid: groupOf(preparation) });
 };

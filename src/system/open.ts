@@ -57,3 +57,6 @@ export const flush = (path: string): void => closing(openSync(path, 'r'), fsyncS
 
 /** A path by which this process reaches what it has open, whatever takes its name meanwhile (proc(5), /proc/PID/fd). */
 export const pathOfOpen = (descriptor: number): string => `/proc/self/fd/${descriptor}`;
+
+/** The same for a program that this process starts. A dot behind it makes one go in that would stop at the link itself. */
+export const pathForPrograms = (folder: number): string => `/proc/${process.pid}/fd/${folder}/.`;

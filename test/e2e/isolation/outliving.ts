@@ -1,23 +1,16 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { until } from '../harness/machine.ts';
 import { requests } from '../harness/raw-borg.ts';
 import type { Try } from './other-repositories.ts';
+import { passingKey } from './passing-key.ts';
 import { borgsOf, clientsOf } from './processes.ts';
-import { ACCOUNTS } from './scene.ts';
 
 /**
  * A borg that was taken over ends the connection it runs over from below: the process of sshd above it has its own user id. It
  * then runs under no connection, and its key is removed.
  */
 export const outlive: Try = async (actor, { server }) => {
-  const { client, account, column } = actor;
-  if (column === 'no key' || column === 'control') throw new Error('nobody to stay');
-  const file = join(server.sshkeys, ACCOUNTS[column].keyFile);
-  const key = await client.newKey();
-  const before = await readFile(file, 'utf8');
-  await writeFile(file, `${before}${key.public}\n`);
-  await server.exec(['update-borgusers']);
+  const { client, account } = actor;
+  const { key, remove } = await passingKey(actor, server);
   const pidsOf = (found: readonly { readonly pid: number }[]) => found.map(({ pid }) => pid);
   const borgs = async () => pidsOf(await borgsOf(server, account));
   const clients = async () => pidsOf(await clientsOf(server, account));
@@ -33,7 +26,7 @@ export const outlive: Try = async (actor, { server }) => {
       exec setpriv --reuid="$(id -u "$0")" --clear-groups sh -c 'kill -STOP "$1" && kill -KILL "$2"' sh "$1" "$parent"`;
     await server.exec(['sh', '-c', script, account, String(pid), String(child)]);
     await session;
-    await writeFile(file, before);
+    await remove();
     await server.exec(['update-borgusers']);
     const gone = async () => ((await borgs()).includes(pid) ? undefined : true);
     return await until('its borg to end', gone, 15_000).then(

@@ -1,4 +1,3 @@
-import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { until } from '../harness/machine.ts';
@@ -6,17 +5,12 @@ import type { Running } from '../harness/program.ts';
 import { requests } from '../harness/raw-borg.ts';
 import type { Verdict } from './cells.ts';
 import type { Try } from './other-repositories.ts';
-import { ACCOUNTS } from './scene.ts';
+import { passingKey } from './passing-key.ts';
 import { agree, judge } from './verdict.ts';
 
 export const stay: Try = async (actor, { server }) => {
-  const { client, account, column } = actor;
-  if (column === 'no key' || column === 'control') throw new Error('nobody to stay');
-  const file = join(server.sshkeys, ACCOUNTS[column].keyFile);
-  const key = await client.newKey();
-  const before = await readFile(file, 'utf8');
-  await writeFile(file, `${before}${key.public}\n`);
-  await server.exec(['update-borgusers']);
+  const { client, account } = actor;
+  const { key, remove } = await passingKey(actor, server);
 
   const path = join(client.home, 'master');
   const over = (words: readonly string[], options: { input?: 'pipe' } = {}): Running =>
@@ -33,7 +27,7 @@ export const stay: Try = async (actor, { server }) => {
   const running = over(['borg serve'], { input: 'pipe' });
   running.stdin?.write(requests());
   try {
-    await writeFile(file, before);
+    await remove();
     await server.exec(['update-borgusers']);
     const verdicts: Record<string, Verdict> = { before: version ? 'refused' : 'allowed' };
     verdicts.master = (await until('the connection to end', () => ended || undefined, 5_000).catch(() => false))
