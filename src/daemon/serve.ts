@@ -22,7 +22,8 @@ import { openWorld } from '../reconcile/world.ts';
 import { createHosted } from '../sessions/hosted.ts';
 import { openLastSeenRecord } from '../sessions/last-seen-record.ts';
 import { createMemoryOrder } from '../sessions/memory-order.ts';
-import { type ProcessName, readProcess } from '../sessions/processes.ts';
+import type { ProcessId } from '../sessions/process.ts';
+import { readProcess } from '../sessions/processes.ts';
 import type { Session } from '../sessions/session.ts';
 import { createTracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
@@ -88,7 +89,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const { first: least, last: most } = settings.UID_RANGE;
   const isAccount = (uid: number): boolean => uid === settings.PUID || (uid >= least && uid <= most);
   const hosted = createHosted(isAccount);
-  const sessionOf = (each: ProcessName): Session | undefined => tracker.sessionOf(each);
+  const sessionOf = (each: ProcessId): Session | undefined => tracker.sessionOf(each);
   const outcomes = open.adopt(openSessionOutcomes(places, log, sessionOf, hosted.connectionOf), close);
   const hosting = open.adopt(openHosting(settings.SESSION_HOST, log, hosted, outcomes, sessionOf), close);
   const tracker = createTracker({

@@ -1,6 +1,7 @@
 import type { Hosted } from './hosted.ts';
 import type { Ledger } from './ledger.ts';
-import { isAlive, type ProcessName, processId } from './processes.ts';
+import { idOf, type ProcessId } from './process.ts';
+import { isAlive } from './processes.ts';
 import type { Session } from './session.ts';
 import type { TrackerOptions } from './tracker-options.ts';
 import type { createTrafficWatch } from './traffic.ts';
@@ -22,7 +23,7 @@ export const createClosing = (
 ) => {
   const { log, ledger, hosted, traffic, steady, endOf } = options;
   /** Of those that go on without their connection, what they have used until now. */
-  const usageOf = (connection: ProcessName): Usage | undefined => {
+  const usageOf = (connection: ProcessId): Usage | undefined => {
     const ended = hosted.usageOf(connection) ?? [];
     const left = hosted.over(connection).flatMap(({ process }) => (isAlive(process) && readUsage(process.pid)) || []);
     const all = [ended, left].flat();
@@ -33,17 +34,17 @@ export const createClosing = (
   return {
     /** Takes why the server ends a session. */
     because: ({ process }: Session, reason: string): void => {
-      reasons.set(processId(process), reason);
+      reasons.set(idOf(process), reason);
     },
     /** Tells of those whose process is gone. */
     settle: (atLast = false): void => {
       for (const over of ledger.gone(
         (process) => isAlive(process),
-        (process) => atLast || reasons.has(processId(process)),
+        (process) => atLast || reasons.has(idOf(process)),
         (process) => !atLast && hosted.over(process).length > 0,
       )) {
         const { process, peer } = over.session;
-        const id = processId(process);
+        const id = idOf(process);
         const used = { traffic: traffic.of(peer), usage: usageOf(process) };
         tellClosed(log, over, reasons.get(id), used, steady(), endOf(over.session));
         reasons.delete(id);

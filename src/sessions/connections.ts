@@ -1,10 +1,10 @@
-import { descendants, INIT, type Process, type ProcessName, processId } from './processes.ts';
+import { descendants, INIT, idOf, type Process, type ProcessId } from './process.ts';
 
 /**
  * The root process (sshd's monitor) of one connection, by what the kernel shows and nobody can write: root's, and a child of our
  * own listener. What sshd calls it changes with its releases. With it ends everything that runs over the connection.
  */
-export type Connection = ProcessName & {
+export type Connection = ProcessId & {
   /** The user id of its process that runs as an account; null before the login. */
   readonly uid: number | null;
   /** All that run over it. */
@@ -23,7 +23,7 @@ export type IsAccount = (uid: number) => boolean;
  */
 export const listConnections = (
   processes: readonly Process[],
-  listener: ProcessName | null,
+  listener: ProcessId | null,
   known: ReadonlySet<string>,
   isAccount: IsAccount,
 ): readonly Connection[] => {
@@ -32,9 +32,9 @@ export const listConnections = (
     processes.filter(({ ended }) => !ended),
     ({ parent }) => parent,
   );
-  const listens = processes.some((each) => processId(each) === processId(listener) && !each.ended);
+  const listens = processes.some((each) => idOf(each) === idOf(listener) && !each.ended);
   const isRoot = (each: Process, uid: number | null): boolean => {
-    if (known.has(processId(each))) return true;
+    if (known.has(idOf(each))) return true;
     if (listens) return each.parent === listener.pid;
     return each.parent === INIT && uid !== null && each.start >= listener.start;
   };

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readControlGroups, readStatFields } from '../system/proc.ts';
 
 /**
  * Whether a process is in the daemon's own control group, which it cannot leave. Where a server is run in a PID namespace that it shares, against
@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
  */
 export const isOfThisServer = (pid: number, proc = '/proc'): boolean => {
   try {
-    const groups = readFileSync(`${proc}/${pid}/cgroup`, 'utf8');
-    const own = readFileSync(`${proc}/self/cgroup`, 'utf8');
+    const groups = readControlGroups(pid, proc);
+    const own = readControlGroups('self', proc);
     return groups === own || (hasEndedFirstThread(pid, proc) && mayBeOf(groups, own));
   } catch {
     // It has ended.
@@ -16,10 +16,7 @@ export const isOfThisServer = (pid: number, proc = '/proc'): boolean => {
 };
 
 /** Read after the groups: a thread that had begun to end then has done so now, or is found by the next look. */
-const hasEndedFirstThread = (pid: number, proc: string): boolean => {
-  const stat = readFileSync(`${proc}/${pid}/stat`, 'utf8');
-  return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
-};
+const hasEndedFirstThread = (pid: number, proc: string): boolean => /^[ZX]/.test(readStatFields(pid, proc)[0] ?? '');
 
 /**
  * A process whose first thread has ended, and that goes on with another, is shown at the top of each hierarchy of version 1, wherever it

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Hosted } from './hosted.ts';
-import { isAlive, type Process, type ProcessName, processesBelow, processId } from './processes.ts';
+import { idOf, type Process, type ProcessId } from './process.ts';
+import { isAlive, processesBelow } from './processes.ts';
 import { whileStandingStill } from './standstill.ts';
 
 /** How long a connection gets to end by itself: borg releases its lock within milliseconds of TERM. */
@@ -17,7 +18,7 @@ export type EndOfConnection = 'ended' | 'killed' | 'alive';
 /** What is to be ended. */
 export type Ending = {
   /** The root process of a connection, or others that end with all below them. */
-  readonly roots: readonly ProcessName[];
+  readonly roots: readonly ProcessId[];
   /** Whose processes they may leave behind; null: nobody's. */
   readonly uid: number | null;
   /** Looks for processes of accounts under no connection, not before this moment. */
@@ -36,25 +37,25 @@ export type Ending = {
  */
 export const endConnection = async (
   { roots, uid, outsiders, hosted }: Ending,
-  onFound: (all: readonly ProcessName[]) => void = () => {},
+  onFound: (all: readonly ProcessId[]) => void = () => {},
 ): Promise<EndOfConnection> => {
-  const all = new Map<string, ProcessName>();
-  const add = (found: readonly ProcessName[]): void => {
-    for (const each of found) all.set(processId(each), { pid: each.pid, start: each.start });
+  const all = new Map<string, ProcessId>();
+  const add = (found: readonly ProcessId[]): void => {
+    for (const each of found) all.set(idOf(each), { pid: each.pid, start: each.start });
     onFound([...all.values()]);
   };
-  const over = (): readonly ProcessName[] => roots.flatMap((root) => hosted.over(root)).map(({ process }) => process);
+  const over = (): readonly ProcessId[] => roots.flatMap((root) => hosted.over(root)).map(({ process }) => process);
   /**
    * Not those who wait for a hosted session: they end with it. Were they told, the host would tell their session a second time, and borg,
    * told twice, may leave its lock behind.
    */
-  const tell = (found: readonly ProcessName[]): void => {
+  const tell = (found: readonly ProcessId[]): void => {
     for (const each of found) if (!hosted.isClient(each)) signal(each, 'SIGTERM');
   };
   /** Those that are not known yet. Of the same user id they are, and not to stay in any case. */
-  const more = async (): Promise<readonly ProcessName[]> => {
+  const more = async (): Promise<readonly ProcessId[]> => {
     const outside = uid === null ? [] : (await outsiders()).filter((each) => each.uid === uid);
-    return [...outside, ...over().filter((each) => isAlive(each))].filter((each) => !all.has(processId(each)));
+    return [...outside, ...over().filter((each) => isAlive(each))].filter((each) => !all.has(idOf(each)));
   };
 
   // Hosted ones first: they release their locks. Their host may be gone, and then nobody else tells them.
@@ -91,7 +92,7 @@ export const endConnection = async (
 };
 
 /** Looks more and more seldom: many may be ending at once. */
-const gone = async (processes: ReadonlyMap<string, ProcessName>, end: number): Promise<boolean> => {
+const gone = async (processes: ReadonlyMap<string, ProcessId>, end: number): Promise<boolean> => {
   for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 1.5, LONGEST_POLL_MS)) {
     if (![...processes.values()].some((each) => isAlive(each))) return true;
     if (performance.now() >= end) return false;
@@ -100,7 +101,7 @@ const gone = async (processes: ReadonlyMap<string, ProcessName>, end: number): P
 };
 
 /** Signals this very process, not another one that has got its pid. */
-export const signal = (process_: ProcessName, name: NodeJS.Signals): void => {
+export const signal = (process_: ProcessId, name: NodeJS.Signals): void => {
   if (!isAlive(process_)) return;
   try {
     process.kill(process_.pid, name);

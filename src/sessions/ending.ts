@@ -1,5 +1,5 @@
 import { type Ending, endConnection } from './end-connection.ts';
-import { type ProcessName, processId } from './processes.ts';
+import { idOf, type ProcessId } from './process.ts';
 import type { TrailLog } from './trail.ts';
 
 /** What is ended, in the words of the trail: the root process of a session, or all that a user id has under no connection. */
@@ -16,13 +16,13 @@ export const createEnding = (
   log: TrailLog,
   look: Pick<Ending, 'outsiders' | 'hosted'>,
   onEnded: () => void,
-  onAlive: (root: ProcessName | undefined) => void,
+  onAlive: (root: ProcessId | undefined) => void,
 ) => {
   const underWay = new Map<string, Promise<void>>();
   const below = new Map<string, ReadonlySet<string>>();
 
   const run = async (name: string, what: Target, facts: object, reason: string): Promise<void> => {
-    const onFound = (all: readonly ProcessName[]): unknown => below.set(name, new Set(all.map(processId)));
+    const onFound = (all: readonly ProcessId[]): unknown => below.set(name, new Set(all.map(idOf)));
     const how = await endConnection({ ...what, ...look }, onFound);
     if (how === 'alive') return onAlive(what.roots[0]);
     log.warn({ ...facts, reason }, `${what.kind} ended`);
@@ -32,7 +32,7 @@ export const createEnding = (
   return {
     /** @param facts what identifies it, for the trail */
     end: (what: Target, facts: object, reason: string): void => {
-      const name = what.kind === 'process' ? `of ${what.uid}` : what.roots.map(processId).join();
+      const name = what.kind === 'process' ? `of ${what.uid}` : what.roots.map(idOf).join();
       if (underWay.has(name)) return;
       const over = (): void => {
         underWay.delete(name);
@@ -49,7 +49,7 @@ export const createEnding = (
       underWay.set(name, done);
     },
     /** Whether it is being ended, by itself or with what it runs below: told twice, borg may leave its lock behind. */
-    covers: (process: ProcessName): boolean => [...below.values()].some((each) => each.has(processId(process))),
+    covers: (process: ProcessId): boolean => [...below.values()].some((each) => each.has(idOf(process))),
     /** Resolves when all that is being ended has ended. */
     settled: async (): Promise<void> => {
       await Promise.all(underWay.values());

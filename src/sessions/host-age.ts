@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import type { ProcessName } from './processes.ts';
+import type { ProcessId } from './process.ts';
 import { readMemory } from './usage.ts';
 
 /** What stands at these paths now, as one word for each: another file or folder, or another content, makes another text. */
@@ -15,4 +15,4 @@ const stampOfOne = (path: string): string => {
 };
 
 /** The memory that a process has now, in bytes; 0 where it has ended. */
-export const memoryOf = (process: ProcessName | null): number => (process && readMemory(process.pid, 'VmRSS')) ?? 0;
+export const memoryOf = (process: ProcessId | null): number => (process && readMemory(process.pid, 'VmRSS')) ?? 0;

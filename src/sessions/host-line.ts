@@ -1,14 +1,14 @@
 import * as z from 'zod';
-import type { ProcessName } from './processes.ts';
+import type { ProcessId } from './process.ts';
 import type { Usage } from './usage.ts';
 
 /** A session that the session host has forked, and for whom. */
 export type HostedSession = {
-  readonly process: ProcessName;
+  readonly process: ProcessId;
   /** The forced command that waits for it. It may be another hosted session, whose borg was taken over. */
-  readonly client: ProcessName;
+  readonly client: ProcessId;
   /** sshd's root process above the client. */
-  readonly connection: ProcessName;
+  readonly connection: ProcessId;
   readonly uid: number;
 };
 
@@ -16,8 +16,8 @@ export type HostedSession = {
 export type HostLine =
   | { readonly event: 'ready'; readonly pid: number }
   | { readonly event: 'began'; readonly session: HostedSession }
-  | { readonly event: 'ended'; readonly process: ProcessName; readonly usage: Usage }
-  | { readonly event: 'asks'; readonly connection: ProcessName }
+  | { readonly event: 'ended'; readonly process: ProcessId; readonly usage: Usage }
+  | { readonly event: 'asks'; readonly connection: ProcessId }
   | { readonly event: 'pong' }
   | { readonly event: 'trouble'; readonly what: string };
 
@@ -25,7 +25,7 @@ const pid = z.int().min(1).max(4_194_304);
 /** Clock ticks since boot. */
 const start = z.int().min(1);
 const uid = z.int().min(1).max(4_294_967_294);
-const connection = z.tuple([pid, start]).transform(([pid, start]): ProcessName => ({ pid, start }));
+const connection = z.tuple([pid, start]).transform(([pid, start]): ProcessId => ({ pid, start }));
 const ending = z.union([z.int(), z.string().max(32)]).nullable();
 
 const format = z

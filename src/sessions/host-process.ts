@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import { readLines } from '../sshd/server.ts';
 import { type HostLine, parseHostLine } from './host-line.ts';
-import { type ProcessName, readProcess } from './processes.ts';
+import type { ProcessId } from './process.ts';
+import { readProcess } from './processes.ts';
 
 /** How to start a session host. */
 export type HostProgram = {
@@ -16,7 +17,7 @@ export type HostProgram = {
 /** One session host that runs. */
 export type HostProcess = {
   /** Null where it could not be started. */
-  readonly process: ProcessName | null;
+  readonly process: ProcessId | null;
   /** Whether it serves; not where it has ended before, or has taken too long: it is killed then. */
   readonly ready: Promise<boolean>;
   /** Resolves when it has ended, with how, in words. */
@@ -92,7 +93,7 @@ export const startHostProcess = (
   };
 };
 
-const nameOf = (pid: number | undefined): ProcessName | null => {
+const nameOf = (pid: number | undefined): ProcessId | null => {
   try {
     const found = pid === undefined ? null : readProcess(pid);
     return found && { pid: found.pid, start: found.start };

@@ -1,6 +1,6 @@
 import type { IsAccount } from './connections.ts';
 import type { HostedSession } from './host-line.ts';
-import { INIT, type Process, type ProcessName, processId, TICKS_PER_SECOND } from './processes.ts';
+import { INIT, idOf, type Process, type ProcessId, TICKS_PER_SECOND } from './process.ts';
 import { together, type Usage } from './usage.ts';
 
 /** In which the host's line about a session that it has just forked is read, on a busy machine, too. */
@@ -23,11 +23,11 @@ const putInto = <T>(map: Map<string, T>, id: string, value: T, most: number): vo
  * hosted session stands below the client that waits for it. The host is root's, and no tenant can write its lines.
  */
 export const createHosted = (isAccount: IsAccount) => {
-  const hosts = new Map<string, ProcessName>();
+  const hosts = new Map<string, ProcessId>();
   const sessions = new Map<string, HostedSession>();
   /** By session: its connection, and whether its usage is in the sum of that. */
-  const ended = new Map<string, { readonly connection: ProcessName; readonly counted: boolean }>();
-  const sums = new Map<string, { readonly connection: ProcessName; readonly usage: Usage }>();
+  const ended = new Map<string, { readonly connection: ProcessId; readonly counted: boolean }>();
+  const sums = new Map<string, { readonly connection: ProcessId; readonly usage: Usage }>();
 
   /** The sessions by connection; null where they have changed. */
   let running: ReadonlyMap<string, readonly HostedSession[]> | null = null;
@@ -39,9 +39,9 @@ export const createHosted = (isAccount: IsAccount) => {
   };
 
   const end = ({ process, connection }: HostedSession): void => {
-    sessions.delete(processId(process));
+    sessions.delete(idOf(process));
     haveChanged();
-    putInto(ended, processId(process), { connection, counted: false }, MOST_ENDED);
+    putInto(ended, idOf(process), { connection, counted: false }, MOST_ENDED);
   };
 
   /** Below its client, while that and the connection are there, and are whose they should be. */
@@ -50,35 +50,35 @@ export const createHosted = (isAccount: IsAccount) => {
     alive: ReadonlyMap<string, Process>,
     owner: number,
   ): number => {
-    const known = alive.get(processId(client))?.uid === uid && alive.get(processId(connection))?.uid === 0;
+    const known = alive.get(idOf(client))?.uid === uid && alive.get(idOf(connection))?.uid === 0;
     // Root's until it has dropped its privileges.
     if (!known || (owner !== uid && owner !== 0)) return INIT;
     // A client began before. So no two are ever below each other, whatever a line says.
-    const isHosted = sessions.has(processId(client));
+    const isHosted = sessions.has(idOf(client));
     const before = isHosted ? client.start < process.start : client.start <= process.start;
     return before && client.pid !== process.pid ? client.pid : INIT;
   };
 
   return {
     /** Takes a host, before its first session. */
-    follow: (host: ProcessName): void => putInto(hosts, processId(host), host, MOST_SESSIONS),
+    follow: (host: ProcessId): void => putInto(hosts, idOf(host), host, MOST_SESSIONS),
 
     began: (session: HostedSession): void => {
-      putInto(sessions, processId(session.process), session, MOST_SESSIONS);
+      putInto(sessions, idOf(session.process), session, MOST_SESSIONS);
       haveChanged();
     },
 
-    ended: (process: ProcessName, usage: Usage): void => {
-      const id = processId(process);
+    ended: (process: ProcessId, usage: Usage): void => {
+      const id = idOf(process);
       const session = sessions.get(id);
       if (session) end(session);
       const known = ended.get(id);
       if (!known || known.counted) return;
       const { connection } = known;
       ended.set(id, { connection, counted: true });
-      const before = sums.get(processId(connection))?.usage;
+      const before = sums.get(idOf(connection))?.usage;
       const sum = before ? together([before, usage]) : usage;
-      putInto(sums, processId(connection), { connection, usage: sum }, MOST_SESSIONS);
+      putInto(sums, idOf(connection), { connection, usage: sum }, MOST_SESSIONS);
     },
 
     /**
@@ -89,13 +89,13 @@ export const createHosted = (isAccount: IsAccount) => {
      * @param now clock ticks since boot
      */
     correct: (processes: readonly Process[], now: number): readonly Process[] => {
-      const alive = new Map(processes.filter((each) => !each.ended).map((each) => [processId(each), each]));
+      const alive = new Map(processes.filter((each) => !each.ended).map((each) => [idOf(each), each]));
       for (const [id] of hosts) if (!alive.has(id)) hosts.delete(id);
       for (const [id, session] of sessions) if (!alive.has(id)) end(session);
       if (hosts.size === 0 && sessions.size === 0) return processes;
       const hostPids = new Set([...hosts.values()].map(({ pid }) => pid));
       return processes.map((each) => {
-        const session = sessions.get(processId(each));
+        const session = sessions.get(idOf(each));
         if (session) return { ...each, parent: parentOf(session, alive, each.uid) };
         const untold = hostPids.has(each.parent) && isAccount(each.uid) && now - each.start > UNTOLD_TICKS;
         return untold ? { ...each, parent: INIT } : each;
@@ -103,28 +103,28 @@ export const createHosted = (isAccount: IsAccount) => {
     },
 
     /** The sessions that run over a connection, as far as is known: one may have ended since. */
-    over: (connection: ProcessName): readonly HostedSession[] => {
-      running ??= Map.groupBy(sessions.values(), (each) => processId(each.connection));
-      return running.get(processId(connection)) ?? [];
+    over: (connection: ProcessId): readonly HostedSession[] => {
+      running ??= Map.groupBy(sessions.values(), (each) => idOf(each.connection));
+      return running.get(idOf(connection)) ?? [];
     },
 
     /** Whether it waits for a session, as far as is known: it ends with that by itself. */
-    isClient: (process: ProcessName): boolean => {
-      waiting ??= new Set([...sessions.values()].map(({ client }) => processId(client)));
-      return waiting.has(processId(process));
+    isClient: (process: ProcessId): boolean => {
+      waiting ??= new Set([...sessions.values()].map(({ client }) => idOf(client)));
+      return waiting.has(idOf(process));
     },
 
     /** Over which connection a session runs, or ran until a moment ago; undefined for any other process. */
-    connectionOf: (process: ProcessName): ProcessName | undefined => {
-      const id = processId(process);
+    connectionOf: (process: ProcessId): ProcessId | undefined => {
+      const id = idOf(process);
       return sessions.get(id)?.connection ?? ended.get(id)?.connection;
     },
 
     /** What the sessions of a connection have used that have ended; undefined where there was none. */
-    usageOf: (connection: ProcessName): Usage | undefined => sums.get(processId(connection))?.usage,
+    usageOf: (connection: ProcessId): Usage | undefined => sums.get(idOf(connection))?.usage,
 
     /** Forgets the sums of connections that nobody asks for any more. */
-    forget: (isKnown: (connection: ProcessName) => boolean): void => {
+    forget: (isKnown: (connection: ProcessId) => boolean): void => {
       for (const [id, { connection }] of sums) if (!isKnown(connection)) sums.delete(id);
     },
   };

@@ -3,7 +3,7 @@ import type { CloseReason, SshdEvent } from '../sshd/log.ts';
 import type { Writer } from '../sshd/message.ts';
 import type { Connection } from './connections.ts';
 import { peerName } from './connections.ts';
-import { type ProcessName, processId } from './processes.ts';
+import { idOf, type ProcessId } from './process.ts';
 import type { Session } from './session.ts';
 import { createStrangers, type Refusal } from './strangers.ts';
 import { refusedByOption, withOpened } from './why-refused.ts';
@@ -77,14 +77,14 @@ export const createLedger = (
   const refusedSignatures = new Set<string>();
 
   const put = (entry: Entry): Entry => {
-    entries.set(processId(entry.session.process), entry);
+    entries.set(idOf(entry.session.process), entry);
     return entry;
   };
 
   const see = (entry: Entry): readonly LedgerEvent[] =>
     entry.seen ? [] : [{ kind: 'opened', session: put({ ...entry, seen: true }).session }];
 
-  const entryOf = ({ pid, start }: Writer): Entry | undefined => entries.get(processId({ pid, start }));
+  const entryOf = ({ pid, start }: Writer): Entry | undefined => entries.get(idOf({ pid, start }));
 
   const accepted = (event: Extract<SshdEvent, { kind: 'accepted' }>, writer: Writer): readonly LedgerEvent[] => {
     const { address, port, user, fingerprint } = event;
@@ -108,7 +108,7 @@ export const createLedger = (
   };
 
   const refused = (event: Extract<SshdEvent, { kind: 'refused' }>, writer: Writer): readonly LedgerEvent[] => {
-    const byOptions = refusedByOptions.delete(processId(writer));
+    const byOptions = refusedByOptions.delete(idOf(writer));
     const fingerprint = /SHA256:[A-Za-z0-9+/]+/.exec(event.detail)?.[0];
     const { user, address } = event;
     if (event.reason !== 'failed' || user === null || fingerprint === undefined)
@@ -122,7 +122,7 @@ export const createLedger = (
     const entry = entryOf(writer) ?? parentOf(writer);
     if (entry) return [{ kind: 'leaving', session: put({ ...entry, how: entry.how ?? event.reason }).session }];
     if (event.loggedIn || writer.uid !== 0) return [];
-    return asEvents(strangers.closed(event, refusedSignatures.delete(processId(writer))));
+    return asEvents(strangers.closed(event, refusedSignatures.delete(idOf(writer))));
   };
 
   /** Whose process below it has written. With its last words it may be gone already, or its parent. */
@@ -148,10 +148,10 @@ export const createLedger = (
       case 'closed':
         return closed(event, writer);
       case 'options-refused':
-        if (writer.uid === 0) rememberIn(refusedByOptions, processId(writer));
+        if (writer.uid === 0) rememberIn(refusedByOptions, idOf(writer));
         return [];
       case 'signature-refused':
-        if (writer.uid === 0) rememberIn(refusedSignatures, processId(writer));
+        if (writer.uid === 0) rememberIn(refusedSignatures, idOf(writer));
         return [];
       case 'refused':
         return writer.uid === 0 ? refused(event, writer) : [];
@@ -181,7 +181,7 @@ export const createLedger = (
     /** Takes what the kernel shows: who is in is 'opened'. */
     look: (connections: readonly Connection[]): readonly LedgerEvent[] =>
       connections.flatMap((connection) => {
-        const entry = entries.get(processId(connection));
+        const entry = entries.get(idOf(connection));
         return entry && connection.uid !== null && connection.uid === entry.session.uid ? see(entry) : [];
       }),
     /** Those that sshd has told of so long ago and the kernel has not shown yet. */
@@ -193,16 +193,16 @@ export const createLedger = (
     overdue: (milliseconds: number): readonly LedgerEvent[] => asEvents(strangers.overdue(milliseconds)),
     sessions: (): readonly Session[] =>
       [...entries.values()].flatMap(({ session, gone }) => (gone === null ? [session] : [])),
-    has: (process: ProcessName): boolean => entries.has(processId(process)),
-    sessionOf: (process: ProcessName): Session | undefined => entries.get(processId(process))?.session,
+    has: (process: ProcessId): boolean => entries.has(idOf(process)),
+    sessionOf: (process: ProcessId): Session | undefined => entries.get(idOf(process))?.session,
     /**
      * Takes out those whose process has ended, each once; a moment later where nobody has said how, neither sshd nor whoever ended it, or
      * where a session that ran over it goes on.
      */
     gone: (
-      isAlive: (process: ProcessName) => boolean,
-      isExplained: (process: ProcessName) => boolean = () => false,
-      isUsed: (process: ProcessName) => boolean = () => false,
+      isAlive: (process: ProcessId) => boolean,
+      isExplained: (process: ProcessId) => boolean = () => false,
+      isUsed: (process: ProcessId) => boolean = () => false,
     ): readonly Closed[] => {
       const dead = [...entries.values()].filter(({ session, gone }) => gone !== null || !isAlive(session.process));
       const over = dead.filter(
@@ -211,7 +211,7 @@ export const createLedger = (
           (gone !== null && steady() - gone >= LAST_WORDS_MS),
       );
       for (const entry of dead) put({ ...entry, gone: entry.gone ?? steady() });
-      for (const { session } of over) entries.delete(processId(session.process));
+      for (const { session } of over) entries.delete(idOf(session.process));
       return over;
     },
   };

@@ -1,6 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import { STRANGER } from '../sshd/strangers-first.ts';
-import { childrenOf, processesBelow } from './processes.ts';
+import { readChildren, readOomScoreAdj, writeOomScoreAdj } from '../system/proc.ts';
+import { processesBelow } from './processes.ts';
 
 /**
  * oom_score_adj (proc_pid_oom_score_adj(5)) of sshd's processes of a login, and of a session that could not lower its own (the
@@ -54,17 +54,15 @@ export const createMemoryOrder = (isAccount: (uid: number) => boolean) => {
 /** Cheap, where the kernel tells children: most of them are strangers in a flood. */
 const connectionsOf = (listener: number): readonly number[] => {
   try {
-    return childrenOf(listener);
+    return readChildren(listener);
   } catch {
     return processesBelow(listener).flatMap(({ pid, parent }) => (parent === listener ? [pid] : []));
   }
 };
 
-const fileOf = (pid: number): string => `/proc/${pid}/oom_score_adj`;
-
 const adjustmentOf = (pid: number): number | null => {
   try {
-    return Number(readFileSync(fileOf(pid), 'utf8'));
+    return readOomScoreAdj(pid);
   } catch {
     return null;
   }
@@ -74,7 +72,7 @@ const adjustmentOf = (pid: number): number | null => {
 const setTo = (pid: number, wanted: number, least: number): void => {
   for (const value of [wanted, least]) {
     try {
-      writeFileSync(fileOf(pid), String(value));
+      writeOomScoreAdj(pid, value);
       return;
     } catch {
       // It has ended, or may not: the order is a precaution, and nothing else depends on it.

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { type Process, readProcess } from './processes.ts';
+import { readNewestPid, readStatus, statusField } from '../system/proc.ts';
+import type { Process } from './process.ts';
+import { readProcess } from './processes.ts';
 
 const MOST_LOOKS = 16;
 /** Each takes some microseconds, where a list takes milliseconds: one of them hits what lives for a millisecond. */
@@ -38,7 +39,7 @@ const again = (process: Process | undefined, proc: string): Process | null =>
 
 const newestPid = (proc: string): number => {
   try {
-    return Number(/(\d+)\s*$/.exec(readFileSync(`${proc}/loadavg`, 'utf8'))?.[1] ?? 0);
+    return readNewestPid(proc);
   } catch {
     return 0;
   }
@@ -47,7 +48,7 @@ const newestPid = (proc: string): number => {
 /** A thread has a number of its own, which /proc knows, too. */
 const isProcess = (pid: number, proc: string): boolean => {
   try {
-    return /^Tgid:\t(\d+)/m.exec(readFileSync(`${proc}/${pid}/status`, 'utf8'))?.[1] === String(pid);
+    return statusField(readStatus(pid, proc), 'Tgid') === String(pid);
   } catch {
     return false;
   }

@@ -1,4 +1,4 @@
-import type { ProcessName } from './processes.ts';
+import type { ProcessId } from './process.ts';
 import type { Session } from './session.ts';
 
 /** What keeps a session from doing what its client asked for, in the words of image/launcher/outcome.py and of a person. */
@@ -26,7 +26,7 @@ export type Outcome = {
   /** Of the process that said it. */
   readonly uid: number;
   /** The root process of its connection, if it is a session at all; of one that the session host has forked, itself. */
-  readonly process: ProcessName;
+  readonly process: ProcessId;
   readonly what: Failure | 'well';
   /** It was writing, or has written. */
   readonly wrote: boolean;

@@ -3,7 +3,7 @@ import { createBucket } from './bucket.ts';
 import type { HostedSession } from './host-line.ts';
 import type { Hosted } from './hosted.ts';
 import { FAILURES, type Failure, type Outcome, repositoryOf } from './outcome.ts';
-import { type ProcessName, processId } from './processes.ts';
+import { idOf, type ProcessId } from './process.ts';
 import type { Session } from './session.ts';
 import { sessionFacts, type TrailLog } from './trail.ts';
 
@@ -30,7 +30,7 @@ const isTold = (what: Failure): boolean => what !== 'refused';
  */
 export const createOutcomes = (
   log: TrailLog,
-  sessionOf: (connection: ProcessName) => Session | undefined,
+  sessionOf: (connection: ProcessId) => Session | undefined,
   connectionOf: Hosted['connectionOf'],
   onEnded: (ended: Ended) => void,
   now: () => number,
@@ -67,7 +67,7 @@ export const createOutcomes = (
     const { what, wrote } = outcome;
     const repository = repositoryOf(outcome, session);
     if (what !== 'well') {
-      const id = processId(session.process);
+      const id = idOf(session.process);
       labels.set(id, new Set([...(labels.get(id) ?? []), what]));
       if (!isTold(what)) return;
       tell(session, what, repository);
@@ -79,19 +79,19 @@ export const createOutcomes = (
 
   /** What was said before sshd's line came. */
   const catchUp = (session: Session): void => {
-    const id = processId(session.process);
+    const id = idOf(session.process);
     const said = early.get(id) ?? [];
     early.delete(id);
     for (const each of said) apply(session, each);
   };
 
-  const takeOf = (connection: ProcessName, said: readonly Outcome[]): void => {
+  const takeOf = (connection: ProcessId, said: readonly Outcome[]): void => {
     const session = sessionOf(connection);
     if (session) {
       for (const each of said) apply(session, each);
       return;
     }
-    const id = processId(connection);
+    const id = idOf(connection);
     if (early.size >= MOST_EARLY) early.delete(early.keys().next().value ?? '');
     early.set(id, [...(early.get(id) ?? []), ...said].slice(-Object.keys(FAILURES).length));
   };
@@ -100,15 +100,15 @@ export const createOutcomes = (
     take: (outcome: Outcome): void => takeOf(connectionOf(outcome.process) ?? outcome.process, [outcome]),
     /** What a hosted session has said before the session host's line about it came. */
     began: ({ process, connection }: HostedSession): void => {
-      const said = early.get(processId(process));
+      const said = early.get(idOf(process));
       if (!said) return;
-      early.delete(processId(process));
+      early.delete(idOf(process));
       takeOf(connection, said);
     },
     /** How a session ended, in words for its line; undefined where nothing has failed. Call it once, when it is over. */
     endOf: (session: Session): string | undefined => {
       catchUp(session);
-      const id = processId(session.process);
+      const id = idOf(session.process);
       const found = labels.get(id);
       labels.delete(id);
       return found && [...found].map((each) => FAILURES[each]).join('; ');

@@ -1,5 +1,5 @@
-import type { Process } from './processes.ts';
-import { processId } from './processes.ts';
+import type { Process } from './process.ts';
+import { idOf } from './process.ts';
 
 /** In which a process whose connection has just ended ends by itself. */
 const FAREWELL_MS = 1000;
@@ -35,7 +35,7 @@ export const createOutsiderTimes = (now: () => number, settleMs: number) => {
     lost: ReadonlySet<number>,
   ): ReadonlyMap<number, readonly Process[]> => {
     const time = now();
-    since = new Map(outside.map(processId).map((id) => [id, since.get(id) ?? time]));
+    since = new Map(outside.map(idOf).map((id) => [id, since.get(id) ?? time]));
     const groups = Map.groupBy(outside, ({ uid }) => uid);
     const rested = [...uids].filter(([, { seen }]) => time - seen <= PAUSE_MS);
     const known = new Map(rested);
@@ -47,7 +47,7 @@ export const createOutsiderTimes = (now: () => number, settleMs: number) => {
     const isDue = (uid: number, group: readonly Process[]): boolean => {
       const accounts = accountsOf(uid);
       const urgent = accounts === 0 || lostAt.has(uid);
-      const oldest = time - Math.min(...group.map((each) => since.get(processId(each)) ?? time));
+      const oldest = time - Math.min(...group.map((each) => since.get(idOf(each)) ?? time));
       const whole = time - (known.get(uid)?.since ?? time);
       if (urgent) return whole >= settleMs;
       return oldest >= FAREWELL_MS || whole >= (accounts === 1 ? CHAIN_MS : SHARED_CHAIN_MS);

@@ -1,5 +1,5 @@
 import type { Connection, IsAccount } from './connections.ts';
-import { INIT, type Process, type ProcessName, processId } from './processes.ts';
+import { INIT, idOf, type Process, type ProcessId } from './process.ts';
 
 /**
  * Processes of accounts that run under no connection: one that was taken over and has ended its own connection from below, or one that
@@ -12,17 +12,17 @@ import { INIT, type Process, type ProcessName, processId } from './processes.ts'
 export const outsiders = (
   processes: readonly Process[],
   connections: readonly Connection[],
-  listener: ProcessName,
+  listener: ProcessId,
   isAccount: IsAccount,
 ): readonly Process[] => {
   const byPid = new Map(processes.map((each) => [each.pid, each]));
-  const roots = new Set(connections.map(processId));
+  const roots = new Set(connections.map(idOf));
   const isAdopted = (process: Process): boolean => {
     let each: Process | undefined = process;
     // A chain of parents is no longer than there are processes, even where it was read while it changed.
     for (let steps = 0; each && steps <= processes.length; steps += 1) {
       if (each.pid === INIT) return true;
-      if (roots.has(processId(each)) || !isAccount(each.uid)) return false;
+      if (roots.has(idOf(each)) || !isAccount(each.uid)) return false;
       each = byPid.get(each.parent);
     }
     // Started from outside of this PID namespace (parent 0), or its parent has just ended: the next look tells.

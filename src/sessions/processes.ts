@@ -1,72 +1,44 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { errorCode } from '../system/errno.ts';
-import { statFields } from '../system/proc.ts';
-
-/** One process for ever: a pid may be given again, with another start. */
-export type ProcessName = { readonly pid: number; readonly start: number };
-
-/** The first process, which adopts whose parent has ended. */
-export const INIT = 1;
-
-/** As text, for maps. */
-export const processId = ({ pid, start }: ProcessName): string => `${pid} ${start}`;
-
-/** A process as root may see it without CAP_SYS_PTRACE: no environment, no file descriptors, no limits of another user's. */
-export type Process = {
-  readonly pid: number;
-  readonly parent: number;
-  /** Real user id. */
-  readonly uid: number;
-  /** Clock ticks (1/100 s) since boot at which it began (proc_pid_stat(5), field 22). With the pid it names one process for ever. */
-  readonly start: number;
-  /** It has ended and waits to be reaped, all of it: one whose first thread has ended looks so, and goes on. */
-  readonly ended: boolean;
-};
-
-/** Of what proc_pid_stat(5) counts in; the kernel's USER_HZ is 100 wherever this runs. */
-export const TICKS_PER_SECOND = 100;
+import * as proc from '../system/proc.ts';
+import { descendants, type Process, type ProcessId, TICKS_PER_SECOND } from './process.ts';
 
 /** All processes of this PID namespace. One that ends meanwhile is left out. */
-export const listProcesses = (proc = '/proc'): readonly Process[] =>
-  readdirSync(proc)
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((entry) => readProcess(Number(entry), proc) ?? []);
+export const listProcesses = (folder = '/proc'): readonly Process[] =>
+  proc.listPids(folder).flatMap((pid) => readProcess(pid, folder) ?? []);
 
 /**
  * One process, or null if there is none (any more).
  *
  * @throws the system's error where it cannot be told, for example with a full table of files
  */
-export const readProcess = (pid: number, proc = '/proc'): Process | null => {
-  try {
-    const status = readFileSync(`${proc}/${pid}/status`, 'utf8');
+export const readProcess = (pid: number, folder = '/proc'): Process | null =>
+  unlessGone(null, () => {
+    const status = proc.readStatus(pid, folder);
     return {
       pid,
       parent: Number(/^PPid:\t(\d+)/m.exec(status)?.[1]),
       uid: Number(/^Uid:\t(\d+)/m.exec(status)?.[1]),
-      ...stateOf(readFileSync(`${proc}/${pid}/stat`, 'utf8')),
+      ...stateOf(proc.readStatFields(pid, folder)),
     };
-  } catch (error) {
-    if (GONE.has(errorCode(error))) return null;
-    throw error;
-  }
-};
+  });
 
 /** The command line of a process: text of its own, for people to read. Empty where it has ended. It costs as much as all else, so nobody asks for all. */
-export const readWords = (pid: number, proc = '/proc'): readonly string[] => {
-  try {
-    return readFileSync(`${proc}/${pid}/cmdline`, 'utf8').split('\0').slice(0, 64);
-  } catch (error) {
-    if (GONE.has(errorCode(error))) return [];
-    throw error;
-  }
-};
+export const readWords = (pid: number, folder = '/proc'): readonly string[] =>
+  unlessGone([], () => proc.readWords(pid, folder).slice(0, 64));
 
 /** Of a process that ends between two readings. */
 const GONE: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH']);
 
-const stateOf = (stat: string): Pick<Process, 'start' | 'ended'> => {
-  const fields = statFields(stat);
+const unlessGone = <Found>(otherwise: Found, read: () => Found): Found => {
+  try {
+    return read();
+  } catch (error) {
+    if (GONE.has(errorCode(error))) return otherwise;
+    throw error;
+  }
+};
+
+const stateOf = (fields: readonly string[]): Pick<Process, 'start' | 'ended'> => {
   const dead = fields[0] === 'Z' || fields[0] === 'X';
   // num_threads (20): of a zombie it is 1 at most.
   return { start: Number(fields[19]), ended: dead && Number(fields[17]) <= 1 };
@@ -77,51 +49,29 @@ const stateOf = (stat: string): Pick<Process, 'start' | 'ended'> => {
  *
  * @throws the system's error where it cannot be told
  */
-export const isAlive = ({ pid, start }: ProcessName, proc = '/proc'): boolean => {
-  try {
-    const found = stateOf(readFileSync(`${proc}/${pid}/stat`, 'utf8'));
+export const isAlive = ({ pid, start }: ProcessId, folder = '/proc'): boolean =>
+  unlessGone(false, () => {
+    const found = stateOf(proc.readStatFields(pid, folder));
     return found.start === start && !found.ended;
-  } catch (error) {
-    if (GONE.has(errorCode(error))) return false;
-    throw error;
-  }
-};
+  });
 
 /**
- * The pids of a process' children, as the kernel tells them: each thread has its own.
- *
- * @throws the system's error, also where the kernel does not tell (no CONFIG_PROC_CHILDREN)
+ * Everything below a process, as the kernel tells it. Where it does not, by looking at all processes, which takes a tenth of a second
+ * where there are some thousands.
  */
-export const childrenOf = (pid: number, proc = '/proc'): readonly number[] =>
-  readdirSync(`${proc}/${pid}/task`).flatMap((thread) =>
-    readFileSync(`${proc}/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-  );
-
-/**
- * Everything below a process, as the kernel tells it (proc_pid_task(5), children). Where it does not, by looking at all
- * processes, which takes a tenth of a second where there are some thousands.
- */
-export const processesBelow = (pid: number, proc = '/proc'): readonly Process[] => {
+export const processesBelow = (pid: number, folder = '/proc'): readonly Process[] => {
   try {
-    return childrenOf(pid, proc).flatMap((child) =>
-      [readProcess(child, proc) ?? [], processesBelow(child, proc)].flat(),
-    );
+    return proc
+      .readChildren(pid, folder)
+      .flatMap((child) => [readProcess(child, folder) ?? [], processesBelow(child, folder)].flat());
   } catch (error) {
     if (!GONE.has(errorCode(error))) throw error;
-    if (!existsSync(`${proc}/${pid}/task/${pid}/stat`)) return [];
+    if (!proc.isShown(pid, folder)) return [];
     return descendants(
       pid,
-      Map.groupBy(listProcesses(proc), ({ parent }) => parent),
+      Map.groupBy(listProcesses(folder), ({ parent }) => parent),
     );
   }
-};
-
-/** Everything below a process, among these, each once: also where they name each other as parents. */
-export const descendants = (pid: number, children: ReadonlyMap<number, readonly Process[]>): readonly Process[] => {
-  const found = new Set(children.get(pid));
-  // It grows while it is walked through.
-  for (const process of found) for (const child of children.get(process.pid) ?? []) found.add(child);
-  return [...found];
 };
 
 /**
@@ -130,17 +80,17 @@ export const descendants = (pid: number, children: ReadonlyMap<number, readonly 
  *
  * @throws the system's error; the clock itself never does
  */
-export const createTicks = (proc = '/proc'): (() => number) => {
-  const began = readProcess(process.pid, proc)?.start ?? 0;
+export const createTicks = (folder = '/proc'): (() => number) => {
+  const began = readProcess(process.pid, folder)?.start ?? 0;
   return () => {
     const own = began + (performance.now() / 1000) * TICKS_PER_SECOND;
-    return Math.max(own, uptime(proc) ?? own);
+    return Math.max(own, uptime(folder) ?? own);
   };
 };
 
-const uptime = (proc: string): number | null => {
+const uptime = (folder: string): number | null => {
   try {
-    const seconds = Number(/^[\d.]+/.exec(readFileSync(`${proc}/uptime`, 'utf8'))?.[0]);
+    const seconds = proc.readUptime(folder);
     return Number.isFinite(seconds) ? seconds * TICKS_PER_SECOND : null;
   } catch {
     return null;

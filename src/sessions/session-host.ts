@@ -6,7 +6,7 @@ import { memoryOf, stampOf } from './host-age.ts';
 import type { HostedSession, HostLine } from './host-line.ts';
 import { type HostProcess, type HostProgram, startHostProcess } from './host-process.ts';
 import type { Hosted } from './hosted.ts';
-import { type ProcessName, processId } from './processes.ts';
+import { idOf, type ProcessId } from './process.ts';
 import type { TrailLog } from './trail.ts';
 
 /** Milliseconds. */
@@ -48,7 +48,7 @@ export type SessionHostOptions = HostProgram & {
   /** Each session as it begins, once `hosted` knows it. */
   readonly onBegan: (session: HostedSession) => void;
   /** Whose connection it is, by sshd's word; undefined where it has not said so yet. */
-  readonly accountOf: (connection: ProcessName) => string | undefined;
+  readonly accountOf: (connection: ProcessId) => string | undefined;
   readonly log: TrailLog;
   readonly times?: Partial<typeof TIMES>;
 };
@@ -71,8 +71,8 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
   let closed = false;
 
   /** Answers when sshd's line has come, which may be a moment after the login. */
-  const answer = async (host: HostProcess, connection: ProcessName): Promise<void> => {
-    const id = processId(connection);
+  const answer = async (host: HostProcess, connection: ProcessId): Promise<void> => {
+    const id = idOf(connection);
     if (asked.has(id)) return;
     asked.add(id);
     const end = performance.now() + ASKED_MS;

@@ -2,7 +2,8 @@ import type { Role } from '../accounts/role.ts';
 import type { Connection } from './connections.ts';
 import type { HostedSession } from './host-line.ts';
 import type { Hosted } from './hosted.ts';
-import { type ProcessName, processId, readWords } from './processes.ts';
+import { idOf, type ProcessId } from './process.ts';
+import { readWords } from './processes.ts';
 import type { Traffic } from './traffic.ts';
 import { readUsage, together } from './usage.ts';
 
@@ -28,11 +29,11 @@ export type Session = {
   /** The same moment in milliseconds of a steady clock: the other may be set. */
   readonly steadySince: number;
   /** Its connection's root process, which is its name: nobody else has it, and no text can say otherwise. */
-  readonly process: ProcessName;
+  readonly process: ProcessId;
 };
 
 /** A connection, or a process of an account's under none, and whose it is: for the log. */
-export type Running = ProcessName & { readonly uid: number | null; readonly account: string };
+export type Running = ProcessId & { readonly uid: number | null; readonly account: string };
 
 /** A session as an operator sees it. */
 export type SessionView = Omit<Session, 'process' | 'subRepositories' | 'steadySince'> & {
@@ -62,9 +63,9 @@ export const sessionsOver = (
   connections: readonly Connection[],
   over: Hosted['over'],
 ): ((session: Session) => number) => {
-  const below = new Map(connections.map((each) => [processId(each), each]));
+  const below = new Map(connections.map((each) => [idOf(each), each]));
   return ({ process }) => {
-    const connection = below.get(processId(process));
+    const connection = below.get(idOf(process));
     return connection ? Math.max(0, connection.below.length - 1 - waiting(connection, over(connection))) : 0;
   };
 };
@@ -86,7 +87,7 @@ export const viewOf = (
   traffic: Traffic | undefined,
   over: Hosted['over'],
 ): SessionView => {
-  const below = connections.find((each) => processId(each) === processId(process))?.below ?? [];
+  const below = connections.find((each) => idOf(each) === idOf(process))?.below ?? [];
   const hosted = new Set(over(process).map(({ process }) => process.pid));
   const borg = below.filter((pid) => hosted.has(pid) || isBorg(pid));
   const used = borg.flatMap((pid) => readUsage(pid) ?? []);

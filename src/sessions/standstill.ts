@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
-import { listProcesses, type Process } from './processes.ts';
+import type { Process } from './process.ts';
+import { listProcesses } from './processes.ts';
 
 /** Whoever has the user id may stop or end the shell before it has done its work. */
 const MOST_MS = 1000;

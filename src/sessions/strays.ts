@@ -1,7 +1,7 @@
 import type { State } from '../accounts/account.ts';
 import type { Connection } from './connections.ts';
 import { createOutsiderTimes } from './outsider-times.ts';
-import { type Process, type ProcessName, processId } from './processes.ts';
+import { idOf, type Process, type ProcessId } from './process.ts';
 import { mayHoldLostPrivileges, type PrivilegeLosses } from './revocation.ts';
 
 /** In which sshd's line about a login that has come through is read, however busy the machine is. */
@@ -15,7 +15,7 @@ const LONGEST_STEP_MS = 3000;
 /** What must end although no session tells of it. */
 export type Stray = {
   /** The root process of a connection, or all that an account has under none. */
-  readonly processes: readonly ProcessName[];
+  readonly processes: readonly ProcessId[];
   readonly uid: number | null;
   readonly kind: 'session' | 'process';
   readonly why: string;
@@ -61,9 +61,9 @@ export const createStrays = (now: () => number) => {
   ): readonly Stray[] => {
     lived += Math.min(now() - looked, LONGEST_STEP_MS);
     looked = now();
-    since = new Map(unlabelled.map(processId).map((id) => [id, since.get(id) ?? lived]));
+    since = new Map(unlabelled.map(idOf).map((id) => [id, since.get(id) ?? lived]));
     const ofLosers = unlabelled.filter(({ uid }) => uid !== null && lost.has(uid));
-    urgent = new Set([...[...urgent].filter((id) => since.has(id)), ...ofLosers.map(processId)]);
+    urgent = new Set([...[...urgent].filter((id) => since.has(id)), ...ofLosers.map(idOf)]);
     const isLong = (id: string, milliseconds: number): boolean => lived - (since.get(id) ?? lived) >= milliseconds;
     const accounts = Map.groupBy(state.values(), ({ uid }) => uid);
 
@@ -76,7 +76,7 @@ export const createStrays = (now: () => number) => {
       // Of admins, who share a user id, it may be any.
       if (names.some((name) => mayHoldLostPrivileges(name, connection.start, losses)))
         return end('its account lost a privilege', false);
-      const id = processId(connection);
+      const id = idOf(connection);
       return isLong(id, urgent.has(id) ? SETTLE_MS : PATIENCE_MS)
         ? end('it cannot be told which key opened it', true)
         : [];

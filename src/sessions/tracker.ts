@@ -10,7 +10,8 @@ import { connectionsBeyond, createCrowdWatch } from './crowd.ts';
 import { createEnding } from './ending.ts';
 import { createExpiryTimer } from './expiry-timer.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
-import { createTicks, type ProcessName, processId, TICKS_PER_SECOND } from './processes.ts';
+import { idOf, type ProcessId, TICKS_PER_SECOND } from './process.ts';
+import { createTicks } from './processes.ts';
 import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, reasonToEnd } from './revocation.ts';
 import { namesOf, type Running, type Session, type SessionView, sessionsOver, viewOf } from './session.ts';
 import { createStrays, SETTLE_MS, type Stray, strayFacts } from './strays.ts';
@@ -134,8 +135,8 @@ export const createTracker = (options: TrackerOptions) => {
     for (const stray of strays(unlabelled, outside, state, losses, lost)) endStray(stray);
     for (const session of crowdedConnections(ledger.sessions(), sessionsOver(sight.connections, hosted.over)))
       endSession(session, `its account has more than ${sessionsPerAccount} sessions (SESSIONS_PER_ACCOUNT)`);
-    const shown = new Set(sight.connections.map(processId));
-    hosted.forget((connection) => ledger.has(connection) || shown.has(processId(connection)));
+    const shown = new Set(sight.connections.map(idOf));
+    hosted.forget((connection) => ledger.has(connection) || shown.has(idOf(connection)));
     const now = steady();
     nextLook = now + REST * (now - begun);
     return sight;
@@ -167,7 +168,7 @@ export const createTracker = (options: TrackerOptions) => {
 
   return {
     /** Takes sshd's own process, before its first message. */
-    listens: (listener: ProcessName): void => witness.follow(listener),
+    listens: (listener: ProcessId): void => witness.follow(listener),
 
     /** Takes one message of sshd's log. */
     message: ({ text, ...writer }: Message): SshdEvent => {
@@ -203,10 +204,10 @@ export const createTracker = (options: TrackerOptions) => {
     /** What the kernel shows, for the end of the server: who is logged in, or is an account's without a connection. */
     running: (): readonly Running[] => {
       const { connections, outsiders } = witness.look();
-      const names = new Map(ledger.sessions().map(({ process, account }) => [processId(process), account]));
+      const names = new Map(ledger.sessions().map(({ process, account }) => [idOf(process), account]));
       return [...connections.filter(({ uid }) => uid !== null), ...outsiders].map((each) => ({
         ...{ pid: each.pid, start: each.start, uid: each.uid },
-        account: names.get(processId(each)) ?? `uid ${each.uid}`,
+        account: names.get(idOf(each)) ?? `uid ${each.uid}`,
       }));
     },
 

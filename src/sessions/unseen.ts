@@ -1,5 +1,5 @@
 import type { Connection } from './connections.ts';
-import { processId, TICKS_PER_SECOND } from './processes.ts';
+import { idOf, TICKS_PER_SECOND } from './process.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -18,7 +18,7 @@ export const whyImpossible = (
   now: number,
   graceSeconds: number,
 ): string | null => {
-  const connection = connections.find((each) => processId(each) === processId(process));
+  const connection = connections.find((each) => idOf(each) === idOf(process));
   if (!connection) return null;
   if (connection.uid !== null && connection.uid !== uid) return 'the kernel shows another account’s process there';
   return now - process.start > graceSeconds * TICKS_PER_SECOND

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { statFields } from '../system/proc.ts';
-import { TICKS_PER_SECOND } from './processes.ts';
+import { readStatFields, readStatus, statusField } from '../system/proc.ts';
+import { TICKS_PER_SECOND } from './process.ts';
 
 /** What a session has used. */
 export type Usage = {
@@ -13,7 +12,7 @@ export type Usage = {
 /** What a process has used so far (proc_pid_stat(5), utime and stime). Null where it has ended, or cannot be looked at. */
 export const readUsage = (pid: number, proc = '/proc'): Usage | null => {
   try {
-    const fields = statFields(readFileSync(`${proc}/${pid}/stat`, 'utf8'));
+    const fields = readStatFields(pid, proc);
     const peakMemory = readMemory(pid, 'VmHWM', proc);
     if (peakMemory === null) return null;
     return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND, peakMemory };
@@ -28,8 +27,7 @@ export const readUsage = (pid: number, proc = '/proc'): Usage | null => {
  */
 export const readMemory = (pid: number, which: 'VmRSS' | 'VmHWM', proc = '/proc'): number | null => {
   try {
-    const status = readFileSync(`${proc}/${pid}/status`, 'utf8');
-    const kilobytes = new RegExp(`^${which}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1];
+    const kilobytes = /^(\d+) kB$/.exec(statusField(readStatus(pid, proc), which) ?? '')?.[1];
     return kilobytes === undefined ? null : Number(kilobytes) * 1024;
   } catch {
     return null;

@@ -4,7 +4,8 @@ import { isOfThisServer } from './control-group.ts';
 import type { Hosted } from './hosted.ts';
 import { newestProcesses } from './newest-process.ts';
 import { outsiders } from './outsiders.ts';
-import { listProcesses, type Process, type ProcessName, processId } from './processes.ts';
+import { idOf, type Process, type ProcessId } from './process.ts';
+import { listProcesses } from './processes.ts';
 
 /** In which looks that are asked for become one, and so many times what it takes. */
 const GATHER_MS = 20;
@@ -23,7 +24,7 @@ export type Sight = {
  * @param correct puts hosted sessions below their clients, as of now (clock ticks since boot)
  */
 export const createWitness = (isAccount: IsAccount, correct: Hosted['correct'], ticks: () => number) => {
-  let listener: ProcessName | null = null;
+  let listener: ProcessId | null = null;
   let known: ReadonlySet<string> = new Set();
   let gathering: Promise<Sight> | null = null;
   let took = 0;
@@ -35,7 +36,7 @@ export const createWitness = (isAccount: IsAccount, correct: Hosted['correct'], 
     const shown = [...listed, ...newestProcesses(new Set(listed.map(({ pid }) => pid)))];
     const processes = correct(shown, ticks());
     const connections = listConnections(processes, listener, known, isAccount);
-    known = new Set(connections.map(processId));
+    known = new Set(connections.map(idOf));
     const outside = outsiders(processes, connections, listener, isAccount);
     took = performance.now() - begun;
     return { connections, outsiders: outside.length === 0 ? [] : outside.filter(({ pid }) => isOfThisServer(pid)) };
@@ -50,12 +51,12 @@ export const createWitness = (isAccount: IsAccount, correct: Hosted['correct'], 
 
   return {
     /** Takes the process whose children are connections. */
-    follow: (process: ProcessName): void => {
+    follow: (process: ProcessId): void => {
       listener = process;
     },
     /** Whether it is a connection: the listener's child, or one that was known before the listener ended. */
-    isConnection: (process: ProcessName & { readonly parent: number }): boolean =>
-      process.parent === listener?.pid || known.has(processId(process)),
+    isConnection: (process: ProcessId & { readonly parent: number }): boolean =>
+      process.parent === listener?.pid || known.has(idOf(process)),
     /** @throws the system's error where /proc cannot be read */
     look,
     /** What is outside a moment from now. */

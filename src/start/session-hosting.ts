@@ -1,7 +1,7 @@
 import { loadedFiles } from '../borg/loaded-files.ts';
 import type { Logger } from '../log.ts';
 import type { Hosted } from '../sessions/hosted.ts';
-import type { ProcessName } from '../sessions/processes.ts';
+import type { ProcessId } from '../sessions/process.ts';
 import type { Session } from '../sessions/session.ts';
 import { type SessionHost, type SessionHostState, startSessionHost } from '../sessions/session-host.ts';
 import type { LoginPlan } from './login-server.ts';
@@ -32,7 +32,7 @@ export const openHosting = (
   log: Logger,
   hosted: Hosted,
   outcomes: Pick<SessionOutcomes, 'began'>,
-  sessionOf: (connection: ProcessName) => Session | undefined,
+  sessionOf: (connection: ProcessId) => Session | undefined,
 ): SessionHosting => {
   let running: SessionHost | null = null;
   return {

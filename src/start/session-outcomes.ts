@@ -7,7 +7,7 @@ import type { HostedSession } from '../sessions/host-line.ts';
 import type { Hosted } from '../sessions/hosted.ts';
 import { listenForOutcomes, OUTCOME_SOCKET } from '../sessions/outcome-listener.ts';
 import { createOutcomes } from '../sessions/outcomes.ts';
-import type { ProcessName } from '../sessions/processes.ts';
+import type { ProcessId } from '../sessions/process.ts';
 import type { Session } from '../sessions/session.ts';
 import type { LoginPlan } from './login-server.ts';
 
@@ -30,7 +30,7 @@ export type SessionOutcomes = {
 export const openSessionOutcomes = (
   places: Pick<Places, 'run' | 'state'>,
   log: Logger,
-  sessionOf: (connection: ProcessName) => Session | undefined,
+  sessionOf: (connection: ProcessId) => Session | undefined,
   connectionOf: Hosted['connectionOf'],
 ): SessionOutcomes => {
   const record = openFailedSessions(places.state, log);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 type Pid = number | 'self';
 
@@ -46,3 +46,57 @@ export const capabilitiesOf = (status: string): Capable => {
   const effective = BigInt(`0x${found}`);
   return (number) => ((effective >> BigInt(number)) & 1n) === 1n;
 };
+
+/** The pids of all processes of this PID namespace. */
+export const listPids = (proc = '/proc'): readonly number[] =>
+  readdirSync(proc)
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number);
+
+/**
+ * The pids of a process' children, as the kernel tells them (proc_pid_task(5), children): each thread has its own.
+ *
+ * @throws the system's error, also where the kernel does not tell (no CONFIG_PROC_CHILDREN)
+ */
+export const readChildren = (pid: Pid, proc = '/proc'): readonly number[] =>
+  readdirSync(`${proc}/${pid}/task`).flatMap((thread) =>
+    readFileSync(`${proc}/${pid}/task/${thread}/children`, 'latin1').split(' ').filter(Boolean).map(Number),
+  );
+
+/** Whether there is a process of this pid, told without what a kernel may leave out. */
+export const isShown = (pid: Pid, proc = '/proc'): boolean => existsSync(`${proc}/${pid}/task/${pid}/stat`);
+
+/**
+ * The control groups of a process, a line each (proc_pid_cgroup(5)).
+ *
+ * @throws the system's error: ENOENT or ESRCH where it is gone
+ */
+export const readControlGroups = (pid: Pid, proc = '/proc'): string => readFileSync(`${proc}/${pid}/cgroup`, 'utf8');
+
+/**
+ * The number that the process or thread which began last has got (proc_loadavg(5), the last field); 0 where the kernel does not tell.
+ *
+ * @throws the system's error
+ */
+export const readNewestPid = (proc = '/proc'): number =>
+  Number(/(\d+)\s*$/.exec(readFileSync(`${proc}/loadavg`, 'latin1'))?.[1] ?? 0);
+
+/**
+ * Seconds since boot (proc_uptime(5)).
+ *
+ * @throws the system's error
+ */
+export const readUptime = (proc = '/proc'): number =>
+  Number(/^[\d.]+/.exec(readFileSync(`${proc}/uptime`, 'latin1'))?.[0]);
+
+/**
+ * How soon the kernel ends a process where memory runs out (proc_pid_oom_score_adj(5)).
+ *
+ * @throws the system's error: ENOENT or ESRCH where it is gone
+ */
+export const readOomScoreAdj = (pid: Pid, proc = '/proc'): number =>
+  Number(readFileSync(`${proc}/${pid}/oom_score_adj`, 'latin1'));
+
+/** @throws the system's error where it is gone, or may not have this value */
+export const writeOomScoreAdj = (pid: Pid, value: number, proc = '/proc'): void =>
+  writeFileSync(`${proc}/${pid}/oom_score_adj`, String(value));

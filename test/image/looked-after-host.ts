@@ -1,7 +1,8 @@
 import type { HostedSession } from '../../src/sessions/host-line.ts';
 import type { HostProgram } from '../../src/sessions/host-process.ts';
 import { createHosted } from '../../src/sessions/hosted.ts';
-import { isAlive, type ProcessName } from '../../src/sessions/processes.ts';
+import type { ProcessId } from '../../src/sessions/process.ts';
+import { isAlive } from '../../src/sessions/processes.ts';
 import { type SessionHost, type SessionHostOptions, startSessionHost } from '../../src/sessions/session-host.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { hostProgram } from './hosted-session.ts';
@@ -11,12 +12,12 @@ type Line = { readonly msg: string } & { readonly [field: string]: unknown };
 export type LookedAfterHost = {
   readonly daemon: SessionHost;
   /** The hosts that were started, and the sessions that the daemon has been told of, in this order. */
-  readonly hosts: readonly ProcessName[];
+  readonly hosts: readonly ProcessId[];
   readonly told: readonly HostedSession[];
   /** What the daemon has written to its log. */
   readonly said: (message: RegExp) => readonly Line[];
   /** The one that serves now. */
-  readonly current: () => Promise<ProcessName>;
+  readonly current: () => Promise<ProcessId>;
 };
 
 /** The session host of a prepared folder, looked after by that part of the daemon that does so. */
@@ -27,10 +28,10 @@ export const lookAfterHost = async (
     readonly program?: HostProgram;
   } = {},
 ): Promise<LookedAfterHost> => {
-  const [hosts, told, lines]: [ProcessName[], HostedSession[], Line[]] = [[], [], []];
+  const [hosts, told, lines]: [ProcessId[], HostedSession[], Line[]] = [[], [], []];
   const hosted = createHosted(() => true);
   const write = (facts: object, msg: string): void => void lines.push({ ...facts, msg });
-  const follow = (host: ProcessName): void => {
+  const follow = (host: ProcessId): void => {
     hosts.push(host);
     hosted.follow(host);
   };

@@ -5,7 +5,8 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
-import { listProcesses, type Process, processId, readWords } from '../../src/sessions/processes.ts';
+import { type Process, idOf as processId } from '../../src/sessions/process.ts';
+import { listProcesses, readWords } from '../../src/sessions/processes.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { type Call, open, requests } from '../e2e/harness/raw-borg.ts';
 import { COLD, heard, prepareHost, removeHost, startClient, startHost } from './hosted-session.ts';

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { loadedFiles } from '../../src/borg/loaded-files.ts';
 import { memoryOf } from '../../src/sessions/host-age.ts';
-import { isAlive, type ProcessName } from '../../src/sessions/processes.ts';
+import type { ProcessId } from '../../src/sessions/process.ts';
+import { isAlive } from '../../src/sessions/processes.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
 import { type CopiedBorg, copyBorg } from './copied-borg.ts';
@@ -76,7 +77,7 @@ const openIt = async (borgOf: Session, create = false): Promise<void> =>
   expect(await borgOf.call(...open(repository(), { create, exclusive: true }))).not.toContain('exception');
 
 /** The host that has taken the place of the first one. */
-const successor = async (): Promise<ProcessName> => {
+const successor = async (): Promise<ProcessId> => {
   await until('another host', () => host.said(/was replaced/).length > 0);
   return host.current();
 };

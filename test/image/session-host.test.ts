@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { launcherBelow } from '../../src/borg/launcher.ts';
-import { childrenOf, isAlive, listProcesses, readWords } from '../../src/sessions/processes.ts';
-import { statFields } from '../../src/system/proc.ts';
+import { isAlive, listProcesses, readWords } from '../../src/sessions/processes.ts';
+import { readChildren, readStatFields } from '../../src/system/proc.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
 import {
@@ -91,7 +91,7 @@ const connectionOf = (line: { readonly [field: string]: unknown } | undefined): 
 const digest = (account: string): string => createHash('sha256').update(account).digest('hex');
 /** CPU time that a process has used, in clock ticks. */
 const ticksOf = (pid: number | undefined): number => {
-  const fields = statFields(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  const fields = readStatFields(pid ?? 0);
   return Number(fields[11]) + Number(fields[12]);
 };
 /** The hosted sessions of this test. */
@@ -259,7 +259,7 @@ test('sessions that are not the host’s are counted as long as there may be som
   const alone = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const started = await startHost(folder, { by: alone, program: [`${folder}/hasty.py`] });
   running.push(started.child);
-  const [inside] = childrenOf(started.child.pid ?? 0);
+  const [inside] = readChildren(started.child.pid ?? 0);
   const there = ['nsenter', '-t', String(inside), '-p', '-m', '--'];
   /** As much as is to be seen of a session that has loaded borg itself. */
   const cold = async () => {
@@ -426,7 +426,7 @@ describe('the host', () => {
     await stopReading(started);
     const waits = client();
     const served = converse(waits);
-    await until('its session to wait', () => childrenOf(started.child.pid ?? 0).length === 2);
+    await until('its session to wait', () => readChildren(started.child.pid ?? 0).length === 2);
     started.child.stdout.resume();
     const second = await served;
     await until('all answers', () => started.of('pong').length === 20_000);
@@ -435,7 +435,7 @@ describe('the host', () => {
     expect(await run()).toMatchObject({ code: 3, error: `${COLD}\n` });
     const last = run({ account: 'web02', uid: 30_102 });
     await until('its session to wait', () =>
-      childrenOf(started.child.pid ?? 0).some((pid) => readWords(pid).includes('web02')),
+      readChildren(started.child.pid ?? 0).some((pid) => readWords(pid).includes('web02')),
     );
     started.child.kill('SIGKILL');
     expect(await last).toMatchObject({ code: 3, error: `${COLD}\n` });

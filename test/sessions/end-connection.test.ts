@@ -4,14 +4,8 @@ import { tmpdir } from 'node:os';
 import { afterEach, expect, it } from 'vitest';
 import { endConnection, signal } from '../../src/sessions/end-connection.ts';
 import { newestProcesses } from '../../src/sessions/newest-process.ts';
-import {
-  createTicks,
-  isAlive,
-  listProcesses,
-  type ProcessName,
-  readProcess,
-  readWords,
-} from '../../src/sessions/processes.ts';
+import type { ProcessId } from '../../src/sessions/process.ts';
+import { createTicks, isAlive, listProcesses, readProcess, readWords } from '../../src/sessions/processes.ts';
 import { until } from '../e2e/harness/machine.ts';
 
 let started: ChildProcess[] = [];
@@ -21,9 +15,7 @@ afterEach(() => {
 });
 
 /** A shell and what it has started, once it has. A process group of its own: it may signal all of it. */
-const shell = async (
-  script: string,
-): Promise<{ readonly root: ProcessName; readonly below: readonly ProcessName[] }> => {
+const shell = async (script: string): Promise<{ readonly root: ProcessId; readonly below: readonly ProcessId[] }> => {
   const child = spawn('sh', ['-c', script], { stdio: 'ignore', detached: true });
   started.push(child);
   const { pid = 0 } = child;
@@ -37,7 +29,7 @@ const shell = async (
 };
 
 const NONE = { over: () => [], isClient: () => false };
-const end = (...roots: readonly ProcessName[]) =>
+const end = (...roots: readonly ProcessId[]) =>
   endConnection({ roots, uid: null, outsiders: async () => [], hosted: NONE });
 
 /** What runs as a user id that nobody has, wherever it is now. */
@@ -47,7 +39,7 @@ const ofLeaver = () => {
   const all = [...listed, ...newestProcesses(new Set(listed.map(({ pid }) => pid)))];
   return all.filter(({ uid, ended }) => uid === LEAVER && !ended);
 };
-const endLeaver = (root: ProcessName) =>
+const endLeaver = (root: ProcessId) =>
   endConnection({ roots: [root], uid: LEAVER, outsiders: async () => ofLeaver(), hosted: NONE });
 
 /** Once it ignores or handles a signal (proc_pid_status(5)): HUP, as the sign of its own. */
@@ -57,7 +49,7 @@ const ready = (pid: number): boolean => {
 };
 
 /** A Python program of that user id, whose root process is `root`. It leaves by itself after some seconds, whatever happens. */
-const leaver = async (script: string): Promise<ProcessName> => {
+const leaver = async (script: string): Promise<ProcessId> => {
   const head = `import os, signal, time\nend = time.monotonic() + 20\n`;
   const child = spawn('python3', ['-I', '-c', head + script], {
     ...{ stdio: 'ignore', uid: LEAVER, gid: 65_534, cwd: '/' },
@@ -118,7 +110,7 @@ it('who waits for a hosted session is not told, since that would be told twice, 
   const session = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
   const ended = `${tmpdir()}/told-${session.root.pid}`;
   const client = await shell(`trap "echo told >${ended}" TERM; sleep 1000 & while :; do wait; done`);
-  const isClient = ({ pid }: ProcessName): boolean => pid === client.root.pid;
+  const isClient = ({ pid }: ProcessId): boolean => pid === client.root.pid;
   const roots = [client.root, session.root];
   const how = await endConnection({ roots, uid: null, outsiders: async () => [], hosted: { ...NONE, isClient } });
   expect([how, existsSync(ended)]).toEqual(['killed', false]);
@@ -126,7 +118,7 @@ it('who waits for a hosted session is not told, since that would be told twice, 
 });
 
 /** Ends a connection over which these run by the session host's word, wherever the kernel shows them. */
-const endHosted = (root: ProcessName, over: () => readonly ProcessName[], uid: number | null = null) => {
+const endHosted = (root: ProcessId, over: () => readonly ProcessId[], uid: number | null = null) => {
   const connection = { connection: root, client: root, uid: LEAVER };
   return endConnection({
     ...{ roots: [root], uid, outsiders: async () => [] },

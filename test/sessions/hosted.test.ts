@@ -3,7 +3,7 @@ import { listConnections } from '../../src/sessions/connections.ts';
 import type { HostedSession } from '../../src/sessions/host-line.ts';
 import { createHosted } from '../../src/sessions/hosted.ts';
 import { outsiders } from '../../src/sessions/outsiders.ts';
-import { type Process, TICKS_PER_SECOND } from '../../src/sessions/processes.ts';
+import { type Process, TICKS_PER_SECOND } from '../../src/sessions/process.ts';
 import { type Session, sessionsOver } from '../../src/sessions/session.ts';
 import { process_ } from './process-list.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { listConnections } from '../../src/sessions/connections.ts';
 import { outsiders } from '../../src/sessions/outsiders.ts';
-import type { Process } from '../../src/sessions/processes.ts';
+import type { Process } from '../../src/sessions/process.ts';
 import { process_ } from './process-list.ts';
 
 const LISTENER = { pid: 50, start: 90 };

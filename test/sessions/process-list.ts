@@ -1,4 +1,4 @@
-import type { Process } from '../../src/sessions/processes.ts';
+import type { Process } from '../../src/sessions/process.ts';
 
 /** A process of a made-up list: root's, and begun at tick 100. */
 export const process_ = (pid: number, parent: number, more: Partial<Process> = {}): Process => ({

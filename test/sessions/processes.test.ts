@@ -3,12 +3,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { descendants, type Process } from '../../src/sessions/process.ts';
 import {
   createTicks,
-  descendants,
   isAlive,
   listProcesses,
-  type Process,
   processesBelow,
   readProcess,
   readWords,

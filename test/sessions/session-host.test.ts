@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createHosted, type Hosted } from '../../src/sessions/hosted.ts';
-import { isAlive, type ProcessName, readProcess } from '../../src/sessions/processes.ts';
+import type { ProcessId } from '../../src/sessions/process.ts';
+import { isAlive, readProcess } from '../../src/sessions/processes.ts';
 import { type SessionHost, type SessionHostOptions, startSessionHost } from '../../src/sessions/session-host.ts';
 import { until } from '../e2e/harness/machine.ts';
 
@@ -51,7 +52,7 @@ const words = (name: string): readonly string[] =>
 const does = (...what: readonly string[]): void => writeFileSync(file('does'), what.join(' '));
 const said = (message: RegExp) => lines.filter(({ msg }) => message.test(String(msg)));
 /** The one that was started last, once so many were. */
-const started = (count: number): Promise<ProcessName> =>
+const started = (count: number): Promise<ProcessId> =>
   until(`${count} to be started`, () => {
     const pids = words('started');
     return pids.length >= count && (readProcess(Number(pids.at(-1))) ?? false);

@@ -1,13 +1,24 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
   capabilitiesOf,
+  isShown,
+  listPids,
+  readChildren,
+  readControlGroups,
+  readNewestPid,
+  readOomScoreAdj,
   readStatFields,
   readStatus,
+  readUptime,
   readWords,
   statFields,
   statusField,
+  writeOomScoreAdj,
 } from '../../src/system/proc.ts';
 
 test('a process is read as the kernel tells it, and one that is gone throws', async () => {
@@ -36,4 +47,28 @@ test('capabilities are told by number; where the kernel tells none, nothing is m
   const has = capabilitiesOf('CapPrm:\t0000000000000000\nCapEff:\t0000008000000001\n');
   expect([0, 1, 38, 39, 40].filter(has)).toEqual([0, 39]);
   expect(capabilitiesOf('Name:\tsh\n')(21)).toBe(true);
+});
+
+test('what the kernel tells of processes beyond their status is read as it is', () => {
+  const proc = mkdtempSync(join(tmpdir(), 'borgserver-proc-'));
+  try {
+    for (const thread of ['7', '9']) mkdirSync(join(proc, '7/task', thread), { recursive: true });
+    for (const [name, text] of Object.entries({
+      ...{ loadavg: '0.00 0.01 0.05 1/300 77\n', uptime: '12.50 40.00\n', '7/cgroup': '0::/docker/ü\n' },
+      ...{ '7/oom_score_adj': '-17\n', '7/task/7/stat': '', '7/task/7/children': '70 71 ', '7/task/9/children': '72' },
+    }))
+      writeFileSync(join(proc, name), text);
+    expect(listPids(proc)).toEqual([7]);
+    expect(readChildren(7, proc)).toEqual([70, 71, 72]);
+    expect([isShown(7, proc), isShown(8, proc)]).toEqual([true, false]);
+    expect([readNewestPid(proc), readUptime(proc), readOomScoreAdj(7, proc)]).toEqual([77, 12.5, -17]);
+    expect(readControlGroups(7, proc)).toBe('0::/docker/ü\n');
+    writeOomScoreAdj(7, 300, proc);
+    expect(readOomScoreAdj(7, proc)).toBe(300);
+    writeFileSync(join(proc, 'loadavg'), 'nothing\n');
+    expect(readNewestPid(proc)).toBe(0);
+  } finally {
+    rmSync(proc, { recursive: true });
+  }
+  expect(listPids()).toContain(process.pid);
 });

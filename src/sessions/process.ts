@@ -1,0 +1,32 @@
+/** One process for ever. A pid may be given again, with another start. */
+export type ProcessId = {
+  readonly pid: number;
+  /** Clock ticks (1/100 s) since boot at which it began (proc_pid_stat(5), field 22). */
+  readonly start: number;
+};
+
+/** As text, for maps. */
+export const idOf = ({ pid, start }: ProcessId): string => `${pid} ${start}`;
+
+/** What proc_pid_stat(5) counts in; the kernel's USER_HZ is 100 wherever this runs. */
+export const TICKS_PER_SECOND = 100;
+
+/** The first process, which adopts those whose parent has ended. */
+export const INIT = 1;
+
+/** A process as root may see it without CAP_SYS_PTRACE: no environment, no file descriptors, no limits of another user's. */
+export type Process = ProcessId & {
+  readonly parent: number;
+  /** Real user id. */
+  readonly uid: number;
+  /** It has ended and waits to be reaped, all of it: one whose first thread has ended looks so, and goes on. */
+  readonly ended: boolean;
+};
+
+/** Everything below a process, among these, each once: also where they name each other as parents. */
+export const descendants = (pid: number, children: ReadonlyMap<number, readonly Process[]>): readonly Process[] => {
+  const found = new Set(children.get(pid));
+  // It grows while it is walked through.
+  for (const process of found) for (const child of children.get(process.pid) ?? []) found.add(child);
+  return [...found];
+};
