@@ -1,12 +1,12 @@
 import type { Hosted } from './hosted.ts';
 import type { Ledger } from './ledger.ts';
+import type { Proc } from './proc.ts';
 import { idOf, type ProcessId } from './process.ts';
-import { isAlive } from './processes.ts';
 import type { Session } from './session.ts';
 import type { TrackerOptions } from './tracker-options.ts';
-import type { createTrafficWatch } from './traffic.ts';
+import type { TrafficWatch } from './traffic.ts';
 import { tellClosed } from './trail.ts';
-import { readUsage, together, type Usage } from './usage.ts';
+import { together, type Usage } from './usage.ts';
 
 /**
  * Writes down that sessions are over.
@@ -17,15 +17,18 @@ export const createClosing = (
   options: Pick<TrackerOptions, 'log' | 'endOf'> & {
     readonly ledger: Pick<Ledger, 'gone'>;
     readonly hosted: Pick<Hosted, 'over' | 'usageOf'>;
-    readonly traffic: Pick<ReturnType<typeof createTrafficWatch>, 'of'>;
+    readonly traffic: Pick<TrafficWatch, 'of'>;
+    readonly proc: Pick<Proc, 'isAlive' | 'usageOf'>;
     readonly steady: () => number;
   },
 ) => {
-  const { log, ledger, hosted, traffic, steady, endOf } = options;
+  const { log, ledger, hosted, traffic, proc, steady, endOf } = options;
   /** Of those that go on without their connection, what they have used until now. */
   const usageOf = (connection: ProcessId): Usage | undefined => {
     const ended = hosted.usageOf(connection) ?? [];
-    const left = hosted.over(connection).flatMap(({ process }) => (isAlive(process) && readUsage(process.pid)) || []);
+    const left = hosted
+      .over(connection)
+      .flatMap(({ process }) => (proc.isAlive(process) && proc.usageOf(process.pid)) || []);
     const all = [ended, left].flat();
     return all.length > 0 ? together(all) : undefined;
   };
@@ -39,7 +42,7 @@ export const createClosing = (
     /** Tells of those whose process is gone. */
     settle: (atLast = false): void => {
       for (const over of ledger.gone(
-        (process) => isAlive(process),
+        proc.isAlive,
         (process) => atLast || reasons.has(idOf(process)),
         (process) => !atLast && hosted.over(process).length > 0,
       )) {

@@ -26,34 +26,51 @@ export const connectionsBeyond = (sessions: readonly Session[], most: number, no
 /** How long an account may have more sessions than it may before they are ended: those that the launcher refuses come and go. */
 const CROWDED_MS = 30_000;
 
+/** Since when an account has more sessions than it may, in milliseconds of a steady clock. */
+export type CrowdTimes = ReadonlyMap<string, number>;
+
+/** How many sessions run over the connection of a session. */
+type CountOf = (session: Session) => number;
+
 /**
- * The launcher counts sessions by their command lines, which a borg that was taken over may write anew. Here the processes count that
- * the kernel shows below each connection.
+ * The times after a look. The launcher counts sessions by their command lines, which a borg that was taken over may write anew. Here the
+ * processes count that the kernel shows below each connection.
  *
  * @param most for each account
- * @param now milliseconds of a steady clock
  */
-export const createCrowdWatch = (most: number, now: () => number) => {
-  let since: ReadonlyMap<string, number> = new Map();
-
-  /**
-   * @param countOf how many sessions run over a connection
-   * @returns of each account that has had more for long, the newest connections that take it there
-   */
-  return (sessions: readonly Session[], countOf: (session: Session) => number): readonly Session[] => {
-    const crowded = [...Map.groupBy(sessions, ({ account }) => account)].filter(
-      ([, ofAccount]) => ofAccount.reduce((sum, each) => sum + countOf(each), 0) > most,
-    );
-    since = new Map(crowded.map(([account]) => [account, since.get(account) ?? now()]));
-    return crowded.flatMap(([account, ofAccount]) => {
-      if (now() - (since.get(account) ?? now()) < CROWDED_MS) return [];
-      let sum = 0;
-      return ofAccount
-        .toSorted((a, b) => a.steadySince - b.steadySince)
-        .filter((each) => {
-          sum += countOf(each);
-          return sum > most;
-        });
-    });
-  };
+export const followCrowds = (
+  before: CrowdTimes,
+  sessions: readonly Session[],
+  countOf: CountOf,
+  most: number,
+  now: number,
+): CrowdTimes => {
+  const crowded = [...Map.groupBy(sessions, ({ account }) => account)].filter(
+    ([, ofAccount]) => ofAccount.reduce((sum, each) => sum + countOf(each), 0) > most,
+  );
+  return new Map(crowded.map(([account]) => [account, before.get(account) ?? now]));
 };
+
+/**
+ * Of each account that has had more sessions for long, the newest connections that take it there.
+ *
+ * @param times after the look that has seen them
+ */
+export const sessionsBeyond = (
+  sessions: readonly Session[],
+  countOf: CountOf,
+  most: number,
+  times: CrowdTimes,
+  now: number,
+): readonly Session[] =>
+  [...times].flatMap(([account, since]) => {
+    if (now - since < CROWDED_MS) return [];
+    let sum = 0;
+    return sessions
+      .filter((each) => each.account === account)
+      .toSorted((a, b) => a.steadySince - b.steadySince)
+      .filter((each) => {
+        sum += countOf(each);
+        return sum > most;
+      });
+  });

@@ -1,4 +1,4 @@
-import { type Ending, endConnection } from './end-connection.ts';
+import type { Ending, endConnection } from './end-connection.ts';
 import { idOf, type ProcessId } from './process.ts';
 import type { TrailLog } from './trail.ts';
 
@@ -8,12 +8,14 @@ type Target = Pick<Ending, 'roots' | 'uid'> & { readonly kind: 'session' | 'proc
 /**
  * Ends connections and what has left them, each once at a time, and says so in the trail when it was seen.
  *
+ * @param end ends one, and tells what it has seen
  * @param look looks for processes of accounts under no connection, and for hosted sessions
  * @param onEnded called after each
  * @param onAlive called for each that could not be ended
  */
 export const createEnding = (
   log: TrailLog,
+  end: typeof endConnection,
   look: Pick<Ending, 'outsiders' | 'hosted'>,
   onEnded: () => void,
   onAlive: (root: ProcessId | undefined) => void,
@@ -23,7 +25,7 @@ export const createEnding = (
 
   const run = async (name: string, what: Target, facts: object, reason: string): Promise<void> => {
     const onFound = (all: readonly ProcessId[]): unknown => below.set(name, new Set(all.map(idOf)));
-    const how = await endConnection({ ...what, ...look }, onFound);
+    const how = await end({ ...what, ...look }, onFound);
     if (how === 'alive') return onAlive(what.roots[0]);
     log.warn({ ...facts, reason }, `${what.kind} ended`);
     if (how === 'killed') log.warn({ ...facts, reason }, `${what.kind} killed: it did not end by itself`);

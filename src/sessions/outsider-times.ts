@@ -1,5 +1,4 @@
-import type { Process } from './process.ts';
-import { idOf } from './process.ts';
+import { idOf, type Process } from './process.ts';
 
 /** In which a process whose connection has just ended ends by itself. */
 const FAREWELL_MS = 1000;
@@ -14,44 +13,58 @@ const PAUSE_MS = 3000;
 /** How long a loss is remembered: a chain may be missed by the look at the loss itself. */
 const URGENT_MS = 10_000;
 
+/** Since when there are processes under no connection. All times are milliseconds of a steady clock. */
+export type OutsiderTimes = {
+  readonly processes: ReadonlyMap<string, number>;
+  /** Of each user id that has any, whichever they are in each look. */
+  readonly uids: ReadonlyMap<number, { readonly since: number; readonly seen: number }>;
+  /** When the account of a user id has last lost something. */
+  readonly losses: ReadonlyMap<number, number>;
+};
+
+export const NO_OUTSIDERS: OutsiderTimes = { processes: new Map(), uids: new Map(), losses: new Map() };
+
 /**
- * Tells whose processes under no connection must end. All of that user id then: which of them comes from which is not known any more.
+ * The times after a look.
  *
- * @param now milliseconds of a steady clock
+ * @param outside what it has seen
+ * @param lost user ids of accounts that have just lost something
+ */
+export const followOutsiders = (
+  before: OutsiderTimes,
+  outside: readonly Process[],
+  lost: ReadonlySet<number>,
+  now: number,
+): OutsiderTimes => {
+  const uids = new Map([...before.uids].filter(([, { seen }]) => now - seen <= PAUSE_MS));
+  for (const { uid } of outside) uids.set(uid, { since: uids.get(uid)?.since ?? now, seen: now });
+  const losses = new Map([...before.losses, ...[...lost].map((uid) => [uid, now] as const)]);
+  for (const [uid, at] of losses) if (now - at > URGENT_MS) losses.delete(uid);
+  return { processes: new Map(outside.map(idOf).map((id) => [id, before.processes.get(id) ?? now])), uids, losses };
+};
+
+/**
+ * Whose processes under no connection must end, by user id. All of that user id then: which of them comes from which is not known any more.
+ *
+ * @param times after the look that has seen them
+ * @param accountsOf how many accounts have a user id
  * @param settleMs how long they get where their account has just lost something, or is gone
  */
-export const createOutsiderTimes = (now: () => number, settleMs: number) => {
-  let since: ReadonlyMap<string, number> = new Map();
-  let uids: ReadonlyMap<number, { readonly since: number; readonly seen: number }> = new Map();
-  const lostAt = new Map<number, number>();
-
-  /**
-   * @param accountsOf how many accounts have a user id
-   * @param lost user ids of accounts that have just lost something
-   */
-  return (
-    outside: readonly Process[],
-    accountsOf: (uid: number) => number,
-    lost: ReadonlySet<number>,
-  ): ReadonlyMap<number, readonly Process[]> => {
-    const time = now();
-    since = new Map(outside.map(idOf).map((id) => [id, since.get(id) ?? time]));
-    const groups = Map.groupBy(outside, ({ uid }) => uid);
-    const rested = [...uids].filter(([, { seen }]) => time - seen <= PAUSE_MS);
-    const known = new Map(rested);
-    for (const uid of groups.keys()) known.set(uid, { since: known.get(uid)?.since ?? time, seen: time });
-    uids = known;
-    for (const uid of lost) lostAt.set(uid, time);
-    for (const [uid, at] of lostAt) if (time - at > URGENT_MS) lostAt.delete(uid);
-
-    const isDue = (uid: number, group: readonly Process[]): boolean => {
-      const accounts = accountsOf(uid);
-      const urgent = accounts === 0 || lostAt.has(uid);
-      const oldest = time - Math.min(...group.map((each) => since.get(idOf(each)) ?? time));
-      const whole = time - (known.get(uid)?.since ?? time);
-      if (urgent) return whole >= settleMs;
-      return oldest >= FAREWELL_MS || whole >= (accounts === 1 ? CHAIN_MS : SHARED_CHAIN_MS);
-    };
-    return new Map([...groups].filter(([uid, group]) => isDue(uid, group)));
+export const dueOutsiders = (
+  outside: readonly Process[],
+  times: OutsiderTimes,
+  accountsOf: (uid: number) => number,
+  settleMs: number,
+  now: number,
+): ReadonlyMap<number, readonly Process[]> => {
+  const isDue = (uid: number, group: readonly Process[]): boolean => {
+    const accounts = accountsOf(uid);
+    const urgent = accounts === 0 || times.losses.has(uid);
+    const oldest = now - Math.min(...group.map((each) => times.processes.get(idOf(each)) ?? now));
+    const whole = now - (times.uids.get(uid)?.since ?? now);
+    if (urgent) return whole >= settleMs;
+    return oldest >= FAREWELL_MS || whole >= (accounts === 1 ? CHAIN_MS : SHARED_CHAIN_MS);
   };
+  const groups = Map.groupBy(outside, ({ uid }) => uid);
+  return new Map([...groups].filter(([uid, group]) => isDue(uid, group)));
 };

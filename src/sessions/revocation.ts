@@ -27,6 +27,9 @@ export const reasonToEnd = (session: Admission, state: State, now: Date): string
   return expiry && now > expiry ? 'its key has expired' : null;
 };
 
+/** What is granted, and who has lost something of it lately. */
+export type Granted = { readonly state: State; readonly losses: PrivilegeLosses };
+
 /** Milliseconds since the epoch at which the next key of the state expires, or null. */
 export const nextExpiry = (state: State, now: Date): number | null => {
   let next: number | null = null;

@@ -3,9 +3,6 @@ import type { Connection } from './connections.ts';
 import type { HostedSession } from './host-line.ts';
 import type { Hosted } from './hosted.ts';
 import { idOf, type ProcessId } from './process.ts';
-import { readWords } from './processes.ts';
-import type { Traffic } from './traffic.ts';
-import { readUsage, together } from './usage.ts';
 
 /** One connection that is logged in, and by whose word. Every text in it is printable. */
 export type Session = {
@@ -75,22 +72,4 @@ const waiting = ({ below }: Connection, hosted: readonly HostedSession[]): numbe
   const shown = hosted.filter(({ process }) => below.includes(process.pid));
   const sessions = new Set(shown.map(({ process }) => process.pid));
   return new Set(shown.map(({ client }) => client.pid).filter((pid) => !sessions.has(pid))).size;
-};
-
-/** By which the processes of the launcher that sshd has started are known. */
-const isBorg = (pid: number): boolean => readWords(pid).includes('--session');
-
-/** A session with what is known of its traffic and its processes just now. */
-export const viewOf = (
-  { process, subRepositories: _, steadySince: __, ...session }: Session,
-  connections: readonly Connection[],
-  traffic: Traffic | undefined,
-  over: Hosted['over'],
-): SessionView => {
-  const below = connections.find((each) => idOf(each) === idOf(process))?.below ?? [];
-  const hosted = new Set(over(process).map(({ process }) => process.pid));
-  const borg = below.filter((pid) => hosted.has(pid) || isBorg(pid));
-  const used = borg.flatMap((pid) => readUsage(pid) ?? []);
-  const usage = used.length > 0 ? together(used) : { cpuSeconds: null, peakMemory: null };
-  return { ...session, received: traffic?.received ?? null, sent: traffic?.sent ?? null, borg, ...usage };
 };

@@ -6,19 +6,19 @@ import { printable } from '../text/printable.ts';
 import { type Alarm, createAlarms } from './alarms.ts';
 import { createBucket } from './bucket.ts';
 import { createClosing } from './closing.ts';
-import { connectionsBeyond, createCrowdWatch } from './crowd.ts';
+import { decideByGrant, decideBySight, judge, noTimes, type Rules, timesAfter } from './decision.ts';
 import { createEnding } from './ending.ts';
 import { createExpiryTimer } from './expiry-timer.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
+import { type Machine, realMachine } from './machine.ts';
 import { idOf, type ProcessId, TICKS_PER_SECOND } from './process.ts';
-import { createTicks } from './processes.ts';
-import { mayHoldLostPrivileges, nextExpiry, noteLosses, type PrivilegeLosses, reasonToEnd } from './revocation.ts';
-import { namesOf, type Running, type Session, type SessionView, sessionsOver, viewOf } from './session.ts';
-import { createStrays, SETTLE_MS, type Stray, strayFacts } from './strays.ts';
+import { type Granted, nextExpiry, noteLosses } from './revocation.ts';
+import { namesOf, type Running, type Session, type SessionView } from './session.ts';
+import { viewOf } from './session-view.ts';
+import { SETTLE_MS, strayFacts } from './strays.ts';
 import type { TrackerOptions } from './tracker-options.ts';
-import { createTrafficWatch } from './traffic.ts';
 import { createStrangerLog, openedFacts, sessionFacts } from './trail.ts';
-import { whyImpossible } from './unseen.ts';
+import { type Verdict, verdictOnSession } from './verdict.ts';
 import { createWitness, type Sight } from './witness.ts';
 
 const SWEEP_MS = 1000;
@@ -36,60 +36,61 @@ const SPARE_SECONDS = 60;
 
 /**
  * Knows who is connected, and ends whoever may not be any more. Fed with sshd's messages and with every new state. What the kernel
- * shows decides (witness.ts); what sshd says are labels (ledger.ts); why somebody must go is in revocation.ts and strays.ts.
+ * shows decides (witness.ts); what sshd says are labels (ledger.ts); who must end, and why, is decided in decision.ts.
+ *
+ * @param machine what is looked at, and what ends
  */
-export const createTracker = (options: TrackerOptions) => {
-  const { log, port, loginGraceSeconds, hideStrangers, sessionsPerAccount, isAccount, hosted, onOpened, endOf } =
-    options;
-  const steady = (): number => performance.now();
-  let state: State = new Map();
-  let losses: PrivilegeLosses = new Map();
-  const ticks = createTicks();
+export const createTracker = (options: TrackerOptions, machine: Machine = realMachine(options.port)) => {
+  const { log, loginGraceSeconds, hideStrangers, sessionsPerAccount, isAccount, hosted, onOpened, endOf } = options;
+  const { clock, proc, traffic } = machine;
+  const { now, steady } = clock;
+  const graceSeconds = loginGraceSeconds + SPARE_SECONDS;
+  let granted: Granted = { state: new Map(), losses: new Map() };
+  let times = noTimes({ steady: steady() });
   let sweeps = 0;
   let nextLook = 0;
-  const traffic = createTrafficWatch(port);
-  const witness = createWitness(isAccount, hosted.correct, ticks);
-  const ledger = createLedger(() => state, witness.isConnection, Date.now, steady);
+  const witness = createWitness(isAccount, hosted.correct, proc, clock);
+  const ledger = createLedger(() => granted.state, witness.isConnection, now, steady);
   const strangers = createStrangerLog(log, steady);
-  const alarms = createAlarms(Date.now);
-  const strays = createStrays(steady);
-  const crowdedConnections = createCrowdWatch(sessionsPerAccount, steady);
+  const alarms = createAlarms(now);
   const mayComplain = createBucket(COMPLAINTS.burst, COMPLAINTS.perSecond, steady);
-  const closing = createClosing({ log, ledger, traffic, hosted, steady, endOf });
+  const closing = createClosing({ log, ledger, traffic, hosted, proc, steady, endOf });
 
   const alarm = (facts: object, what: string): void => {
     if (alarms.raise(what)) log.error(facts, what);
   };
   const ending = createEnding(
     log,
+    machine.end,
     { outsiders: witness.outsiders, hosted },
     () => sweep(),
     (root) => alarm({ pid: root?.pid }, 'a session could not be ended: its process is still there after KILL'),
   );
 
-  const endSession = (session: Session, reason: string): void => {
-    closing.because(session, reason);
-    ending.end({ kind: 'session', roots: [session.process], uid: session.uid }, sessionFacts(session), reason);
-  };
+  const rules = (): Rules => ({ ...granted, sessionsPerAccount, graceSeconds });
 
-  const judge = (session: Session): void => {
-    const reason = reasonToEnd(session, state, new Date());
-    if (reason !== null) endSession(session, reason);
-    else if (mayHoldLostPrivileges(session.account, session.process.start, losses))
-      endSession(session, 'it began to log in before its privileges changed');
+  const carryOut = (verdict: Verdict): void => {
+    const { kind, uid, session, reason } = verdict;
+    // What an earlier verdict ends already is not told twice.
+    const roots = kind === 'process' ? verdict.roots.filter((each) => !ending.covers(each)) : verdict.roots;
+    if (roots.length === 0) return;
+    const facts = session ? sessionFacts(session) : strayFacts(verdict, granted.state);
+    if (verdict.alarm !== null) alarm(facts, verdict.alarm);
+    if (session) closing.because(session, reason);
+    ending.end({ kind, roots, uid }, facts, reason);
   };
 
   const follow = (event: LedgerEvent): void => {
     switch (event.kind) {
       case 'accepted':
-        judge(event.session);
+        judgeOne(event.session);
         return;
       case 'opened':
         log.info(openedFacts(event.session), 'session opened');
         onOpened(event.session);
         return;
       case 'leaving':
-        for (const milliseconds of FAREWELLS_MS) setTimeout(() => survive(() => closing.settle()), milliseconds);
+        for (const milliseconds of FAREWELLS_MS) clock.after(milliseconds, () => survive(() => closing.settle()));
         return;
       case 'refused':
         if (!hideStrangers) strangers.refused(event.refusal);
@@ -99,7 +100,7 @@ export const createTracker = (options: TrackerOptions) => {
           { account: printable(event.account, 100), from: event.address, pid: event.writer.pid, uid: event.writer.uid },
           'sshd’s log tells of a login, and the process that wrote it is no connection that was logging in',
         );
-        if (event.session) endSession(event.session, 'its log tells of two logins');
+        if (event.session) carryOut(verdictOnSession(event.session, 'its log tells of two logins'));
         return;
     }
   };
@@ -113,58 +114,58 @@ export const createTracker = (options: TrackerOptions) => {
     }
   };
 
-  const endStray = (stray: Stray): void => {
-    const facts = strayFacts(stray, state);
-    if (stray.alarm) alarm(facts, 'a connection is logged in of which sshd’s log does not tell; it is ended');
-    ending.end({ kind: stray.kind, roots: stray.processes, uid: stray.uid }, facts, stray.why);
-  };
-
-  /** Holds what sshd has told against what the kernel shows. */
+  /**
+   * Holds what sshd has told against what the kernel shows.
+   *
+   * @param lost user ids of accounts that have just lost something
+   */
   const compare = (lost: ReadonlySet<number> = new Set()): Sight => {
     const begun = steady();
     const sight = witness.look();
     for (const event of ledger.look(sight.connections)) follow(event);
-    for (const session of ledger.unseen(UNSEEN_MS)) {
-      const why = whyImpossible(session, sight.connections, ticks(), loginGraceSeconds + SPARE_SECONDS);
-      if (why !== null)
-        alarm(sessionFacts(session), `sshd’s log tells of a login, and ${why}; its connection is ended`);
-      endSession(session, 'the kernel does not show its login');
-    }
-    const outside = sight.outsiders.filter((each) => !ending.covers(each));
-    const unlabelled = sight.connections.filter((each) => each.uid !== null && !ledger.has(each));
-    for (const stray of strays(unlabelled, outside, state, losses, lost)) endStray(stray);
-    for (const session of crowdedConnections(ledger.sessions(), sessionsOver(sight.connections, hosted.over)))
-      endSession(session, `its account has more than ${sessionsPerAccount} sessions (SESSIONS_PER_ACCOUNT)`);
-    const shown = new Set(sight.connections.map(idOf));
-    hosted.forget((connection) => ledger.has(connection) || shown.has(idOf(connection)));
-    const now = steady();
-    nextLook = now + REST * (now - begun);
+    const shown = {
+      ...{ connections: sight.connections, isTold: ledger.has, over: hosted.over, lost },
+      ...{ unseen: ledger.unseen(UNSEEN_MS), outside: sight.outsiders.filter((each) => !ending.covers(each)) },
+    };
+    const [sessions, at] = [ledger.sessions(), { steady: steady(), ticks: proc.ticks() }];
+    times = timesAfter(times, sessions, shown, rules(), at);
+    for (const verdict of decideBySight(sessions, shown, times, rules(), at)) carryOut(verdict);
+    const listed = new Set(sight.connections.map(idOf));
+    hosted.forget((connection) => ledger.has(connection) || listed.has(idOf(connection)));
+    const ended = steady();
+    nextLook = ended + REST * (ended - begun);
     return sight;
   };
 
-  /** Judges everybody again: whatever has failed the first time must not keep anybody in. */
+  const judgeOne = (session: Session): void => {
+    const verdict = judge(session, granted, { now: now() });
+    if (verdict) carryOut(verdict);
+  };
+  const judgeAll = (): void => {
+    for (const verdict of decideByGrant(ledger.sessions(), rules(), { now: now(), steady: steady() }))
+      carryOut(verdict);
+  };
+
   const look = (): void => {
-    for (const event of ledger.overdue((loginGraceSeconds + SPARE_SECONDS) * 1000)) follow(event);
+    for (const event of ledger.overdue(graceSeconds * 1000)) follow(event);
     strangers.tick();
     closing.settle();
-    for (const session of ledger.sessions()) judge(session);
-    for (const session of connectionsBeyond(ledger.sessions(), sessionsPerAccount, steady()))
-      endSession(session, `its account has more than ${sessionsPerAccount} connections (SESSIONS_PER_ACCOUNT)`);
+    judgeAll();
     if (steady() >= nextLook) compare();
   };
   const sweep = (): void => survive(look);
 
-  const timer = setInterval(() => {
+  const timer = clock.every(SWEEP_MS, () => {
     sweeps += 1;
     sweep();
     if (sweeps % SWEEPS_TO_TRAFFIC === 0 && ledger.sessions().length > 0) void traffic.look();
-  }, SWEEP_MS);
+  });
 
-  const judgeAll = (): void => {
-    for (const session of ledger.sessions()) judge(session);
-    expiry.set(nextExpiry(state, new Date()));
+  const judgeAndWait = (): void => {
+    judgeAll();
+    expiry.set(nextExpiry(granted.state, new Date(now())));
   };
-  const expiry = createExpiryTimer(() => survive(judgeAll));
+  const expiry = createExpiryTimer(clock, () => survive(judgeAndWait));
 
   return {
     /** Takes sshd's own process, before its first message. */
@@ -180,17 +181,15 @@ export const createTracker = (options: TrackerOptions) => {
     },
 
     /** Takes what is granted from now on, and ends every connection that it does not cover. */
-    access: (granted: State): void => {
-      const keep = (loginGraceSeconds + SPARE_SECONDS) * TICKS_PER_SECOND;
-      const before = state;
-      losses = noteLosses(before, granted, losses, ticks(), keep);
-      const lost = losers(before, granted);
-      const uids = new Set([...lost].flatMap((name) => accountNamed(before, name)?.uid ?? []));
-      state = granted;
-      survive(judgeAll);
+    access: (state: State): void => {
+      const before = granted.state;
+      const keep = graceSeconds * TICKS_PER_SECOND;
+      granted = { state, losses: noteLosses(before, state, granted.losses, proc.ticks(), keep) };
+      const uids = new Set([...losers(before, state)].flatMap((name) => accountNamed(before, name)?.uid ?? []));
+      survive(judgeAndWait);
       if (uids.size === 0) return;
       survive(() => compare(uids));
-      setTimeout(() => survive(compare), SETTLE_MS + 1);
+      clock.after(SETTLE_MS + 1, () => survive(compare));
     },
 
     /** Everybody who is connected, with what the kernel and /proc say just now. */
@@ -198,7 +197,9 @@ export const createTracker = (options: TrackerOptions) => {
       await traffic.look();
       const { connections } = compare();
       closing.settle();
-      return ledger.sessions().map((session) => viewOf(session, connections, traffic.of(session.peer), hosted.over));
+      return ledger
+        .sessions()
+        .map((session) => viewOf(session, connections, traffic.of(session.peer), hosted.over, proc));
     },
 
     /** What the kernel shows, for the end of the server: who is logged in, or is an account's without a connection. */
@@ -224,12 +225,12 @@ export const createTracker = (options: TrackerOptions) => {
      */
     end: (selector: string): readonly Session[] => {
       const chosen = ledger.sessions().filter((session) => namesOf(session).includes(selector));
-      for (const session of chosen) endSession(session, 'an operator ended it');
+      for (const session of chosen) carryOut(verdictOnSession(session, 'an operator ended it'));
       return chosen;
     },
 
     close: async (): Promise<void> => {
-      clearInterval(timer);
+      timer.cancel();
       expiry.set(null);
       await ending.settled();
       sweep();

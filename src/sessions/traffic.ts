@@ -19,6 +19,8 @@ export const createTrafficWatch = (port: number) => {
   };
 };
 
+export type TrafficWatch = ReturnType<typeof createTrafficWatch>;
+
 /** ss(8), tcp_info. Empty where there is no ss or the kernel does not tell. */
 const readTraffic = async (port: number): Promise<ReadonlyMap<string, Traffic>> => {
   const { stdout, exitCode } = await execa('ss', ['-tinH', 'sport', '=', `:${port}`], {

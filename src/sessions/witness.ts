@@ -1,11 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import type { Clock } from './clock.ts';
 import { type Connection, type IsAccount, listConnections } from './connections.ts';
-import { isOfThisServer } from './control-group.ts';
 import type { Hosted } from './hosted.ts';
-import { newestProcesses } from './newest-process.ts';
 import { outsiders } from './outsiders.ts';
+import type { Proc } from './proc.ts';
 import { idOf, type Process, type ProcessId } from './process.ts';
-import { listProcesses } from './processes.ts';
 
 /** In which looks that are asked for become one, and so many times what it takes. */
 const GATHER_MS = 20;
@@ -23,7 +21,12 @@ export type Sight = {
  *
  * @param correct puts hosted sessions below their clients, as of now (clock ticks since boot)
  */
-export const createWitness = (isAccount: IsAccount, correct: Hosted['correct'], ticks: () => number) => {
+export const createWitness = (
+  isAccount: IsAccount,
+  correct: Hosted['correct'],
+  proc: Pick<Proc, 'list' | 'isOfThisServer' | 'ticks'>,
+  clock: Pick<Clock, 'steady' | 'after'>,
+) => {
   let listener: ProcessId | null = null;
   let known: ReadonlySet<string> = new Set();
   let gathering: Promise<Sight> | null = null;
@@ -31,20 +34,21 @@ export const createWitness = (isAccount: IsAccount, correct: Hosted['correct'], 
 
   const look = (): Sight => {
     if (!listener) return { connections: [], outsiders: [] };
-    const begun = performance.now();
-    const listed = listProcesses();
-    const shown = [...listed, ...newestProcesses(new Set(listed.map(({ pid }) => pid)))];
-    const processes = correct(shown, ticks());
+    const begun = clock.steady();
+    const processes = correct(proc.list(), proc.ticks());
     const connections = listConnections(processes, listener, known, isAccount);
     known = new Set(connections.map(idOf));
     const outside = outsiders(processes, connections, listener, isAccount);
-    took = performance.now() - begun;
-    return { connections, outsiders: outside.length === 0 ? [] : outside.filter(({ pid }) => isOfThisServer(pid)) };
+    took = clock.steady() - begun;
+    return {
+      connections,
+      outsiders: outside.length === 0 ? [] : outside.filter(({ pid }) => proc.isOfThisServer(pid)),
+    };
   };
 
   /** Many who end in the same moment look once. */
   const lookSoon = async (): Promise<Sight> => {
-    await pause(GATHER_MS + GATHER_TIMES * took);
+    await new Promise<void>((resolve) => clock.after(GATHER_MS + GATHER_TIMES * took, resolve));
     gathering = null;
     return look();
   };

@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import { createClosing } from '../../src/sessions/closing.ts';
 import { createHosted } from '../../src/sessions/hosted.ts';
 import type { Closed, Ledger } from '../../src/sessions/ledger.ts';
+import { openProc } from '../../src/sessions/proc.ts';
 import { readProcess } from '../../src/sessions/processes.ts';
 import type { Session } from '../../src/sessions/session.ts';
 import { readUsage } from '../../src/sessions/usage.ts';
@@ -32,7 +33,7 @@ const start = () => {
   };
   const hosted = createHosted(() => true);
   const closing = createClosing({
-    ...{ log: { info: write, warn: write, error: write }, hosted, ledger: { gone } },
+    ...{ log: { info: write, warn: write, error: write }, hosted, ledger: { gone }, proc: openProc() },
     ...{ traffic: { of: () => undefined }, steady: () => 3000, endOf: () => undefined },
   });
   return { lines, asked, hosted, closing };

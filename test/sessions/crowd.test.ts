@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { connectionsBeyond, createCrowdWatch } from '../../src/sessions/crowd.ts';
+import { type CrowdTimes, connectionsBeyond, followCrowds, sessionsBeyond } from '../../src/sessions/crowd.ts';
 import { session } from './states.ts';
 
 /** Connections of the account, one after the other; each port tells its place. */
@@ -33,10 +33,14 @@ test('every account is counted by itself', () => {
 
 test('sessions are counted by processes, too: an account that has had more for long loses its newest connections', () => {
   const time = { now: 0 };
-  const watch = createCrowdWatch(4, () => time.now);
+  let times: CrowdTimes = new Map();
   const all = [...connections('web01', [1, 3, 2]), ...connections('web02', [4])];
   const counts = new Map(all.map((each) => [each, each.account === 'web02' ? 4 : 2]));
-  const beyond = () => watch(all, (each) => counts.get(each) ?? 0).map(({ account, port }) => `${account} ${port}`);
+  const countOf = (each: (typeof all)[number]): number => counts.get(each) ?? 0;
+  const beyond = () => {
+    times = followCrowds(times, all, countOf, 4, time.now);
+    return sessionsBeyond(all, countOf, 4, times, time.now).map(({ account, port }) => `${account} ${port}`);
+  };
   expect(beyond()).toEqual([]);
   time.now = 29_999;
   expect(beyond()).toEqual([]);

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { State } from '../../src/accounts/account.ts';
 import type { Connection } from '../../src/sessions/connections.ts';
-import { createStrays } from '../../src/sessions/strays.ts';
+import type { Process } from '../../src/sessions/process.ts';
+import type { PrivilegeLosses } from '../../src/sessions/revocation.ts';
+import { followStrays, judgeStrays, noStrays } from '../../src/sessions/strays.ts';
 import { process_ } from './process-list.ts';
 import { account, keyOf, state } from './states.ts';
 
@@ -8,16 +11,30 @@ const WEB = state(account('web01', [keyOf(1)]));
 const connection: Connection = { pid: 60, start: 100, uid: 10_000, below: [] };
 const outsider = process_(62, 1, { uid: 10_000 });
 
+const TOLD_BY_NOBODY = 'a connection is logged in of which sshd’s log does not tell; it is ended';
+
 const clock = () => {
   const time = { now: 0 };
-  return { time, strays: createStrays(() => time.now) };
+  let times = noStrays(0);
+  /** One look, and who must end by it. */
+  const strays = (
+    connections: readonly Connection[],
+    outside: readonly Process[],
+    granted: State,
+    losses: PrivilegeLosses,
+    lost: ReadonlySet<number> = new Set(),
+  ) => {
+    times = followStrays(times, { connections, outside }, lost, time.now);
+    return judgeStrays({ connections, outside }, times, { state: granted, losses });
+  };
+  return { time, strays };
 };
 
 it('a connection of which no line tells is ended after a while, with an alarm', () => {
   const { time, strays } = clock();
   const look = () => strays([connection], [], WEB, new Map());
   for (time.now = 0; time.now < 10_000; time.now += 2500) expect(look()).toEqual([]);
-  expect(look()).toMatchObject([{ kind: 'session', alarm: true, processes: [{ pid: 60 }] }]);
+  expect(look()).toMatchObject([{ kind: 'session', alarm: TOLD_BY_NOBODY, roots: [{ pid: 60 }] }]);
 });
 
 it('but not because the server did not run for a while: it has read no line meanwhile either', () => {
@@ -36,8 +53,10 @@ it('but not because the server did not run for a while: it has read no line mean
 
 it('it is ended at once where its account is gone or has lost a privilege since it began', () => {
   const { strays } = clock();
-  expect(strays([connection], [], state(), new Map())).toMatchObject([{ why: 'its account is gone', alarm: false }]);
-  expect(strays([connection], [], WEB, new Map([['web01', 100]]))).toMatchObject([{ alarm: false }]);
+  expect(strays([connection], [], state(), new Map())).toMatchObject([{ reason: 'its account is gone', alarm: null }]);
+  expect(strays([connection], [], WEB, new Map([['web01', 100]]))).toMatchObject([
+    { reason: 'its account lost a privilege', alarm: null },
+  ]);
   expect(strays([connection], [], WEB, new Map([['web01', 99]]))).toEqual([]);
 });
 
@@ -54,7 +73,7 @@ it('a process under no connection gets a second to end by itself, and hardly any
     strays([], [outsider], accounts, new Map(), lost);
   expect(look()).toEqual([]);
   time.now = 1000;
-  expect(look()).toMatchObject([{ kind: 'process', why: 'its connection has ended' }]);
+  expect(look()).toMatchObject([{ kind: 'process', reason: 'its connection has ended' }]);
   for (const [accounts, why] of [
     [WEB, 'its connection has ended'],
     [state(), 'its account is gone'],
@@ -62,7 +81,7 @@ it('a process under no connection gets a second to end by itself, and hardly any
     const after = clock();
     expect(after.strays([], [outsider], accounts, new Map(), new Set([10_000]))).toEqual([]);
     after.time.now = 100;
-    expect(after.strays([], [outsider], accounts, new Map())).toMatchObject([{ why }]);
+    expect(after.strays([], [outsider], accounts, new Map())).toMatchObject([{ reason: why }]);
   }
 });
 
@@ -89,7 +108,7 @@ describe('an account whose process forks and ends again and again', () => {
     }
     time.now = 3000;
     const all = [chain(5000), chain(5001)];
-    expect(strays([], all, WEB, new Map())).toMatchObject([{ kind: 'process', uid: 10_000, processes: all }]);
+    expect(strays([], all, WEB, new Map())).toMatchObject([{ kind: 'process', uid: 10_000, roots: all }]);
   });
 
   it('gets no more time than another after a loss', () => {

@@ -1,0 +1,24 @@
+type Timer = { readonly cancel: () => void };
+
+/** Time as the tracker needs it, in milliseconds. Tests bring their own. */
+export type Clock = {
+  /** Since the epoch: it may be set. */
+  readonly now: () => number;
+  /** Of a steady clock. */
+  readonly steady: () => number;
+  readonly after: (milliseconds: number, action: () => void) => Timer;
+  readonly every: (milliseconds: number, action: () => void) => Timer;
+};
+
+export const realClock: Clock = {
+  now: () => Date.now(),
+  steady: () => performance.now(),
+  after: (milliseconds, action) => {
+    const timer = setTimeout(action, milliseconds);
+    return { cancel: () => clearTimeout(timer) };
+  },
+  every: (milliseconds, action) => {
+    const timer = setInterval(action, milliseconds);
+    return { cancel: () => clearInterval(timer) };
+  },
+};
