@@ -72,7 +72,7 @@ export const startHostProcess = (
     ready.resolve(true);
   });
   return {
-    process: nameOf(child.pid),
+    process: idOfChild(child.pid),
     ...{ ready: ready.promise, ended: ended.promise },
     say: (line) => child.stdin.write(`${line}\n`),
     answers: (milliseconds) =>
@@ -93,7 +93,7 @@ export const startHostProcess = (
   };
 };
 
-const nameOf = (pid: number | undefined): ProcessId | null => {
+const idOfChild = (pid: number | undefined): ProcessId | null => {
   try {
     const found = pid === undefined ? null : readProcess(pid);
     return found && { pid: found.pid, start: found.start };
