@@ -120,6 +120,17 @@ describe('an account whose process forks and ends again and again', () => {
     expect(strays([], [chain(1001)], WEB, new Map())).toHaveLength(1);
   });
 
+  it('gets its usual time again when the loss is long ago', () => {
+    const { time, strays } = clock();
+    expect(strays([], [], WEB, new Map(), new Set([10_000]))).toEqual([]);
+    time.now = 10_001;
+    expect(strays([], [chain(1000)], WEB, new Map())).toEqual([]);
+    time.now = 10_900;
+    expect(strays([], [chain(1000)], WEB, new Map())).toEqual([]);
+    time.now = 11_001;
+    expect(strays([], [chain(1000)], WEB, new Map())).toHaveLength(1);
+  });
+
   it('is told from sessions that end now and then, and gets longer where accounts share a user id', () => {
     const { time, strays } = clock();
     const BOTH = state(account('web01', [keyOf(1)]), account('web02', [keyOf(2)]));

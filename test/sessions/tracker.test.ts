@@ -52,7 +52,8 @@ const start = (granted: State = state(WEB), more: Partial<TrackerOptions> = {}) 
       },
       traffic: { look: async () => {}, of: () => undefined },
       end: (ending, onFound = () => {}) => {
-        onFound(ending.roots);
+        // As the real one: hosted sessions, which the kernel shows elsewhere, are ended with their connection.
+        onFound([...ending.roots.flatMap(ending.hosted.over).map(({ process }) => process), ...ending.roots]);
         return new Promise((resolve) => {
           const finish = async (how: EndOfConnection = 'ended') => {
             if (how !== 'alive') for (const each of ending.roots) end(each);
@@ -187,7 +188,10 @@ describe('a session', () => {
   });
 
   it('is ended when its key expires, by a timer of that moment', async () => {
-    const { login, ends, advance } = start(state(account('web01', [keyOf(1, { expiryTime: '20260101120130Z' })])));
+    const { login, ends, advance, timers } = start(
+      state(account('web01', [keyOf(1, { expiryTime: '20260101120130Z' })])),
+    );
+    expect(timers()).toContain(91_000);
     await login(4000);
     await advance(89_999);
     expect(ends()).toEqual([]);
@@ -321,25 +325,51 @@ describe('what an account has under no connection', () => {
     ]);
   });
 
+  /** A session of the host over this connection, whose client is gone: the kernel shows it as the first process'. */
+  const orphan = (port: number) => ({
+    ...{ process: { pid: 70, start: 100 }, client: { pid: 99, start: 99 }, uid: 10_000 },
+    connection: { pid: rootOf(port), start: 100 },
+  });
+
   it('is not told again while it is being ended with its session: borg, told twice, may leave its lock behind', async () => {
+    const { hosted, login, run, tracker, ends, ended, advance } = start();
+    await login(4000);
+    run(outsider);
+    hosted.began(orphan(4000));
+    tracker.access(state());
+    expect(ended(0).ending.hosted.over(orphan(4000).connection)).toMatchObject([{ process: { pid: 70 } }]);
+    await advance(2900);
+    expect(ends()).toEqual([[rootOf(4000)]]);
+  });
+
+  it('and what is ended with its session does not count against what its account has there later', async () => {
     const { hosted, login, run, tracker, end, ends, ended, advance } = start();
     await login(4000);
-    // A session of the host, whose client is gone.
-    const connection = { pid: rootOf(4000), start: 100 };
     run(outsider);
-    hosted.began({ process: { pid: 70, start: 100 }, client: { pid: 99, start: 99 }, connection, uid: 10_000 });
-    tracker.access(state());
-    expect(ends()).toEqual([[rootOf(4000)]]);
-    expect(ended(0).ending.hosted.over(connection)).toMatchObject([{ process: { pid: 70 } }]);
-    await advance(99);
-    expect(ends()).toHaveLength(1);
-    end(connection);
+    hosted.began(orphan(4000));
+    tracker.end('web01');
     await advance(5000);
-    expect(
-      ends()
-        .flat()
-        .filter((pid) => pid === 70),
-    ).toHaveLength(1);
+    await ended(0).finish();
+    hosted.ended(outsider, { cpuSeconds: 0, peakMemory: 0 });
+    end(outsider);
+    run(process_(72, 1, { uid: 10_000 }));
+    await advance(1000);
+    expect(ends()).toEqual([[rootOf(4000)]]);
+    await advance(1000);
+    expect(ends()).toEqual([[rootOf(4000)], [72]]);
+  });
+
+  it('nor where the same look finds that both must end', async () => {
+    const { hosted, run, say, accepted, ends, advance } = start();
+    run(process_(rootOf(4000), LISTENER.pid));
+    say(accepted(4000));
+    await advance(9500);
+    run(outsider);
+    hosted.began(orphan(4000));
+    await advance(1400);
+    expect(ends()).toEqual([]);
+    await advance(1100);
+    expect(ends()).toEqual([[rootOf(4000)]]);
   });
 });
 
@@ -375,7 +405,8 @@ describe('at the end of the server', () => {
   });
 
   it('what is being ended is waited for, all that is over is told, and no timer is left', async () => {
-    const { login, tracker, ended, end, said, timers } = start();
+    const key = keyOf(1, { expiryTime: '20260201' });
+    const { login, tracker, ended, end, said, timers } = start(state(account('web01', [key])));
     await login(4000);
     await login(4001);
     tracker.end('192.0.2.7:4000');
