@@ -64,8 +64,16 @@ export const timesAfter = (
   crowds: followCrowds(before.crowds, sessions, sessionsOver(shown.connections, shown.over), most, steady),
 });
 
-/** Whether a session must end by what is granted; null where it may go on. */
-export const judge = (session: Session, { state, losses }: Granted, { now }: Pick<Moment, 'now'>): Verdict | null => {
+/**
+ * Whether a session must end by what is granted; null where it may go on. It needs no look at the kernel, so it is asked as soon as sshd
+ * tells of a login, whenever something is granted or taken away, and each second: whatever has failed the first time must not keep
+ * anybody in.
+ */
+export const decideByGrant = (
+  session: Session,
+  { state, losses }: Granted,
+  { now }: Pick<Moment, 'now'>,
+): Verdict | null => {
   const reason = reasonToEnd(session, state, new Date(now));
   if (reason !== null) return verdictOnSession(session, reason);
   return mayHoldLostPrivileges(session.account, session.process.start, losses)
@@ -73,22 +81,15 @@ export const judge = (session: Session, { state, losses }: Granted, { now }: Pic
     : null;
 };
 
-/**
- * Who must end by what sshd has told and by what is granted. It needs no look at the kernel, so it is asked whenever something is
- * granted or taken away, and each second: whatever has failed the first time must not keep anybody in.
- */
-export const decideByGrant = (
+/** Which connections must end because their account has too many of them, by sshd's word alone. */
+export const decideByNumber = (
   sessions: readonly Session[],
-  rules: Rules,
-  moment: Omit<Moment, 'ticks'>,
-): readonly Verdict[] => {
-  const { sessionsPerAccount: most } = rules;
-  const beyond = `its account has more than ${most} connections (SESSIONS_PER_ACCOUNT)`;
-  return [
-    ...sessions.flatMap((session) => judge(session, rules, moment) ?? []),
-    ...connectionsBeyond(sessions, most, moment.steady).map((session) => verdictOnSession(session, beyond)),
-  ];
-};
+  { sessionsPerAccount: most }: Pick<Rules, 'sessionsPerAccount'>,
+  { steady }: Pick<Moment, 'steady'>,
+): readonly Verdict[] =>
+  connectionsBeyond(sessions, most, steady).map((session) =>
+    verdictOnSession(session, `its account has more than ${most} connections (SESSIONS_PER_ACCOUNT)`),
+  );
 
 /**
  * Who must end by what the kernel shows: logins that it does not show, what no session tells of, and sessions beyond those that their

@@ -6,7 +6,7 @@ import { printable } from '../text/printable.ts';
 import { type Alarm, createAlarms } from './alarms.ts';
 import { createBucket } from './bucket.ts';
 import { createClosing } from './closing.ts';
-import { decideByGrant, decideBySight, judge, noTimes, type Rules, timesAfter } from './decision.ts';
+import { decideByGrant, decideByNumber, decideBySight, noTimes, type Rules, timesAfter } from './decision.ts';
 import { createEnding } from './ending.ts';
 import { createExpiryTimer } from './expiry-timer.ts';
 import { createLedger, type LedgerEvent } from './ledger.ts';
@@ -74,7 +74,7 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
     // What an earlier verdict ends already is not told twice.
     const roots = kind === 'process' ? verdict.roots.filter((each) => !ending.covers(each)) : verdict.roots;
     if (roots.length === 0) return;
-    const facts = session ? sessionFacts(session) : strayFacts(verdict, granted.state);
+    const facts = session ? sessionFacts(session) : strayFacts({ kind, roots, uid }, granted.state);
     if (verdict.alarm !== null) alarm(facts, verdict.alarm);
     if (session) closing.because(session, reason);
     ending.end({ kind, roots, uid }, facts, reason);
@@ -83,7 +83,7 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
   const follow = (event: LedgerEvent): void => {
     switch (event.kind) {
       case 'accepted':
-        judgeOne(event.session);
+        judge(event.session);
         return;
       case 'opened':
         log.info(openedFacts(event.session), 'session opened');
@@ -137,13 +137,13 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
     return sight;
   };
 
-  const judgeOne = (session: Session): void => {
-    const verdict = judge(session, granted, { now: now() });
+  const judge = (session: Session): void => {
+    const verdict = decideByGrant(session, granted, { now: now() });
     if (verdict) carryOut(verdict);
   };
+  /** Each by itself: where one cannot be judged the others are. */
   const judgeAll = (): void => {
-    for (const verdict of decideByGrant(ledger.sessions(), rules(), { now: now(), steady: steady() }))
-      carryOut(verdict);
+    for (const session of ledger.sessions()) survive(() => judge(session));
   };
 
   const look = (): void => {
@@ -151,6 +151,7 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
     strangers.tick();
     closing.settle();
     judgeAll();
+    for (const verdict of decideByNumber(ledger.sessions(), rules(), { steady: steady() })) carryOut(verdict);
     if (steady() >= nextLook) compare();
   };
   const sweep = (): void => survive(look);

@@ -5,8 +5,8 @@ import type { Account } from '../../src/accounts/account.ts';
 import type { Connection } from '../../src/sessions/connections.ts';
 import {
   decideByGrant,
+  decideByNumber,
   decideBySight,
-  judge,
   type Moment,
   noTimes,
   type Rules,
@@ -97,21 +97,14 @@ describe('by what is granted', () => {
     const { session: given, rules, now } = more ?? {};
     const ours = session({ process: { pid: 60, start: 100 }, ...given });
     const moment = { ...MOMENT, now: now === undefined ? NOON : Date.parse(now) };
-    const verdict = judge(ours, rulesOf(accounts, rules), moment);
+    const verdict = decideByGrant(ours, rulesOf(accounts, rules), moment);
     expect(verdict?.reason ?? null).toBe(reason);
-    expect(decideByGrant([ours], rulesOf(accounts, rules), moment)).toEqual(verdict === null ? [] : [verdict]);
     if (verdict) expect(verdict).toMatchObject({ kind: 'session', roots: [ours.process], session: ours, alarm: null });
-  });
-
-  it('each is judged by itself', () => {
-    const other = session({ account: 'web02', fingerprint: keyOf(2).fingerprint, port: 4001 });
-    expect(said(decideByGrant([OURS, other], rulesOf([WEB]), MOMENT))).toEqual(['session 4001: its account is gone']);
-    expect(decideByGrant([OURS, other], rulesOf([WEB, account('web02', [keyOf(2)])]), MOMENT)).toEqual([]);
   });
 
   it('the newest connections beyond those of an account end, after the time to go by themselves', () => {
     const sessions = [1, 2, 3].map((at) => session({ port: at, steadySince: at }));
-    const at = (steady: number) => said(decideByGrant(sessions, rulesOf([WEB]), { ...MOMENT, steady }));
+    const at = (steady: number) => said(decideByNumber(sessions, rulesOf([WEB]), { steady }));
     expect(at(5003)).toEqual([]);
     expect(at(5004)).toEqual(['session 3: its account has more than 2 connections (SESSIONS_PER_ACCOUNT)']);
   });
@@ -276,7 +269,7 @@ it('a loss that was noted holds against a login that had begun, and against none
   const narrow = state(account('web01', [keyOf(1)], { role: 'append-only' }));
   const losses = noteLosses(state(WEB), narrow, new Map(), 150, 18_000);
   const rules = rulesOf([WEB], { losses: noteLosses(narrow, state(WEB), losses, 160, 18_000) });
-  const began = (start: number) => judge(session({ process: { pid: 60, start } }), rules, MOMENT)?.reason;
+  const began = (start: number) => decideByGrant(session({ process: { pid: 60, start } }), rules, MOMENT)?.reason;
   expect([began(100), began(150), began(151)]).toEqual([
     'it began to log in before its privileges changed',
     'it began to log in before its privileges changed',
@@ -292,7 +285,7 @@ it('decides the same of the same, and changes nothing that it is given', () => {
     const times = timesAfter(before, sessions, shown, rulesOf([]), { steady: 500 });
     return [
       times,
-      decideByGrant(sessions, rulesOf([]), MOMENT),
+      decideByGrant(OURS, rulesOf([]), MOMENT),
       decideBySight(sessions, shown, times, rulesOf([]), MOMENT),
     ];
   };

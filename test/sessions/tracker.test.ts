@@ -187,6 +187,19 @@ describe('a session', () => {
     expect(ends()).toEqual([[rootOf(4000)]]);
   });
 
+  it('is ended although another cannot be judged, and that one goes on', async () => {
+    const web02 = account('web02', [keyOf(2)], { uid: 10_001 });
+    const { connect, say, accepted, tracker, ends, said } = start(state(WEB, web02));
+    connect(4000, 10_001);
+    say(accepted(4000, 'web02', 2));
+    connect(4001);
+    say(accepted(4001));
+    // No network has 99 bits. The reader of the key tree refuses such a key: should one come through, it must keep nobody else in.
+    tracker.access(state({ ...web02, keys: [keyOf(2, { from: '10.0.0.0/99' })] }));
+    expect(ends()).toEqual([[rootOf(4001)]]);
+    expect(said('the sessions could not be looked at; it is tried again')).toHaveLength(1);
+  });
+
   it('is ended when its key expires, by a timer of that moment', async () => {
     const { login, ends, advance, timers } = start(
       state(account('web01', [keyOf(1, { expiryTime: '20260101120130Z' })])),
