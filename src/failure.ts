@@ -37,7 +37,6 @@ export type FailureCode =
   | 'bad-host-id'
   | 'bad-state-folder'
   | 'not-a-folder'
-  | 'not-a-file'
   | 'unwritable'
   // the folder of the repositories
   | 'missing-mount'

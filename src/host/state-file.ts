@@ -1,7 +1,7 @@
-import { renameSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
 import type { z } from 'zod';
-import { failure } from '../failure.ts';
-import { readOwnFile } from '../system/plain-file.ts';
+import { errorCode } from '../system/errno.ts';
+import { closing, openFile } from '../system/open.ts';
 import { writeFileAtomically } from './write.ts';
 
 /** What a state file held: nothing if it is not there; `damaged` if it was not what we write and was set aside. */
@@ -10,8 +10,7 @@ export type StateFile<Value> = { readonly value: Value | null; readonly damaged:
 /**
  * Reads a JSON file of the server's own. One that is damaged is renamed to FILE.damaged, for a person to look at.
  *
- * @throws the system's error where a file is there and cannot be read, Error with cause `{ code: 'not-a-file', path }` where it is none:
- *   then nothing may be decided
+ * @throws the system's error where a file is there and cannot be read, or a folder is: then nothing may be decided
  */
 export const readStateFile = <Value>(path: string, format: z.ZodType<Value>): StateFile<Value> => {
   const text = readIfThere(path);
@@ -36,13 +35,12 @@ export const writeStateFile = (path: string, value: unknown): void =>
   writeFileAtomically(path, `${JSON.stringify(value)}\n`, { mode: 0o600, durable: true });
 
 const readIfThere = (path: string): string | null => {
-  const found = readOwnFile(path);
-  if (found.kind === 'other')
-    throw failure('something else stands in the place of a file of the server: move it away', {
-      code: 'not-a-file',
-      path,
-    });
-  return found.kind === 'file' ? found.text : null;
+  try {
+    return closing(openFile(path), (file) => readFileSync(file, 'utf8'));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
+  }
 };
 
 const parseJson = (text: string): unknown => {
