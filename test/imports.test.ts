@@ -19,6 +19,18 @@ const importsOf = (file: string): string[] =>
       /(?:^(?:import|export)\b[^;'"`]*?\bfrom\s+|^import\s+|\bimport\s*\(\s*)(['"])(?<name>[^'"\n]+)\1/gm,
     ),
   ].map((match) => match.groups?.name ?? '');
+/** What comes with a file: the packages and files that are loaded before its first line runs. */
+const loadedWith = (file: string, known = new Set<string>()): Set<string> => {
+  const statically = /^(?:import|export)\b(?!\s+type\b)(?:[^;'"`]*?\bfrom\s+|\s+)(['"])(?<name>[^'"\n]+)\1/gm;
+  for (const match of textOf(file).matchAll(statically)) {
+    const name = match.groups?.name ?? '';
+    const next = name.startsWith('.') ? join(dirname(file), name) : name;
+    if (known.has(next)) continue;
+    known.add(next);
+    if (name.startsWith('.')) loadedWith(next, known);
+  }
+  return known;
+};
 const partOf = (file: string): string => relative('src', file).split('/')[0]?.replace(/\.ts$/, '') ?? '';
 
 /** What everything may import, and what of the ground each may import itself, from the top to the bottom. */
@@ -112,6 +124,14 @@ describe('the source', () => {
       return null;
     };
     expect(SOURCES.map((file) => circleFrom(file, [])).filter((circle) => circle !== null)).toEqual([]);
+  });
+
+  it('loads for a command only what it needs: starting is most of what a short one takes', () => {
+    const packagesOf = (file: string): string[] =>
+      [...loadedWith(file)].filter((name) => !name.startsWith('src/') && !name.startsWith('node:')).sort();
+    expect(packagesOf('src/main.ts')).toEqual(['commander']);
+    expect(packagesOf('src/cli/on-this-machine.ts')).toEqual(['execa', 'zod']);
+    expect(packagesOf('src/cli/sshd.ts')).toEqual(['chokidar', 'execa', 'pino', 'pino-pretty', 'sshpk', 'zod']);
   });
 
   it.each(Object.entries(PURE))('does no I/O in %s/: it imports nothing but itself and %j', (pure, others) => {

@@ -4,16 +4,13 @@ import { renderBorgmatic } from './client/borgmatic.ts';
 import { type BackupFacts, type ClientFacts, hasRepository } from './client/connection.ts';
 import { renderEnv } from './client/env.ts';
 import { type ClientRequest, gatherFacts } from './client/facts.ts';
+import type { ClientFormat } from './client/formats.ts';
 import { renderKnownHosts } from './client/known-hosts.ts';
 import { renderNixos } from './client/nixos.ts';
 import { renderShell } from './client/shell.ts';
 import { renderSshConfig } from './client/ssh-config.ts';
 import { renderSystemd } from './client/systemd.ts';
 
-/** What `borgserver client --format` takes; the first is the default. */
-export const CLIENT_FORMATS = ['shell', 'ssh-config', 'known-hosts', 'borgmatic', 'nixos', 'systemd', 'env'] as const;
-
-export type ClientFormat = (typeof CLIENT_FORMATS)[number];
 export type ClientOptions = ClientRequest & { readonly format: ClientFormat };
 
 /**

@@ -2,8 +2,6 @@ import process from 'node:process';
 import { failure } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { findProgram, isProgram, searchFolders } from '../system/path.ts';
-import { runBorgCommand } from './borg.ts';
-import { runServer } from './sshd.ts';
 import { readSshdWords } from './sshd-words.ts';
 
 export type Entrypoint =
@@ -40,8 +38,10 @@ export const runEntrypoint = async (words: readonly string[], places: Places): P
   switch (entrypoint.kind) {
     case 'server':
       return runServerWith(entrypoint.words, places);
-    case 'borg':
+    case 'borg': {
+      const { runBorgCommand } = await import('./on-this-machine.ts');
       return runBorgCommand(entrypoint.words, places);
+    }
     case 'exec':
       return replaceProcess(entrypoint.file, entrypoint.args);
   }
@@ -62,6 +62,8 @@ export const runServerWith = async (words: readonly string[], places: Places): P
       problems: read.problems,
     });
   }
+  // What only the server needs, no command loads.
+  const { runServer } = await import('./sshd.ts');
   // Nothing that is still open, a timer or a socket, may keep a server alive that has ended or was refused.
   process.exit(await runServer(places, read.overrides));
 };

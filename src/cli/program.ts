@@ -1,19 +1,18 @@
 import { Command, Option } from 'commander';
 import type { Places } from '../places.ts';
-import { runBorgCommand } from './borg.ts';
-import { CLIENT_FORMATS, type ClientOptions, runClient } from './client.ts';
-import { type DoctorOptions, runDoctor } from './doctor.ts';
+import { CLIENT_FORMATS } from './client/formats.ts';
+import type { ClientOptions } from './client.ts';
+import type { DoctorOptions } from './doctor.ts';
 import { runEntrypoint, runServerWith } from './entrypoint.ts';
 import { runHealthcheck } from './healthcheck.ts';
 import { runKeys } from './keys.ts';
-import { runMaintenance } from './maintenance.ts';
-import { runRepair } from './repair.ts';
 import { runEndSessions, runSessions } from './sessions.ts';
-import { runStatus, type StatusOptions } from './status.ts';
+import type { StatusOptions } from './status.ts';
 import { runUpdate, type UpdateOptions } from './update.ts';
 
 /**
- * Every command with its options, its help and an example.
+ * Every command with its options, its help and an example. What needs more than an
+ * answer of the server is loaded when it runs: most of the time that a short command takes is loading.
  *
  * @param finish is given the exit code of whatever is run, or what it throws
  */
@@ -72,7 +71,9 @@ export const createProgram = (
       'after',
       '\nExit code: 0, or 1 if a repository had no backup for longer, or new data are refused since a disk is nearly full.\nExample: borgserver status --stale-after 3d',
     )
-    .action((options: StatusOptions) => finish(runStatus(places, options)));
+    .action((options: StatusOptions) =>
+      finish(import('./on-this-machine.ts').then(({ runStatus }) => runStatus(places, options))),
+    );
 
   const sessions = program
     .command('sessions')
@@ -101,7 +102,9 @@ export const createProgram = (
     .option('--fix', 'repair the owners and modes of repositories first', false)
     .option('--json', 'print a JSON array', false)
     .addHelpText('after', '\nExit code by the worst line: 0 ok, 1 warning, 2 error.\nExample: borgserver doctor --fix')
-    .action((options: DoctorOptions) => finish(runDoctor(places, options)));
+    .action((options: DoctorOptions) =>
+      finish(import('./on-this-machine.ts').then(({ runDoctor }) => runDoctor(places, options))),
+    );
 
   program
     .command('client')
@@ -119,7 +122,9 @@ export const createProgram = (
       'for an admin the repository to back up to, else NAME/FOLDER where an account has several',
     )
     .addHelpText('after', '\nExample: borgserver client web01 --host backup.example.org --format borgmatic')
-    .action((name: string, options: ClientOptions) => finish(runClient(places, name, options)));
+    .action((name: string, options: ClientOptions) =>
+      finish(import('./on-this-machine.ts').then(({ runClient }) => runClient(places, name, options))),
+    );
 
   program
     .command('borg')
@@ -129,7 +134,9 @@ export const createProgram = (
     .passThroughOptions()
     .helpOption(false)
     .addHelpText('after', '\nExample: borgserver borg list web01')
-    .action((words: string[]) => finish(runBorgCommand(words, places)));
+    .action((words: string[]) =>
+      finish(import('./on-this-machine.ts').then(({ runBorgCommand }) => runBorgCommand(words, places))),
+    );
 
   program
     .command('maintenance')
@@ -145,7 +152,9 @@ remove is freed by compact. Exit code: borg's.
 Example: borgserver maintenance web01 -- prune --keep-daily 7
          borgserver maintenance web01 -- compact`,
     )
-    .action((name: string, words: string[]) => finish(runMaintenance(name, words, places)));
+    .action((name: string, words: string[]) =>
+      finish(import('./on-this-machine.ts').then(({ runMaintenance }) => runMaintenance(name, words, places))),
+    );
 
   program
     .command('repair')
@@ -156,7 +165,9 @@ Example: borgserver maintenance web01 -- prune --keep-daily 7
       'nonce: a counter that a client has raised to its end; former-keys: keys that were replaced, and are not needed; integrity: checksums that a power cut has spoiled; config: the former one is put back',
     )
     .addHelpText('after', '\nExample: borgserver repair web01 nonce')
-    .action((name: string, what: string) => finish(runRepair(name, what, places)));
+    .action((name: string, what: string) =>
+      finish(import('./on-this-machine.ts').then(({ runRepair }) => runRepair(name, what, places))),
+    );
 
   program
     .command('entrypoint', { hidden: true })

@@ -6,11 +6,8 @@ import type { UpdateReply } from '../control/protocol.ts';
 import { failure, failureInLines } from '../failure.ts';
 import type { Places } from '../places.ts';
 import type { PassReport } from '../reconcile/pass.ts';
-import { passAlone } from '../reconcile/pass-alone.ts';
-import { requireSettings } from '../settings.ts';
 import { plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
-import { confirmsDisk, runConfirmDisk } from './confirm-disk.ts';
 import { createPreparingText, whileServerWorks } from './preparing.ts';
 
 /** 0: all is right; 1: applied, with errors among the findings; 2: stopped; 3: the pass failed. */
@@ -115,7 +112,10 @@ const checkLost = async (places: Places, names: readonly string[]): Promise<void
  * @returns the exit code, see updateExitCode; 3 where no pass was possible
  */
 export const runUpdate = async (places: Places, options: UpdateOptions): Promise<number> => {
-  if (options.confirm && confirmsDisk(options.confirm)) return runConfirmDisk(places, options.confirm, options.dryRun);
+  if (options.confirm) {
+    const { confirmsDisk, runConfirmDisk } = await import('./on-this-machine.ts');
+    if (confirmsDisk(options.confirm)) return runConfirmDisk(places, options.confirm, options.dryRun);
+  }
   const report = await obtainReport(places, options).catch((error: unknown) => failureInLines(error));
   if (typeof report === 'string') {
     console.error(report);
@@ -130,9 +130,10 @@ const obtainReport = async (places: Places, { dryRun, confirm }: UpdateOptions):
   const asked = askServer(places.run, { command: 'update', dryRun, ...(confirm && { confirm: [...confirm] }) });
   const answered = await whileServerWorks(places.run, asked);
   if (answered) return answered;
+  const { updateAlone } = await import('./update-alone.ts');
   const text = createPreparingText(process.stderr);
   try {
-    return { ...(await passAlone(requireSettings(process.env), places, dryRun, text.at)), recent: [] };
+    return { ...(await updateAlone(places, dryRun, text.at)), recent: [] };
   } finally {
     text.end();
   }

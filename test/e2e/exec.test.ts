@@ -15,9 +15,23 @@ test('a program that runs in the server has its standard streams and hands on it
 });
 
 test('a command starts with what V8 has compiled before, and compiles nothing anew', async () => {
-  const { stdout } = await server.exec(['sh', '-c', 'NODE_DEBUG_NATIVE=COMPILE_CACHE borgserver --version 2>&1']);
-  expect(stdout).toMatch(/V8 code cache for ESM file:\S*\/borgserver\.js was accepted/);
-  expect(stdout).not.toMatch(/was rejected|writing cache/);
+  for (const [command, accepted] of [
+    ['--version', /V8 code cache for ESM file:\S*\/borgserver\.js was accepted/],
+    ['status', /V8 code cache for ESM file:\S*\/on-this-machine-\S*\.js was accepted/],
+  ] as const) {
+    const words = ['sh', '-c', `NODE_DEBUG_NATIVE=COMPILE_CACHE borgserver ${command} 2>&1`];
+    const { stdout } = await server.exec(words, { reject: false });
+    expect(stdout, command).toMatch(accepted);
+    expect(stdout, command).not.toMatch(/was rejected|writing cache/);
+  }
+});
+
+test('a command that only asks the server loads nothing else', async () => {
+  for (const command of ['sessions', 'keys', 'healthcheck', 'update']) {
+    const { stdout } = await server.exec(['sh', '-c', `NODE_DEBUG_NATIVE=COMPILE_CACHE borgserver ${command} 2>&1`]);
+    expect(stdout, command).toMatch(/\/borgserver\.js was accepted/);
+    expect(stdout, command).not.toMatch(/on-this-machine-|update-alone-|sshd-/);
+  }
 });
 
 test("variables of borg's go along, and no others", async () => {

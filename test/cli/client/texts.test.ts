@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { mayCompact } from '../../../src/cli/client/connection.ts';
-import { CLIENT_FORMATS, renderClient } from '../../../src/cli/client.ts';
+import { CLIENT_FORMATS } from '../../../src/cli/client/formats.ts';
+import { renderClient } from '../../../src/cli/client.ts';
 import { admin, adminWithRepository, appendOnly, KINDS, repo, severalRepositories } from './sample-facts.ts';
 
 const kinds = Object.entries(KINDS);
