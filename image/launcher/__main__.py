@@ -13,10 +13,16 @@ from launcher import limits, refusals, request
 
 
 def run() -> None:
-    if sys.argv[1:2] == ['--check']:
+    if sys.argv[1:2] in (['--compile'], ['--check']):
+        from launcher import compiled
+
+        # Before more of it is loaded.
+        compiled.run()
+        if sys.argv[1] == '--compile':
+            return None
         from launcher.start_check import report
 
-        return report(sys.argv[2])
+        return report(*sys.argv[2:])
     # The variable is taken out of the environment here, before borg is imported: borg parses it with its whole command line, and options
     # such as --exclude-from make it open files while parsing (a memory bomb with /dev/zero). It is not dropped in the shell, because
     # somebody who tests a new server with "borg --version" must get an answer, and only the original command tells.

@@ -1,19 +1,48 @@
-"""What the server asks once, before anybody may log in: whether the kernel's box really holds here, and whether this borg is one that
-the launcher knows."""
+"""What the server asks once, before anybody may log in: whether borg is whole, whether it is one that the launcher knows, and whether the kernel's
+box really holds here. All in one process: what costs most is to load borg.
+
+    PYTHON -I -B borg-serve --check BORG FOLDER
+"""
 
 import errno
+import importlib
 import json
 import os
+import runpy
 import shutil
+import sys
 import tempfile
+
+import borg
 
 from launcher import box, rpc
 from launcher.confinement import programs
 
+#: sysexits.h: EX_SOFTWARE.
+SELF_TEST_FAILED = 70
 
-def report(folder):
-    """Prints it as JSON. folder: on the file system of the repositories, where a folder can be made for a moment."""
+
+def report(program, folder):
+    """Prints borg's version, and a line of JSON. Ends with SELF_TEST_FAILED where it did. program: borg's own script; folder: on the file system of
+    the repositories, where a folder can be made for a moment."""
+    print(borg.__version__, flush=True)
+    # For the fork that runs the self-test, too.
+    importlib.import_module('borg.archiver')
+    if not passes_self_test(program):
+        sys.exit(SELF_TEST_FAILED)
     print(json.dumps({'box': try_somewhere(folder), 'unknown': rpc.unknown()}))
+
+
+def passes_self_test(program):
+    """As a session runs it, without a repository: with its input at an end borg serve ends too, after the self-test, which sessions leave out."""
+    child = os.fork()
+    if child == 0:
+        # It says there that nobody speaks to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.argv = [program, 'serve']
+        runpy.run_path(program, run_name='__main__')
+        sys.exit()
+    return os.waitpid(child, 0)[1] == 0
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -1,29 +1,58 @@
 import { execa } from 'execa';
 import { failure } from '../failure.ts';
+import { type Borg, broken } from './interpreter.ts';
+import { notCompiled } from './launcher.ts';
 
 /** Whether the kernel has a box for each borg (landlock(7)); null: it has, and one that was tried holds. Else why not, printable. */
 export type BoxState = string | null;
 
+/** What there is to know of borg and the kernel before anybody may log in. */
+export type CheckedBorg = {
+  /** 1.4.0 */
+  readonly version: string;
+  readonly box: BoxState;
+};
+
+/** As image/launcher/compiled.py and start_check.py end. */
+const CANNOT_WRITE = 73;
+const SELF_TEST_FAILED = 70;
+
 /**
- * Asks the launcher whether a box of the kernel holds here, which it tries, and whether this borg is one that it knows.
+ * Runs borg's self-test, which the sessions leave out, and asks the launcher whether a box of the kernel holds here, which it tries, and
+ * whether this borg is one that it knows. What is not compiled yet of the launcher is compiled first.
  *
+ * @param launcher as copyLauncher has put it
  * @param folder on the file system of the repositories, where root can make a folder for a moment
- * @throws Error with cause `{ code: 'unknown-borg', found, remedy }` where borg has what nothing here guards
+ * @throws Error with cause `{ code, found, remedy }`: code is 'wrong-borg' (not borg 1.2 or a later 1.x), 'borg-self-test' (it failed),
+ * 'unknown-borg' (borg has what nothing here guards) or 'unwritable'
  */
-export const checkLauncher = async (python: string, launcher: string, folder: string): Promise<BoxState> => {
-  const { stdout } = await execa(python, ['-I', launcher, '--check', folder], {
-    ...{ stdin: 'ignore', cwd: '/', extendEnv: false },
+export const checkBorg = async ({ path, python }: Borg, launcher: string, folder: string): Promise<CheckedBorg> => {
+  const result = await execa(python, ['-I', '-B', launcher, '--check', path, folder], {
+    ...({ reject: false, stdin: 'ignore', cwd: '/', extendEnv: false } as const),
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', BORG_BASE_DIR: '/nonexistent' },
   });
-  const { box, unknown } = JSON.parse(stdout) as { readonly box: BoxState; readonly unknown: readonly string[] };
+  const { exitCode, stderr } = result;
+  if (exitCode === CANNOT_WRITE) throw notCompiled(launcher, stderr);
+  const [version = '', said = ''] = result.stdout.split('\n').map((line) => line.trim());
+  if (!/^1\.(?!0|1\b)\d+\.\d/.test(version)) {
+    throw broken('wrong-borg', version || lastLine(stderr) || 'no answer', 'install borg 1.2 or 1.4');
+  }
+  if (exitCode === SELF_TEST_FAILED) {
+    throw broken('borg-self-test', lastLine(stderr), `install borg ${version} anew, or check the hardware`);
+  }
+  // What it could not do at all, as where the disk fails.
+  if (exitCode !== 0) throw result;
+  const { box, unknown } = JSON.parse(said) as { readonly box: BoxState; readonly unknown: readonly string[] };
   if (unknown.length > 0)
     throw failure('this borg has what the server does not know, and what would be open to every client', {
       code: 'unknown-borg',
       found: unknown.join(', '),
       remedy: 'install a borg that README names, or a newer borgserver',
     });
-  return box;
+  return { version, box };
 };
+
+const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
 
 /** What the start, `status` and `doctor` say where there is no box. */
 export const noBoxText = (why: string): string =>

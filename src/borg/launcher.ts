@@ -26,52 +26,55 @@ export const sessionHostBelow = (run: string): string => join(run, HOST);
 export const shippedLauncher = (): string => shippedFile(PROGRAM);
 
 /**
- * Puts the launcher below the run folder, root's and readable for all, its modules compiled: else each session would compile
- * them anew.
+ * Puts the launcher below the run folder, root's and readable for all, with what was shipped compiled of it.
  *
- * @param python borg's interpreter
  * @returns the path of the program
- * @throws what shippedLauncher throws, and the system's errors
+ * @throws what shippedLauncher throws, and Error with cause `{ code: 'unwritable', file, found, remedy }`
  */
-export const installLauncher = async (run: string, python: string, source = shippedLauncher()): Promise<string> => {
-  const from = join(dirname(source), MODULES);
+export const copyLauncher = (run: string, source = shippedLauncher()): string => {
   const to = join(run, MODULES);
   rmSync(to, { recursive: true, force: true });
-  copyModules(from, to);
-  await compile(python, to);
+  copyModules(join(dirname(source), MODULES), to);
   const target = launcherBelow(run);
   writeFileAtomically(target, readFileSync(source), { mode: 0o644 });
   writeFileAtomically(sessionHostBelow(run), readFileSync(join(dirname(source), HOST)), { mode: 0o644 });
   return target;
 };
 
-/** Nothing of the source's owners and modes. */
+/**
+ * The same, and compiles what was not shipped compiled, or by another Python (image/launcher/compiled.py).
+ *
+ * @param python borg's interpreter
+ * @returns the path of the program
+ * @throws what copyLauncher throws, and 'unwritable'
+ */
+export const installLauncher = async (run: string, python: string, source = shippedLauncher()): Promise<string> => {
+  const launcher = copyLauncher(run, source);
+  const options = { reject: false, stdin: 'ignore' } as const;
+  const { exitCode, stderr } = await execa(python, ['-I', '-B', launcher, '--compile'], options);
+  if (exitCode !== 0) throw notCompiled(launcher, stderr);
+  return launcher;
+};
+
+/** Nothing of the source's owners and modes. What is compiled says of which source it is, and is compared whenever it is loaded. */
 const copyModules = (from: string, to: string): void => {
   mkdirSync(to);
   chmodSync(to, 0o755);
   for (const entry of readdirSync(from, { withFileTypes: true })) {
     const { name } = entry;
-    if (entry.isDirectory() && name !== '__pycache__') copyModules(join(from, name), join(to, name));
-    else if (name.endsWith('.py')) writeFileAtomically(join(to, name), readFileSync(join(from, name)), { mode: 0o644 });
+    if (entry.isDirectory()) copyModules(join(from, name), join(to, name));
+    else if (/\.pyc?$/.test(name)) writeFileAtomically(join(to, name), readFileSync(join(from, name)), { mode: 0o644 });
   }
 };
 
-const compile = async (python: string, folder: string): Promise<void> => {
-  const { exitCode, all } = await execa(python, ['-I', '-c', COMPILE, folder], {
-    ...({ reject: false, stdin: 'ignore', all: true } as const),
-  });
-  if (exitCode === 0) return;
-  // Python ends with the system's own number: OSError: [Errno 28] No space left on device
-  const [said = '', number] = /\[Errno (\d+)\] .*/.exec(all) ?? [all.trim()];
+/** @param said Python's error: [Errno 28] No space left on device: '/run/…' */
+export const notCompiled = (launcher: string, said: string): Error => {
+  const [found = said.trim(), number] = /\[Errno (\d+)\] .*/.exec(said) ?? [];
   const code = number === undefined ? null : getSystemErrorName(-Number(number));
-  throw failure('the launcher could not be compiled', {
+  return failure('the launcher could not be compiled', {
     code: 'unwritable',
-    file: join(folder, '__pycache__'),
-    found: `${code}: ${said}`,
+    file: join(dirname(launcher), MODULES, '__pycache__'),
+    found: code === null ? found : `${code}: ${found}`,
     remedy: remedyOf(code),
   });
 };
-
-/** What it writes is for tenants to read, whatever the umask of whoever starts the server. */
-const COMPILE =
-  'import compileall, os, sys; os.umask(0o022); sys.exit(not compileall.compile_dir(sys.argv[1], quiet=1))';

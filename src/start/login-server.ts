@@ -2,9 +2,9 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { knownPort, urlAuthority } from '../accounts/public-address.ts';
 import type { Role } from '../accounts/role.ts';
-import { checkBorg } from '../borg/interpreter.ts';
-import { installLauncher, sessionHostBelow } from '../borg/launcher.ts';
-import { type BoxState, checkLauncher, noBoxText, requireBox } from '../borg/launcher-check.ts';
+import { findBorg } from '../borg/interpreter.ts';
+import { copyLauncher, sessionHostBelow } from '../borg/launcher.ts';
+import { type BoxState, checkBorg, noBoxText, requireBox } from '../borg/launcher-check.ts';
 import { parseServeArguments } from '../borg/serve-arguments.ts';
 import { failure } from '../failure.ts';
 import { serverMemory } from '../host/memory.ts';
@@ -86,13 +86,14 @@ export const prepareLogin = async (
   hostId: string,
   log: Logger,
 ): Promise<LoginPlan> => {
+  const { path, python } = findBorg();
+  const launcher = copyLauncher(places.run);
   const [borg, sshd, hostKeys] = await Promise.all([
-    checkBorg(),
+    checkBorg({ path, python }, launcher, places.state),
     probeSshd(),
     prepareHostKeys({ folder: join(places.sshkeys, 'host'), run: places.run }),
   ]);
-  const launcher = await installLauncher(places.run, borg.python);
-  const box = await checkLauncher(borg.python, launcher, places.state);
+  const { box } = borg;
   if (box !== null) {
     if (settings.BOX === 'required') requireBox(box);
     log.warn(noBoxText(box));
@@ -108,7 +109,7 @@ export const prepareLogin = async (
   if (client) writeFileAtomically(terms, renderSessionTerms(sessions), { mode: 0o600 });
   const files = renderSshdConfig({
     ...sessions,
-    ...{ client, hostId, python: borg.python, launcher, supported: sshd.supported },
+    ...{ client, hostId, python, launcher, supported: sshd.supported },
     version: sshd.version,
     penalties: sshd.penalties,
     memory: serverMemory(),
@@ -135,7 +136,7 @@ export const prepareLogin = async (
   return {
     sshd: sshd.path,
     config,
-    python: borg.python,
+    python,
     starter,
     listener: shippedFile('session-ends'),
     host: client && { program: sessionHostBelow(places.run), terms, environment },

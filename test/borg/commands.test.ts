@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS, FAMILIES, wordsOfOption } from '../../src/borg/commands.ts';
-import { checkBorg } from '../../src/borg/interpreter.ts';
+import { findBorg } from '../../src/borg/interpreter.ts';
 
 /** Walks the installed borg's own parser: of each command the options with the words they take, and its first positional. */
 const ASK = `
@@ -22,7 +22,7 @@ print(json.dumps(found))`;
 type Parsed = Readonly<Record<string, { options: Record<string, 1 | 2>; first: string | null }>>;
 let borg: Parsed;
 beforeAll(async () => {
-  const { python } = await checkBorg();
+  const { python } = findBorg();
   borg = JSON.parse((await execa(python, ['-I', '-c', ASK])).stdout);
 });
 

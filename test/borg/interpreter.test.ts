@@ -2,16 +2,30 @@ import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { checkBorg } from '../../src/borg/interpreter.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { installLauncher } from '../../src/borg/launcher.ts';
+import { checkBorg as check } from '../../src/borg/launcher-check.ts';
 
 // Real programs on a machine that may be busy.
 let folder: string;
+let installed: string;
+let launcher: string;
+beforeAll(async () => {
+  installed = mkdtempSync(join(tmpdir(), 'borgserver-test-'));
+  launcher = await installLauncher(installed, findBorg().python, join(import.meta.dirname, '../../image/borg-serve'));
+});
+afterAll(() => rmSync(installed, { recursive: true, force: true }));
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'borgserver-test-'));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
+/** As the server's start: where borg is, and whether it is one to be used. */
+const checkBorg = async (search: string) => {
+  const found = findBorg(search);
+  return { ...found, ...(await check(found, launcher, folder)) };
+};
 const program = (text: string): void => {
   writeFileSync(join(folder, 'borg'), text);
   chmodSync(join(folder, 'borg'), 0o755);

@@ -26,6 +26,14 @@ test('a command starts with what V8 has compiled before, and compiles nothing an
   }
 });
 
+test('the launcher is shipped compiled, and no start compiles it anew', async () => {
+  const compare = `for shipped in "$(dirname "$(readlink -f "$(command -v borgserver)")")"/../launcher/__pycache__/*.pyc; do
+    cmp "$shipped" /run/borgserver/launcher/__pycache__/"\${shipped##*/}" && echo same
+  done`;
+  const { stdout } = await server.exec(['sh', '-c', compare]);
+  expect(stdout.split('\n').filter((line) => line === 'same').length).toBeGreaterThan(20);
+});
+
 test('a command that only asks the server loads nothing else', async () => {
   for (const command of ['sessions', 'keys', 'healthcheck', 'update']) {
     const { stdout } = await server.exec(['sh', '-c', `NODE_DEBUG_NATIVE=COMPILE_CACHE borgserver ${command} 2>&1`]);

@@ -20,11 +20,14 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const check = (launcher: string, before: readonly string[] = []) => {
   const probe = mkdtempSync(join(folder, 'state-'));
-  const words = [...before, findBorg().python, '-I', launcher, '--check', probe];
+  const { path, python } = findBorg();
+  const words = [...before, python, '-I', '-B', launcher, '--check', path, probe];
   const { stdout, stderr } = spawnSync(words[0] ?? '', words.slice(1), { encoding: 'utf8', cwd: '/' });
   expect(stderr).toBe('');
   expect(readdirSync(probe)).toEqual([]);
-  return JSON.parse(stdout);
+  const [version = '', found = ''] = stdout.split('\n');
+  expect(version).toMatch(/^1\.\d+\.\d/);
+  return JSON.parse(found);
 };
 
 test('a box holds on this machine, and the installed borg is known', () => {

@@ -13,7 +13,7 @@ import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { LOGIN_GROUPS, ROLE_GROUPS, type Role } from '../../src/accounts/role.ts';
-import { checkBorg } from '../../src/borg/interpreter.ts';
+import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher } from '../../src/borg/launcher.ts';
 import type { Places } from '../../src/places.ts';
 import { requireSettings } from '../../src/settings.ts';
@@ -145,7 +145,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
   writeFileSync(inside, `#!/bin/sh\nexec nsenter --target ${holder.pid} --mount -- ${probe.path} "$@"\n`, {
     mode: 0o755,
   });
-  const { python } = await checkBorg();
+  const { python } = findBorg();
   const launcher = await installLauncher(places.run, python, resolve('image/borg-serve'));
   const port = await freePort();
   const hostKeys = await prepareHostKeys({ folder: join(places.sshkeys, 'host'), run: places.run });

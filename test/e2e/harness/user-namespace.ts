@@ -69,7 +69,15 @@ const copyProject = async (folder: string): Promise<{ readonly project: string; 
   await mkdir(join(project, 'src'), { recursive: true });
   const node = 'node_modules/node/bin/node';
   // In this order: the cache is made anew if it is older than the program.
-  for (const path of ['image', 'package.json', 'package-lock.json', node, 'dist/program', 'dist/compile-cache'])
+  for (const path of [
+    'image',
+    'package.json',
+    'package-lock.json',
+    node,
+    'dist/program',
+    'dist/launcher',
+    'dist/compile-cache',
+  ])
     await cp(join(PROJECT, path), join(project, path), { recursive: true });
   await writeFile(join(project, 'node_modules/.package-lock.json'), '{}');
   await writeFile(join(folder, 'shadow'), 'root:*:::::::\n');
