@@ -16,11 +16,12 @@ ownServer({ env: { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json', SESSION_HOST: 'y
 
 const trail = (message: RegExp) => logged(server, message);
 
-/** By its title, which it writes when it is about to serve. */
+/** By its title, which it writes when it is about to serve. One program looks at all processes. */
 const HOSTS = `
-  for each in /proc/[0-9]*; do
-    case "$(tr '\\0' ' ' <"$each/cmdline")" in "borgserver: session host"*) echo "\${each#/proc/}" ;; esac
-  done 2>/dev/null`;
+  for each in $(grep -las '^borgserver: session host' /proc/[0-9]*/cmdline); do
+    each=\${each%/cmdline}
+    echo "\${each#/proc/}"
+  done`;
 const hostPid = (): Promise<string> =>
   until('the session host', async () => {
     const { stdout } = await server.exec(['sh', '-c', HOSTS]);

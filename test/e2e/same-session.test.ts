@@ -81,8 +81,9 @@ const installProbe = async (victim: number): Promise<void> => {
   const known = JSON.stringify(Object.fromEntries(ACCOUNTS.map((each) => [each.name, places(each)])));
   const script = `cd ${RUN}/launcher && printf %s "$0" >inside_session.py && printf %s "$1" >inside_session.json && printf %s "$2" >>install.py
     chmod 644 inside_session.*
-    for each in /proc/[0-9]*; do
-      case "$(tr '\\0' ' ' <"$each/cmdline")" in "borgserver: session host"*) kill -KILL "\${each#/proc/}" ;; esac
+    for each in $(grep -las '^borgserver: session host' /proc/[0-9]*/cmdline); do
+      each=\${each%/cmdline}
+      kill -KILL "\${each#/proc/}"
     done 2>/dev/null; true`;
   const again = server.log().split('the session host runs again').length;
   await shell(script, await source('inside_session.py'), known, CALL);
