@@ -1,7 +1,7 @@
-# Read by start-without-docker and exec-without-docker: which server belongs to DATA_DIR, and how a person is told what is wrong.
+# start-without-docker and exec-without-docker read this file: it finds the server of DATA_DIR, and tells a person what is wrong.
 # shellcheck shell=bash
 
-# As few programs as can be: this runs before each command.
+# It starts as few programs as possible, since it runs before each command.
 project=$(readlink -f "${BASH_SOURCE[0]}")
 project=${project%/*/*}
 
@@ -13,19 +13,19 @@ die() {
 [[ $OSTYPE = linux* ]] || die "this needs Linux (namespaces and its account database); use Docker elsewhere"
 [ "$EUID" = 0 ] || die "this must run as root: it makes accounts and namespaces (try: sudo npm start)"
 
-# A path that is relative to where npm was called, not to the project, is what the person who typed it meant.
+# A relative path starts where npm was called, not in the project: that is what the person who typed it meant.
 data=${DATA_DIR:-$project/data}
 case $data in /*) ;; *) data=${INIT_CWD:-$PWD}/$data ;; esac
 data=$(realpath -m -- "$data")
 
-# The state file says which process is PID 1 of the server. It is below /run, in a folder that only root can write to, and not
-# in DATA_DIR, where somebody else might be able to choose the process whose namespaces root enters.
+# The state file says which process is PID 1 of the server. It is below /run, in a folder that only root can write to. In DATA_DIR
+# somebody else might be able to write it, and so choose the process whose namespaces root enters.
 states=/run/borgserver-without-docker
 hash=$(printf %s "$data" | sha256sum)
 state=$states/${hash:0:16}
 
-# Prints when process $1 was started, in clock ticks since boot (proc(5), field 22): with it a PID names one process for good.
-# Fails for a process that is gone or only waits to be reaped.
+# Prints when process $1 was started, in clock ticks since boot (proc(5), field 22). A PID and this number together always name the same
+# process. Fails if the process is gone, or is a zombie.
 start_time() {
   local line
   read -r line <"/proc/$1/stat" || return 1

@@ -1,1 +1,1 @@
-"""What a session of borg serve is made of, beside the program borg-serve that starts it: one subject a file."""
+"""The parts of a session of borg serve, one subject a file. The program borg-serve starts it."""

@@ -1,4 +1,4 @@
-"""What root's account database says of the account of this session."""
+"""What root's account database says about the account of this session."""
 
 import os
 import pwd
@@ -11,9 +11,9 @@ QUOTA = re.compile(r'borgserver quota=([0-9]+)')
 
 
 def quota_words(name: str | None = None) -> list[str]:
-    """The quota that the account's key file sets, as a last word that outdoes its role's: root's account database has it as
-    the comment of the account. Its name is the USER that sshd has set, which no client can choose; its uid may be that of all
-    (IDENTITIES=shared). Without its account a session must not go on: it would have no quota."""
+    """The quota that the account's key file sets, as the last word of the command line: it overrides the role's. root's account
+    database has it as the comment of the account. name: the USER that sshd has set; no client can choose it. All accounts may have
+    one uid (IDENTITIES=shared). A session whose account is gone must not go on: it would have no quota."""
     try:
         account = pwd.getpwuid(os.getuid()) if name is None else pwd.getpwnam(name)
     except KeyError:
@@ -29,7 +29,7 @@ def words_of(quota: int | None) -> list[str]:
 
 
 def quota_of(comment: str) -> int | None:
-    """Bytes; None where the account has that of its role. comment: of its line in passwd(5)."""
+    """Bytes; None where the quota of the role applies. comment: the field of the account's line in passwd(5)."""
     found = QUOTA.fullmatch(comment)
     return int(found.group(1)) if found else None
 

@@ -1,4 +1,4 @@
-"""What a client is answered, in words, and that the server hears of it: around every call, above all guards."""
+"""Answers a client in words, and tells the server how each call ended. It wraps every call, outside all guards."""
 
 import functools
 
@@ -10,12 +10,12 @@ from launcher.outcome import Outcome, path_of, system_code
 
 
 def answered(name, method):
-    """The same call of a class whose `outcome` is the session's; and whose `memory` is its Allowance, where it is a repository's."""
+    """Wraps a call. The class that has it has the session's `outcome`; a repository also has its `memory`, an Allowance."""
 
     @functools.wraps(method)
     def call(this, *args, **kwargs):
         outcome, memory = this.outcome, this.memory if isinstance(this, MemoryRepository) else None
-        # One call inside of another is not what the client has asked for.
+        # A call inside another call is borg's own: the client has not asked for it.
         outermost, outcome.busy = not outcome.busy, True
         try:
             return method(this, *args, **kwargs)
@@ -27,9 +27,9 @@ def answered(name, method):
         finally:
             if outermost:
                 outcome.busy = False
-        # Out here, where what the call held is free again.
+        # Outside the try, where the memory that the call held is free again.
         memory.for_last_words()
-        # What is in memory may not be whole: it must not be committed.
+        # What is in memory may be incomplete: it must not be committed.
         this.transaction_doomed = memory.error()
         if outermost:
             outcome.fail(this.transaction_doomed, name, path_of(this, args, kwargs))
@@ -58,7 +58,7 @@ class HeardServer(RepositoryServer):
         try:
             done = super().serve()
         except Exception as err:
-            # Of all else that ends it outside of a call its client is the cause: it is gone, or speaks another language.
+            # Everything else that ends a session outside a call comes from its client: it is gone, or speaks another protocol.
             if system_code(err) is not None:
                 self.outcome.fail(err, '', path_of(self, (), {}))
             raise

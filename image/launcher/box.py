@@ -1,5 +1,5 @@
-"""A box of the kernel (landlock(7)) around this process and all that it starts: what is not allowed here is refused from now on,
-whatever the process is made to do. A box can be made smaller, never larger, and needs no right.
+"""A box of the kernel (landlock(7)) around this process and all that it starts. From then on the kernel refuses what the box does not
+allow, even where somebody has taken over the process. A process can make its box smaller, never larger, and needs no privilege for it.
 
 The numbers are those of linux/landlock.h. The system calls have the same numbers on every machine but alpha.
 """
@@ -25,10 +25,10 @@ CHANGE = READ | WRITE_FILE | TRUNCATE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MA
 USE_DEVICE = READ_FILE | WRITE_FILE | IOCTL_DEV
 EVERYTHING = (1 << 16) - 1
 
-#: What a rule for something that is no folder may say; the kernel refuses the rest.
+#: What a rule for anything but a folder may allow; the kernel refuses the rest.
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
-#: Bits of the first field, by the version of the interface. The first that knows all of them is the fifth.
+#: Bits of the first field, by the version of the interface. Version 5 is the first that knows all of them.
 FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
 NET_SINCE, ALL_TCP = 4, 3
 SCOPE_SINCE, SIGNALS_AND_ABSTRACT_SOCKETS = 6, 3
@@ -37,7 +37,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class NoBox(Exception):
-    """This kernel makes none, or the container's profile does not let us ask for one."""
+    """This kernel has no boxes, or the container's profile does not let us ask for one."""
 
 
 class Ruleset(ctypes.Structure):
@@ -46,7 +46,7 @@ class Ruleset(ctypes.Structure):
 
 class PathRule(ctypes.Structure):
     _pack_ = 1
-    _layout_ = 'ms'  # Python 3.14 wants it said
+    _layout_ = 'ms'  # Python 3.14 wants it with _pack_
     _fields_ = [('allowed', ctypes.c_uint64), ('folder', ctypes.c_int32)]
 
 
@@ -58,7 +58,7 @@ def call(number, *args):
 
 
 def version():
-    """Of the interface, from 1.
+    """The version of the interface, from 1 on.
 
     Raises NoBox."""
     try:
@@ -71,15 +71,15 @@ def version():
 def confine(rules, net=False):
     """Puts this process into a box.
 
-    rules: pairs of what is allowed and where: a path, which is left out where it is not there, or a descriptor. It holds for all that
-    lies below. net: TCP stays open.
+    rules: pairs of what is allowed and where. Where is a descriptor, or a path; a path that does not exist is left out. A rule holds for
+    everything below. net: TCP stays open.
 
     Raises NoBox, and OSError where the kernel has boxes and refuses this one."""
     interface = version()
     files = FILE_RIGHTS.get(interface, EVERYTHING)
     ruleset = Ruleset(files, 0 if net or interface < NET_SINCE else ALL_TCP,
                       SIGNALS_AND_ABSTRACT_SOCKETS if interface >= SCOPE_SINCE else 0)
-    # An older kernel takes a longer structure whose end is zero.
+    # An older kernel accepts a longer structure if the bytes that it does not know are zero.
     descriptor = call(CREATE_RULESET, ctypes.byref(ruleset), ctypes.c_size_t(ctypes.sizeof(ruleset)), ctypes.c_uint32(0))
     try:
         for allowed, where in rules:
@@ -112,8 +112,8 @@ def add_rule(ruleset, allowed, found):
 
 
 def open_folder(path):
-    """A descriptor of the folder, to which no link leads: none of the path's parts is one. It stands for this folder whatever happens to
-    its name. It can be used for a rule, and as a place to look things up.
+    """A descriptor of the folder. No part of the path may be a link. The descriptor stays this folder even if the folder gets another
+    name. It can be used for a rule, and to look things up in it.
 
     path: absolute, without dots.
 

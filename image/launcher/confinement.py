@@ -1,9 +1,9 @@
 """Which box each borg of this server gets, and when.
 
-A session is in one before it reads a byte of its client: it can change its account's folder, or where it may open several
-repositories (an admin, an account with sub-repositories) what lies below that folder, and run nothing, read nothing but
-programs, connect to nothing and signal nobody. Once it has said which repository it opens, it can change that one alone. Links
-that somebody else has made there lead nowhere then: borg follows and overwrites whatever its process may.
+A session enters its first box before it reads a byte from its client. In it the session can change its account's folder. A session that
+may open several repositories (an admin, an account with sub-repositories) can change what lies below that folder. It can run nothing,
+read nothing but programs, connect to nothing and signal nobody. Once it has said which repository it opens, it can change only that one.
+Then a link that somebody else has made there leads nowhere. borg itself follows links, and overwrites whatever its process may write.
 """
 
 import os
@@ -12,10 +12,10 @@ import sys
 from launcher import box, entries
 
 PROGRAMS = ('/usr', '/lib', '/lib64', '/bin', '/sbin', '/etc', '/.etc')
-# nss reads them for the names of accounts, which the URL of an admin may have (/~NAME/).
+# nss reads account names here. The URL of an admin may have one (/~NAME/).
 ACCOUNTS = '/var/lib/extrausers'
 
-SECOND = 'this session is closed into the repository that it opened first: open another one in a session of its own'
+SECOND = 'this session may use only the repository that it opened first: open another one in a new session'
 
 
 def programs(allowed):
@@ -29,8 +29,8 @@ def programs(allowed):
 class Session:
     """The boxes of one session.
 
-    repository: the one that it may open, or None; folder: below which it may open several, or None; admin: whether these are of several
-    accounts; mode: 'required', and the session ends where the kernel has no box; 'auto'; 'entries', and it is not asked for one."""
+    repository: the only one that it may open, or None; folder: it may open several below this one, or None; admin: whether these belong to
+    several accounts; mode: 'required': the session ends if the kernel has no box; 'auto'; 'entries': the kernel is not asked for one."""
 
     def __init__(self, repository, folder, admin, mode):
         self.repository, self.folder, self.admin, self.mode = repository, folder, admin, mode
@@ -50,7 +50,7 @@ class Session:
             if self.repository:
                 self.inside = identity(top)
         except (FileNotFoundError, NotADirectoryError):
-            pass  # borg has words for that
+            pass  # borg says so itself
         try:
             box.confine([*self.known(), *changes])
         except box.NoBox:
@@ -77,9 +77,9 @@ class Session:
         return (found.st_dev, found.st_ino) == self.inside
 
     def enter(self, path):
-        """Goes into the repository, for good.
+        """Enters the repository, for good.
 
-        Raises FileNotFoundError, NotADirectoryError where it is none or a link, and borg's Error for a second one."""
+        Raises FileNotFoundError, NotADirectoryError if it is a link or no folder, and borg's Error for a second repository."""
         from borg.helpers import Error
 
         found = box.open_folder(path)
@@ -93,10 +93,10 @@ class Session:
                 entries.check_entries(found)
                 self.opened = os.dup(found)
             elif self.repository is None or self.inside is None:
-                # Where the repository is deleted, its empty folder is removed from the one above.
+                # Deleting a repository removes its empty folder from the one above.
                 above = [(box.REMOVE_DIR, os.path.dirname(path))]
                 if self.folder and not self.admin:
-                    # How many repositories there are, and how full, counts for all of an account.
+                    # The guards count the repositories of the whole account, and how full they are.
                     above.append((box.READ, os.path.realpath(self.folder)))
                 box.confine([*self.known(), *above, (box.CHANGE, found)])
             self.inside = which
@@ -105,11 +105,11 @@ class Session:
 
 
 def confine_own(root, repository, base, reach, mode):
-    """The box of a borg that the server runs itself: it can change the repository and the folder of its owner's cache, and reach no other
-    repository. reach: 'repository', nothing else but programs; 'machine', whatever its owner may, as a backup of the server's own files
-    and an export to a file need. root: of all repositories.
+    """The box of a borg that the server runs itself: it can change the repository and the folder of its owner's cache, and reaches no other
+    repository. reach: 'repository': nothing else but programs; 'machine': whatever its owner may, which a backup of the server's own files
+    and an export to a file need. root: the folder of all repositories.
 
-    mode: as of a session. Raises OSError, NoBox where a box is required, and borg's Error where an entry is refused."""
+    mode: as for a session. Raises OSError, NoBox where a box is required, and borg's Error where an entry is refused."""
     folders = [box.open_folder(repository), box.open_folder(os.path.realpath(base))]
     rules = [(box.CHANGE, each) for each in folders]
     if os.path.dirname(repository) != root:
@@ -118,7 +118,7 @@ def confine_own(root, repository, base, reach, mode):
         rules += [*programs(box.RUN), (box.READ, '/proc'), (box.USE_DEVICE, '/dev/tty')]
     else:
         rules += [(box.EVERYTHING, each) for each in beside(root)]
-        # borg opens the folder above each file that it backs up. A rule holds for all that lies below: names can be listed everywhere.
+        # borg opens the folder above each file that it backs up. A rule holds for everything below, so this borg can list names everywhere.
         rules.append((box.READ_DIR, '/'))
     try:
         if mode == 'entries':
@@ -127,7 +127,7 @@ def confine_own(root, repository, base, reach, mode):
     except box.NoBox:
         if mode == 'required':
             raise
-        # The descriptors stay open, as the places where borg may open files.
+        # The descriptors stay open: they say where borg may open files.
         entries.check_entries(folders[0])
         entries.guard_opens(lambda: folders)
     else:
@@ -136,7 +136,7 @@ def confine_own(root, repository, base, reach, mode):
 
 
 def beside(path):
-    """All folders and files that are neither above nor below this folder."""
+    """All folders and files beside this folder and beside each folder above it."""
     above = '/'
     for part in path.split('/')[1:]:
         try:

@@ -1,6 +1,6 @@
-"""How many sessions an account has, and how it stands back behind others.
+"""How many sessions an account has, and how an account with many gives way to others.
 
-Only the kernel is asked: processes of the same owner whose command line names the account."""
+Only the kernel is asked: the sessions are the processes of the same owner whose command line names the account."""
 
 import errno
 import os
@@ -23,26 +23,26 @@ PATIENCE = 5
 
 
 def expect_to_be_ended_first(older: int) -> None:
-    """Where memory runs out all the same, the kernel ends a session, not the server: the largest, and of two that are about as large
-    that of the account with more of them (proc_pid_oom_score_adj(5): a point is a thousandth of the memory). Before any session the
-    kernel ends who has not logged in, which src/sshd/strangers-first.ts gives 1000: a session that has half of the memory stays below."""
+    """If memory runs out all the same, the kernel ends a session, not the server. It ends the largest one. Of two that are about as large it
+    ends that of the account with more sessions (proc_pid_oom_score_adj(5): a point is a thousandth of the memory). Before any session the
+    kernel ends a client that has not logged in: src/sshd/strangers-first.ts gives it 1000. A session with half of the memory stays below."""
     write_number('/proc/self/oom_score_adj', 300 + 2 * min(older, 50))
 
 
 def give_way(older: int) -> None:
-    """A session stands back behind others as far as its account has sessions already: fifty of one account get as much of a
-    CPU as five of five accounts do (nice(2): each step is a fifth less), and what revokes a key gets its turn. Who has few
-    has nothing to fear from who has many."""
+    """The more sessions an account has already, the more CPU time its next session leaves to others: fifty sessions of one account get
+    as much of a CPU as five of five accounts do (nice(2): each step is a fifth less), and the process that revokes a key gets its turn.
+    An account with many sessions does not slow down an account with few."""
     if older == 0:
         return
     expect_to_be_ended_first(older)
     step = min(older, 15)
     os.nice(step)
 
-    # sshd makes each session a group of its own, within which alone nice counts then (sched(7), autogroup; not in a container with a
-    # CPU cgroup of its own). The kernel takes ten changes a second, of all together: whoever comes too early tries again, and the
-    # session goes on meanwhile. borg uses no such timer.
-    # Open from here on, since the session's box lets it open nothing below /proc.
+    # sshd makes each session a group of its own, and nice then counts only within that group (sched(7), autogroup; not in a container with
+    # a CPU cgroup of its own). The kernel accepts ten changes a second, from all processes together. A session that comes too early tries
+    # again by a timer and goes on meanwhile; borg does not use this timer.
+    # The file is opened here: in its box the session can open nothing below /proc.
     try:
         group = open('/proc/self/autogroup', 'wb', buffering=0)
     except OSError:
@@ -57,7 +57,7 @@ def give_way(older: int) -> None:
 
 
 def write_number(path: str, number: int) -> int | None:
-    """Returns the errno where that is not possible: the file may be missing, or somebody else has set more already."""
+    """Returns the errno if it fails: the file may be missing, or the number may be less than somebody else has set already."""
     try:
         with open(path, 'wb', buffering=0) as file:
             return write_into(file, number)
@@ -73,13 +73,13 @@ def write_into(file: 'FileIO', number: int) -> int | None:
 
 
 def sessions_of(account: str, known: Known = frozenset()) -> set[int]:
-    """PIDs of the sessions of the account that are alive, and those known. Admins share one uid: the account's name tells them apart."""
+    """PIDs of the account's sessions that are alive, with those in known. Admins share one uid: the account's name tells them apart."""
     mark = mark_of(account)
     uid = os.getuid()
     found = set(known)
     for entry in os.scandir('/proc'):
         try:
-            # 500 sessions may begin in one instant, and each looks here: no file is read but of the few with this owner.
+            # 500 sessions may begin in one instant, and each looks here: it reads only files of the few processes with this owner.
             if not entry.name.isdigit() or int(entry.name) in known or entry.stat().st_uid != uid:
                 continue
             if is_marked(command_line(int(entry.name)), mark):
@@ -90,8 +90,8 @@ def sessions_of(account: str, known: Known = frozenset()) -> set[int]:
 
 
 def named(pids: 'Iterable[int]', account: str, untitled: bytes) -> set[int]:
-    """Those of the host's sessions that are the account's. They may be root's still: each has its title before it waits for its client.
-    untitled: how the title of the host itself begins; who has that has just begun, and is waited for."""
+    """The account's sessions among those of the host. Some may still be root's: each sets its title before it waits for its client.
+    untitled: the start of the host's own title. A process with that title has just begun: this function waits for its own title."""
     mark = mark_of(account)
     until = time.monotonic() + PATIENCE
     found: set[int] = set()
@@ -100,14 +100,14 @@ def named(pids: 'Iterable[int]', account: str, untitled: bytes) -> set[int]:
         while said.startswith(untitled) and time.monotonic() < until:
             time.sleep(0.001)
             said = command_line(pid)
-        # Who has none in the end counts as well: a doubt lets nobody in.
+        # A process that still has no title of its own counts, too: where it is unclear, nobody gets more sessions.
         if said.startswith(untitled) or is_marked(said, mark):
             found.add(pid)
     return found
 
 
 def command_line(pid: int) -> bytes:
-    """Nothing where it has ended."""
+    """The words of a process; empty if it has ended."""
     try:
         with open('/proc/%d/cmdline' % pid, 'rb', buffering=0) as file:
             return file.read(4096)
@@ -120,19 +120,20 @@ def mark_of(account: str) -> bytes:
 
 
 def is_marked(words: bytes, mark: bytes) -> bool:
-    """What stands behind "--" is borg's."""
+    """Only the words before "--" count: those after it are borg's."""
     return mark in words.partition(b'\0--\0')[0]
 
 
 def beginning(pid: int) -> tuple[int, int]:
-    """Since boot, in clock ticks (proc_pid_stat(5), field 22), then by the PID: of two sessions one is always the older."""
-    return descent(pid)[1] or sys.maxsize, pid  # nothing began after one that has ended
+    """When a process began: clock ticks since boot (proc_pid_stat(5), field 22), and its PID, so that one of two is always older."""
+    return descent(pid)[1] or sys.maxsize, pid  # one that has ended counts as the youngest
 
 
 def refuse_beyond(most: int, account: str, known: Known = frozenset()) -> tuple[set[int], int]:
-    """Only sessions that began before count, so that of any number that begin at once as many go on as may.
+    """Ends this session if the account has too many. Only sessions that began before it count: if many begin at once, the allowed number
+    of them goes on.
 
-    Returns the sessions that there are, to be handed in when it is asked again, and how many of them began before."""
+    Returns the other sessions, to be given as known the next time, and how many of them began before this one."""
     others = sessions_of(account, known) - {os.getpid()}
     own = beginning(os.getpid())
     older = sum(beginning(pid) < own for pid in others)
@@ -147,7 +148,7 @@ def sentence(most: int) -> str:
 
 
 def finds_others(host: int) -> bool:
-    """Whether there is a session, of any account, that is not this host's child."""
+    """Whether any account has a session that is not this host's child."""
     pids = [int(entry.name) for entry in os.scandir('/proc') if entry.name.isdigit()]
-    # No parent: it has ended.
+    # A parent of 0: it has ended.
     return any(is_marked(command_line(pid), b'\0--account\0') and descent(pid)[0] not in (0, host) for pid in pids)

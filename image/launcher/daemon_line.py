@@ -1,4 +1,4 @@
-"""What the session host and the daemon say to each other, over its standard streams (docs/session-host.md)."""
+"""What the session host and the daemon say to each other, over the host's standard streams (docs/session-host.md)."""
 
 import json
 import os
@@ -9,22 +9,22 @@ MOST_BYTES = 65_536
 
 
 class DaemonLine:
-    """on_account: gets a connection (pid and start of sshd's root process), and the digest of its account's name. on_end: is called when the
-    daemon has said its last word, or is gone."""
+    """on_account: is called with a connection (pid and start of sshd's root process) and the digest of its account's name. on_end: is called
+    when the daemon has closed the line, or is gone."""
 
     def __init__(self, selector: selectors.BaseSelector, on_account, on_end) -> None:
         self.selector, self.on_account, self.on_end = selector, on_account, on_end
         self.said = b''
         self.unsaid, self.waits = bytearray(), False
-        #: What is done once all of it is said.
+        #: Functions to call once everything is said.
         self.then = []
         for each in (0, 1):
             os.set_blocking(each, False)
         selector.register(0, selectors.EVENT_READ, self.hear)
 
     def tell(self, then=None, **facts) -> None:
-        """Where the daemon does not read just now the lines are kept: it must hear of every session. then: is called as soon as it will hear of this,
-        even if this process dies at once: the kernel has it."""
+        """If the daemon does not read just now, the lines are kept: it must hear of every session. then: is called as soon as the kernel has
+        the line: from then on the daemon will read it, even if this process dies at once."""
         self.unsaid += (json.dumps(facts) + '\n').encode()
         if then is not None:
             self.then.append(then)
@@ -37,7 +37,7 @@ class DaemonLine:
         except (BrokenPipeError, ConnectionResetError):
             self.unsaid.clear()  # there is no daemon any more
         except OSError:
-            pass  # it does not read, or the kernel has no memory just now
+            pass  # the daemon does not read just now, or the kernel has no memory
         if bool(self.unsaid) != self.waits:
             self.waits = bool(self.unsaid)
             if self.waits:

@@ -1,8 +1,8 @@
-"""Where the kernel has no box: before borg opens a repository every entry that it would follow, open or wipe is looked at, and each file is
-looked at again once it is open and before a byte is read or written. What is no plain file or folder of this repository's owner, or
-lies elsewhere, is refused.
+"""The checks where the kernel has no box. Before borg opens a repository, every entry that borg would follow, open or wipe is checked. Each
+file is checked again once it is open, before a byte is read or written. An entry that is not a plain file or folder of this repository's
+owner, or that lies elsewhere, is refused.
 
-Less than a box: a folder that is exchanged between the look and borg's removing something in it is not seen."""
+This protects less than a box: nobody notices if a folder is exchanged after the check and before borg removes something in it."""
 
 import builtins
 import os
@@ -51,17 +51,17 @@ def check_folder(above, name, own, shown):
 
 
 def is_plain(found, own):
-    """What the account or an admin has made has the account's user or group (setgid)."""
+    """A file that the account or an admin has made has the account's user or group (setgid)."""
     return stat.S_ISREG(found.st_mode) and (found.st_uid in (own.st_uid, os.geteuid()) or found.st_gid == own.st_gid)
 
 
 def refused(name):
     from borg.helpers import Error
 
-    return Error('%r in this repository is a link, or otherwise no plain file or folder of its owner: it is not opened' % name[:200])
+    return Error('%r in this repository is a link, or not a plain file or folder of its owner: it is not opened' % name[:200])
 
 
-#: Gives the descriptors of the folders in which something may be opened; None where a box of the kernel sees to that.
+#: Returns the descriptors of the folders in which borg may open files; None where a box of the kernel takes care of that.
 places = None
 
 
@@ -77,8 +77,8 @@ def check_place(found, name):
 
 
 def is_repository(path):
-    """As borg asks it before it makes one, of the folder, of those above it, and of the others of an account: these lie nowhere where a
-    session may open a file. It gets to know no more of one than this."""
+    """borg asks this before it makes a repository: about the folder, those above it, and the account's other repositories. The session may
+    open no file there, so this function answers for borg, and tells the session nothing more about them."""
     try:
         file = os.open(os.path.join(path, 'README'), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -91,9 +91,9 @@ def is_repository(path):
 
 
 def guard_opens(where):
-    """Each file that borg opens in a repository must lie below one of these folders, and be a plain one of its owner.
+    """From now on each file that borg opens in a repository must lie below one of these folders, and be a plain file of its owner.
 
-    where: a function that gives descriptors."""
+    where: a function that returns the descriptors of the folders."""
     global places
     places = where
     import borg.crypto.file_integrity
@@ -103,13 +103,13 @@ def guard_opens(where):
     import borg.repository
 
     def open_inside(path, flags):
-        # Without O_TRUNC: nothing is changed before it was looked at. A FIFO would wait for somebody.
+        # Without O_TRUNC: nothing changes before the check. O_NONBLOCK: opening a FIFO would wait for its other end.
         found = os.open(path, (flags & ~os.O_TRUNC) | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
             status = os.fstat(found)
             if not any(lies_in(found, place) and is_plain(status, os.fstat(place)) for place in where()):
                 if flags & os.O_EXCL:
-                    os.unlink(os.readlink('/proc/self/fd/%d' % found))  # it was made just now
+                    os.unlink(os.readlink('/proc/self/fd/%d' % found))  # this call has just made it
                 raise refused(os.path.basename(path))
             if flags & os.O_TRUNC:
                 os.ftruncate(found, 0)

@@ -1,4 +1,4 @@
-"""One session at a time, where several come to the same folder."""
+"""A lock for work in a folder that several sessions may want to do at once."""
 
 import contextlib
 import errno
@@ -7,13 +7,13 @@ import os
 import time
 from collections.abc import Generator
 
-# Seconds until a session gives up, which somebody else keeps from going on.
+# Seconds that a session waits for another one before it gives up.
 MOST_WAITING = 10
 
 
 @contextlib.contextmanager
 def one_at_a_time(folder: str) -> Generator[None, None, None]:
-    """Of all sessions that come here with the same folder. None can hold up another for long, whatever it waits for itself."""
+    """Lets only one session at a time work with this folder. No session can hold up another for long, whatever it waits for itself."""
     from borg.helpers import Error
 
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -25,7 +25,7 @@ def one_at_a_time(folder: str) -> Generator[None, None, None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > until:
-                    raise Error('another session is at the same here, and does not come to its end') from None
+                    raise Error('another session is doing the same here, and does not finish') from None
                 time.sleep(0.05)
             except OSError as err:
                 # Not every network file system has locks.

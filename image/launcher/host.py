@@ -1,10 +1,10 @@
 """The session host: it has borg loaded, and each session is a fork of it (docs/session-host.md).
 
-sshd's forced command is a small client (image/session-client) that hands over its three standard streams. The kernel says who that is; what the
-session may is in the terms that root has written, by the group of its role.
+sshd's forced command is a small client (image/session-client) that hands over its three standard streams. The kernel says who the client is.
+What the session may do is in the terms that root has written, by the group of its role.
 
-The host reads nothing that a client says: its memory is its sessions' memory, and none must find in it who else is here. It waits for nobody,
-and has one thread. When its standard input ends it closes its doors, and itself ends with its last session.
+The host reads nothing that a client says: each session gets a copy of the host's memory, and must not find in it who else is here. The host
+waits for nobody, and has one thread. When its standard input ends, it closes its doors, and ends with its last session.
 """
 
 import errno
@@ -29,18 +29,18 @@ from launcher.speaker import descent
 from launcher.terms import Terms
 from launcher.title import Title
 
-#: Seconds for a client to say what it wants, and for the daemon to say whose connection it is.
+#: Seconds for a client to say something, and for the daemon to say whose connection it is.
 PATIENCE = 10
 #: Seconds for a session whose client is gone to give its locks back.
 FAREWELL = 5
-#: So many sessions beyond those that an account may have are begun, to say so.
+#: Sessions above the limit of an account that the host still begins: each tells its client about the limit.
 FEW_MORE = 16
-#: Connections of one user id that have not said it yet.
+#: Connections of one user id that have not said anything yet.
 MOST_SILENT = 64
 BACKLOG = 4096
-#: Descriptors that there are before the first client.
+#: Descriptors that the host itself may have before the first client.
 MOST_OWN = 64
-#: Seconds, where there is no descriptor left.
+#: Seconds that the host waits where there is no descriptor left.
 PAUSE = 0.05
 
 
@@ -58,7 +58,7 @@ class Session:
 
 
 class Host:
-    #: In /proc; also of a session that has just begun.
+    #: Its title in /proc. A session that has just begun still has it.
     NAME = b'borgserver: session host'
 
     def __init__(self, terms):
@@ -68,22 +68,22 @@ class Host:
         self.others = Others()
         self.promptly = Promptly()
         self.selector = selectors.DefaultSelector()
-        # Of clients that wait only their end is looked for: what they say is for their session to read.
+        # While clients wait, the host only looks whether they are gone: only their session reads what they say.
         self.ends = select.epoll()
         self.selector.register(self.ends, selectors.EVENT_READ, self.lose_clients)
         self.spare = spare_descriptor()
         self.silent = {}
-        #: The pids of those that are here.
+        #: The pids of the clients that are here.
         self.clients = set()
         self.asking = {}
         self.sessions = {}
-        #: Those whose client waits, by its descriptor; and those whose client is gone, with the time by which they have to leave. A look at all
-        #: sessions would write into each of them, and be copied for the next.
+        #: Sessions whose client waits, by the client's descriptor; and sessions whose client is gone, with the time by which they must end.
+        #: A loop over all sessions would write into each object (its reference count), and each page so written is copied for the next session.
         self.served = {}
         self.leaving = {}
-        #: Those of them that have ended and are kept from this process.
+        #: Sessions that have ended, but whose exit code the host cannot read yet (close_session).
         self.kept = []
-        #: How many each user id has.
+        #: How many sessions each user id has.
         self.count = {}
         self.doors = [self.open_door(role) for role in terms.roles]
         self.daemon = DaemonLine(self.selector, self.hear_account, self.retire)
@@ -92,7 +92,7 @@ class Host:
     # Who comes in
 
     def open_door(self, role):
-        """Only who has the group of the role reaches it. It takes the place of an earlier host's in one step: nobody finds none."""
+        """Only a process with the group of the role reaches the door. It replaces an earlier host's in one step: there always is a door."""
         folder = os.path.join(self.terms.doors, role.group)
         os.makedirs(folder, mode=0o750, exist_ok=True)
         os.chown(folder, 0, role.gid)
@@ -116,10 +116,10 @@ class Host:
         except OSError as err:
             if err.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
                 self.turn_away(door)
-            return  # or it is gone again
+            return  # in every other case the client is gone again
         connection.setblocking(False)
         if is_gone(connection):
-            # Before it costs more: others wait in a queue that somebody may fill with these.
+            # Ended here, before it costs more: somebody may fill the queue, in which others wait, with such connections.
             self.others.may_come()
             return self.close(connection)
         try:
@@ -127,7 +127,7 @@ class Host:
         except OSError:
             return self.close(connection)
         if peer.pid in self.clients:
-            # A forced command waits for one session. A session that was taken over can start no process, so it gets one more, not many.
+            # A forced command waits for one session only. A session that was taken over can start no process, so it gets one more session, not many.
             return self.close(connection)
         if peer.uid == 0 or sum(each.uid == peer.uid for each, _ in self.silent.values()) >= MOST_SILENT:
             return self.refuse(peer)
@@ -136,19 +136,19 @@ class Host:
         self.selector.register(connection, selectors.EVENT_READ, lambda: self.hear(peer))
 
     def turn_away(self, door):
-        """There is no descriptor left but the spare one. Whoever waits starts cold at once then. What he has handed over would else stay in the
-        queue, also when his session is over, and nobody would see the end of his streams."""
+        """No descriptor is left but the spare one. It takes in one client and closes it, so that the client starts cold at once. Otherwise the
+        streams that it has handed over would stay in the queue, even after its session, and nobody would see their end."""
         if self.spare is not None:
             os.close(self.spare)
         try:
             self.close(door.accept()[0])
             self.others.may_come()
         except OSError:
-            time.sleep(PAUSE)  # it would be asked again at once
+            time.sleep(PAUSE)  # else the selector would report the door again at once
         self.spare = spare_descriptor()
 
     def refuse(self, peer):
-        """Its client begins a session by itself then."""
+        """The client then begins a session by itself."""
         self.others.may_come()
         self.forget(peer)
 
@@ -161,7 +161,7 @@ class Host:
             connection.close()
 
     def hear(self, peer):
-        """It has said something, or is gone."""
+        """The client has said something, or is gone."""
         self.selector.unregister(peer.connection)
         del self.silent[peer.connection.fileno()]
         if is_gone(peer.connection) or said_nothing(peer.connection):
@@ -170,13 +170,13 @@ class Host:
         if role is None or above is None or (self.terms.shared and not self.doors):
             self.refuse(peer)
         elif role.most is not None and self.count.get(peer.uid, 0) >= role.most + FEW_MORE:
-            # A flood. Those that are a few too many are told more. Were its message left unread, the client would get an error instead of
-            # the answer (unix(7)).
+            # A flood. (A few sessions too many are begun, and tell their clients more.) The host reads a byte: if it closed the connection with
+            # the message unread, the client would get an error instead of the answer (unix(7)).
             peer.connection.recv(1)
             self.answer(peer, b'full')
             self.forget(peer)
         elif self.terms.shared:
-            # One user id has many accounts: which of them this is the daemon has read in sshd's log, and nobody else can tell.
+            # One user id has many accounts. Only the daemon knows which of them this is: it has read that in sshd's log.
             self.asking.setdefault(above, []).append((peer, role, time.monotonic() + PATIENCE))
             self.daemon.tell(event='asks', connection=above)
         else:
@@ -185,29 +185,30 @@ class Host:
     # Sessions
 
     def open_session(self, peer, role, above, digest):
-        """digest: of the name of the account, where its user id does not tell."""
+        """digest: of the account's name, where the user id does not tell the account; else None."""
         known = self.count.get(peer.uid, 0)
         try:
             pid = os.fork()
         except OSError as err:
-            self.daemon.tell(event='trouble', what='no session could be begun: %s' % err)
+            self.daemon.tell(event='trouble', what='a session could not be started: %s' % err)
             return self.refuse(peer)
         if pid == 0:
             raise serving.Forked(lambda: hosted.begin(self, peer, role, digest, known))
         try:
             session = Session(peer, pid)
         except OSError as err:
-            # Nobody could end it later on.
+            # Without a pidfd nobody could end it later.
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            self.daemon.tell(event='trouble', what='no session could be begun: %s' % err)
+            self.daemon.tell(event='trouble', what='a session could not be started: %s' % err)
             return self.refuse(peer)
         self.sessions[pid] = session
         self.count[peer.uid] = known + 1
         self.selector.register(session.pidfd, selectors.EVENT_READ, lambda: self.end_session(session))
         self.ends.register(peer.connection, select.EPOLLRDHUP)
         self.served[peer.connection.fileno()] = session
-        # Its client hears of it not before: the daemon ends a session that it does not hear of. Where that does not read, the client starts cold.
+        # The client hears of its session only after the daemon: the daemon ends a session that it has not heard of. If the daemon does not read,
+        # the client starts cold.
         self.daemon.tell(lambda: self.answer(peer, b'session %d' % pid), event='began', pid=pid, start=session.start, client=peer.pid,
                          clientStart=peer.start, connection=above, uid=peer.uid)
 
@@ -215,7 +216,7 @@ class Host:
         try:
             peer.connection.send(word)
         except OSError:
-            pass  # it is gone
+            pass  # the client is gone
 
     def lose_clients(self):
         for number, _ in self.ends.poll(0):
@@ -231,7 +232,7 @@ class Host:
     def close_session(self, session):
         pid, status, usage = os.wait4(session.pid, os.WNOHANG)
         if pid == 0:
-            # Who traces it, as another session of its account may where there is no box, keeps it as long as he likes (ptrace(2)).
+            # A process that traces it can keep it as long as it likes (ptrace(2)). Where there is no box, another session of the account can.
             self.kept.append(session)
             return
         os.close(session.pidfd)
@@ -248,7 +249,7 @@ class Host:
             self.refuse(session.peer)
         else:
             if code < 0:
-                self.others.may_come()  # it may not have begun to serve
+                self.others.may_come()  # it may have ended before it served, and its client then starts cold
             self.answer(session.peer, b'end %d' % (code if code >= 0 else 128 - code))
             self.forget(session.peer)
         self.daemon.tell(event='ended', pid=session.pid, start=session.start, code=max(code, 0), signal=-code if code < 0 else None,
@@ -265,7 +266,7 @@ class Host:
             self.selector.unregister(door)
             self.close(door)
         self.doors = []
-        # Nobody will tell whose they are.
+        # The daemon will not say any more whose these connections are.
         for waiting in self.asking.values():
             for peer, _, _ in waiting:
                 self.refuse(peer)
@@ -288,7 +289,8 @@ class Host:
             if not self.asking[above]:
                 del self.asking[above]
         for session, until in self.leaving.items():
-            # Again: one that began to wait for its client as it was told has not noticed yet. borg takes notice once (raising_signal_handler).
+            # Again each time: a session that began to wait for its client just as the signal came has not noticed it. borg reacts only once
+            # (raising_signal_handler).
             session.signal(signal.SIGKILL if until < now else signal.SIGTERM)
         kept, self.kept = self.kept, []
         for session in kept:
@@ -305,8 +307,8 @@ class Host:
 
 
 def own_descriptors():
-    """Those that a library has opened for itself. libffi maps a part of its own file for callbacks of ctypes; were it closed, its number would be
-    that of some other file, which would be mapped instead."""
+    """Descriptors that a library has opened for itself. libffi maps a part of its own file for callbacks of ctypes. If it were closed, another
+    file would get its number, and libffi would map that one instead."""
     return [each for each in range(3, MOST_OWN) if os.path.basename(link_of(each)).startswith('libffi.so')]
 
 
@@ -325,14 +327,14 @@ def spare_descriptor():
 
 
 def is_gone(connection):
-    """Also where it has said something before."""
+    """Whether the client is gone, even if it has said something before."""
     ends = select.poll()
     ends.register(connection, select.POLLRDHUP)
     return bool(ends.poll(0))
 
 
 def said_nothing(connection):
-    """A message without a byte, or none. Nothing is taken of what it says."""
+    """Whether there is no message, or an empty one. The message stays in the socket: the session reads it."""
     try:
         return connection.recv(1, socket.MSG_PEEK) == b''
     except OSError:
@@ -352,8 +354,8 @@ def run(path):
     gc.disable()
     unknown = rpc.unknown()
     if unknown:
-        sys.exit('this borg is not one that the server knows: ' + '; '.join(unknown))
-    # Before the words of the roles are read.
+        sys.exit('the server does not know this borg: ' + '; '.join(unknown))
+    # Before Terms reads the words of the roles.
     parser.keep()
     terms = Terms(path)
     rehearse(role.words for role in terms.roles)
@@ -365,21 +367,21 @@ def run(path):
         if os.getpid() == pid:
             raise
         code = serving.code_of(err)
-    # Not in there: what borg has open must have nobody left that refers to it.
+    # Outside the try: inside it, err would still refer to what borg has open, and borg gives that back only when nobody refers to it.
     serving.leave(code)
 
 
 def serve_all(terms):
-    # borg has set these for its sessions.
+    # borg has set umask and signals for its sessions; the host needs others.
     os.umask(0o022)
     ignore_signals()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Of all its sessions.
+    # The shell of all sessions.
     os.environ['SHELL'] = '/bin/sh'
     host = Host(terms)
     host.title.write(host.NAME)
     gc.collect()
-    # Never looked at again: a collection would touch all of it, and each session have a copy of its own.
+    # The collector never looks at these objects again: it would touch all of them, and each session would then have a copy of its own.
     gc.freeze()
     gc.enable()
     host.daemon.tell(event='ready', pid=os.getpid())

@@ -1,6 +1,7 @@
-"""A session that the host has forked: from root's copy of the host to a process of its account alone, closed in, that serves its client.
+"""A session that the host has forked. It begins as root's copy of the host, and becomes a process of its account alone, in a box, that serves
+its client.
 
-It has left the host's loop before anything here begins (serving.py): a copy of the host that went on would be a second one."""
+It has left the host's loop before anything here begins (serving.py): a copy that stayed in the loop would be a second host."""
 
 import ctypes
 import dataclasses
@@ -20,30 +21,31 @@ from launcher.people import Person, find_person
 from launcher.session import close_in_hosted
 from launcher.terms import Role
 
-#: The exit code where the client gets no session here, or has not waited: it begins one by itself.
+#: The exit code if the client gets no session here, or has not waited: it begins one by itself.
 WITHDRAWN = 250
 #: Seconds that a client may take to say that it is still there.
 PATIENCE = 10
 MOST_BYTES = 16_384
-#: Behind the standard streams.
+#: The first descriptor after the standard streams.
 FIRST = 3
 #: prctl(2).
 SET_PDEATHSIG, SET_DUMPABLE = 1, 4
-# Said once, not in each session.
+# Set once in the host, not in each session.
 libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
-#: Of recvmsg(2). As numbers: sums of enums cost a session as much as all else that it understands.
+#: Flags of recvmsg(2), as numbers: combining enums costs a session as much as all else in understand().
 CUT = int(socket.MSG_CTRUNC | socket.MSG_TRUNC)
 ADDRESS = re.compile(r'[0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5} [0-9A-Fa-f.:%a-z]{1,80} [0-9]{1,5}')
 
 
 def begin(host, peer, role, digest, known):
-    """Gives back what serves, or ends the process. digest: of the account's name, or None; known: how many sessions its user id has already."""
+    """Returns the function that serves, or ends the process. digest: of the account's name, or None; known: how many sessions its user id has
+    already."""
     serving.KEPT.extend((host, peer))
     try:
         wanted = until_begun(host, peer, role, digest)
     except BaseException as err:
         serving.code_of(err)
-        # Whatever it is: its client begins one by itself.
+        # After any error: the client begins a session by itself.
         os._exit(WITHDRAWN)
     try:
         return session_of(host, peer, wanted, known)
@@ -53,12 +55,12 @@ def begin(host, peer, role, digest, known):
 
 
 def until_begun(host, peer, role, digest):
-    """Up to where its client stays with it."""
+    """Everything up to the point where the client has agreed to stay with this session."""
     restore_signals()
     die_with(host.pid)
     close_all_but((*host.own, peer.connection.fileno()))
     wanted = understand(peer.connection, host.terms, peer, role, digest)
-    # From here on it counts as a session of its account (crowd.py), however long its client keeps it waiting.
+    # From here on it counts as a session of its account (crowd.py), even while it waits for its client.
     host.title.write(title_of(wanted.address, wanted.own))
     take_streams(peer.connection, wanted.streams)
     close_all_but(host.own)
@@ -66,10 +68,11 @@ def until_begun(host, peer, role, digest):
 
 
 def close_all_but(kept):
-    """Of what lies behind the standard streams. A copy of somebody else's connection would keep its client waiting where the host has closed it."""
+    """Closes all descriptors after the standard streams but these. With a copy of another client's connection left open here, that client would
+    go on waiting after the host has closed it."""
     start = FIRST
     for each in sorted(kept):
-        # Where there is nothing between, closerange() may close everything.
+        # Not with an empty range: closerange() may then close everything.
         if each > start:
             os.closerange(start, each)
         start = each + 1
@@ -78,11 +81,11 @@ def close_all_but(kept):
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What a client has asked for, as far as it is its own."""
+    """What a client has asked for, once it is sure that the account is the client's own."""
 
     role: Role
     person: Person
-    #: The words of its role, for this account.
+    #: The words of the role, for this account.
     own: list[str]
     address: str
     command: str
@@ -90,8 +93,9 @@ class Wanted:
 
 
 def understand(connection, terms, peer, role, digest):
-    """Of what the client says only the account counts, among those with its user id, and three answers: version, serve, or a refusal. Where it is
-    not its own nobody is served, and the client starts a session by itself, which sshd's own words hold to its account."""
+    """Of the client's words only two things count: the account, which must have the client's user id, and whether it wants a version, to be served,
+    or something else, which is refused. If the account is not the client's own, it is not served here: it starts a session by itself, and sshd's
+    forced command holds that session to its account."""
     try:
         said, streams, flags, _ = socket.recv_fds(connection, MOST_BYTES, 3)
     except OSError:
@@ -107,12 +111,13 @@ def understand(connection, terms, peer, role, digest):
 
 
 def digest_of(account):
-    """By which the daemon names an account to the host, which is not to know it (src/sessions/session-host.ts)."""
+    """The daemon names an account to the host by this digest: the host must not know the name (src/sessions/session-host.ts)."""
     return hashlib.sha256(os.fsencode(account)).hexdigest()
 
 
 def die_with(host):
-    """Until its client has heard of it: a session that the host could not tell the daemon of would be nobody's."""
+    """Ends this process when the host dies, until the client has heard of the session: the host may not have told the daemon of it yet, and then
+    nobody would know of it."""
     prctl(SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != host:
         os._exit(WITHDRAWN)
@@ -123,20 +128,20 @@ def prctl(option, value):
 
 
 def restore_signals():
-    """Those that the host leaves to nobody; what borg does with them follows when it serves (serving.py)."""
+    """Restores the signals that the host has changed. borg's own handlers come back when it serves (serving.py)."""
     for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGALRM):
         set_handler(each, SIG_DFL)
 
 
 def take_streams(connection, streams):
-    """A client that has not waited has started a session by itself, which reads them now: then this
-    one ends before it has read a byte. A client that hears no answer here starts one, too."""
+    """Takes the streams once the client says "go". A client that has not waited has started a session by itself, which reads the streams now:
+    then this one ends before it has read a byte. A client that does not hear "on" starts a session by itself, too."""
     os.setsid()
     connection.settimeout(PATIENCE)
     try:
         heard = connection.recv(16)
         if heard == b'go':
-            # The daemon knows of this session, and its client waits: from now on it outlives the host.
+            # The daemon knows of this session, and its client waits. So from now on it goes on even if the host dies.
             prctl(SET_PDEATHSIG, 0)
             connection.send(b'on')
     except OSError:
@@ -148,15 +153,16 @@ def take_streams(connection, streams):
 
 
 def session_of(host, peer, wanted, known):
-    """What serves; or SystemExit, where that is the whole answer."""
+    """Returns the function that serves. Raises SystemExit where the client has had its whole answer."""
     role, person, address = wanted.role, wanted.person, wanted.address
     for name, value in (('USER', person.name), ('LOGNAME', person.name), ('HOME', person.home), ('SSH_CONNECTION', address)):
         os.environ[name] = value
     command = limits.read(wanted.own)
-    # As root: none of it can be widened by the account.
+    # Still as root: the account cannot widen any of these limits.
     process_limits.limit_process(command.of_session.memory)
     crowd.expect_to_be_ended_first(0)
-    # The host has counted this user id's sessions. Where some are not its own, or are other accounts', the account's are counted below.
+    # The host has counted the sessions of this user id. That is not enough where there may be sessions that are not the host's, or where several
+    # accounts have this user id: then the account's sessions are counted below.
     is_counted = role.most is not None and not host.others.possible
     if is_counted:
         crowd.give_way(known)
@@ -177,12 +183,12 @@ def session_of(host, peer, wanted, known):
 
 
 def title_of(address, words):
-    """As of a session that loads borg itself. words: of its role."""
+    """The same title as a session has that loads borg itself. words: those of its role."""
     return b'\0'.join(map(os.fsencode, ('borg-serve', '--hosted', '--session', address, *words)))
 
 
 def go_home(folder):
-    """As sshd does: a relative path in a URL is meant from there."""
+    """As sshd does: a relative path in a URL starts there."""
     try:
         os.chdir(folder)
     except OSError:
@@ -190,13 +196,13 @@ def go_home(folder):
 
 
 def drop_privileges(uid, gid, groups):
-    """For good: real, effective and saved ids, and with them every capability (capabilities(7)). It gives up the group of its role, too,
-    which opens the host's door: a session that was taken over begins no other."""
+    """Gives root up for good: real, effective and saved ids, and with them every capability (capabilities(7)). It also gives up the group of
+    its role, which opens the host's door: a session that was taken over cannot begin another one."""
     os.umask(0o022)
     os.setgroups(sorted(groups - {0}))
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     if uid == 0 or gid == 0 or os.getresuid() != (uid,) * 3 or os.getresgid() != (gid,) * 3 or 0 in os.getgroups():
         os._exit(1)
-    # As after an execve(2): else its files in /proc would be root's, and it could not look at itself.
+    # As after an execve(2): otherwise its files in /proc would be root's, and it could not read them.
     prctl(SET_DUMPABLE, 1)

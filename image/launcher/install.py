@@ -1,7 +1,7 @@
-"""Which guards stand before borg, and in which order: nowhere else is that said.
+"""Which guards a call passes before it reaches borg, and in which order. This is the only place that says so.
 
-borg makes a Repository in two places and a RepositoryServer in one, by their names (tried with 1.2.4, 1.4.0 and 1.4.5): those names stand
-for classes of this server. A call goes through the guards from the first that is named to the last, and then to borg."""
+borg makes a Repository in two places and a RepositoryServer in one, by the name of the class (tried with 1.2.4, 1.4.0 and 1.4.5). This module
+gives those names to classes of this server. A call goes through the guards from the first in the list to the last, and then to borg."""
 
 import dataclasses
 import inspect
@@ -50,29 +50,29 @@ def repository_guards(command: Command) -> tuple[type[Repository], ...]:
     """For this start of the launcher, the outermost first."""
     limits = command.limits
     return (
-        # What the client is answered in the end is what the server hears of.
+        # First, so that the server hears of the answer that the client gets in the end.
         *when(limits, HeardRepository),
-        # Above all that undoes what has begun: it only puts other words to it.
+        # Above all guards that undo what has begun: it only changes the words of an error.
         ReadOnlyRepository,
         # Before anything is made.
         *when(limits and limits.repositories is not None, CountedRepositories),
         # Before memory is used.
         *when(limits, MemoryRepository),
-        # Whoever waits here has not begun.
+        # A session that waits here has not begun anything.
         *when(limits, SlowedRepository),
         *when(limits and limits.min_free is not None, FloorRepository),
         FreeSpaceRepository,
         *when(command.serves, NamedRepository),
         NonceRepository,
         PlainKeyRepository,
-        # Everything below is done inside the box.
+        # Everything below happens inside the box.
         *when(command.serves, BoxedRepository),
-        # `borg config` on the server is there to change it.
+        # Not for `borg config` on the server, which is there to change the config.
         *when(command.serves, KeptConfigRepository),
         QuotaRepository,
-        # Only what is short: all else may be interrupted.
+        # Low in the list, since only short work may block signals: everything above may be interrupted.
         WholeCloseRepository,
-        # Last before borg: whatever a guard above does, it does with the lock.
+        # Close to borg: so everything that a guard above writes is written with the lock.
         LockedRepository,
         KeptFolderRepository,
         *when(command.maintenance, UnboundedRepository),
@@ -80,7 +80,7 @@ def repository_guards(command: Command) -> tuple[type[Repository], ...]:
 
 
 def server_guards(command: Command) -> tuple[type[RepositoryServer], ...]:
-    """The same for what borg serves a client with."""
+    """The same for the class with which borg serves a client."""
     return (
         *when(command.limits, HeardServer, MemoryServer),
         OwnUrlServer,
@@ -103,7 +103,7 @@ class Prepared:
 
 
 def prepare(command: Command) -> Prepared:
-    """What does not depend on whose start it is, only on its kind; borg's locks are guarded from then on, too."""
+    """Prepares what depends only on the kind of start, not on whose it is. From then on borg's locks are guarded, too."""
     repository = type('TenantRepository', (*repository_guards(command), Repository), {'outcome': None, 'memory': None})
     server = type('TenantServer', (*server_guards(command), RepositoryServer), {'outcome': None, 'memory': None})
     if command.serves:
@@ -114,10 +114,10 @@ def prepare(command: Command) -> Prepared:
                 method = answered(name, method)
             else:
                 method = forwarded(method)
-            # borg works out the parameters of a method for each message anew: 20 us.
+            # Otherwise borg would work out the parameters of a method for each message: 20 us.
             vars(method)['__signature__'] = inspect.signature(getattr(original, name))
             setattr(owner, name, method)
-        # Whatever a newer borg would answer.
+        # No calls that only a newer borg has.
         server.rpc_methods = tuple(name for name in RepositoryServer.rpc_methods if name in rpc.METHODS)
     borg.locking.ExclusiveLock = ReadOnlyLock
     lock_folder.share()
@@ -125,7 +125,7 @@ def prepare(command: Command) -> Prepared:
 
 
 def install(prepared: Prepared, command: Command, box: Session | None, outcome: Outcome | None) -> None:
-    """For the one session of this process. box: its boxes, or None; outcome: what it will say, or None."""
+    """Installs the guards for the one session of this process. box: its boxes, or None; outcome: what it will tell the server, or None."""
     repository, server = prepared.repository, prepared.server
     limits = command.limits
     most = limits.repositories if limits else None
@@ -138,7 +138,7 @@ def install(prepared: Prepared, command: Command, box: Session | None, outcome: 
 
 
 def tell(owner: type, **facts: object) -> None:
-    """Each guard names those that it needs."""
+    """Sets facts on the class. Each guard declares those that it needs."""
     for name, value in facts.items():
         setattr(owner, name, value)
 
@@ -153,7 +153,7 @@ def forwarded(method: Callable[..., object]) -> Callable[..., object]:
 def floor_of(limits: Limits | None) -> Disk | None:
     if limits is None or limits.min_free is None:
         return None
-    # What the largest compaction needs, as the server has last seen it.
+    # What the largest compaction needs, as the server has last measured it.
     try:
         with open(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'largest-compaction')) as file:
             need = int(file.read(32))

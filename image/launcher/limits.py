@@ -1,31 +1,31 @@
-"""What the server has set for a session or a borg of its own: the words of sshd's forced command, and of whoever starts borg here.
+"""What the server has set for a session, or for a borg of its own: the words of sshd's forced command, or of the program that starts borg.
 
     --session "$SSH_CONNECTION" --account "$USER" --sessions 50 --memory auto … -- serve --umask 0007 …
 
-What stands behind "--" is borg's command line. What stands before, in pairs, are the limits. --session is there for /proc/PID/cmdline
-alone, where root recognises a session by address and port without the right to read its environment."""
+After "--" comes borg's command line. Before it come the limits, in pairs. --session is only for /proc/PID/cmdline: there root recognises a
+session by address and port, without the right to read its environment."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Of a session."""
+    """The limits of a session."""
 
     account: str
-    #: How many the account may have at once.
+    #: How many sessions the account may have at once.
     sessions: int
     #: Bytes, or 'auto'.
     memory: str
     #: Bytes, or 'auto'; None: no floor.
     min_free: str | None
-    #: How many an account with several may make; None: it has one, or is an admin.
+    #: How many repositories the account may make; None: it has only one, or is an admin.
     repositories: int | None
 
 
 @dataclasses.dataclass(frozen=True)
 class Reach:
-    """Of a borg that the server runs itself (confinement.py, confine_own)."""
+    """What a borg that the server runs itself can reach (confinement.py, confine_own)."""
 
     root: str
     repository: str
@@ -35,14 +35,14 @@ class Reach:
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """One start of the launcher. Nothing before "--" is borg as the operator runs it here: without limits."""
+    """One start of the launcher. If nothing comes before "--", it is borg as the operator runs it here: without limits."""
 
     borg: list[str]
     limits: Limits | None
     reach: Reach | None
     #: 'required', 'auto' or 'entries' (confinement.py).
     box: str
-    #: Without the quota, and patient.
+    #: Whether it ignores the quota, and waits long for the lock.
     maintenance: bool
 
     @property
@@ -51,24 +51,24 @@ class Command:
 
     @property
     def of_session(self) -> Limits:
-        """The limits of a start that has some. Raises ValueError."""
+        """The limits. Raises ValueError if this start has none."""
         if self.limits is None:
             raise ValueError('these words set no limits for a session')
         return self.limits
 
     @property
     def repository(self) -> str:
-        """The one that may be opened; '' where it may be several."""
+        """The only repository that may be opened; '' if there may be several."""
         return self._behind('--restrict-to-repository')
 
     @property
     def folder(self) -> str:
-        """Below which several may be opened; '' where it is one."""
+        """The folder below which several repositories may be opened; '' if there is only one."""
         return self._behind('--restrict-to-path')
 
     @property
     def own_path(self) -> str:
-        """For the URL of a repository that the account may open."""
+        """The path for the URL of a repository that the account may open."""
         return self.repository or (self.folder + '/NAME' if self.folder else '')
 
     @property
@@ -80,7 +80,7 @@ class Command:
 
 
 def read(words: list[str]) -> Command:
-    """words: those that the program was started with. Raises ValueError where there is no "--", or a number is none."""
+    """words: the arguments of the program. Raises ValueError if there is no "--", or a number is not one."""
     end = words.index('--')
     before, borg = words[:end], words[end + 1:]
     maintenance = before[:1] == ['--maintenance']

@@ -1,23 +1,23 @@
-"""Whether there may be sessions that this host has not begun: those of an earlier host, and those that load borg themselves. As long as there may be,
-each session looks for those of its account in /proc (crowd.py)."""
+"""Whether there may be sessions that this host has not begun: those of an earlier host, and those that load borg themselves. As long as there may
+be some, each session looks in /proc for those of its account (crowd.py)."""
 
 import os
 import sys
 import time
 
-#: Seconds in which a client that begins a session by itself has come so far that its command line tells, on a busy machine, too.
+#: Seconds after which a client that begins a session by itself can be recognised by its command line, even on a busy machine.
 ON_ITS_WAY = 60
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'session-host')
 
 
 class Others:
-    """possible: whether there may be some. A process of its own looks: what it reads is not left in the memory of the host."""
+    """possible: whether there may be some. A separate process looks for them: so nothing that it reads stays in the host's memory."""
 
     def __init__(self) -> None:
         self.possible = True
         self.due = time.monotonic()
         self.looks: int | None = None
-        #: Whether somebody has come since it looks.
+        #: Whether another client was turned away since that process began to look.
         self.more = False
 
     def may_come(self) -> None:
@@ -38,8 +38,8 @@ class Others:
 
 
 def look_for_others() -> int | None:
-    """The pid of a process that ends with 0 where there is none; None where it cannot be begun. A fork of the host would have a copy of all
-    connections."""
+    """The pid of a process that ends with 0 if there are none; None if it cannot be started. It is not a fork: that would have a copy of all
+    connections of the host."""
     nothing = [(os.POSIX_SPAWN_OPEN, each, os.devnull, os.O_RDWR, 0) for each in (0, 1, 2)]
     program = [sys.executable, '-I', PROGRAM, '--others', str(os.getpid())]
     try:

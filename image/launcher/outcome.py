@@ -1,8 +1,8 @@
 """Tells the server how a session ended.
 
-sshd's log only says that a client has disconnected, whatever borg has answered it before. So the first failure that borg answers with is
-told by a word of a fixed set, over a socket whose reader asks the kernel who speaks (image/session-ends); or, at the end, that all went
-well. What comes from a session is a label and no more: it opens, closes and ends nothing."""
+sshd's log only says that a client has disconnected, whatever borg has answered it before. So the session tells the server the first failure
+that borg answers with, as one word of a fixed set; or, at its end, that all went well. It does so over a socket, and the reader asks the
+kernel who speaks (image/session-ends). What a session says is only a label: it opens, closes and ends nothing."""
 
 import configparser
 import errno
@@ -14,30 +14,30 @@ from borg.locking import LockError, LockErrorT, LockFailed, NotLocked, NotMyLock
 from borg.remote import InvalidRPCMethod, PathNotAllowed, UnexpectedRPCDataFormatFromClient
 from borg.repository import Repository
 
-#: Seconds that a session waits for its reader, at its beginning and with its word.
+#: Seconds that a session waits for the reader, when it connects and when it speaks.
 PATIENCE = 0.5
 MOST_BYTES = 1000
-#: Methods that write: after one of these has failed, a session that only reads has not shown that all is right again.
+#: Methods that write. After one of these has failed, a session that only reads does not prove that all is right again.
 WRITES = frozenset(('put', 'delete', 'commit', 'check', 'destroy', 'save_key', 'commit_nonce_reservation'))
 
 SYSTEM = {
     errno.ENOSPC: 'no-space', errno.EDQUOT: 'disk-quota', errno.EROFS: 'read-only', errno.EACCES: 'permission',
     errno.EPERM: 'permission', errno.EIO: 'io', errno.ESTALE: 'io', errno.EUCLEAN: 'io', errno.ENOMEM: 'memory',
 }
-#: What a client brings about by itself, and hears of in borg's own words.
+#: Errors that the client itself causes. borg tells it in its own words.
 OWN = (Repository.DoesNotExist, Repository.AlreadyExists, Repository.PathAlreadyExists, Repository.ParentPathDoesNotExist,
        Repository.ObjectNotFound, InvalidRPCMethod, UnexpectedRPCDataFormatFromClient)
 DAMAGED = (Repository.CheckNeeded, Repository.InvalidRepositoryConfig, Repository.AtticRepository, IntegrityError, configparser.Error)
 
 
 def because(code, error):
-    """The same error, with the word for it."""
+    """Gives the error the word that the server hears for it."""
     error.outcome = code
     return error
 
 
 def system_code(err):
-    """Of the system's error, also where borg has made one of its own of it."""
+    """The word for the system's error, also if borg has wrapped it in an error of its own."""
     for _ in range(4):
         if isinstance(err, MemoryError):
             return 'memory'
@@ -50,7 +50,7 @@ def system_code(err):
 
 
 def code_of(err, path=''):
-    """The word for what a client was answered; None where that is its own affair."""
+    """The word for what a client was answered; None if only the client itself is concerned."""
     known = getattr(err, 'outcome', None)
     if known is not None:
         return known
@@ -80,7 +80,7 @@ def code_of(err, path=''):
 
 
 def is_empty(path):
-    """Nobody has made a repository there yet."""
+    """Whether nobody has made a repository there yet."""
     try:
         return not path or not os.listdir(path)
     except OSError:
@@ -88,7 +88,7 @@ def is_empty(path):
 
 
 class Outcome:
-    """What this session says, once. repos: below which all repositories are."""
+    """What this session says, once. repos: the folder of all repositories."""
 
     def __init__(self, repos):
         self.repos = os.path.realpath(repos)
@@ -98,7 +98,7 @@ class Outcome:
         self.reader = None
 
     def connect(self, path):
-        """Before the session is in its box. Where nobody listens nothing is told, and the session goes on."""
+        """Called before the session is in its box. If nobody listens, nothing is told, and the session goes on."""
         reader = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         reader.settimeout(PATIENCE)
         try:
@@ -115,7 +115,7 @@ class Outcome:
         text = '%s %s %s' % (word, 'w' if wrote else 'r', '' if inside.startswith('.') else inside)
         try:
             reader.send(os.fsencode(text)[:MOST_BYTES])
-            reader.recv(1)  # it is closed once it was heard
+            reader.recv(1)  # the reader closes it once it has heard
         except OSError:
             pass
         finally:
@@ -131,7 +131,7 @@ class Outcome:
 
 
 def path_of(this, args, kwargs):
-    """Of the repository that a call is about; '' where that cannot be told."""
+    """The path of the repository that a call is about; '' if that is unknown."""
     if isinstance(this, Repository):
         return this.path
     if this.repository is not None:

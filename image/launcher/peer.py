@@ -1,4 +1,4 @@
-"""Who has connected to the session host, by the kernel's word."""
+"""Who has connected to the session host, as the kernel says."""
 
 import array
 import ctypes
@@ -11,7 +11,7 @@ from launcher.box import libc
 from launcher.speaker import descent, owner
 
 CREDENTIALS = struct.Struct('3i')
-#: asm-generic/socket.h; socket(7) does not tell of it: the supplementary groups of who has connected.
+#: asm-generic/socket.h; socket(7) does not mention it: the supplementary groups of the process that has connected.
 SO_PEERGROUPS = 59
 #: Bytes.
 FEW_GROUPS = 1024
@@ -22,7 +22,7 @@ class Peer:
     """pid, uid, gid and groups: of the process at the moment of its connect(2) (unix(7), SO_PEERCRED). start: in clock ticks since boot."""
 
     def __init__(self, connection: socket.socket) -> None:
-        """Raises OSError where it is gone again."""
+        """Raises OSError if the client is gone again."""
         self.connection = connection
         self.pid, self.uid, self.gid = CREDENTIALS.unpack(
             connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
@@ -37,7 +37,7 @@ def groups_of(connection: socket.socket) -> list[int]:
     except OSError as err:
         if err.errno != errno.ERANGE:
             raise
-    # Python asks for a kilobyte at most, and an admin is in the group of every account.
+    # Python's getsockopt takes a kilobyte at most, and an admin is in the group of every account: the C function has no such limit.
     groups, size = (ctypes.c_uint32 * MOST_GROUPS)(), ctypes.c_uint32(4 * MOST_GROUPS)
     if libc.getsockopt(connection.fileno(), socket.SOL_SOCKET, SO_PEERGROUPS, groups, ctypes.byref(size)) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -45,8 +45,8 @@ def groups_of(connection: socket.socket) -> list[int]:
 
 
 def connection_above(pid: int, uid: int) -> tuple[int, int] | None:
-    """sshd's root process above a forced command, as pid and start: the parent of a process of the same account, which has started the
-    command. None for every other process: a session that the host has forked has the host above it, or the first process."""
+    """sshd's root process above a forced command, as pid and start. Between the two is one process of the same account, which has started the
+    command. None for every other process: the parent of a session that the host has forked is the host, or the first process."""
     parent, _ = descent(pid)
     if parent <= 1 or owner(parent) != uid:
         return None

@@ -17,14 +17,14 @@ class Person:
 
 
 def find_person(path: str, name: str) -> Person | None:
-    """path: of a file like passwd(5). None where there is no such account. Of all others nothing is left in memory: whoever takes this process
-    over afterwards must not learn who they are. Raises OSError."""
+    """path: a file like passwd(5). None if there is no such account. Nothing about other accounts stays in memory: somebody who takes this
+    process over afterwards must not learn who they are. Raises OSError."""
     wanted = os.fsencode(name) + b':'
     with open(path, 'rb', buffering=0) as file:
         if os.fstat(file.fileno()).st_size == 0:
-            return None  # which cannot be mapped
+            return None  # an empty file cannot be mapped
         with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as lines:
-            # Not by a copy of the first bytes: they are somebody else's.
+            # find() instead of a slice: a slice would copy the first bytes, which are another account's.
             start = lines.find(wanted, 0, len(wanted))
             if start != 0:
                 start = lines.find(b'\n' + wanted) + 1
@@ -32,7 +32,7 @@ def find_person(path: str, name: str) -> Person | None:
                     return None
             end = lines.find(b'\n', start)
             person = person_of(lines[start:end if end >= 0 else None].decode())
-            # A name of more than one field, or line, would tell who stands behind it.
+            # A wanted name with a colon or a line feed in it would match other fields, and tell whose they are.
             return person if person is not None and person.name == name else None
 
 

@@ -1,15 +1,15 @@
-"""One account must not take the server down, whatever it has its sessions do."""
+"""One account must not take the server down, whatever its sessions do."""
 
 import os
 import resource
 
 # Open files: borg keeps up to 90 segments open, and a few more.
 MOST_FILES = 256
-# What a session needs before it has opened anything, twice (bytes): borg itself 45 MB, and 60 MB for requests not yet complete.
+# Twice what a session needs before it has opened anything (bytes): borg itself needs 45 MB, and incomplete requests 60 MB.
 LEAST_MEMORY = 256 << 20
-# For the words that say why it ends.
+# Bytes more for the words that say why the session ends.
 LAST_MEMORY = 32 << 20
-# Which of them there are: a session would else look in vain for the others each time.
+# Only the files that exist, so that no session looks for the others in vain.
 CGROUP_LIMITS = [path for path in ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes') if os.path.exists(path)]
 
 
@@ -18,25 +18,25 @@ def limit_process(memory: str) -> None:
     for limit, most in ((resource.RLIMIT_NPROC, 0), (resource.RLIMIT_NOFILE, MOST_FILES), (resource.RLIMIT_CORE, 0)):
         most = within(most, resource.getrlimit(limit)[1])
         resource.setrlimit(limit, (most, most))
-    # The most that it may come to need. A session that was taken over can lift its own limit up to here, and no further.
+    # The hard limit is the most that the session may ever need. A session that was taken over can raise its own limit up to here, not further.
     most = within(most_memory(memory) + LAST_MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1])
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     allow_memory(LEAST_MEMORY if memory == 'auto' else int(memory))
 
 
 def allow_memory(most: int) -> None:
-    """Private, writable memory: what a session has for itself. Mapped files and libraries do not count (setrlimit(2), RLIMIT_DATA)."""
+    """Limits private, writable memory: what a session has for itself. Mapped files and libraries do not count (setrlimit(2), RLIMIT_DATA)."""
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (within(most, hard), hard))
 
 
 def within(most: int, hard: int) -> int:
-    """What somebody else has limited already cannot be widened; -1 is no limit."""
+    """most, but no more than the limit that is set already; -1 is no limit."""
     return most if hard == -1 else min(most, hard)
 
 
 def most_memory(setting: str) -> int:
-    """In bytes. However large an account lets its index grow, others must have memory, too."""
+    """The most memory of one session, in bytes. However large an account lets its index grow, others must have memory, too."""
     if setting != 'auto':
         return int(setting)
     memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')

@@ -1,7 +1,7 @@
-"""Nobody whose messages a program of root's reads holds it up.
+"""No client can hold up a program of root's that reads its messages.
 
-A message may carry descriptors (SCM_RIGHTS of unix(7)), which are closed with it where nobody takes them. A socket may be set to be closed only
-once its other end has read all (SO_LINGER, socket(7)): whoever closes it last waits for that, unless he gets a signal."""
+A message may carry descriptors (SCM_RIGHTS of unix(7)). They are closed with the message if nobody takes them. A socket may be set to wait in
+close() until its other end has read everything (SO_LINGER, socket(7)): the process that closes it last waits for that, unless it gets a signal."""
 
 import signal
 
@@ -10,13 +10,13 @@ MOMENT = 0.01
 
 
 class Promptly:
-    """What waits in the kernel within it waits no longer than a moment."""
+    """A context: a call in it that waits in the kernel waits only a moment."""
 
     def __init__(self) -> None:
         signal.signal(signal.SIGALRM, lambda *_: None)
 
     def __enter__(self) -> None:
-        # Again and again: the first may come before it waits.
+        # Repeated, since the first signal may come before the call waits.
         signal.setitimer(signal.ITIMER_REAL, MOMENT, MOMENT)
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""What somebody is told who asked for something else than to be served."""
+"""What a client is told if it asks for anything but `borg serve`."""
 
 import sys
 
@@ -10,13 +10,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # a session's first answer waits for each import
     from typing import NoReturn
 
-REST = ('This server has borg %s, and serves it only. Use a repository of it with borg 1: borg init -e repokey-blake2 %s\n'
-        'borg 2 can take over what is in it: borg2 transfer --from-borg1 --other-repo %s')
+REST = ('This server has borg %s and serves no other version. Use its repositories with borg 1: borg init -e repokey-blake2 %s\n'
+        'borg 2 can copy the archives of such a repository: borg2 transfer --from-borg1 --other-repo %s')
 
 
 def is_to_be_served(words: list[str], path: str) -> bool:
-    """False where the client has got its whole answer, a version. Ends where it has asked for something else. words: of its command
-    (request.py); path: of a repository that the account may open."""
+    """False if the client asked for the version: it then has its whole answer. Ends the session if it asked for something else. words: those of
+    its command (request.py); path: a repository that the account may open."""
     if request.asks_for_version(words):
         tell_version()
         return False
@@ -39,7 +39,7 @@ def refuse(path: str) -> 'NoReturn':
 
 
 def refuse_borg2(path: str) -> 'NoReturn':
-    """`borg2` asks for `borg serve --rest`, and of an answer in another protocol it only says that it is unexpected."""
+    """`borg2` asks for `borg serve --rest`. If the answer came in another protocol, it would only say that it is unexpected."""
     from borg import __version__
 
     end(REST % (__version__, url(path), url(path)))

@@ -1,5 +1,5 @@
-"""What each session does before its first answer, done once in the host: Python has then loaded, compiled and specialised what that takes, and
-no session pays for it with time or with a copy of its own in memory. Nothing here leaves a trace but that."""
+"""Does once in the host what each session does before its first answer. Python has then loaded, compiled and specialised the code for it, and no
+session pays for that with time, or with its own copy in memory. The rehearsal has no other effect."""
 
 import os
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from launcher.outcome import Outcome
 
 
 def rehearse(roles: Iterable[tuple[str, ...]]) -> None:
-    """roles: the words of each."""
+    """roles: the words of each role."""
     for asked in ('borg serve --info', 'BORG_X=1 /usr/bin/borg --version', 'ls'):
         said = request.words_of(asked)
         request.asks_for_version(said)
@@ -23,7 +23,7 @@ def rehearse(roles: Iterable[tuple[str, ...]]) -> None:
         command = limits.read([word.replace('$USER', 'rehearsal') for word in words])
         Allowance(command.of_session.memory)
         Outcome(command.own_path)
-    # Every error is answered with what there is of FUSE, too, which borg loads only then: by the file that is on the disk in that moment, of a
-    # borg that is just being upgraded perhaps. A server has none.
+    # borg's answer to every error names its FUSE library, too, and borg loads that library only then: from the disk, perhaps while borg is being
+    # upgraded there. A server needs no FUSE.
     os.environ['BORG_FUSE_IMPL'] = 'none'
     sysinfo()

@@ -1,5 +1,5 @@
-"""What a client may ask of borg, and what of borg is guarded here: both as in borg 1.2.4, 1.4.0 and 1.4.5. What a newer borg has more
-would be unguarded, so no session serves it, and the server does not start with it."""
+"""The calls that a client may make, and the methods of borg that are guarded here: both as in borg 1.2.4, 1.4.0 and 1.4.5. Anything that a newer
+borg adds would be unguarded: no session serves it, and the server does not start with such a borg."""
 
 import inspect
 
@@ -8,7 +8,7 @@ METHODS = frozenset((
     'inject_exception', 'list', 'load_key', 'negotiate', 'open', 'put', 'rollback', 'save_key', 'scan',
 ))
 
-#: The parameters of what this server stands before.
+#: The parameters of the methods that this server guards.
 PARAMETERS = {
     'Repository': {
         'open': 'path exclusive lock_wait lock', 'create': 'path', 'destroy': '', 'prepare_txn': 'transaction_id do_cleanup',
@@ -25,7 +25,7 @@ PARAMETERS = {
 
 
 def unknown():
-    """What this borg has that is not known here, in words; before anything is put in its place."""
+    """What this borg has that is not known here, in words. Called before borg's classes are replaced."""
     from borg.remote import RepositoryServer
     from borg.repository import Repository
 

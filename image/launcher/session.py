@@ -1,4 +1,4 @@
-"""One borg from its first step to its client's first byte: what is counted and limited, guarded and closed in, in this order."""
+"""One borg from its start to its client's first byte. In this order it is counted, limited, guarded and put into its box."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from launcher.process_limits import limit_process
 
 
 def run_borg(command, log_levels):
-    """Ends with borg's own exit code. log_levels: words of the client's, behind those of the server."""
+    """Ends with borg's own exit code. log_levels: the client's words, which come after those of the server."""
     if not command.serves:  # borg on the server itself, perhaps before an operator's terminal
         from launcher.terminal import guard
 
@@ -36,7 +36,7 @@ def run_borg(command, log_levels):
     install.install(prepared, command, box, outcome_of() if limits else None)
     read_buffer.keep()
     if limits:
-        # Again: of many that began at once, some were not to be seen yet.
+        # Once more: if many began at once, some could not be seen yet the first time.
         _, older = crowd.refuse_beyond(limits.sessions, limits.account, others)
         crowd.give_way(older)
     if box is not None:
@@ -47,8 +47,8 @@ def run_borg(command, log_levels):
 
 
 def close_in_hosted(command, log_levels, role, person):
-    """The same in a fork of the session host: it has borg loaded already, and is counted and limited. role: see terms.py; person: the account.
-    Gives back what serves, and ends as borg does."""
+    """The same in a fork of the session host, which has borg loaded, and is counted and limited already. role: see terms.py; person: the account.
+    Returns the function that serves; that ends as borg does."""
     from launcher import install, serving
 
     box = box_of(command)
@@ -56,10 +56,10 @@ def close_in_hosted(command, log_levels, role, person):
     enter(box)
     quota = account.quota_of(person.comment)
     words = [*command.borg, *account.words_of(quota), *log_levels]
-    # In debug mode main() itself has something to say.
+    # In debug mode main() itself says something before it serves.
     if role.start is None or log_levels[-1:] == ['--debug']:
         return lambda: serving.begin_anew(lambda: run_main(words))
-    sys.argv = ['borg', *words]  # shown where borg tells of an error
+    sys.argv = ['borg', *words]  # borg shows it with an error
     level = log_levels[-1].lstrip('-') if log_levels else ''
     return lambda: serving.serve(role.prepared.server, role.start, person.name, quota, level)
 
@@ -75,7 +75,7 @@ def enter(box):
     try:
         box.begin()
     except NoBox:
-        end('This server serves nobody without a box of its kernel (the setting BOX), and has none now.')
+        end('This server requires a box of the kernel for each session (the setting BOX), and the kernel has none now.')
 
 
 def box_of(command):

@@ -1,10 +1,10 @@
-"""Who speaks, by the kernel's word, and what is said as text of one line."""
+"""Who speaks, as the kernel says, and what was said, as one line of text."""
 
 ESCAPED = {byte: '\\%03o' % byte for byte in [*range(32), 127]}
 
 
 def descent(pid: int) -> tuple[int, int]:
-    """Parent and start of a process (proc_pid_stat(5), fields 4 and 22: a PID, and clock ticks since boot); zeros where it has ended."""
+    """Parent and start of a process (proc_pid_stat(5), fields 4 and 22: a PID, and clock ticks since boot); zeros if it has ended."""
     try:
         with open('/proc/%d/stat' % pid, 'rb', buffering=0) as file:
             fields = file.read(4096).rpartition(b')')[2].split()
@@ -14,7 +14,7 @@ def descent(pid: int) -> tuple[int, int]:
 
 
 def owner(pid: int) -> int | None:
-    """Real user id of a process (proc_pid_status(5)), which the owner of its folder in /proc need not be; None where it has ended."""
+    """Real user id of a process (proc_pid_status(5)); None if it has ended. The owner of its folder in /proc may be another one."""
     try:
         with open('/proc/%d/status' % pid, 'rb', buffering=0) as file:
             return int(file.read(4096).partition(b'\nUid:')[2].split(None, 1)[0])

@@ -49,8 +49,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def try_somewhere(folder):
-    """A full disk of the repositories must not keep the server from starting: deleting and compacting are what cures it. The box is
-    then tried beside the launcher."""
+    """The server must start even if the disk of the repositories is full: only deleting and compacting cure that. The box is then tried
+    beside the launcher."""
     try:
         return try_box(folder)
     except OSError as err:
@@ -60,12 +60,12 @@ def try_somewhere(folder):
 
 
 def try_box(folder):
-    """null where a box holds, or why there is none. No version is believed: a child goes into a box, and what must fail there is tried."""
+    """None if a box holds, else the reason. A version number is not enough: a child goes into a box, and tries what must fail there."""
     place = tempfile.mkdtemp(prefix='probe-', dir=folder)
     try:
         for name in ('inside', 'outside'):
             os.mkdir(os.path.join(place, name))
-        # Here, where a full disk is told by its errno.
+        # Written here and not in the child, so that the caller sees the errno of a full disk.
         for name in ('inside', 'outside'):
             with open(os.path.join(place, name, 'file'), 'w') as file:
                 file.write(name)
@@ -88,7 +88,7 @@ def try_box(folder):
 
 
 def from_inside(place):
-    """Why the box does not hold."""
+    """Why the box does not hold; None if it does."""
     inside = box.open_folder(os.path.realpath(os.path.join(place, 'inside')))
     outside = os.path.join(place, 'outside')
     try:

@@ -1,17 +1,17 @@
-"""What borg shows on a terminal: archive names, comments and paths in it were chosen by clients."""
+"""Makes what borg shows on a terminal harmless: clients have chosen the archive names, comments and paths in it."""
 import codecs
 import io
 import sys
 import unicodedata
 
-# Lu, Nd, Po, … are fine; Cc are controls, Cf turn the direction of what follows, Cs is a byte that is no UTF-8, Zl and Zp end a line.
+# Lu, Nd, Po, … are fine. Cc are controls, Cf change the direction of the text after them, Cs is a byte that is not UTF-8, Zl and Zp end a line.
 HIDDEN = ('C', 'Zl', 'Zp')
-# borg ends a line of --progress with the one.
+# borg ends a line of --progress with a carriage return.
 LINE_ENDS = ('\r\n', '\r')
 
 
 def shown(character: str) -> str:
-    """A character as a terminal may have it."""
+    """The character in a form that is safe on a terminal."""
     if character in '\n\t' or not unicodedata.category(character).startswith(HIDDEN):
         return character
     number = ord(character)
@@ -21,7 +21,7 @@ def shown(character: str) -> str:
 
 
 def escaped(text: str, may_return: bool = False) -> str:
-    """The text with everything escaped that a terminal would obey but line feeds and tabs; a carriage return stays at its very end only."""
+    """Escapes everything that a terminal would obey, but not line feeds and tabs. A carriage return stays only at the very end of the text."""
     if text.isascii() and text.isprintable():
         return text
     end = next((end for end in LINE_ENDS if text.endswith(end)), '') if may_return else ''
@@ -54,7 +54,7 @@ class Bytes(io.RawIOBase):
 
 
 class Terminal(io.TextIOWrapper):
-    """A standard stream that is a terminal, and stays one to whoever asks."""
+    """A standard stream that is a terminal, and still says so to code that asks."""
 
     def __init__(self, stream, may_return: bool):
         super().__init__(stream.buffer, stream.encoding, 'backslashreplace', line_buffering=True)
@@ -71,7 +71,7 @@ class Terminal(io.TextIOWrapper):
 
 
 def guard() -> None:
-    """Puts it in the place of the standard streams that are terminals. Elsewhere, in a pipe or a file, every byte stays as it is."""
+    """Replaces the standard streams that are terminals. In a pipe or a file every byte stays as it is."""
     for name in ('stdout', 'stderr'):
         stream = getattr(sys, name)
         if stream is not None and stream.isatty():

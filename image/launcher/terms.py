@@ -9,32 +9,32 @@ from launcher.people import Person
 
 @dataclasses.dataclass(frozen=True)
 class Role:
-    """words: those of a session that loads borg itself, where $USER stands for the account. prepared: borg's classes with the guards of
-    this role."""
+    """words: the same as for a session that loads borg itself; $USER in them means the account. prepared: borg's classes with the guards
+    of this role."""
 
     group: str
     gid: int
     words: tuple[str, ...]
     prepared: install.Prepared
-    #: What borg has read in them; None: each session reads its own.
+    #: What borg has read in the words; None: each session reads its own.
     start: serving.Start | None
-    #: How many sessions a user id may have; None where several accounts may have one.
+    #: How many sessions a user id may have; None if several accounts may have the same user id.
     most: int | None
 
 
 class Terms:
     def __init__(self, path: str) -> None:
-        """Raises OSError, and what says that the file is not as it should be."""
+        """Raises OSError, and other errors if the content of the file is wrong."""
         with open(path) as file:
             found = json.load(file)
         self.doors: str = found['doors']
         self.passwd: str = found['passwd']
-        #: The group that all accounts have in common, where they have one user id.
+        #: The group of all accounts, if all have one user id; else None.
         self.shared_gid: int | None = found['sharedGid']
-        #: An admin's role is no admin's primary group.
+        #: Admins need their own two fields: the group of their role is not their primary group.
         self.admin_group: str = found['adminGroup']
         self.admin_gid: int = found['adminGid']
-        #: In the order of sshd's Match blocks: the first that somebody is in counts.
+        #: In the order of sshd's Match blocks: the first role whose group a client is in counts.
         self.roles = [role_of(each, not self.shared and each['group'] != self.admin_group) for each in found['roles']]
         self.role_gids = frozenset(each.gid for each in self.roles)
 
@@ -46,11 +46,12 @@ class Terms:
         return next((each for each in self.roles if each.gid in groups), None)
 
     def is_of(self, person: Person, role: Role) -> bool:
-        """By the account's line, as the server writes it (src/host/account-database.ts)."""
+        """Whether the account has this role, by its line in passwd, as the server writes it (src/host/account-database.ts)."""
         return person.gid == (self.admin_gid if role.group == self.admin_group else role.gid)
 
     def own_gid(self, person: Person) -> int:
-        """An account's primary group is its role, by which sshd tells who may do what; its own has the number of its uid."""
+        """The account's own group. In passwd its primary group is its role: by that sshd knows what it may do. Its own group has the number of
+        its uid."""
         if person.gid not in self.role_gids:
             return person.gid
         return person.uid if self.shared_gid is None else self.shared_gid

@@ -1,14 +1,13 @@
-"""What /proc/PID/cmdline shows of a process, written anew: text for people, and for who counts sessions by it."""
+"""Changes what /proc/PID/cmdline shows of a process: for people, and for the code that counts sessions by it."""
 
 import ctypes
 
 
 class Title:
-    """The memory in which the kernel looks for the words that this program was started with (proc_pid_stat(5), arg_start and arg_end). What is
-    longer is cut."""
+    """The memory where the kernel reads the arguments of this program (proc_pid_stat(5), arg_start and arg_end). A longer title is cut."""
 
     def __init__(self) -> None:
-        """Raises OSError where the kernel does not tell where it is."""
+        """Raises OSError if the kernel does not tell where it is."""
         with open('/proc/self/stat', 'rb', buffering=0) as file:
             fields = file.read(4096).rpartition(b')')[2].split()
         self.start = int(fields[45])

@@ -1,9 +1,9 @@
-"""Clearing what a transaction wrote that does not come to its end."""
+"""Clears what an unfinished transaction has written."""
 
 
 def clear(repository):
-    """Rolls back the transaction of this session, and removes the segments above the last commit, which borg leaves on the disk until
-    somebody writes again. Only while this session has the lock: without it they may be those of somebody else who writes just now."""
+    """Rolls back the transaction of this session, and removes the segments after the last commit: borg would leave them on the disk until
+    somebody writes again. Only with the lock: without it they may belong to another session that is writing now."""
     repository.to_clear = True
     try:
         remove_segments(repository)
@@ -19,10 +19,11 @@ def remove_segments(repository):
     try:
         io.close_segment()
     except OSError:
-        pass  # where the disk is full what is in memory does not fit either
+        pass  # on a full disk the data in memory does not fit either
     last = io.get_segments_transaction_id()
     if last is not None:
         io.cleanup(last)
     elif repository.get_index_transaction_id() is None and repository.last_before is not None:
-        # Nothing was ever committed; or so much is lost that it looks so, and what is left is for `borg check --repair`.
+        # Either nothing was ever committed, or so much is lost that it looks like that. Then `borg check --repair` needs the older segments, so
+        # only this session's are removed.
         io.cleanup(repository.last_before)

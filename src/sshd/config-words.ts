@@ -1,16 +1,16 @@
 import { failure } from '../failure.ts';
 /*
- * Words that mean one and the same to sshd_config(5) and to the shell, or none: each of these throws an Error with cause
+ * Each function returns a word that means the same to sshd_config(5) and to the shell. If there is none, it throws an Error with cause
  * `{ code: 'unsafe-sshd-config', found }`.
  */
 
-/** Without a token (%), a pattern or a quote. */
+/** A word without a token (%), a pattern or a quote. */
 export const plain = (word: string): string => {
   if (!/^[A-Za-z0-9_./:@+,-]+$/.test(word)) throw unsafe(JSON.stringify(word));
   return word;
 };
 
-/** Host and port of a URL. The brackets are an IPv6 address's, and nothing to sshd. */
+/** Host and port of a URL. An IPv6 address has brackets, which mean nothing special to sshd. */
 export const plainAddress = (address: string): string => {
   plain(address.replace(/^\[([0-9a-f:.]+)\]/, '$1'));
   return address;

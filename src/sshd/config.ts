@@ -25,38 +25,38 @@ export type SshdConfigInput = SessionInput & {
     SessionInput['settings'];
   /** Every port to listen on; SSH_PORT if left out. */
   readonly ports?: readonly number[];
-  /** Numeric addresses to listen on; all of the machine's if left out. */
+  /** Numeric addresses to listen on; all addresses of the machine if left out. */
   readonly listenAddresses?: readonly string[];
-  /** Host and port by which clients reach the server, as in a URL (urlAuthority): what a refusal tells them. */
+  /** Host and port by which clients reach the server, as in a URL (urlAuthority). A refusal tells it to them. */
   readonly address: string;
-  /** The private host keys that sshd is to read: paths of copies that only root can read. */
+  /** The private host keys for sshd: paths of copies that only root can read. */
   readonly hostKeys: readonly string[];
   /** BORG_HOST_ID of every borg on this server. */
   readonly hostId: string;
   /** borg's own interpreter and the launcher that it runs, as absolute paths. */
   readonly python: string;
   readonly launcher: string;
-  /** What hands a session to the session host; null: each session loads borg itself. */
+  /** The program that hands a session to the session host; null: each session loads borg itself. */
   readonly client: SessionClient | null;
-  /** What the server has, in bytes: how many may be logging in at once follows it. */
+  /** The server's memory in bytes. MaxStartups `auto` depends on it. */
   readonly memory: number;
-  /** The server's TZ; left out of the sessions where it is anything but the name of a zone. */
+  /** The server's TZ. Sessions do not get it if it is anything but the name of a zone. */
   readonly timeZone?: string | undefined;
   readonly supported: ReadonlySet<OptionalOption>;
   /** As sshd says it: OpenSSH_9.2p1. */
   readonly version: string;
-  /** What sshd can shut an address out for. */
+  /** The classes of PerSourcePenalties that this sshd knows. */
   readonly penalties: readonly string[];
 };
 
-/** sshd's configuration: the file that it is started with, and the one that this file includes. */
+/** sshd's configuration: the file that sshd starts with, and the file that it includes. */
 export type SshdConfig = { readonly main: string; readonly repositories: string };
 
-/** Where each is, below the run folder. */
+/** The names of both files below the run folder. */
 export const SSHD_CONFIG_FILES = { main: 'sshd_config', repositories: 'sshd_config.repositories' } as const;
 
 /**
- * Renders the whole sshd_config(5): equal input, equal bytes. Nothing of /etc/ssh is read or included.
+ * Renders the whole sshd_config(5). Equal input gives equal bytes. Nothing in /etc/ssh is read or included.
  *
  * @throws Error with cause `{ code: 'unsafe-sshd-config', found }` if a path, an address or the host id could be read as more than one word
  */
@@ -72,26 +72,26 @@ const listening = ({ settings, ports, listenAddresses, hostKeys, memory }: SshdC
   ...(listenAddresses ?? []).map((address) => `ListenAddress ${plain(address)}`),
   ...hostKeys.map((path) => `HostKey ${plain(path)}`),
   'PidFile none',
-  // Below VERBOSE the lines are missing by which sessions are recognised; SSH_LOG_LEVEL then only filters what is shown.
+  // At least VERBOSE: the server needs those lines to recognise sessions. A lower SSH_LOG_LEVEL only filters what is shown.
   `LogLevel ${settings.SSH_LOG_LEVEL.startsWith('DEBUG') ? settings.SSH_LOG_LEVEL : 'VERBOSE'}`,
   'UseDNS no',
   ...startups(startupsFor(settings.MAX_STARTUPS, memory)),
   `LoginGraceTime ${plainNumber(settings.LOGIN_GRACE_TIME)}`,
 ];
 
-/** sshd's own MaxStartups, 10:30:100, drops clients when many begin at the same minute of the night. */
+/** sshd's default for MaxStartups, 10:30:100, drops clients if many begin in the same minute of the night. */
 const startups = ({ most, perSource }: ReturnType<typeof startupsFor>): string[] => [
   `MaxStartups ${plainNumber(most)}`,
   `PerSourceMaxStartups ${plainNumber(perSource)}`,
-  // Who has an IPv6 address has mostly 2 ** 64 of them.
+  // A client with one IPv6 address usually has 2 ** 64 of them.
   'PerSourceNetBlockSize 32:64',
 ];
 
 const login = ({ settings, supported, penalties }: SshdConfigInput): string[] => [
-  // Who has no role has no keys: only the blocks below name them. AllowGroups would say the same once more, and cost an admin's
-  // login a third look at every group (see roles).
+  // An account without a role has no keys: only the blocks below name a key file. AllowGroups would only repeat that, and make sshd look up
+  // every group of an admin a third time (see roles).
   'AuthorizedKeysFile none',
-  // The name that strangers ask for first is refused before any key, and the log says why. A name costs no look at the groups.
+  // Strangers try root first. This refuses it before any key, and the log says why. Comparing a name needs no look at the groups.
   'DenyUsers root',
   'StrictModes yes',
   'PubkeyAuthentication yes',
@@ -140,7 +140,7 @@ const nothingElse = ({ supported }: SshdConfigInput): string[] => [
   "ForceCommand echo 'This account has no role on this server.' >&2; exit 1",
 ];
 
-/** What a session finds in its environment, beside what sshd sets by itself. */
+/** The environment of a session, without the variables that sshd always sets. */
 export const sessionEnvironment = ({
   repos,
   hostId,
@@ -160,12 +160,12 @@ export const sessionEnvironment = ({
 });
 
 const sessions = ({ places, settings, hostId, timeZone, address, supported, version }: SshdConfigInput): string[] => [
-  // Several borg over one multiplexed connection are legitimate; each is a process, so not without end.
+  // Several borg over one multiplexed connection are fine. Each is a process, so there is a limit.
   'MaxSessions 50',
   ...keepaliveFor(settings, version).map(([option, value]) => `${option} ${plainNumber(value)}`),
-  // `ssh -N` or a forgotten multiplexing client: logged in, nothing open.
+  // For `ssh -N`, or a forgotten multiplexing client: it is logged in, and has no session open.
   ...when(supported, 'UnusedConnectionTimeout', '15m'),
-  // Only the first SetEnv counts. borg serve keeps nothing below BORG_BASE_DIR; it is what ~ in a repository's URL means.
+  // Only the first SetEnv counts. borg serve keeps nothing below BORG_BASE_DIR; ~ in a repository's URL means that folder.
   `SetEnv ${Object.entries(
     sessionEnvironment({ repos: plain(places.repos), hostId: plain(hostId), address: plainAddress(address), timeZone }),
   )
@@ -174,12 +174,12 @@ const sessions = ({ places, settings, hostId, timeZone, address, supported, vers
 ];
 
 /**
- * The Match block that comes first wins: the narrowest first, so that an account in two groups gets less, not more.
+ * The first Match block that matches wins. The narrowest comes first, so that an account in two groups gets less, not more.
  *
- * Each Match line makes sshd look up every group of the login again, and an admin is in the private group of every account: at
- * 10,000 accounts that is 50 ms a line. The lines of a file that is included in a block are looked at only where the block
- * matches, so an admin's login passes two lines instead of five. Where the included file is missing sshd goes on without a
- * word, and the command that refuses stays in force.
+ * Each Match line makes sshd look up every group of the login again, and an admin is in the private group of every account: with
+ * 10,000 accounts that takes 50 ms a line. sshd reads the Match lines of an included file only if the block around the Include
+ * matches. So for an admin's login it checks two Match lines instead of five. If the included file is missing, sshd says nothing and
+ * goes on, and the ForceCommand that refuses stays in force.
  */
 const roles = (input: SshdConfigInput): string[] => [
   '',
@@ -200,7 +200,7 @@ const block = (input: SshdConfigInput, role: SessionRole): string[] => [
   `    ForceCommand ${forcedCommand(input, role)}`,
 ];
 
-/** sshd hands the rest of the line to /bin/sh -c, as the account. */
+/** sshd runs the rest of the line by /bin/sh -c, as the account. */
 const forcedCommand = ({ python, launcher, client, places }: SshdConfigInput, role: SessionRole): string => {
   const cold = coldCommand(python, launcher, role);
   if (client === null) return cold;

@@ -1,6 +1,6 @@
 /**
- * What `sshd -T` and `sshd -G` print (sshd(8)): the value that each option has in the end, by the option's name in lower case.
- * Until 10.5 sshd wrote all names so, since 10.6 as its manual does. Of an option with several lines the last counts.
+ * Reads what `sshd -T` and `sshd -G` print (sshd(8)): the effective value of each option, by the option's name in lower case.
+ * Up to 10.5 sshd prints names in lower case; since 10.6 it writes them as in its manual. If an option has several lines, the last counts.
  */
 export const effectiveOptions = (printed: string): ReadonlyMap<string, string> =>
   new Map(

@@ -17,11 +17,11 @@ import { flush } from '../system/open.ts';
 import { printable } from '../text/printable.ts';
 
 export type HostKey = {
-  /** As in the public line: ssh-ed25519. */
+  /** The type as in the public line: ssh-ed25519. */
   readonly type: string;
-  /** The copy that sshd reads: root's, 0600. */
+  /** The copy that sshd reads. It belongs to root, mode 0600. */
   readonly privatePath: string;
-  /** Type and base64, without a comment: what a client's known_hosts holds. */
+  /** Type and base64, without a comment, as in a client's known_hosts. */
   readonly publicLine: string;
   /** SHA256:… as ssh-keygen -l prints it. */
   readonly fingerprint: string;
@@ -34,11 +34,11 @@ const MAX_KEY_BYTES = 65_536;
 const TEMPORARY = '.new-host-key-';
 
 /**
- * Brings the host keys of the operator's folder in front of sshd: makes those that are missing (ed25519, ecdsa, rsa),
- * checks those that are there, and copies them to `run`/host_keys with the modes that sshd demands, whatever a NAS shows.
- * Never overwrites a key. A folder that cannot be written is enough if it holds at least one key.
+ * Prepares the host keys in the operator's folder for sshd. Makes those that are missing (ed25519, ecdsa, rsa), checks those that
+ * are there, and copies them to `run`/host_keys with the modes that sshd demands, even if a NAS shows other modes. Never overwrites
+ * a key. The folder may be read-only if it holds at least one key.
  *
- * @throws Error with cause `{ code: 'bad-host-key', file, found, remedy }` for a key that is not right, and
+ * @throws Error with cause `{ code: 'bad-host-key', file, found, remedy }` for a wrong key, and
  * `{ code: 'no-host-key', file, found, remedy }` if there is none and none can be made
  */
 export const prepareHostKeys = async (where: {
@@ -82,7 +82,10 @@ const fileName = (kind: Kind): string => `ssh_host_${kind}_key`;
 const bad = (file: string, found: string, remedy: string): Error =>
   failure('a host key is not right', { code: 'bad-host-key', file, found, remedy });
 
-/** Makes each key aside and moves it into place, private half first: a missing .pub is restored, a missing private half is lost. */
+/**
+ * Makes each key in a temporary folder and moves it into place, private half first: a missing .pub can be made again, a missing private
+ * half is lost. Returns why the folder cannot be written; null if it can.
+ */
 const makeMissing = async (folder: string): Promise<string | null> => {
   const missing = KINDS.filter(
     (kind) => !existsSync(join(folder, fileName(kind))) && !existsSync(join(folder, `${fileName(kind)}.pub`)),
@@ -117,7 +120,7 @@ const makeMissing = async (folder: string): Promise<string | null> => {
   }
 };
 
-/** ssh-keygen says by itself what is wrong; its command line tells nobody anything. */
+/** ssh-keygen's own message says what is wrong; its command line helps nobody. */
 const wordsOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   return 'stderr' in error && typeof error.stderr === 'string' && error.stderr !== '' ? error.stderr : error.message;
@@ -127,7 +130,7 @@ const adopt = async (file: string, copy: string, writable: boolean): Promise<Hos
   const remedy =
     'put the right file back; or remove it and its .pub for a new one, and tell the clients its fingerprint';
   const content = readKey(file, remedy);
-  // Pasted by hand, the last line often has no end, and OpenSSH wants one.
+  // In a key that was pasted by hand, the last line often has no line feed, and OpenSSH wants one.
   writeFileAtomically(copy, content.at(-1) === 10 ? content : Buffer.concat([content, Buffer.from('\n')]), {
     mode: 0o600,
   });
@@ -170,7 +173,7 @@ const readKey = (file: string, remedy: string): Buffer => {
   }
 };
 
-/** Nobody but people reads the .pub; one of another key would make them trust the wrong fingerprint. */
+/** Only people read the .pub. The .pub of another key would make them trust the wrong fingerprint. */
 const checkPublicHalf = (file: string, publicLine: string, writable: boolean): void => {
   if (existsSync(file)) {
     const content = readKey(file, 'remove it: it is made anew from the private key').toString('latin1');
@@ -181,7 +184,7 @@ const checkPublicHalf = (file: string, publicLine: string, writable: boolean): v
     try {
       writeFileSync(file, `${publicLine}\n`, { mode: 0o644, flag: 'wx' });
     } catch {
-      // The disk is full, for example. The next start makes it.
+      // The disk is full, for example. The next start makes the file.
     }
   }
 };

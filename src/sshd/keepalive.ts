@@ -1,16 +1,17 @@
 import type { Settings } from '../settings.ts';
 
-/** What sshd is told, by its names: the first in seconds. */
+/** The two options as sshd names them; ClientAliveInterval is in seconds. */
 export type Keepalive = readonly (readonly ['ClientAliveInterval' | 'ClientAliveCountMax', number])[];
 
 /** A client needs the time between two probes to answer the first. */
 const LEAST_PROBES = 2;
-/** The math of these was wrong (`>` for `>=` in serverloop.c): a probe comes after twice the interval. Release notes of OpenSSH 9.5. */
+/** These releases have a bug (`>` for `>=` in serverloop.c): a probe comes only after twice the interval. Release notes of OpenSSH 9.5. */
 const DOUBLED = { from: 902, to: 904 };
 
 /**
- * What makes sshd close the connection of a client that vanished after as many seconds as the two settings come to together, or a little earlier, with every release; never less than two probes of a second later (where a probe takes two intervals, four). sshd itself
- * closes it one probe after the last that may stay unanswered. Where either is 0, it never does, as with sshd.
+ * The options with which every release of sshd closes the connection of a vanished client after the product of the two settings in seconds, or a
+ * little earlier. It takes at least two probes of one second each (four seconds where a probe takes two intervals). sshd closes the connection
+ * one probe after the last that may stay unanswered. If either setting is 0, it never closes it, as in sshd.
  *
  * @param version as sshd says it: OpenSSH_9.2p1
  */

@@ -1,7 +1,7 @@
 /** A client's end of a connection. In the log, address and port together are the connection's name. */
 export type Peer = { readonly address: string; readonly port: number };
 
-/** Why a connection ended. 'vanished' is a client that stopped answering (ClientAliveCountMax), 'unused' one that opened no session. */
+/** Why a connection ended. 'vanished': the client stopped answering (ClientAliveCountMax). 'unused': it opened no session. */
 export type CloseReason = 'disconnected' | 'closed' | 'reset' | 'timed-out' | 'vanished' | 'unused' | 'broken';
 
 export type RefusalReason =
@@ -17,13 +17,13 @@ export type RefusalReason =
   | 'login-timeout';
 
 /**
- * What one line of sshd's log says. Texts that a client chose (`user` in 'refused' and 'closed', `detail`) are as sshd escaped
- * them, in vis(3)'s way, and stay hostile: print them through printable().
+ * What one line of sshd's log says. A client chose some texts (`user` in 'refused' and 'closed', `detail`). sshd has escaped them as
+ * vis(3) does, but they are still hostile: print them through printable().
  */
 export type SshdEvent =
   | ({ readonly kind: 'listening' } & Peer)
   | ({ readonly kind: 'connected' } & Peer)
-  /** Comes before 'accepted' and names no peer; the lines of others may stand between. File and fingerprint tell whose it is. */
+  /** Comes before 'accepted' and names no peer. Lines of other connections may come between. File and fingerprint tell whose it is. */
   | {
       readonly kind: 'key-found';
       readonly keyType: string;
@@ -37,12 +37,12 @@ export type SshdEvent =
       readonly keyType: string;
       readonly fingerprint: string;
     } & Peer)
-  /** Comes after 'accepted' and names no peer: the process that runs as the account. Its parent is the connection's monitor. */
+  /** Comes after 'accepted' and names no peer. `pid` is the process that runs as the account; its parent is the connection's monitor. */
   | { readonly kind: 'user-child'; readonly pid: number }
   /** One connection may carry several sessions, each with an id of its own. `command` begins with forced-command. */
   | ({ readonly kind: 'session-started'; readonly user: string; readonly id: number; readonly command: string } & Peer)
   | ({ readonly kind: 'session-closed'; readonly user: string; readonly id: number } & Peer)
-  /** The connection is over: user is null where the line names nobody. Said twice of some, and not at all of one ended by a signal. */
+  /** The connection is over; `user` is null if the line names nobody. sshd says it twice of some, and never of one that a signal ended. */
   | ({
       readonly kind: 'closed';
       readonly reason: CloseReason;
@@ -57,19 +57,19 @@ export type SshdEvent =
       readonly port: number | null;
       readonly detail: string;
     }
-  /** Comes before the 'refused' of the same process: a key was right, and one of its options forbade it (expired, another address). */
+  /** Comes before the 'refused' of the same process: a key was right, but one of its options forbade the login (expired, another address). */
   | { readonly kind: 'options-refused' }
-  /** Comes before the 'closed' of the same process, which sshd may say nothing more of: an old client's signature (ssh-rsa with SHA-1). */
+  /** Comes before the 'closed' of the same process: an old client's signature (ssh-rsa with SHA-1). sshd may say nothing else about it. */
   | { readonly kind: 'signature-refused' }
   | ({
       readonly kind: 'dropped';
       readonly reason: 'max-startups' | 'penalty' | 'other';
       readonly detail: string;
     } & Peer)
-  /** From now on sshd drops every connection of a network, for so many seconds. */
+  /** From now on sshd drops every connection from a network, for so many seconds. */
   | { readonly kind: 'penalty'; readonly network: string; readonly seconds: number; readonly detail: string }
   | { readonly kind: 'stopping'; readonly signal: number }
-  /** What an operator has to cure: a port in use, a folder above the authorized keys that others may write. */
+  /** A problem that an operator must solve: a port in use, or others may write to a folder above the authorized keys. */
   | { readonly kind: 'trouble'; readonly text: string }
   | { readonly kind: 'other'; readonly text: string };
 
@@ -79,11 +79,11 @@ type Rule = readonly [pattern: RegExp, event: (groups: Groups) => SshdEvent];
 const ADDRESS = '(?<address>[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?|UNKNOWN)';
 const PEER = `${ADDRESS} port (?<port>\\d+)`;
 const FROM = `from ${PEER}`;
-/** Of somebody who is logged in: a checked name. */
+/** The name of somebody who is logged in: sshd has checked it. */
 const USER = '(?<user>[A-Za-z0-9_.-]+)';
-/** The length of a SHA-256 in base64: a longer one is somebody who wants the end of a line cut off. */
+/** 43 is the length of a SHA-256 in base64. A longer one comes from somebody who wants sshd to cut off the end of the line. */
 const KEY = '(?<keyType>[A-Za-z0-9-]+) (?<fingerprint>SHA256:[A-Za-z0-9+/]{43})';
-/** Before the login a name is whatever the client sent: as much as possible, so that the last address of the line counts, which is sshd's. */
+/** Before the login a name is whatever the client sent. It matches as much as possible, so that the last address counts: that is sshd's. */
 const WHOEVER = '(?:(?<stage>user|authenticating user|invalid user) (?<user>.*) )?';
 
 const peer = (groups: Groups): Peer => ({ address: groups.address ?? '', port: Number(groups.port) });
@@ -111,7 +111,7 @@ const refused = (pattern: string, reason: RefusalReason): Rule =>
 
 const trouble = (pattern: string): Rule => rule(pattern, ({ text = '' }) => ({ kind: 'trouble', text }));
 
-/** sshd 9.2 to 10.6 at LogLevel VERBOSE; every pattern begins and ends where the line does. */
+/** sshd 9.2 to 10.6 at LogLevel VERBOSE. Every pattern matches a whole line. */
 const RULES: readonly Rule[] = [
   rule(`Accepted key ${KEY} found at (?<file>/.*):(?<line>\\d+)`, (groups) => ({
     kind: 'key-found',
@@ -148,9 +148,9 @@ const RULES: readonly Rule[] = [
   closed(`Connection from ${WHOEVER}${PEER} timed out`, 'timed-out'),
   closed(`Timeout, client not responding from ${WHOEVER}${PEER}`, 'vanished'),
   closed(`terminating inactive connection from ${WHOEVER}${PEER}`, 'unused'),
-  // The last line of a connection that the client ended without a word; the first one says whose it was.
+  // The last line of a connection that the client ended without a message; its first line says whose it was.
   closed(`Closing connection to ${PEER}`, 'closed'),
-  // Here the client may have the last word ("Change of username …"), so only the one ending that cannot be its own counts.
+  // The end of this line may be the client's own text ("Change of username …"). So only the one end counts that a client cannot write.
   closed(`Disconnecting ${WHOEVER}${PEER}: Too many authentication failures`, 'disconnected'),
   closed(`Disconnecting (?<stage>user) ${USER} ${PEER}: .*`, 'disconnected'),
   closed(`(?:[a-z_]+: )*Connection from (?:(?<stage>user) ${USER} )?${PEER}: .*`, 'broken'),
@@ -162,7 +162,7 @@ const RULES: readonly Rule[] = [
     `Failed \\S+ for (?:invalid user )?(?<user>.*) ${FROM} ssh2(?:: (?<detail>[A-Za-z0-9-]+ SHA256:\\S+))?`,
     'failed',
   ),
-  // A certificate's ID is the client's own text, behind everything else: here the first address counts.
+  // A certificate's ID is the client's own text, and comes last in the line: here the first address counts.
   refused(`Failed publickey for ${USER} ${FROM} ssh2: (?<detail>[A-Za-z0-9-]+-CERT SHA256:\\S+) ID .*`, 'failed'),
   rule('Refused by key options(?: at .*)?', () => ({ kind: 'options-refused' })),
   rule('userauth_pubkey: signature algorithm [a-z0-9@.-]{1,64} not in PubkeyAcceptedAlgorithms', () => ({
@@ -202,18 +202,19 @@ const dropReason = (detail: string): 'max-startups' | 'penalty' | 'other' => {
   return detail.startsWith('penalty: ') ? 'penalty' : 'other';
 };
 
-/** What the process that talks to strangers may say; the rest it cannot know. */
+/** What sshd's process for clients before their login may say. It cannot know the rest. */
 const FROM_STRANGERS: ReadonlySet<SshdEvent['kind']> = new Set(['connected', 'closed', 'refused', 'signature-refused']);
 const PASSED_ON = ' [preauth]';
-/** sshd cuts a message at 1 kB, and with its end the words that tell who has said it. */
+/** sshd cuts a message at 1 kB. That may cut off the words at its end which say that the process for strangers has said it (PASSED_ON). */
 const MOST_CHARACTERS = 1000;
 
 /**
- * Reads one message that `sshd -e` wrote. What it does not say for certain is 'other': nothing that a client sends as its name, its
- * version, its certificate or its farewell makes it say something that sshd does not. It is a label: whether it is true the kernel tells.
+ * Reads one message that `sshd -e` wrote. If the meaning is not certain, the result is 'other'. Nothing that a client sends as its name, its
+ * version, its certificate or its disconnect message can make the result say something that sshd does not. The result is only a label: the
+ * kernel tells whether it is true.
  */
 export const parseLogLine = (text: string): SshdEvent => {
-  // Said by the process that talks to strangers and passed on by its monitor.
+  // The process that talks to strangers said it, and its monitor passed it on.
   const passedOn = text.endsWith(PASSED_ON);
   const line = passedOn ? text.slice(0, -PASSED_ON.length) : text;
   for (const [pattern, event] of RULES) {

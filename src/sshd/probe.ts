@@ -7,7 +7,7 @@ import { findProgram, searchFolders } from '../system/path.ts';
 import { effectiveOptions } from './effective.ts';
 import { penaltyClasses } from './penalties.ts';
 
-/** Options that make the server better where sshd knows them. Some are newer than OpenSSH 9.2, some a matter of how sshd was built. */
+/** Options that make the server better if sshd knows them. Some are newer than OpenSSH 9.2; others depend on how sshd was built. */
 export const OPTIONAL_OPTIONS = {
   PerSourcePenalties: 'no',
   UnusedConnectionTimeout: 'none',
@@ -20,20 +20,20 @@ export const OPTIONAL_OPTIONS = {
 export type OptionalOption = keyof typeof OPTIONAL_OPTIONS;
 
 export type SshdProbe = {
-  /** Absolute, as sshd wants to be called: it starts itself anew for each connection. */
+  /** Absolute. sshd requires that: it executes itself again for each connection. */
   readonly path: string;
   /** As sshd says it: OpenSSH_9.2p1. */
   readonly version: string;
-  /** The optional options that this sshd takes. */
+  /** The optional options that this sshd accepts. */
   readonly supported: ReadonlySet<OptionalOption>;
-  /** The classes of PerSourcePenalties that it knows; none where it does not know the option. */
+  /** The classes of PerSourcePenalties that it knows; none if it does not know the option. */
   readonly penalties: readonly string[];
 };
 
 /**
- * Finds sshd and what it knows, by asking it: a version number says nothing about how it was built.
+ * Finds sshd, and asks it what it supports: a version number says nothing about how it was built.
  *
- * @param search where to look, as in PATH; sshd's usual folders are always looked through as well
+ * @param search folders to look in, as in PATH; sshd's usual folders are always searched, too
  * @throws Error with cause `{ code: 'no-sshd', found, remedy }` if there is none that runs
  */
 export const probeSshd = async (search = process.env.PATH ?? ''): Promise<SshdProbe> => {
@@ -64,7 +64,7 @@ const sshdVersion = async (path: string): Promise<string> => {
   return version;
 };
 
-/** sshd names every option that it does not know, or was built without, before it looks at anything else. */
+/** sshd first names every option that it does not know or was built without. Only then does it check anything else. */
 const supportedOptions = async (path: string): Promise<ReadonlySet<OptionalOption>> => {
   const folder = mkdtempSync(join(tmpdir(), 'borgserver-probe-'));
   try {
@@ -83,7 +83,7 @@ const supportedOptions = async (path: string): Promise<ReadonlySet<OptionalOptio
   }
 };
 
-/** sshd's own defaults name every class (sshd(8), -G, which is older than the first of them). */
+/** sshd's own defaults name every class. -G prints them (sshd(8)); it is older than the first class. */
 const knownPenalties = async (path: string): Promise<readonly string[]> => {
   const asked = ['-G', '-f', '/dev/null'];
   const { stdout } = await execa(path, asked, { reject: false, stdin: 'ignore', env: { LC_ALL: 'C' } });

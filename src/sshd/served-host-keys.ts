@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 
 /**
- * The public halves of the host keys that the running sshd has, each as type and base64 without a comment; ed25519 first.
+ * The public halves of the running sshd's host keys, each as type and base64 without a comment; ed25519 first.
  *
- * They are derived from the private copies below `run`, which are root's: a .pub in the operator's folder may have been
- * changed since, and clients are going to trust what is told here.
+ * They are derived from the private copies below `run`, which only root can change. Somebody may have changed a .pub in the
+ * operator's folder since, and clients will trust what is returned here.
  *
- * @throws Error of ssh-keygen, or of the system where no server has started yet
+ * @throws Error of ssh-keygen, or of the system if no server has started yet
  */
 export const servedHostKeys = async (run: string): Promise<readonly string[]> => {
   const folder = join(run, 'host_keys');

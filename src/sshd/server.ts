@@ -8,39 +8,39 @@ import { readStatFields } from '../system/proc.ts';
 import { type Message, parseMessage } from './message.ts';
 import { strangersFirst } from './strangers-first.ts';
 
-/** How the listener ended. A code or a signal, or the error that kept it from starting. */
+/** How the listener ended: a code or a signal, or the error because of which it did not start. */
 export type SshdExit = {
   readonly code: number | null;
   readonly signal: string | null;
   readonly error: string | null;
-  /** It was asked to end, by stop(). */
+  /** Whether stop() ended it. */
   readonly stopped: boolean;
 };
 
 export type Sshd = {
-  /** The listener's; undefined if it could not be started. */
+  /** The listener's pid; undefined if it could not be started. */
   readonly pid: number | undefined;
   /**
    * Ends the listener: nobody can connect any more, running sessions go on. Resolves when it has ended.
    *
-   * @param halted called while the listener stands still: its children are all there are, and still its own
+   * @param halted called while the listener is stopped (SIGSTOP): it starts no more children, and those that it has are still its own
    */
   readonly stop: (halted?: () => void) => Promise<void>;
 };
 
-/** sshd runs, and what it says cannot be heard any more. */
+/** sshd still runs, but its log cannot be read any more. */
 export const LOG_HAS_ENDED = 'its log has ended';
 
-/** Enough for every line of the reader's; more is somebody who wants to fill a log. */
+/** Enough for every line that image/sshd-with-log writes. A longer line comes from somebody who wants to fill a log. */
 const MAX_LINE_BYTES = 32_768;
 
-/** Where sshd locks up the process that talks to strangers; compiled into Debian's sshd, and lost with every /run. */
+/** sshd locks the process that talks to strangers into this folder (chroot). Debian's sshd has the path compiled in. A new /run does not have it. */
 const PRIVILEGE_SEPARATION_FOLDER = '/run/sshd';
 
 /**
- * Has sshd read its configuration and host keys without starting (sshd -t).
+ * Makes sshd read its configuration and host keys without starting (sshd -t).
  *
- * @throws Error with cause `{ code: 'bad-sshd-config', file, found }`, found being sshd's own words
+ * @throws Error with cause `{ code: 'bad-sshd-config', file, found }`; found: sshd's own words
  */
 export const testConfig = async (sshd: string, configPath: string): Promise<void> => {
   mkdirSync(PRIVILEGE_SEPARATION_FOLDER, { recursive: true, mode: 0o755 });
@@ -52,18 +52,18 @@ export const testConfig = async (sshd: string, configPath: string): Promise<void
 };
 
 /**
- * Tests the configuration, then starts sshd in the foreground (sshd -D -e), by the small program that has the kernel say who
- * wrote each message of its log.
+ * Tests the configuration, then starts sshd in the foreground (sshd -D -e), by the small program that asks the kernel who wrote each
+ * message of its log.
  *
- * @param options.onMessage gets each message. Those of sessions that outlive the listener come too
- * @param options.onExit called once, when the listener has ended, or its log has while it still runs
+ * @param options.onMessage gets each message, also from sessions that outlive the listener
+ * @param options.onExit called once, when the listener has ended, or when its log has ended while it still runs
  * @throws what testConfig throws
  */
 export const startSshd = async (options: {
   /** Absolute path of sshd. */
   readonly sshd: string;
   readonly configPath: string;
-  /** A Python interpreter, and image/sshd-with-log as it was shipped. */
+  /** A Python interpreter, and the shipped image/sshd-with-log. */
   readonly python: string;
   readonly starter: string;
   readonly onMessage: (message: Message) => void;
@@ -74,7 +74,7 @@ export const startSshd = async (options: {
   const sshd = strangersFirst(options.sshd, '-D', '-e', '-f', options.configPath);
   const child = spawn(options.python, ['-I', options.starter, ...sshd], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    // A process group of its own: Ctrl-C in the daemon's terminal is for the daemon to answer.
+    // A process group of its own: only the daemon reacts to Ctrl-C in its terminal.
     detached: true,
   });
   const logEnded = readLines(child.stdout, (line) => {
@@ -91,7 +91,7 @@ export const startSshd = async (options: {
     };
     child.once('error', (error) => tell({ code: null, signal: null, error: error.message }));
     child.once('exit', (code, signal) => tell({ code, signal, error: null }));
-    // Without its log nobody can tell who logs in. Where the listener has ended it says so itself, and first.
+    // Without the log nobody can tell who logs in. If the listener itself has ended, 'exit' comes within this second, and tells it first.
     void logEnded.then(() => setTimeout(() => tell({ code: null, signal: null, error: LOG_HAS_ENDED }), 1000).unref());
   });
   return {
@@ -105,7 +105,7 @@ export const startSshd = async (options: {
           halted();
         }
       } finally {
-        // With TERM waiting it ends before it takes in anybody.
+        // TERM before CONT: with TERM pending it ends before it accepts another connection.
         child.kill('SIGTERM');
         child.kill('SIGCONT');
       }
@@ -117,7 +117,7 @@ export const startSshd = async (options: {
 const STOPPED: ReadonlySet<string | undefined> = new Set(['T', 't', 'Z', 'X']);
 const MOST_LOOKS = 100;
 
-/** A signal is delivered when its process comes to it: a moment later on a busy machine. */
+/** A process gets a signal when it runs the next time: on a busy machine that is a moment later. */
 const standsStill = async (pid: number): Promise<void> => {
   for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
     if (STOPPED.has(stateOf(pid))) return;

@@ -14,10 +14,10 @@ export type SessionClient = {
 
 const PROGRAM = 'session-client';
 
-/** Debian's perl-base, without which no Debian is (Essential: yes). */
+/** From perl-base, which every Debian has (Essential: yes). */
 const PERL = '/usr/bin/perl';
 
-/** By Node's name of the machine, of those whose pointers have 64 bits (asm/unistd.h, unistd_64.h). */
+/** By Node's name of the architecture; only those with 64-bit pointers (asm/unistd.h, unistd_64.h). */
 export const SENDMSG: Readonly<Partial<Record<NodeJS.Architecture, number>>> = {
   x64: 46,
   arm64: 211,
@@ -30,13 +30,13 @@ export const SENDMSG: Readonly<Partial<Record<NodeJS.Architecture, number>>> = {
 /** Below the run folder, where tenants can read it. The host makes the folders (image/launcher/host.py). */
 export const DOORS = 'sessions';
 
-/** Where the client of a role finds the host: only who has the role's group gets there. */
+/** The socket at which the client of a role reaches the host. Only a process with the role's group can reach it. */
 export const doorOf = (run: string, group: RoleGroup): string => join(run, DOORS, group.name, 'door');
 
-/** What a forced command does: hands over at this door, null where it does not; and the command of a cold start. */
+/** A forced command: the door at which it hands over its session, null if it does not; and the command of a cold start. */
 export type ForcedCommand = { readonly door: string | null; readonly cold: string };
 
-/** Reads a forced command of this server's (config.ts) back: its last word is the command of a cold start, as shellQuote writes it. */
+/** Reads back a forced command that this server has written (config.ts). Its last word is the command of a cold start, as shellQuote writes it. */
 export const readForcedCommand = (command: string): ForcedCommand => {
   const [, door, quoted] = /^exec \S+ \S+\/session-client \d+ (\S+) "\$USER" '(.*)'$/s.exec(command) ?? [];
   if (door === undefined || quoted === undefined) return { door: null, cold: command };
@@ -44,9 +44,9 @@ export const readForcedCommand = (command: string): ForcedCommand => {
 };
 
 /**
- * Puts the client below the run folder, root's and readable for all.
+ * Puts the client below the run folder. It belongs to root, and everybody can read it.
  *
- * @returns null where this machine has no perl, or is of a kind that the client does not know
+ * @returns null if this machine has no perl, or the client does not know its architecture
  * @throws what shippedFile throws, and the system's errors
  */
 export const installSessionClient = (run: string): SessionClient | null => {

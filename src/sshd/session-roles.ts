@@ -10,20 +10,20 @@ export type SessionInput = {
     Settings,
     'SESSION_MEMORY' | 'SESSIONS_PER_ACCOUNT' | 'REPOSITORIES_PER_ACCOUNT' | 'MIN_FREE'
   >;
-  /** Whether each session is in a box of the kernel, or looks at what it opens (image/launcher/confinement.py). */
+  /** Whether each session is in a box of the kernel, or only checks what it opens (image/launcher/confinement.py). */
   readonly box: 'required' | 'entries';
   /** Words that parseServeArguments has let through. */
   readonly serveArguments: Readonly<Record<Role, readonly string[]>>;
 };
 
-/** What the launcher is told of a session, for a group that sshd has a Match block for. */
+/** What the launcher is told about a session of a group. sshd has a Match block for each such group. */
 export type SessionRole = {
   readonly group: RoleGroup;
   /** In them `$USER` is the name of the account, which sshd takes from the account database. */
   readonly words: readonly string[];
 };
 
-/** For whom sshd has a block, the narrowest first: an account in two groups gets less, not more. */
+/** The roles for which sshd has a block, the narrowest first: an account in two groups gets less, not more. */
 export const repositoryRoles = (input: SessionInput): readonly SessionRole[] => [
   role(input, 'append-only', ROLE_GROUPS['append-only'], ownRepository(input)),
   role(input, 'append-only', SUB_REPOSITORY_GROUPS['append-only'], ownFolder(input), mostRepositories(input)),
@@ -31,22 +31,22 @@ export const repositoryRoles = (input: SessionInput): readonly SessionRole[] => 
   role(input, 'repo', SUB_REPOSITORY_GROUPS.repo, ownFolder(input), mostRepositories(input)),
 ];
 
-/** Behind all others. */
+/** This role comes after all others. */
 export const adminRole = (input: SessionInput): SessionRole =>
   role(input, 'admin', ROLE_GROUPS.admin, ['--restrict-to-path', plain(input.places.repos)]);
 
 const ownRepository = ({ places }: SessionInput) => ['--restrict-to-repository', `${plain(places.repos)}/$USER`];
 
-/** The same folder, and whatever repositories the account makes below it. */
+/** The same folder, for all repositories that the account makes below it. */
 const ownFolder = ({ places }: SessionInput) => ['--restrict-to-path', `${plain(places.repos)}/$USER`];
 
-/** A limit of the launcher's, which only means something where an account makes folders of its own. */
+/** A limit that the launcher enforces. It only matters for an account that makes folders of its own. */
 const mostRepositories = ({ settings }: SessionInput) => [
   '--repositories',
   plainNumber(settings.REPOSITORIES_PER_ACCOUNT),
 ];
 
-/** The account is among them because admins share a uid, and what one of them may have at once is not for all of them. */
+/** The account is among the words because admins share a uid: the number of sessions is for each of them, not for all together. */
 const role = (
   { settings, box, serveArguments }: SessionInput,
   name: Role,
@@ -66,17 +66,17 @@ const role = (
 });
 
 /**
- * The command of a session that loads borg itself, for /bin/sh. SSH_ORIGINAL_COMMAND is dropped by the launcher, not here: see there.
- * $SSH_CONNECTION is among the words so that /proc/PID/cmdline tells whose session a process is; without exec a shell would stay for as
- * long as each session.
+ * The command of a session that loads borg itself, for /bin/sh. The launcher drops SSH_ORIGINAL_COMMAND, not this command: see
+ * image/launcher/__main__.py. $SSH_CONNECTION is among the words so that /proc/PID/cmdline tells whose session a process is. Without exec a
+ * shell would stay for as long as each session.
  */
 export const coldCommand = (python: string, launcher: string, { words }: SessionRole): string =>
   [`exec ${plain(python)} -I ${plain(launcher)} --session "$SSH_CONNECTION"`, ...words.map(shellWord)].join(' ');
 
-/** ForceCommand knows no %u; the account's shell runs it with the USER that sshd took from the account database. */
+/** ForceCommand has no token for the account (%u). The account's shell runs it with the USER that sshd took from the account database. */
 const shellWord = (word: string): string => (word.includes('$USER') ? `"${expandable(word)}"` : shellQuote(word));
 
-/** Of the server's own words: an operator's extra arguments that name $USER are no option of borg serve. */
+/** Only for the server's own words: no option of borg serve in an operator's extra arguments can name $USER. */
 const expandable = (word: string): string =>
   word
     .split('$USER')

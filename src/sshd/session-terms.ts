@@ -6,7 +6,7 @@ import type { Settings } from '../settings.ts';
 import { DOORS } from './session-client.ts';
 import { adminRole, repositoryRoles, type SessionInput } from './session-roles.ts';
 
-/** Where the terms are, below the run folder. */
+/** The name of the terms' file below the run folder. */
 export const SESSION_TERMS_FILE = 'session-terms.json';
 
 export type SessionTermsInput = Omit<SessionInput, 'places'> & {
@@ -14,7 +14,7 @@ export type SessionTermsInput = Omit<SessionInput, 'places'> & {
   readonly settings: SessionInput['settings'] & Pick<Settings, 'IDENTITIES' | 'PGID'>;
 };
 
-/** The words of a role as the host has got them; null where there are none, or nobody can tell. */
+/** The words of a role as the host has read them; null if there are none, or the file cannot be read. */
 export const readSessionWords = (run: string, group: string): readonly string[] | null => {
   try {
     const { roles } = JSON.parse(readFileSync(join(run, SESSION_TERMS_FILE), 'utf8'));
@@ -24,7 +24,7 @@ export const readSessionWords = (run: string, group: string): readonly string[] 
   }
 };
 
-/** What the session host has to know of the server, as JSON that image/launcher/terms.py reads. */
+/** What the session host must know of the server, as JSON for image/launcher/terms.py. */
 export const renderSessionTerms = (input: SessionTermsInput): string => {
   const { places, settings } = input;
   const roles = [...repositoryRoles(input), adminRole(input)];

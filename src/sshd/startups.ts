@@ -1,26 +1,26 @@
 /** How many connections may be logging in at once. */
 export type Startups = {
   readonly most: number;
-  /** Of them from one address. */
+  /** How many of them from one address. */
   readonly perSource: number;
 };
 
 /**
- * What a connection costs before its login, in bytes: 545 that sent nothing but a banner took 900 MB (OpenSSH 10.0 and 10.6; two
- * processes each).
+ * Memory of a connection before its login, in bytes: 545 connections that sent only a banner took 900 MB (OpenSSH 10.0 and 10.6;
+ * two processes each).
  */
 const COST = 2e6;
-/** Strangers get at most so much of the memory. */
+/** The part of the memory that connections before their login get at most. */
 const SHARE = 0.5;
 const LEAST = 50;
-/** More come only in a flood, and each is a process to wait for. */
+/** More connections come only in a flood, and sshd waits for a process of each. */
 const MOST = 2000;
 
 /**
  * sshd's MaxStartups and PerSourceMaxStartups for a server with so many bytes of memory.
  *
- * Half of the places are for one address. Less would turn clients away where all have one address (a NAT, Docker's gateway) and
- * come in one instant; more would leave too few for the others while one address holds its own.
+ * One address may have half of the places. With less, clients would be turned away if all have one address (a NAT, Docker's
+ * gateway) and come at the same moment. With more, one address could leave too few places for the others.
  */
 export const startupsFor = (setting: number | 'auto', memory: number): Startups => {
   const most = setting === 'auto' ? Math.min(Math.max(Math.floor((memory * SHARE) / COST), LEAST), MOST) : setting;

@@ -3,9 +3,9 @@ import { dirname } from 'node:path';
 import { failure } from '../failure.ts';
 
 /**
- * Holds a folder to what StrictModes demands of authorized keys outside a home (sshd_config(5)): it and every folder above are
- * root's, and nobody else may write there. sshd itself says so only at the first login, which then fails without a reason
- * that the client could see; a tmpfs on /run with its usual mode 1777 is enough.
+ * Checks a folder for what StrictModes demands of authorized keys outside a home (sshd_config(5)): it and every folder above belong
+ * to root, and nobody else may write there. sshd itself checks that only at the first login. The login then fails, and the client
+ * sees no reason. A tmpfs on /run with its usual mode 1777 is enough to cause this.
  *
  * @param path absolute, without links
  * @throws Error with cause `{ code: 'unsafe-folder', path, found, remedy }`

@@ -75,7 +75,7 @@ test('a session works as ever, and looks at every entry: a link leads neither an
   const before = await contents(join(server.repos, 'web02'));
   const env = { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes', BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' };
   const check = ['check', '--repository-only'];
-  const refused = /'data\/0' in this repository is a link, or otherwise no plain file or folder of its owner/;
+  const refused = /'data\/0' in this repository is a link, or not a plain file or folder of its owner/;
   for (const of of [
     await admin.borg([...check, '--repair', admin.url('ops', 'web01')], {
       env: { ...env, BORG_CHECK_I_KNOW_WHAT_I_AM_DOING: 'YES' },

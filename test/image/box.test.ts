@@ -107,7 +107,7 @@ test('a session that has opened one repository opens no other, and is told why',
   const session = await admin();
   expect(await session.call(...open(join(repos, 'web01'), { lock: false }))).not.toContain('exception_class');
   const second = await session.call(...open(join(repos, 'victim'), { lock: false }));
-  expect(second).toContain('open another one in a session of its own');
+  expect(second).toContain('open another one in a new session');
   expect(await session.call(...open(join(repos, 'web01'), { lock: false }))).not.toContain('exception_class');
 });
 

@@ -152,7 +152,7 @@ describe('a client', () => {
     const other = await run({ command: 'ls /' });
     expect(other.code).toBe(1);
     expect(other.error).toContain(`borg init -e repokey-blake2 ssh://web01@backup.example.org${folder}/repos/web01`);
-    expect((await run({ command: 'borg2 serve --rest' })).error).toContain('borg 2 can take over');
+    expect((await run({ command: 'borg2 serve --rest' })).error).toContain('borg 2 can copy');
   });
 
   test.each([

@@ -1,8 +1,8 @@
-"""What borg asks for before it commits.
+"""The free space that borg asks for before it commits.
 
-From ten segments on that have something to free, borg asks for a whole segment (525 MB), even to commit deletions, which compact
-nothing: on a small disk that is nearly full nobody could make room any more, neither a client nor the server's own maintenance. What
-a compaction copies can be known."""
+If ten or more segments have something to free, borg asks for the space of a whole segment (525 MB), even to commit deletions, which compact
+nothing. On a small disk that is nearly full, nobody could then make room: neither a client nor the server's own maintenance. Here the real
+number is used: one can know what a compaction copies."""
 
 import os
 
@@ -17,7 +17,7 @@ def free_at(path):
 
 
 def copied(repository, threshold):
-    """Bytes that a compaction writes before it removes anything; None as threshold: it does not come."""
+    """Bytes that a compaction writes before it removes anything. threshold: None if there will be no compaction."""
     if threshold is None:
         return 0
     total, most = 0, repository.max_segment_size + MAX_OBJECT_SIZE
@@ -34,7 +34,7 @@ def copied(repository, threshold):
 
 
 class FreeSpaceRepository(Repository):
-    #: The threshold of the compaction that the commit brings; None: none comes.
+    #: The threshold of the compaction that comes with the commit; None: there is none.
     coming_compaction = 0.1
 
     def commit(self, save_space=False, compact=True, threshold=0.1, *args, **kwargs):
@@ -42,7 +42,7 @@ class FreeSpaceRepository(Repository):
         return super().commit(save_space, compact, threshold, *args, **kwargs)
 
     def check_free_space(self):
-        # As borg reckons them: the index four times, and the hints.
+        # As borg computes it: four times the index, and the hints.
         rest = 4 * self.index.size() + 20 * (len(self.segments) + len(self.compact)) + 4096 + self.additional_free_space
         if free_at(self.path) - rest < copied(self, self.coming_compaction):
-            super().check_free_space()  # it says so, and cleans up
+            super().check_free_space()  # borg says so, and cleans up

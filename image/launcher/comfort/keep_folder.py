@@ -1,4 +1,4 @@
-"""`borg delete REPOSITORY` ends well although the folder stays."""
+"""`borg delete REPOSITORY` succeeds although the folder stays."""
 
 import errno
 import os
@@ -7,9 +7,9 @@ from borg.repository import Repository
 
 
 class KeptFolderRepository(Repository):
-    """It ends by removing the repository's folder. An account may not remove a folder of /repos (and
-    an admin may not either, where /repos is sticky), which plain borg answers with a traceback although the repository is
-    gone. If nothing but the empty folder is left, that is success: `borg init` works in it again."""
+    """The last step of deleting is to remove the repository's folder. An account may not remove a folder of /repos (nor may an admin, if /repos
+    is sticky). Plain borg then ends with a traceback although the repository is gone. If only the empty folder is left, that is success:
+    `borg init` works in it again."""
 
     def destroy(self):
         try:

@@ -1,5 +1,5 @@
-"""borg makes its lock folder with mkdtemp, that is 0700, whatever the umask: another account that shares the repository then crashes with
-PermissionError instead of waiting for the lock, and cannot remove a stale one. All else in a repository follows --umask."""
+"""borg makes its lock folder with mkdtemp: its mode is 0700, whatever the umask. Another account that shares the repository then crashes with
+PermissionError instead of waiting for the lock, and cannot remove a stale lock. Everything else in a repository follows --umask."""
 
 import os
 import tempfile
@@ -18,18 +18,18 @@ def share():
         try:
             change_mode(path)
         except PermissionError:
-            pass  # a file system without Unix modes, such as exFAT: the mount says who may enter
+            pass  # a file system without Unix modes, such as exFAT: the mount options say who may enter
         return path
 
-    # Only the name in borg.locking: everybody else's temporary folders stay private.
+    # Replaced only in borg.locking: all other temporary folders stay private.
     borg.locking.tempfile = types.SimpleNamespace(**{**vars(tempfile), 'mkdtemp': mkdtemp})
 
 
 def change_mode(path):
-    """A box of the kernel does not hold chmod(2), but it holds opening: nobody who exchanges the folder, or one above it, for a link has the
-    mode of something else changed.
+    """A box of the kernel does not restrict chmod(2), but it restricts opening. So the folder is opened first: if somebody exchanges it, or one
+    above it, for a link, the mode of nothing else changes.
 
-    Raises OSError, and borg's Error for what lies elsewhere."""
+    Raises OSError, and borg's Error if the folder lies elsewhere."""
     found = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         entries.check_place(found, os.path.basename(path))

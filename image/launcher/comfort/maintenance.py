@@ -1,12 +1,12 @@
-"""What the server's own `maintenance` may, and no session."""
+"""What the server's own `maintenance` may do, and no session."""
 
 import borg.locking
 from borg.repository import Repository
 
 
 class UnboundedRepository(Repository):
-    """Above its quota borg refuses delete, prune and compact, too (borg issue 8948), also on the server: it then finds the quota in
-    the repository's config. For this one process it counts as none; the config stays as it is, whatever ends the process."""
+    """Above its quota borg also refuses delete, prune and compact (borg issue 8948), even on the server, where it reads the quota from the
+    repository's config. In this one process there is no quota. The config stays as it is, however the process ends."""
 
     def open(self, *args, **kwargs):
         super().open(*args, **kwargs)
@@ -14,7 +14,7 @@ class UnboundedRepository(Repository):
 
 
 class PatientTimer(borg.locking.TimeoutTimer):
-    """Where borg may wait for hours it looks for the lock only once a minute: between frequent backups it would hardly find it free."""
+    """If borg may wait for hours, it tries to take the lock only once a minute: between frequent backups it would rarely find it free."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The URL of a repository on this server, for a client that asked for something else: an operator's settings say where it is reached."""
+"""Tells a client that asked for another path the URL of its repository. The operator's settings say how clients reach the server."""
 
 from borg.remote import PathNotAllowed, RepositoryServer
 
@@ -6,7 +6,7 @@ from launcher.own_url import url
 
 
 def sentence(repositories, folders):
-    """Says nothing but what the client knows: its account, and how a server of this kind calls its repository."""
+    """Says only what the client may know: its account, and where a server of this kind keeps its repository."""
     if repositories:
         return 'The repository of this account is ' + url(repositories[0])
     if folders:
@@ -15,12 +15,12 @@ def sentence(repositories, folders):
 
 
 class OwnUrlServer(RepositoryServer):
-    """A refused path names the account's own, as after moving from another hoster."""
+    """The refusal of a path names the account's own path: the client may have moved here from another hoster."""
 
     def open(self, path, *args, **kwargs):
         try:
             return super().open(path, *args, **kwargs)
         except PathNotAllowed as refusal:
             asked = refusal.args[0]
-        # borg's own client shows this as it stands: a line on standard error it may not come to read before it ends.
+        # borg's own client shows this text as it is. It might end before it has read a line on standard error.
         raise PathNotAllowed('%s\n%s' % (asked, sentence(self.restrict_to_repositories, self.restrict_to_paths)))

@@ -1,10 +1,10 @@
-"""borg's parser of its command line, built once: that takes longer than all else which a session does before its first answer."""
+"""Builds borg's command line parser only once: that takes longer than everything else that a session does before its first answer."""
 
 import borg.archiver
 
 
 def keep():
-    """The Archiver is kept with it: what the parser finds is bound to that."""
+    """The Archiver is kept, too: the parser refers to its methods."""
     archiver = borg.archiver.Archiver()
     parser = archiver.build_parser()
     archiver.build_parser = lambda *_, **__: parser

@@ -1,5 +1,5 @@
-"""A disk that has turned read-only, as the kernel makes it after an error, is told to the client in words. borg ends in a traceback there,
-before it has read anything, since it cannot take a lock; without one (--bypass-lock) everything can still be read."""
+"""Tells the client in words that the disk is read-only, as the kernel makes it after an error. borg itself cannot take a lock then, and ends
+with a traceback before it has read anything. Without a lock (--bypass-lock) everything can still be read."""
 
 import errno
 
@@ -12,7 +12,7 @@ from launcher.outcome import because
 SENTENCE = (
     'the disk of the server is read-only, as after an error: tell its operator. What is there can still be restored, without a lock: '
     'borg list --bypass-lock …, borg extract --bypass-lock …')
-#: borg keeps of the system's error only its words.
+#: borg keeps only the text of the system's error.
 WORDS = '[Errno %d]' % errno.EROFS
 
 
@@ -39,8 +39,8 @@ def told(name):
 
 
 class ReadOnlyRepository(Repository):
-    """Above all that undoes what has begun. What changes objects tells by itself (guards/disk_floor.py): each further function in between
-    counts there."""
+    """Above all guards that undo what has begun. put and delete are not here: guards/disk_floor.py does the same for them, since they are called
+    so often that each further function costs time."""
 
     create, commit, save_key, break_lock, destroy, prepare_txn, commit_nonce_reservation = map(told, (
         'create', 'commit', 'save_key', 'break_lock', 'destroy', 'prepare_txn', 'commit_nonce_reservation'))

@@ -1,4 +1,4 @@
-"""A repository is closed wholly, or not at all."""
+"""A repository is closed completely, or not at all."""
 
 import signal
 
@@ -9,8 +9,8 @@ ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class WholeCloseRepository(Repository):
-    """Whoever is told to end while it gives its lock back, since its client has just closed the connection, would leave a part of the lock behind:
-    borg gives back a second time only what it has whole. The signal comes a moment later."""
+    """A session may get the signal to end while it gives its lock back, since its client has just closed the connection. It would leave a part of
+    the lock behind: borg releases a lock a second time only if it still has all of it. So the signal waits until the repository is closed."""
 
     def close(self):
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)

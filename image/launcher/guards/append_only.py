@@ -1,12 +1,12 @@
-"""What `serve --append-only` promises, kept."""
+"""Keeps the promise of `serve --append-only`."""
 
 from borg.remote import RepositoryServer
 
 
 class AppendOnlyServer(RepositoryServer):
-    """Under `serve --append-only` borg opens a repository without append-only where the client asks to create one, and goes
-    on with that object even if creating it was refused because it exists already. A client that is not borg could send
-    open(create=True) and then destroy(), and everything was gone (tried with 1.2.4; 1.4.0 reads the same)."""
+    """Under `serve --append-only` borg opens a repository without append-only if the client asks to create it. It goes on with that object
+    even if it has refused to create the repository because it exists already. A client that is not borg could send open(create=True) and
+    then destroy(), and everything was gone (tried with 1.2.4; the code of 1.4.0 is the same)."""
 
     def open(self, *args, **kwargs):
         try:

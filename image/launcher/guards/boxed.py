@@ -24,7 +24,7 @@ class BoxedRepository(Repository):
     def create(self, path):
         if self.box.inside is not None and not self.box.is_inside(path):
             raise Error(SECOND)
-        # As borg does it, but the rest of its work is done inside.
+        # The same steps as in borg, up to the folder; borg does the rest of its work inside the box.
         self.check_can_create_repository(path)
         if self.make_parent_dirs:
             os.makedirs(os.path.dirname(path), exist_ok=True)

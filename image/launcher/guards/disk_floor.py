@@ -1,4 +1,4 @@
-"""The disk is never full: below a floor a session takes no new data, and what reads or makes room goes on.
+"""The disk never gets full. If less than the floor is free, a session takes no new data. Reading, deleting and compacting still work.
 
 On a full disk borg cannot even list, delete, compact or break a lock: each of these writes a little, too."""
 
@@ -15,14 +15,14 @@ from launcher.unfinished import clear
 
 MANIFEST = bytes(32)
 HEADER = LoggedIO.put_header_fmt.size
-# Bytes that a session writes between two looks at the disk. On a network file system a look is a question to its server.
+# Bytes that a session writes before it looks at the disk again. On a network file system each look is a request to its server.
 STEP = 1 << 20
-# `auto` is never more, whatever a compaction needs: a part of the disk, or bytes.
+# The floor of `auto`: at least a fiftieth (PART) of the disk, and what a compaction needs, of which at most MOST_NEED bytes count.
 MOST_NEED = 2_000_000_000
 PART = 50
-# A manifest that names fewer archives may be larger than the one before: that may have been compressed better.
+# Bytes that a manifest may always have: one with fewer archives may be larger than the one before, if that was compressed better.
 LEAST_MANIFEST = 1 << 16
-# A segment with less than a twentieth of it in use costs little to compact.
+# A segment with less than a twentieth of it in use is cheap to compact.
 AS_GOOD_AS_EMPTY = 0.95
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -35,7 +35,7 @@ def size_text(size):
 
 
 def need_of(repository):
-    """Bytes that one compaction of it needs: borg copies up to a segment before it removes one, and writes index and hints anew."""
+    """Bytes that one compaction of the repository needs: borg copies up to a segment before it removes one, and writes new index and hints."""
     index = repository.index.size() if repository.index is not None else 0
     segment = getattr(repository, 'max_segment_size', 0) + MAX_OBJECT_SIZE
     return min(repository.storage_quota_use, segment) + 4 * index
@@ -44,8 +44,8 @@ def need_of(repository):
 class Disk:
     """The floor of the file systems on which the repositories are.
 
-    setting is `auto`, or bytes. shared is a folder of the file system that they share, and need what the largest compaction there
-    needs: a repository on a mount of its own has that for itself."""
+    setting: `auto`, or bytes. shared: a folder on the file system that most repositories share. need: what the largest compaction on it
+    needs. It does not count for a repository on a mount of its own."""
 
     def __init__(self, setting, shared, need):
         self.size = None if setting == 'auto' else int(setting)
@@ -53,7 +53,7 @@ class Disk:
         self.others = {}
 
     def room(self, folder, own_need=0):
-        """Bytes that are free for this process, and the floor there; a file system that does not tell its size has none."""
+        """Bytes that are free for this process, and the floor there. A file system that does not tell its size has the floor 0."""
         found = os.statvfs(folder)
         free, whole = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
         if whole == 0:
@@ -74,12 +74,12 @@ def sentence(floor, makes_no_room):
 
 
 class FloorRepository(Repository):
-    """floor: the Disk that holds every session of this process."""
+    """floor: the Disk with the floor of every session of this process."""
 
     floor: Disk
-    # Why nothing more of this transaction is taken: the word for it (outcome.py), and the sentence.
+    # Why the server takes nothing more of this transaction: the word for it (outcome.py), and the sentence.
     floor_refusal = None
-    # Bytes since the last look; of this transaction above the floor; of its manifest below it.
+    # Bytes since the last look at the disk; bytes that this transaction wrote above the floor; bytes of its manifests below the floor.
     floor_unseen, floor_taken, floor_manifest = STEP, 0, 0
 
     def create(self, path):
@@ -92,7 +92,7 @@ class FloorRepository(Repository):
         return super().create(path)
 
     def put(self, id, data, wait=True):
-        # For a backup of small files each further function in between counts.
+        # No further function in between: in a backup of small files each costs time.
         if self.floor_refusal is not None:
             raise refusal_of(self.floor_refusal)
         size = len(data) + HEADER
@@ -120,7 +120,7 @@ class FloorRepository(Repository):
             clear(self)
             raise refusal_of(refusal)
         if self.floor_manifest and not compact:
-            # So that endless manifests do not add up, and that what was deleted whole is free at once.
+            # So that manifests do not add up without end, and segments that are wholly deleted become free at once.
             compact, threshold = True, AS_GOOD_AS_EMPTY
         try:
             return super().commit(save_space, compact, threshold, *args, **kwargs)
@@ -139,9 +139,9 @@ class FloorRepository(Repository):
             raise err
 
     def give_up(self, code, words):
-        """What did not fit is cleared at once, or the disk stays full."""
+        """Clears at once what did not fit: otherwise the disk stays full."""
         clear(self)
-        # What the client has sent already must not begin a new transaction, with a part of its data only.
+        # What the client has sent already must not begin a new transaction: it would have only a part of the data.
         self.floor_refusal = code, words
         raise refusal_of(self.floor_refusal)
 
@@ -153,11 +153,11 @@ class FloorRepository(Repository):
         if free - size >= floor:
             self.floor_taken += size
             return
-        # What manifests cannot take, so that there is always room for a compaction.
+        # Manifests cannot use these bytes, so that there is always room for a compaction.
         rest = min(floor // 2, MOST_NEED // 2)
         if id == MANIFEST:
-            # What deletes or compacts writes a manifest. In an append-only repository the former one stays on the disk: there only a
-            # backup that is as good as done comes to its end.
+            # Deleting and compacting write a manifest, too. In an append-only repository the old manifest stays on the disk. So there only a
+            # backup that began above the floor may write one, since it is nearly done.
             may = self.floor_taken > 0 if self.append_only else True
             self.floor_manifest += size
             if may and free - size >= rest and self.floor_manifest <= max(2 * self.replaced_manifest(), LEAST_MANIFEST):

@@ -1,14 +1,14 @@
 """The brake on tiny segments.
 
-Each commit and each manifest begins a new file, so a client that does nothing else could use up the inodes of all, which no quota of
-borg's counts. Where the account has made as many within the window, and they hold little each, it waits before the next one: a
-second, and longer the more there are, so that many sessions at once make hardly more of them than one. Who works through an
-archive at a time (recreate, rename, an import) makes them as fast, for a while: so nobody waits who has made fewer than a certain
-number within a day. An account has that once, not each of its sessions.
+Each commit and each manifest begins a new file. So a client that only makes these could use up the inodes of all accounts; borg's quota
+does not count inodes. If the account has made WINDOW files within SECONDS, and they hold little data each, it waits before the next one: a
+second, and longer if there are more. So many sessions at once make hardly more files than one. A client that works on one archive after the
+other (recreate, rename, an import) makes files as fast, for a while. So an account does not wait until it has made a certain number of files
+within a day. That number is for the whole account, not for each of its sessions.
 
-What is on the disk is counted, in all repositories of the account: neither new sessions nor new repositories help, a client has no call
-that renames one, and what it deletes or compacts is no longer there to be counted. Nothing has to be kept for it, and what belongs to
-the account is below its folder, also where several accounts have one uid."""
+The files on the disk are counted, in all repositories of the account. So new sessions or new repositories do not help a client, and it has no
+call that renames a repository. Files that it deletes or compacts are gone, and do not count. The count needs no record of its own. The
+account's files are those below its folder, even if several accounts have one uid."""
 
 import bisect
 import os
@@ -21,25 +21,25 @@ from borg.repository import Repository
 from launcher.depth import DEEPEST
 
 MANIFEST = bytes(32)
-#: Files within so many seconds that nobody waits for: some seventy backups.
+#: So many files within so many seconds cause no wait: some seventy backups.
 WINDOW, SECONDS = 300, 100
-#: Bytes that a file holds on the average where it is none of these: a backup of much data makes many, too.
+#: Files that hold more bytes than this on average cause no wait: a backup of much data makes many files, too.
 LEAST = 1_000_000
-#: Seconds more for each file above the window, and at most.
+#: Seconds of waiting more for each file above the window; the most seconds of waiting.
 STEP, MOST_WAITING = 1 / 3, 60
-#: More files than these are not counted.
+#: The count stops at this number of files.
 MOST = WINDOW + round(MOST_WAITING / STEP)
-#: So many within a day nobody waits for, as fast as they come: a recreate of some two thousand archives.
+#: So many files within a day cause no wait, however fast they come: a recreate of some two thousand archives.
 DAY, FREE = 24 * 3600, 10_000
-#: A session counts them again when it has begun this part of what is left. Fifty at once go hardly beyond what there is.
+#: A session counts the files of the day again after it has made this part (1/200) of those left. So fifty sessions at once hardly exceed FREE.
 PART_OF_REST = 200
-# What a hostile folder holds beyond is not looked at.
+# The most folders to look at: a hostile account may have more.
 MOST_FOLDERS = 20_000
 NUMBER = re.compile('[0-9]{1,10}')
 
 
 def numbers(folder):
-    """The entries that are called by a number, the highest first; none where another session has just removed the folder."""
+    """The entries whose name is a number, the highest first; none if another session has just removed the folder."""
     try:
         return sorted(map(int, filter(NUMBER.fullmatch, os.listdir(folder))), reverse=True)
     except OSError:
@@ -47,7 +47,7 @@ def numbers(folder):
 
 
 def look(path):
-    """None where another session has just removed it."""
+    """The entry's status; None if another session has just removed it."""
     try:
         return os.lstat(path)
     except OSError:
@@ -55,14 +55,14 @@ def look(path):
 
 
 def made(repository, since):
-    """How many segments this repository has got since then (seconds of the epoch), and how many bytes they hold. One that is missing
-    between two others was made and compacted since."""
+    """How many segments this repository has got since then (seconds of the epoch), and how many bytes they hold. A number that is missing
+    between two others counts, too: that segment was made and compacted since then."""
     newest, count, size = None, 0, 0
     data = os.path.join(repository, 'data')
     for part in numbers(data):
         folder = os.path.join(data, str(part))
         found = look(folder)
-        # A file that is made or removed in it is a change of the folder.
+        # Making or removing a file changes the time of its folder: in this one and all older ones nothing is new.
         if found is not None and found.st_mtime < since:
             break
         for segment in numbers(folder):
@@ -77,7 +77,7 @@ def made(repository, since):
 
 
 def made_since(repository, since):
-    """About how many segments this repository has got since then, from their numbers: a look at each would take too long."""
+    """About how many segments this repository has got since then, computed from their numbers: to look at each would take too long."""
     data = os.path.join(repository, 'data')
     newest, oldest = None, None
     for part in numbers(data):
@@ -88,7 +88,7 @@ def made_since(repository, since):
         segments = numbers(folder)
         if not segments:
             continue
-        # The newest comes first. One that has just been removed counts as old.
+        # The newest comes first. A segment that has just been removed counts as old.
         later = bisect.bisect_left(segments, True, key=lambda each: not is_later(os.path.join(folder, str(each)), since))
         if later > 0:
             newest, oldest = segments[0] if newest is None else newest, segments[later - 1]
@@ -109,7 +109,7 @@ def is_repository(folder):
 
 
 def repositories(top):
-    """Those at and below this folder. No link is followed."""
+    """The repositories at and below this folder. No link is followed."""
     left, looked = [(top, 0)], 0
     while left and looked < MOST_FOLDERS:
         path, depth = left.pop()
@@ -125,9 +125,9 @@ def repositories(top):
 
 
 class Allowance:
-    """What the account may still begin today without waiting.
+    """How many files the account may still begin within the day without waiting.
 
-    own: the session's repository; folder: of all of its account, or None."""
+    own: the session's repository; folder: that of all repositories of its account, or None."""
 
     def __init__(self, own, folder):
         self.own, self.folder = own, folder
@@ -167,8 +167,8 @@ def waiting(allowance):
 
 
 class SlowedRepository(Repository):
-    """counted: below which the account has several repositories, which count together; None where it has one, or is an admin, who
-    counts by the repository."""
+    """counted: the folder below which the account has several repositories, which count together. None if it has only one, or is an admin:
+    then each repository counts alone."""
 
     counted = None
     allowance = None

@@ -1,4 +1,4 @@
-"""The key of a repository, which lies in its config, and the rest of that."""
+"""The config of a repository: the key in it, and the rest."""
 
 import configparser
 import os
@@ -16,13 +16,13 @@ KEY = re.compile(rb'[\n -~]{0,16384}')
 # A passphrase is changed a few times in the life of a repository.
 MOST_FORMER_KEYS = 100
 FORMER_KEY = re.compile(r'\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-\d\d')
-# What a check remembers in the config of where it has come to.
+# borg's entry in the config that says how far a check has come.
 CHECKED = 'last_segment_checked'
 
 
 class PlainKeyRepository(Repository):
-    """borg writes the key that a client sends into the repository's config without looking at it, and a CR in it ends the line
-    when the config is read: nobody could open the repository any more, not even on the server."""
+    """borg writes the key that a client sends into the repository's config and does not check it. A CR in the key ends the line when the
+    config is read: then nobody could open the repository any more, not even on the server."""
 
     def save_key(self, keydata):
         if not KEY.fullmatch(keydata):
@@ -31,11 +31,12 @@ class PlainKeyRepository(Repository):
 
 
 class KeptConfigRepository(Repository):
-    """borg reads a repository's config when it opens the repository, and writes all of it back when it saves a key or has checked a
-    part: what somebody else has changed since was lost, the key, too. Here the rest is taken from the disk each time.
+    """borg reads a repository's config when it opens the repository. It writes all of it back when it saves a key, or has checked a part of
+    the repository. Changes that somebody else has made in between, even to the key, would be lost. So here the rest of the config is read
+    from the disk each time.
 
-    And borg lets an append-only session overwrite the key, without which nobody can read the repository any more. Each key that one
-    replaces stays in the folder former-keys of the repository, as `borg key export` writes it, where no client reaches it."""
+    borg also lets an append-only session overwrite the key, and without its key nobody can read the repository any more. So each key that
+    such a session replaces is kept in the folder former-keys of the repository, as `borg key export` writes it. No client can reach it."""
 
     def save_key(self, keydata):
         if not hasattr(self, 'id'):
@@ -64,7 +65,7 @@ def latest_config(repository):
     with open(os.path.join(repository.path, 'config')) as file:
         config.read_file(file)
     if config.get('repository', 'id').strip() != bin_to_hex(repository.id):
-        raise Error('another repository was put in the place of this one')
+        raise Error('another repository has replaced this one on the disk')
     return config
 
 
@@ -77,8 +78,8 @@ def keep_former_key(repository, config, keydata):
     sync_dir(repository.path)
     count = sum(FORMER_KEY.fullmatch(name) is not None for name in os.listdir(folder))
     if count >= MOST_FORMER_KEYS:
-        raise Error('the key of this repository was changed %d times: its server keeps the folder former-keys, '
-                    'which has to be cleared there first' % count)
+        raise Error('the key of this repository was changed %d times: the operator of its server must clear '
+                    'the folder former-keys first' % count)
     name = '%s-%02d' % (time.strftime('%Y-%m-%dT%H-%M-%SZ', time.gmtime()), count)
     with SaveFile(os.path.join(folder, name), binary=False) as file:
         file.write('BORG_KEY %s\n%s\n' % (bin_to_hex(repository.id), former))

@@ -1,8 +1,8 @@
-"""A session's memory follows what its repository really needs.
+"""The memory limit of a session follows what its repository really needs.
 
-borg serve holds what a client sends, in lists within lists without end, and the whole index of the repository, twice while
-it grows, and of `check` a third one; hints.N becomes ten times as large in memory. So what is allowed follows what is
-really there, up to half of the server's memory, and a session that wants more ends with a sentence."""
+borg serve holds what a client sends, and a client may send lists in lists without end. It holds the whole index of the repository, twice
+while it grows, and a third one for `check`. hints.N becomes ten times as large in memory. So the limit follows the size of the files that are
+really there, up to half of the server's memory. A session that wants more ends with a sentence."""
 
 import os
 import re
@@ -15,12 +15,12 @@ from borg.repository import Repository
 from launcher.outcome import Outcome, because
 from launcher.process_limits import LAST_MEMORY, LEAST_MEMORY, allow_memory, most_memory
 
-#: Of so many changes one looks how far the index has grown.
+#: One of so many changes looks how far the index has grown.
 CALLS = 4096
 
 
 class Allowance:
-    """What this session may have. setting: bytes, or 'auto'."""
+    """How much memory this session may have. setting: bytes, or 'auto'."""
 
     def __init__(self, setting):
         self.most = most_memory(setting)
@@ -48,7 +48,7 @@ def is_memory_error(err):
 
 
 def size_of(repository, name):
-    """Bytes of the largest file of that name and a number."""
+    """Bytes of the largest file NAME.NUMBER."""
     sizes = [entry.stat().st_size for entry in os.scandir(repository.path) if re.fullmatch(name + r'\.[0-9]+', entry.name)]
     return max(sizes, default=0)
 
@@ -65,7 +65,7 @@ class MemoryRepository(Repository):
     def prepare_txn(self, transaction_id, do_cleanup=True):
         index, hints = size_of(self, 'index'), size_of(self, 'hints')
         self.memory.follow(index, hints)
-        # Were there too little in the middle of it, borg would take hints and index for damaged, and remove them.
+        # Checked before: if memory ran out halfway, borg would think that hints and index are damaged, and remove them.
         if (LEAST_MEMORY >> 2) + index + 10 * hints > self.memory.allowed:
             raise self.memory.error()
         return super().prepare_txn(transaction_id, do_cleanup=do_cleanup)
@@ -89,12 +89,12 @@ class MemoryRepository(Repository):
 
     def follow_growth(self):
         if self.index is not None:
-            # What is deleted is remembered, with 300 bytes each.
+            # borg remembers each deleted object, with 300 bytes each.
             self.memory.follow(self.index.size(), 40 * len(self.shadow_index))
 
 
 class MemoryServer(RepositoryServer):
-    """memory: the session's Allowance; outcome: what it says in the end."""
+    """memory: the session's Allowance; outcome: what the session tells the server."""
 
     memory: Allowance
     outcome: Outcome

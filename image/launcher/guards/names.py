@@ -1,9 +1,9 @@
-"""No repository is made that the server would not find or could not show.
+"""Refuses new repositories that the server would not find or could not show.
 
-Inside an account's folder none is called like what the server knows a repository by: borg itself makes /repos/web01/data or
-/repos/web01/lock.exclusive. The server then takes the folder above for a repository, or what is inside for a part of one: it is missing
-in `status` and in `all`, and its stale locks stay. So it is with one whose name is no UTF-8, and with one that lies deeper than the
-server looks, an admin's, too."""
+The server recognises a repository by the names of files in it. borg itself would make a repository /repos/web01/data or
+/repos/web01/lock.exclusive. Then the server would think that the folder above is a repository, or that the new one is a part of one: it would
+be missing in `status` and in `all`, and its stale locks would stay. The same is true of a repository whose name is not UTF-8, and of one that
+lies deeper than the server looks, even if it is an admin's."""
 
 import os
 import re
@@ -13,12 +13,12 @@ from borg.repository import Repository
 
 from launcher.depth import DEEPEST
 
-# Not every name that borg uses: a repository called `config` alone is taken for nothing else.
+# Not every name that borg uses: a repository called only `config` is not confused with anything.
 OWN = re.compile(r'README|data|lock\..*')
 
 
 def why_not(path, repos):
-    """Why no repository is made there; None where one may be."""
+    """Why no repository may be made there; None if one may."""
     inside = os.path.relpath(path, os.path.realpath(repos))
     name = next((part for part in inside.split('/')[1:] if OWN.fullmatch(part)), None)
     if name is not None:

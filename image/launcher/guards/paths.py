@@ -7,8 +7,8 @@ from borg.remote import PathNotAllowed, RepositoryServer
 
 
 class HiddenAccountsServer(RepositoryServer):
-    """/~NAME/ in a URL is the home of that account, and the refusal names it: a tenant could ask which accounts there are.
-    It also names where a link leads to: with IDENTITIES=shared /proc/PID/cwd is the repository of whose session that is."""
+    """/~NAME/ in a URL is the home of that account. borg's refusal names that folder, so a tenant could find out which accounts exist. It also
+    names the target of a link: with IDENTITIES=shared, /proc/PID/cwd is the repository of another account's session."""
 
     def _resolve_path(self, path):
         own = os.environ.get('USER', '')
@@ -17,14 +17,14 @@ class HiddenAccountsServer(RepositoryServer):
         if home and home.group(1) != own and any(os.path.basename(each) == own for each in allowed):
             raise PathNotAllowed(os.fsdecode(path))
         if home and home.group(1) == own:
-            # As sshd found it in the account database, which the session's box keeps closed to all but admins.
+            # The home that sshd found in the account database: only an admin's box lets the session read that.
             path = os.path.expanduser('~') + os.fsdecode(path)[home.end():]
         try:
             resolved = super()._resolve_path(path)
         except OSError:
-            # A link of /proc that the kernel keeps from this session.
+            # A link in /proc that the kernel does not let this session read.
             raise PathNotAllowed(os.fsdecode(path)) from None
-        # Whatever the account may reach: a name that begins with a dot is the server's own, such as /repos/.borgserver.
+        # Refused even below a folder that the account may use: a name that begins with a dot is the server's own, such as /repos/.borgserver.
         for each in map(os.path.realpath, allowed):
             if resolved.startswith(each + '/') and re.search('(^|/)[.]', resolved[len(each) + 1:]):
                 raise PathNotAllowed(os.fsdecode(path))
@@ -35,5 +35,5 @@ class HiddenAccountsServer(RepositoryServer):
             return super().open(path, *args, **kwargs)
         except PathNotAllowed:
             pass
-        # Out here, so that its traceback, which the client gets, has nothing of the first.
+        # Raised outside the try: the client gets the traceback, and it must not contain the first error.
         raise PathNotAllowed(os.fsdecode(path))

@@ -1,9 +1,9 @@
-"""The quota holds, and what met it is off the disk at once.
+"""The quota holds, and a transaction that exceeds it is removed from the disk at once.
 
-Above its quota borg answers each put with an error, but writes it all the same, without end: a client that is not borg could
-fill the disk. And whoever meets it leaves on the disk what its transaction has written, beyond the quota, until somebody writes
-again (tried with 1.2.4; 1.4.0 reads the same). Here it is cleared with the refusal, and nothing of the transaction is taken any
-more. What could not be cleared then, since the session was ended in the middle of it, goes when it gives its lock back."""
+Above the quota borg answers each put with an error, but still writes the data, without end: a client that is not borg could fill the disk.
+The data of such a transaction stay on the disk, above the quota, until somebody writes again (tried with 1.2.4; the code of 1.4.0 is the
+same). Here they are cleared with the refusal, and the server takes nothing more of the transaction. If the session is ended while it clears,
+the rest is cleared when it gives its lock back."""
 
 from borg.repository import Repository
 
@@ -11,9 +11,9 @@ from launcher.unfinished import clear, remove_segments
 
 
 class QuotaRepository(Repository):
-    #: Whether something was left that is still to be cleared.
+    #: Whether something still has to be cleared.
     to_clear = False
-    #: The number of the last segment that was there when this session began to write; None before that.
+    #: The number of the last segment when this session began to write; None before that.
     last_before = None
 
     def prepare_txn(self, transaction_id, do_cleanup=True):
@@ -31,9 +31,9 @@ class QuotaRepository(Repository):
             try:
                 clear(self)
             except OSError:
-                pass  # the client has to know of its quota first
+                pass  # it is more important that the client hears of its quota
             finally:
-                # What the client has sent already must not begin a new transaction, with a part of its data only.
+                # What the client has sent already must not begin a new transaction: it would have only a part of the data.
                 self.transaction_doomed = refusal
             raise
 
@@ -51,8 +51,8 @@ class QuotaRepository(Repository):
 
     def _rollback(self, *, cleanup):
         try:
-            # Where something was committed borg clears with the next transaction. Before the first commit it clears nothing, and counts
-            # the quota anew each time.
+            # If something was committed before, borg clears with the next transaction. Before the first commit it clears nothing, and each
+            # time counts the quota from zero.
             if self._active_txn and self.get_index_transaction_id() is None:
                 remove_segments(self)
         finally:

@@ -1,8 +1,8 @@
-"""An account makes only so many repositories.
+"""Limits how many repositories an account makes.
 
-Each is a dozen files, and has the account's quota anew: made without end, they would use up inodes and disk. What is
-counted are folders, since `borg init --make-parent-dirs` makes as many as fit into a path; not those of a repository, and
-what that is only borg can say: below it borg makes no other."""
+Each is a dozen files, and each has the whole quota of the account: without a limit they would use up inodes and disk. Folders are counted,
+since `borg init --make-parent-dirs` makes as many as fit into a path. The folders inside a repository do not count: borg makes no other
+repository there. Only borg can say what a repository is, so borg is asked."""
 
 import os
 
@@ -38,7 +38,7 @@ class CountedRepositories(Repository):
             try:
                 below = [entry.path for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False)]
             except (FileNotFoundError, NotADirectoryError, PermissionError):
-                continue  # it has just been deleted, or is somebody else's
+                continue  # it has just been deleted, or belongs to somebody else
             if not self.is_repository(path):
                 found += len(below)
                 left += below

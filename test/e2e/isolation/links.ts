@@ -28,7 +28,7 @@ const LINKS: readonly Link[] = [
 /** All of them, and further ones, are tried in test/image/box.test.ts: here one tenant tries them, the control the first of them. */
 const SOME = { repo: LINKS.length, control: 3, 'append-only': 1, 'sub-repositories': 1, admin: 1, 'no key': 0 };
 
-const REFUSED = /PermissionError|Permission denied: |is a link, or otherwise no plain file/;
+const REFUSED = /PermissionError|Permission denied: |is a link, or not a plain file/;
 
 /**
  * Who has taken over a tenant's borg puts links into the tenant's own folder, and waits for an admin, who may open every repository,
