@@ -19,8 +19,8 @@ const LINE =
   /^restrict(?:,from="([^"\\]+)")?(?:,expiry-time="([0-9]+Z?)")?(,verify-required)? ([a-z0-9@.-]+) ([A-Za-z0-9+/]+=*)(?: ([\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,200}))?$/u;
 
 /**
- * Reads back a line that renderLine wrote, or null if it is not one of ours to the byte: then somebody else changed it.
- * What it says was judged before it was written, so nothing is judged here.
+ * Reads back a line that renderLine wrote. Null if it differs from ours in one byte: then somebody else changed it. The line was
+ * judged before it was written, so nothing is judged here.
  */
 export const parseLine = (line: string): GrantedKey | null => {
   const match = LINE.exec(line);

@@ -2,7 +2,7 @@
 export type NarrowingOptions = {
   /** from="pattern-list": addresses or names from which the key is accepted, as written. */
   readonly from?: string;
-  /** expiry-time="timespec": as written, YYYYMMDD[HHMM[SS]][Z]; judged by sshd in the server's time zone unless it ends in Z. */
+  /** expiry-time="timespec", as written: YYYYMMDD[HHMM[SS]][Z]. sshd judges it in the server's time zone unless it ends in Z. */
   readonly expiryTime?: string;
   /** verify-required: a FIDO key must prove that its user was verified (PIN). */
   readonly verifyRequired?: true;
@@ -19,7 +19,7 @@ export type AuthorizedKey = {
   /** The comment, printable, at most 200 characters; '' if there is none. Never used to decide anything. */
   readonly comment: string;
   readonly options: NarrowingOptions;
-  /** Where it stands: the path an operator sees and the 1-based line. */
+  /** Where it is written: the path that an operator sees, and the line, counted from 1. */
   readonly file: string;
   readonly line: number;
 };

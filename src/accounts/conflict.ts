@@ -15,15 +15,15 @@ export type MergedAccount = Directives & {
 };
 
 export type Merged = {
-  /** One per name, sorted by name. A conflicting one has the narrower role and every key that any of its files names. */
+  /** One per name, sorted by name. One with a conflict has the narrower role and every key that any of its files names. */
   readonly accounts: readonly MergedAccount[];
   readonly conflicting: ReadonlySet<string>;
   readonly findings: readonly Finding[];
 };
 
 /**
- * Brings everything that is declared for one name together. What could not be read counts as declared the way it is
- * running: it gains nothing and loses nothing.
+ * Brings together everything that is declared for one name. What could not be read counts as declared in the way it runs now: it
+ * gains nothing and loses nothing.
  */
 export const mergeDeclarations = (declaration: Declaration, running: State): Merged => {
   const declared = [
@@ -63,13 +63,13 @@ const keepUnread = (account: DeclaredAccount, running: State): DeclaredAccount =
   const runs = running.get(account.name);
   if (runs?.role !== account.role) return account;
   if (account.unreadable) return { ...account, ...directivesOf(runs), keys: runningKeys(runs.keys, account.file) };
-  // A slip of the pen in a quota must not lift it.
+  // A typing error in a quota must not lift it.
   return account.doubtful && account.quota === undefined ? { ...account, ...quotaOf(runs) } : account;
 };
 
 const quotaOf = ({ quota }: Directives): Directives => (quota === undefined ? {} : { quota });
 
-/** Several files for one name: the narrowest of what they say. BORG_SSHKEYS and its file have no directives. */
+/** Several files for one name: the narrowest of what they say counts. BORG_SSHKEYS and its file have no directives. */
 const uniteDirectives = (files: readonly DeclaredAccount[]): Directives =>
   directivesOf(
     files
@@ -77,7 +77,7 @@ const uniteDirectives = (files: readonly DeclaredAccount[]): Directives =>
       .reduce((a, b) => ({ role: narrowerRole(a.role, b.role), ...narrowerDirectives(a, b) })),
   );
 
-/** What runs and stands in a folder that cannot be read, and of which the folder's last reading does not know. */
+/** What runs, and belongs to a folder that cannot be read, and was not in the folder's last reading. */
 const frozen = (declaration: Declaration, running: State): DeclaredAccount[] => {
   const known = new Set(
     declaration.accounts.filter(({ unreadable }) => unreadable).map(({ role, name }) => `${role} ${name}`),
@@ -122,7 +122,7 @@ const conflictFinding = (account: DeclaredAccount, files: readonly DeclaredAccou
   );
 };
 
-/** One key counts once. Written twice with different options, the first place decides, except in a conflict: then both have to allow. */
+/** One key counts once. If it is written twice with different options, the first place decides. In a conflict both must allow. */
 const uniteKeys = (
   files: readonly DeclaredAccount[],
   conflict: boolean,

@@ -21,12 +21,12 @@ export type Circumstances = {
   readonly running: State;
   readonly puid: number;
   readonly uidRange: UidRange;
-  /** Each its own, if left out. */
+  /** If left out, each account has an identity of its own. */
   readonly identities?: IdentityPolicy;
   /** Numeric ids of the machine's own accounts and groups. */
   readonly takenIds: ReadonlySet<number>;
   readonly stopOn: StopOn;
-  /** Names of lost repositories of which the operator has said that they are known. */
+  /** Names of lost repositories whose loss the operator has confirmed. */
   readonly confirmed?: ReadonlySet<string> | undefined;
 };
 
@@ -34,9 +34,9 @@ export type Circumstances = {
 export type Preparation = {
   readonly name: AccountName;
   readonly uid: number;
-  /** The folder's group; the private one, which has the uid's number, if left out. */
+  /** The folder's group. If left out: the private group, which has the same number as the uid. */
   readonly gid?: number;
-  /** The file system keeps no owners and modes: the folder is made, and that is all. */
+  /** The file system keeps no owners and modes: the folder is only made. */
   readonly asMounted?: true;
   readonly action: 'create' | 'adopt' | 'repair-mode' | 'repair-owners';
   readonly reason: string;
@@ -47,13 +47,13 @@ export type Desired = {
   readonly preparations: readonly Preparation[];
   readonly findings: readonly Finding[];
   readonly registry: Registry;
-  /** The findings forbid to apply this: only what is in both the running and the desired state may stay. */
+  /** The findings forbid to apply this. Only what is in both the running and the desired state may stay. */
   readonly stopped: boolean;
 };
 
 /**
- * The state of the machine as a function of what is declared, what is on disk and what is remembered. Pure, sorted, and
- * equal for equal input in whatever order.
+ * The state of the machine as a function of what is declared, what is on disk and what is remembered. Pure and sorted. Equal
+ * input gives an equal result, in whatever order it comes.
  */
 export const desire = (given: Circumstances): Desired => {
   const { folders, running } = given;
@@ -62,7 +62,7 @@ export const desire = (given: Circumstances): Desired => {
   const early = [...declaration.findings, ...merged.findings];
   const stopped = mustStop(early, given.stopOn);
 
-  // A name that is declared in two ways is closed, unless the pass is stopped: then it takes part in the intersection.
+  // A name that is declared in two ways is closed. But if the pass is stopped, it takes part in the intersection.
   const declared = merged.accounts.filter(
     (account) => account.keys.length > 0 && (stopped || !merged.conflicting.has(account.name)),
   );
@@ -108,12 +108,12 @@ export const desire = (given: Circumstances): Desired => {
       roles: ROLES.filter((role) => knownRole(role, accounts, declaration, given.registry)),
       ...(remembered.length > 0 && { leftovers: remembered }),
     },
-    // A repository that is gone is no error of the key tree's: it must not keep the others from their updates.
+    // A repository that is gone is no error in the key tree. It must not keep the others from their updates.
     stopped: stopped || mustStop([...early, ...late], given.stopOn),
   };
 };
 
-/** An account that runs just like that is the same object: of most accounts nothing has changed, and nothing more is compared. */
+/** An account that runs with exactly these values is returned as the same object. Most accounts have not changed, so nothing more is compared. */
 const asItRuns = (account: Account<AuthorizedKey>, running: State): Account<AuthorizedKey> => {
   const runs = running.get(account.name);
   const isSame =
@@ -124,7 +124,7 @@ const asItRuns = (account: Account<AuthorizedKey>, running: State): Account<Auth
   return isSame ? (runs as Account<AuthorizedKey>) : account;
 };
 
-/** What the tree still says of the accounts that run, as far as that can be told without knowing who owns which folder. */
+/** What the tree still says of the running accounts, as far as that is known without the owners of the folders. */
 export const stillDeclared = (declaration: Declaration, running: State): State<AuthorizedKey> =>
   stateOf(
     mergeDeclarations(setLeftoversAside(declaration, { running }).declaration, running).accounts.flatMap((account) => {
@@ -196,7 +196,7 @@ const noFreeUid = (name: AccountName, range: UidRange): Finding =>
     'widen UID_RANGE, or move repositories that nobody needs out of /repos',
   );
 
-/** An append-only key that is an admin's too protects nothing: whoever steals it deletes as admin. */
+/** An append-only key that is also an admin's key protects nothing: whoever steals it deletes as admin. */
 const appendOnlyKeysOfAdmins = (accounts: readonly Account<AuthorizedKey>[]): Finding[] => {
   const admins = new Map(
     accounts.filter(({ role }) => role === 'admin').flatMap(({ name, keys }) => keys.map((key) => [key.blob, name])),

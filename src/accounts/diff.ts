@@ -22,7 +22,7 @@ export type ChangeKind =
 /** One thing that a pass does, and why. Every text in it is printable. */
 export type Change = {
   readonly kind: ChangeKind;
-  /** The account concerned; '' where it is the whole database. */
+  /** The account concerned; '' for the whole database. */
   readonly account: string;
   readonly reason: string;
   readonly role?: Account['role'];
@@ -30,7 +30,7 @@ export type Change = {
   readonly comment?: string;
 };
 
-/** The changes of accounts and keys that lead from one state to another, sorted by account. None of them for equal states. */
+/** The changes of accounts and keys that lead from one state to another, sorted by account. Equal states give no changes. */
 export const diffStates = (running: State, wanted: State): readonly Change[] => {
   const names = [...new Set([...running.keys(), ...wanted.keys()])].sort(compareText);
   return names.flatMap((name) => {
@@ -106,10 +106,10 @@ const diffKeys = (had: Account, wants: Account): Change[] => {
   return [
     ...had.keys
       .filter((key) => !after.has(key.blob))
-      .map((key) => change('key-removed', key, `it no longer stands in ${sourceOf(wants)}`)),
+      .map((key) => change('key-removed', key, `it is no longer in ${sourceOf(wants)}`)),
     ...wants.keys.flatMap((key) => {
       const old = before.get(key.blob);
-      if (!old) return [change('key-added', key, `it stands in ${place(key, wants)}`)];
+      if (!old) return [change('key-added', key, `it is in ${place(key, wants)}`)];
       if (!sameOptions(old.options, key.options))
         return [change('key-changed', key, `its options changed in ${place(key, wants)}`)];
       if (old.comment !== key.comment)
@@ -122,7 +122,7 @@ const diffKeys = (had: Account, wants: Account): Change[] => {
 const place = (key: GrantedKey, account: Account): string =>
   key.file ? `${key.file} line ${key.line ?? 1}` : folderOf(account);
 
-/** What is going to be done to repository folders, in the words of a change. */
+/** What will be done to repository folders, in the words of a change. */
 export const preparationChange = (preparation: Preparation): Change => {
   const kinds = {
     create: 'repository-created',

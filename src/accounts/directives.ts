@@ -4,13 +4,13 @@ import type { Role } from './role.ts';
 
 /** What an operator may set for one repository account, in lines `# borgserver: word=value` of its key file. */
 export type Directives = {
-  /** Bytes that borg lets each of its repositories use, over the argument of its role. From 10 million to 2^53 - 1. */
+  /** Bytes that borg lets each of its repositories use. It replaces the quota of the role. From 10 million to 2^53 - 1. */
   readonly quota?: number;
-  /** Its folder may hold any number of repositories instead of being one. */
+  /** Its folder may hold any number of repositories. It is then not a repository itself. */
   readonly subRepositories?: true;
 };
 
-/** Only the directives of whatever has some. */
+/** Only the directives of an object that has more fields. */
 export const directivesOf = ({ quota, subRepositories }: Directives): Directives => ({
   ...(quota !== undefined && { quota }),
   ...(subRepositories && { subRepositories }),
@@ -21,12 +21,12 @@ export const sameDirectives = (a: Directives, b: Directives): boolean =>
 
 type Limited = Directives & { readonly role: Role };
 
-/** Bytes that borg lets an account use, whoever says so. */
+/** Bytes that borg lets an account use: its own quota, or else that of its role. */
 const quotaInForce = ({ quota, role }: Limited, quotas: RoleQuotas): number => quota ?? quotas[role];
 
 /**
- * What both allow: the smaller quota, sub-repositories only where both have them, as an admin always does. Where only one
- * names a quota, the other's is that of its role.
+ * What both allow: the smaller quota, and sub-repositories only where both have them. An admin always has them. Where only one
+ * side names a quota, the other side has the quota of its role.
  */
 export const narrowerDirectives = (a: Limited, b: Limited, quotas: RoleQuotas = NO_ROLE_QUOTAS): Directives => {
   const quota = Math.min(quotaInForce(a, quotas), quotaInForce(b, quotas));
@@ -41,12 +41,12 @@ export const narrowerDirectives = (a: Limited, b: Limited, quotas: RoleQuotas = 
 
 const mayHaveSeveral = ({ role, subRepositories }: Limited): boolean => role === 'admin' || subRepositories === true;
 
-/** Whether `after` allows less than `before` did. */
+/** Whether `after` allows less than `before`. */
 export const losesDirectives = (before: Limited, after: Limited, quotas: RoleQuotas = NO_ROLE_QUOTAS): boolean =>
   quotaInForce(after, quotas) < quotaInForce(before, quotas) ||
   (before.subRepositories === true && !mayHaveSeveral(after));
 
-/** The directives as they are written in a key file; '' where there are none. */
+/** The directives as a key file has them; '' where there are none. */
 export const directivesText = ({ quota, subRepositories }: Directives): string =>
   [
     ...(quota === undefined ? [] : [`quota=${sizeText(quota)}`]),

@@ -1,8 +1,8 @@
 const TIME = /^(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?(Z?)$/;
 
 /**
- * Reads expiry-time's value, YYYYMMDD[HHMM[SS]][Z] (sshd(8), AUTHORIZED_KEYS; the Z since OpenSSH 9.1), or null if it is no
- * such time. Without the Z it is in this process' time zone, which is sshd's. sshd would turn February 30th into March; here it is refused.
+ * Reads the value of expiry-time, YYYYMMDD[HHMM[SS]][Z] (sshd(8), AUTHORIZED_KEYS; the Z since OpenSSH 9.1). Null if it is no such time.
+ * Without the Z it is in the time zone of this process, which is sshd's. sshd would turn February 30th into March; here it is refused.
  */
 export const readExpiryTime = (text: string): Date | null => {
   const match = TIME.exec(text);

@@ -85,7 +85,7 @@ const CONFLICTS: ReadonlySet<FindingCode> = new Set(['conflicting-roles', 'confl
 /** Conflicts are findings in which two declarations contradict each other, so that neither can be trusted. */
 export const isConflict = (finding: Finding): boolean => CONFLICTS.has(finding.code);
 
-/** A total order by place and kind, so that two passes over the same tree report the same list. */
+/** A total order by place and kind: two passes over the same tree report the same list. */
 export const compareFindings = (a: Finding, b: Finding): number =>
   compareText(a.file, b.file) ||
   (a.line ?? 0) - (b.line ?? 0) ||

@@ -3,16 +3,16 @@ import { errorAt, type Finding } from './finding.ts';
 import type { ForeignTrace, RepositoryFolder } from './repository-folder.ts';
 
 /**
- * Whether what is not the account's in its repository may be handed over by itself: not while a borg of root's is at work there, whose
- * next files would be root's again, and not what is somebody's elsewhere, too.
+ * Whether the server may hand over by itself what is not the account's in its repository. Not while a borg of root's works there: its
+ * next files would be root's again. And not a file that has a second name elsewhere: it may belong to somebody there.
  */
 export const mayBeHandedOver = ({ lockedSince, linked }: ForeignTrace): boolean => lockedSince === null && !linked;
 
 /**
- * What is told of repositories with files that are not their account's, where they are not handed over. It grants and closes nothing.
+ * Findings about repositories with files that are not their account's and are not handed over. A finding grants nothing and closes nothing.
  *
  * @param accounts repository accounts that are declared
- * @param puid the admins': a folder of theirs without an account is their repository
+ * @param puid the uid of the admins: a folder of theirs without an account is their repository
  */
 export const foreignFindings = (
   folders: readonly RepositoryFolder[],
@@ -39,16 +39,16 @@ const waits = (name: string, { text, lockedSince }: ForeignTrace): Finding =>
     : found(
         name,
         `a borg that is not its account's works in it${sinceText(lockedSince)}; its clients cannot use what that writes: ${text}`,
-        `run borg by: borgserver borg … ${name}; what it leaves is handed over when it has ended. If none runs any more: borgserver doctor --fix, then: borgserver borg break-lock ${name}`,
+        `run borg with: borgserver borg … ${name}; what it leaves is handed over when it has ended. If none runs any more: borgserver doctor --fix, then: borgserver borg break-lock ${name}`,
       );
 
-/** What a file system keeps of a file's time may be beyond every date, and an admin may set that of its own: then nothing is said. */
+/** A file system may hold a time that is beyond every date, and an admin may set such a time. Then nothing is said of the time. */
 const sinceText = (milliseconds: number): string => {
   const since = new Date(milliseconds);
   return Number.isNaN(since.getTime()) ? '' : `, since ${since.toISOString()}`;
 };
 
-/** Here an admin's client has chosen the name, and a cure is there to be pasted. */
+/** An admin's client has chosen the name here, and a person pastes the cure into a shell. */
 const adminsOwn = ({ name, uid, gid }: RepositoryFolder, { text }: ForeignTrace): Finding =>
   found(
     name,
@@ -58,7 +58,7 @@ const adminsOwn = ({ name, uid, gid }: RepositoryFolder, { text }: ForeignTrace)
       : 'see that nobody uses it, then: borgserver doctor, which prints the command for a name like this',
   );
 
-/** A handing over that failed: the account keeps what it has. */
+/** Files could not be handed over: the account keeps what it has. */
 export const notHandedOver = (name: string, why: string): Finding =>
   found(
     name,

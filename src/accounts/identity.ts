@@ -4,30 +4,33 @@ import type { AccountName } from './name.ts';
 import type { RepositoryFolder } from './repository-folder.ts';
 import type { Role } from './role.ts';
 
-/** What the server remembers between containers, in /repos/.borgserver/. The owners of the folders are the truth; this only decides where they cannot. */
+/**
+ * What the server remembers from one container to the next, in /repos/.borgserver/. The owners of the folders are the truth. This only decides
+ * where they cannot.
+ */
 export type Registry = {
-  /** The highest uid ever given. A number is not used twice while there are unused ones. */
+  /** The highest uid ever given. No number is used twice while there are unused ones. */
   readonly highWater: number;
-  /** The uid of each name, for folders that were copied (two with one owner) or are gone while the key file is not. */
+  /** The uid of each name. It is needed for folders that were copied (two with one owner), and for those that are gone while the key file is not. */
   readonly uids: Readonly<Record<string, number>>;
-  /** The roles that had accounts in the last pass: a missing role folder is then a missing mount. */
+  /** The roles that had accounts in the last pass. If the folder of such a role is missing, a mount is missing. */
   readonly roles: readonly Role[];
-  /** Which repositories there are; left out: none is known. */
+  /** Which repositories there are. If left out, none is known. */
   readonly repositories?: KnownRepositories | undefined;
-  /** Names of key files that were leftovers of another, and are there still; left out: none. */
+  /** Names of key files that were leftovers of another file and are still there. If left out: none. */
   readonly leftovers?: readonly string[] | undefined;
 };
 
 export type UidRange = { readonly first: number; readonly last: number };
 
-/** The setting IDENTITIES: each repository account has a uid of its own, or all of them have the admins'. */
+/** The setting IDENTITIES: each repository account has a uid of its own, or all of them have the uid of the admins. */
 export const IDENTITIES = ['own', 'shared'] as const;
 
-/** Whose the repository folders are. */
+/** Who owns the repository folders. */
 export type IdentityPolicy =
   | { readonly kind: 'own' }
   | {
-      /** Every folder belongs to PUID:PGID, and borg's restriction alone keeps its account out of the others. */
+      /** Every folder belongs to PUID:PGID. Only borg's restriction keeps an account out of the other folders. */
       readonly kind: 'shared';
       readonly pgid: number;
       /** Whether the file system of /repos keeps owners and modes. Where it does not, there is nothing to repair. */
@@ -42,9 +45,9 @@ export type Identities = {
 };
 
 /**
- * Gives every repository account its uid. A folder's owner is its account's uid, as long as the number lies in the range, is
- * not the machine's own and no other folder has the better claim; otherwise the account gets the number remembered for its
- * name, or a fresh one. Independent of the order of its inputs.
+ * Gives every repository account its uid. The owner of a folder is the uid of its account, as long as the number lies in the
+ * range, is not the machine's own, and no other folder has the better claim. Otherwise the account gets the number that is
+ * remembered for its name, or a fresh one. The order of the input does not matter.
  *
  * @param taken uids and gids that the machine's own accounts and groups have
  */
@@ -66,8 +69,8 @@ export const assignIdentities = (
     ownerOf.set(uid, name);
   };
 
-  // Folders first, with or without an account: an owner that is on disk must never become somebody else's number.
-  // Of two folders with one owner (a copy), the one that had the number before keeps it; else the first by name.
+  // Folders first, with or without an account: an owner that is on disk must never become the number of somebody else. If two
+  // folders have one owner (a copy), the folder that had the number before keeps it; else the first by name.
   const owned = folders.filter((folder) => folder.kind === 'folder' && usable(folder.uid));
   const byClaim = owned.sort(
     (a, b) =>
@@ -114,7 +117,7 @@ export const assignIdentities = (
 };
 
 /**
- * The same where all share one uid. What is remembered stays as it is: the way back to uids of their own leads through it.
+ * The same where all share one uid. What is remembered stays as it is: it is needed if accounts get their own uids again.
  */
 export const shareIdentity = (
   names: readonly AccountName[],

@@ -4,7 +4,7 @@ import { readExpiryTime } from './expiry-time.ts';
 import type { LastSeen } from './last-seen.ts';
 import type { Role } from './role.ts';
 
-/** One key of one account, with all that an operator asks about it. */
+/** One key of one account, with everything that an operator wants to know of it. */
 export type ListedKey = {
   readonly account: string;
   readonly role: Role;

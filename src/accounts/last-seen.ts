@@ -1,7 +1,7 @@
 import { compareText } from '../text/order.ts';
 import type { State } from './account.ts';
 
-/** When a key last opened an account, and from where. */
+/** When a key last opened an account, and from which address. */
 export type LastSeen = {
   readonly account: string;
   readonly fingerprint: string;
@@ -10,10 +10,10 @@ export type LastSeen = {
   readonly address: string;
 };
 
-/** How many are kept of keys that nothing grants any more: enough to look into the past, never without end. */
+/** How many entries are kept for keys that are no longer granted: enough to look into the past, but bounded. */
 const MOST_FORGOTTEN = 10_000;
 
-/** Leaves out the oldest entries of keys that are granted no more, so that the record is bounded. */
+/** Drops the oldest entries of keys that are no longer granted, so that the record is bounded. */
 export const boundSeen = (known: readonly LastSeen[], state: State): readonly LastSeen[] => {
   const granted = new Set(
     [...state.values()].flatMap(({ name, keys }) => keys.map((key) => `${name} ${key.fingerprint}`)),

@@ -8,20 +8,21 @@ import { type AccountName, judgeName } from './name.ts';
 import type { RepositoryFolder } from './repository-folder.ts';
 import { ROLES } from './role.ts';
 
-/** What tells a leftover from an account that is only called like one. What is left out is not known. */
+/** What tells a leftover from an account that only has such a name. What is left out is not known. */
 export type LeftoverEvidence = {
   readonly running: State;
   readonly folders?: readonly RepositoryFolder[];
   readonly registry?: Registry;
 };
 
-/** What is declared without the leftovers, and what has to be remembered of them: names, sorted. */
+/** What is declared, without the leftovers; and the names of the leftovers to remember, sorted. */
 export type WithoutLeftovers = { readonly declaration: Declaration; readonly remembered: readonly string[] };
 
 /**
- * Takes out of what is declared the files that are copies put aside, by their names: they hold keys that were removed since. Such a
- * file opens nothing where NAME stands beside it, in whatever role folder; nor where NAME was there, so that removing NAME does not
- * open its copy instead; nor ever, where no host is called so, or as an admin. That it was one is remembered as long as it is there.
+ * Takes the files that are copies put aside out of what is declared. They are known by their names, and hold keys that were removed
+ * since. Such a file opens nothing where NAME is beside it, in any role folder. It opens nothing where NAME was there before:
+ * removing NAME must not open its copy instead. And it never opens anything where no host has such a name, or as an admin. That it
+ * was a copy is remembered as long as the file is there.
  */
 export const setLeftoversAside = (declaration: Declaration, evidence: LeftoverEvidence): WithoutLeftovers => {
   const candidates = declaration.accounts.flatMap((account) => {
@@ -44,7 +45,7 @@ export const setLeftoversAside = (declaration: Declaration, evidence: LeftoverEv
       ...declaration,
       accounts: declaration.accounts.filter(({ file }) => !files.has(file)),
       findings: [
-        // What else is wrong with it counts for nothing now; but a private key lies there all the same.
+        // Its other faults do not matter now. But a private key in it is still a private key.
         ...declaration.findings.filter(({ file, code }) => !files.has(file) || code === 'private-key'),
         ...aside.map(leftoverFinding),
       ],
@@ -56,7 +57,7 @@ export const setLeftoversAside = (declaration: Declaration, evidence: LeftoverEv
 type Candidate = LeftoverName & { readonly account: DeclaredAccount };
 type Why = {
   readonly kind: 'beside' | 'gone' | 'always';
-  /** The account of which it is a copy. */
+  /** The account that it is a copy of. */
   readonly origin: string;
 };
 
@@ -91,7 +92,7 @@ const leftoverFinding = ({ account: { file, name, role }, why: { kind, origin },
   }[kind];
   const folder = file.slice(0, file.lastIndexOf('/'));
   const isMeant = kind === 'beside' ? '' : `; if ${origin} is meant: mv ${file} ${folder}/${origin}`;
-  // Both keep what they are; only the client has to be told.
+  // Both keep what they are. Only the client has to know.
   const other = name.startsWith(origin)
     ? origin + name.slice(origin.length).replaceAll('.', '-')
     : name.replaceAll('.sync-', '-sync-');

@@ -5,9 +5,9 @@ import type { RepositoryFolder } from './repository-folder.ts';
 
 /** What is remembered of the repositories themselves. Names, sorted. */
 export type KnownRepositories = {
-  /** Their folders held something when they were last looked at. */
+  /** Their folders held something when the server last looked. */
   readonly kept: readonly string[];
-  /** They did, and then were gone while their account was still declared; until the operator confirms it. */
+  /** Their folders held something, and then were gone while their account was still declared. They stay here until the operator confirms the loss. */
   readonly lost: readonly string[];
 };
 
@@ -17,17 +17,17 @@ type Seen = {
   readonly folders: readonly RepositoryFolder[];
   /** The repository accounts that the key tree declares. */
   readonly declared: ReadonlySet<string>;
-  /** All of the key tree could be read: who is not declared is nobody. */
+  /** All of the key tree could be read: an account that is not declared does not exist. */
   readonly isWhole: boolean;
-  /** Losses that the operator knows of. */
+  /** Losses that the operator has confirmed. */
   readonly confirmed?: ReadonlySet<string> | undefined;
 };
 
 /**
- * Remembers which repositories there are, so that one that is gone is noticed. A folder that never held anything is no loss, nor
- * one whose key file was removed, too, nor what its client has deleted itself: then the folder is there. An empty folder of
- * root's in the place of a repository is the mount point of a disk that is missing. What a file system or a NAS keeps there for itself
- * is none, also where an earlier record has it: it lies on every disk, and would be missed or hide that the repositories are.
+ * Remembers which repositories there are, so that a loss is noticed. It is no loss if a folder never held anything, if the key file
+ * was removed too, or if the client deleted its repository itself: then the folder is still there. An empty folder of root's in the
+ * place of a repository is the mount point of a missing disk. What a file system or a NAS keeps there for itself is no repository,
+ * even if an earlier record has it: it lies on every disk. It would be missed for nothing, or hide that the repositories are missing.
  *
  * @returns the same object where nothing has changed
  */

@@ -2,14 +2,14 @@ import { printable } from '../text/printable.ts';
 
 declare const accountName: unique symbol;
 
-/** A checked account name: Unix account, login name and repository at once. Safe in passwd, group, paths and a quoted shell word. */
+/** A checked account name: Unix account, login name and repository in one. It is safe in passwd, group, paths and a quoted shell word. */
 export type AccountName = string & { readonly [accountName]: never };
 
-/** Names that no key file may take: the server's own account and groups, and the passthrough's word for every repository. */
+/** Names that no key file may take: the server's own account and groups, and the word for every repository in `borgserver borg`. */
 export const SINGLE_USER = 'borg' as AccountName;
 const RESERVED = /^(all|borg|borg-.*)$/;
 
-/** sshd cuts names in its log to as many (auth.c, auth_log: %.100s), and whose session it is could not be told any more. */
+/** sshd cuts names in its log to this length (auth.c, auth_log: %.100s). With a longer name nobody could tell whose session it is. */
 const MAX_LENGTH = 100;
 
 export type NameVerdict =
@@ -24,8 +24,8 @@ export type NameVerdict =
 const bad = (found: string, remedy: string): NameVerdict => ({ ok: false, code: 'bad-name', found, remedy });
 
 /**
- * Judges a name that an operator gave. A newline or a colon would be an injection into passwd, a leading dash an option,
- * a leading dot a hidden file, and a name of digits only is taken for a UID by chown, getent and many others.
+ * Judges a name that an operator gave. A newline or a colon would be an injection into passwd, a leading dash would be an option,
+ * a leading dot a hidden file. chown, getent and many others take a name of digits only for a UID.
  *
  * @param system names of the machine's own accounts and groups, which may not be shadowed
  */
@@ -50,5 +50,5 @@ export const judgeName = (text: string, system: ReadonlySet<string>): NameVerdic
   return { ok: true, name: text as AccountName };
 };
 
-/** A name that is in the account database, which nobody but the server writes: it was judged when it was written. */
+/** A name from the account database. Only the server writes that, and it judged the name when it wrote it. */
 export const recordedName = (text: string): AccountName => text as AccountName;

@@ -5,8 +5,8 @@ import { NO_ROLE_QUOTAS, type RoleQuotas } from './quota.ts';
 import { narrowerRole } from './role.ts';
 
 /**
- * What is granted by the running state *and* by the wanted one: accounts and keys in both, with the narrower role and the
- * narrower options and directives. Applying it can only take away, so it is what a pass applies first, and all that a stopped pass applies.
+ * What the running state *and* the wanted state grant: accounts and keys that are in both, with the narrower role and the narrower options
+ * and directives. To apply it can only take away. So a pass applies it first, and a stopped pass applies nothing else.
  */
 export const intersect = (running: State, wanted: State, quotas: RoleQuotas = NO_ROLE_QUOTAS): State => {
   const kept: Account[] = [];
@@ -23,9 +23,9 @@ export const intersect = (running: State, wanted: State, quotas: RoleQuotas = NO
     const keys = sharedKeys(had.keys, wants.keys);
     if (keys.length === 0) continue;
     const role = narrowerRole(had.role, wants.role);
-    // The uid that is wanted owns the folder, also where the role is the running one; but an admin's is no tenant's.
+    // The wanted uid owns the folder, even where the role is the running one. But an admin's uid is never a tenant's.
     const uid = wants.role === 'admin' && role !== 'admin' ? had.uid : wants.uid;
-    // Nor may it be another tenant's, to whom a folder has given the number meanwhile. (With IDENTITIES=shared it is everybody's.)
+    // Nor may it be the uid of another tenant, who got the number from a folder meanwhile. (With IDENTITIES=shared all have the same uid.)
     if (role !== 'admin' && uid !== wants.uid && (owners.get(uid) ?? name) !== name) continue;
     kept.push({ name, role, uid, keys, ...narrowerDirectives(had, wants, quotas) });
   }
@@ -42,8 +42,7 @@ const sharedKeys = (had: readonly GrantedKey[], wants: readonly GrantedKey[]): G
 };
 
 /**
- * The options that satisfy both, or null where that cannot be written down (two unrelated from= lists): then the key is
- * left out, which grants less.
+ * The options that satisfy both. Null where that cannot be written down (two unrelated from= lists): then the key is left out, which grants less.
  */
 export const narrowerOptions = (a: NarrowingOptions, b: NarrowingOptions): NarrowingOptions | null => {
   const from = narrowerFrom(a.from, b.from);
@@ -61,7 +60,7 @@ const narrowerFrom = (a: string | undefined, b: string | undefined): string | un
   if (a === undefined || a === b) return b;
   if (b === undefined) return a;
   const [inA, inB] = [a.split(','), b.split(',')];
-  // A negated pattern takes away from the others, so a part of such a list need not be narrower.
+  // A negated pattern takes away from the others, so a part of such a list may allow more.
   if ([...inA, ...inB].some((pattern) => pattern.startsWith('!'))) return null;
   if (inA.every((pattern) => inB.includes(pattern))) return a;
   if (inB.every((pattern) => inA.includes(pattern))) return b;
@@ -78,8 +77,8 @@ const earlierExpiry = (a: string | undefined, b: string | undefined): string | u
 };
 
 /**
- * The accounts that lose something from `running` to `wanted`: the account itself, a key, a role, a part of its quota, its
- * sub-repositories, or room in a key's options.
+ * The accounts that lose something from `running` to `wanted`: the account itself, a key, a role, a part of the quota, the
+ * sub-repositories, or a freedom that a key's options gave.
  */
 export const losers = (running: State, wanted: State, quotas: RoleQuotas = NO_ROLE_QUOTAS): ReadonlySet<string> => {
   const lost = new Set<string>();
@@ -98,13 +97,13 @@ export const losers = (running: State, wanted: State, quotas: RoleQuotas = NO_RO
   return lost;
 };
 
-/** Whether `after` still allows all that `before` allowed; undefined is a key that is gone. */
+/** Whether `after` still allows all that `before` allowed. Undefined means that the key is gone. */
 const covers = (after: NarrowingOptions | undefined, before: NarrowingOptions): boolean => {
   if (!after) return false;
   const both = narrowerOptions(before, after);
   return both !== null && sameOptions(both, before);
 };
 
-/** Whether two sets of options are written alike. */
+/** Whether two sets of options are written the same way. */
 export const sameOptions = (a: NarrowingOptions, b: NarrowingOptions): boolean =>
   a.from === b.from && a.expiryTime === b.expiryTime && a.verifyRequired === b.verifyRequired;

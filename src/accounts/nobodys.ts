@@ -1,6 +1,6 @@
 /**
- * What file systems and NAS systems lay into a folder for themselves. None of the folders can be an account's name (name.ts).
- * Those that begin with a dot (.snapshot, .zfs, .Trash-0) are left out wherever repositories are looked for.
+ * What file systems and NAS systems put into a folder for themselves. None of these folders can be an account's name (name.ts).
+ * Names that begin with a dot (.snapshot, .zfs, .Trash-0) are skipped wherever the server looks for repositories.
  */
 const FOLDERS: ReadonlySet<string> = new Set([
   'lost+found',
@@ -15,6 +15,6 @@ const FILES: ReadonlySet<string> = new Set([
 /** The names of folders that are nobody's repository, and hold none. */
 export const NOBODYS_FOLDERS: readonly string[] = [...FOLDERS];
 
-/** Whether an entry of /repos, or of a folder below it, is the system's own and nobody's repository. */
+/** Whether an entry of /repos, or of a folder below it, belongs to the system and is nobody's repository. */
 export const isNobodys = (name: string, kind: 'folder' | 'other'): boolean =>
   name.startsWith('.') || FOLDERS.has(name) || (kind === 'other' && FILES.has(name));

@@ -1,6 +1,6 @@
 /**
- * The usual form of an IPv4 address that is written in one of inet_aton(3)'s: 127.1, 0x7f000001, 010.0.0.1. sshd reads the addresses
- * of from= with getaddrinfo, which takes them.
+ * Turns an IPv4 address in a form of inet_aton(3) into the usual form: 127.1, 0x7f000001, 010.0.0.1. sshd reads the addresses of
+ * from= with getaddrinfo, which accepts these forms.
  *
  * @returns null for anything else
  */

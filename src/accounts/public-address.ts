@@ -1,12 +1,12 @@
 import { printable } from '../text/printable.ts';
 
-/** A name of one part or several, as DNS and Unix hosts have them; the underscore is for compose and Windows. */
+/** A host name of one or more parts, as in DNS and Unix. The underscore is for compose and Windows. */
 const HOST_NAME = /^(?=.{1,253}$)(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*$/;
 const IPV4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/;
 
 /**
- * Reads what clients call the server by: a host's name, an IPv4 or an IPv6 address, with brackets or without. It goes into
- * shells, URLs and ssh's files, so nothing else is taken.
+ * Reads the address that clients use for the server: a host's name, an IPv4 or an IPv6 address, with brackets or without. It goes
+ * into shells, URLs and ssh's files, so nothing else is accepted.
  *
  * @returns the host in lower case; an IPv6 address without brackets and in the form in which ssh looks it up in known_hosts
  *   (RFC 5952). Or what is wrong with it, as the end of a sentence
@@ -23,7 +23,7 @@ export const readPublicHost = (text: string): { readonly host: string } | { read
   return { host: text.toLowerCase() };
 };
 
-/** Null for what is no address, and for an IPv4 address in disguise, which ssh writes in another way than RFC 5952. */
+/** Null for what is no address, and for an IPv4 address written as an IPv6 address, which ssh writes in another way than RFC 5952. */
 const readIpv6 = (bare: string): { readonly host: string } | null => {
   if (!URL.canParse(`ssh://[${bare}]/`)) return null;
   const host = new URL(`http://[${bare}]/`).hostname.slice(1, -1);
@@ -31,8 +31,8 @@ const readIpv6 = (bare: string): { readonly host: string } | null => {
 };
 
 /**
- * The port that clients connect to, as far as somebody has said it. In a container sshd's own port tells nothing of the one
- * that is published. SSH_HOST_PORT is the compose file's, and may have an address in front.
+ * The port that clients connect to, if somebody has said it. In a container sshd's own port does not tell which port is
+ * published. SSH_HOST_PORT belongs to the compose file, and may have an address before the port.
  */
 export const knownPort = (
   configured: number | null,
@@ -41,7 +41,7 @@ export const knownPort = (
   configured ??
   (env.SSH_HOST_PORT ? readPort(env.SSH_HOST_PORT.split(':').at(-1) ?? '') : readPort(env.SSH_PORT ?? ''));
 
-/** Host and port as they stand in a URL (RFC 3986: an IPv6 address in brackets); the words HOST and PORT for what nobody has said. */
+/** Host and port as a URL has them (RFC 3986: an IPv6 address in brackets). The words HOST and PORT where they are not known. */
 export const urlAuthority = (host: string | null, port: number | null): string =>
   `${host?.includes(':') ? `[${host}]` : (host ?? 'HOST')}:${port ?? 'PORT'}`;
 

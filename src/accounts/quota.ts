@@ -19,7 +19,7 @@ export type RoleQuotas = Readonly<Record<Role, number>>;
 
 export const NO_ROLE_QUOTAS: RoleQuotas = { repo: Infinity, 'append-only': Infinity, admin: Infinity };
 
-/** The quotas among checked arguments of borg serve: the last one counts, as for borg. */
+/** The quotas among the checked arguments of borg serve. The last one counts, as with borg. */
 export const roleQuotas = (words: Readonly<Record<Role, readonly string[]>>): RoleQuotas => {
   const last = (role: Role): number => {
     const given = words[role].findLast((word) => word.startsWith('--storage-quota='));

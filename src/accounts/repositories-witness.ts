@@ -1,14 +1,14 @@
 import { compareText } from '../text/order.ts';
 import type { Registry } from './identity.ts';
 
-/** What is kept beside the key tree of the disk that /repos is: so that it is missed where it is missing, with all that lies on it. */
+/** What is kept beside the key tree about the disk of /repos. If the disk is missing, all that lies on it is missing too, but this is still there. */
 export type Witness = {
-  /** The mark of that disk, which the server has put there. */
+  /** The mark of that disk. The server has put it there. */
   readonly disk: string;
   readonly registry: Registry;
 };
 
-/** What is in /repos before anything was made there. */
+/** What is in /repos before the server makes anything there. */
 export type SeenDisk = {
   /** Its mark; null: it has none. */
   readonly disk: string | null;
@@ -18,9 +18,9 @@ export type SeenDisk = {
 
 export type DiskVerdict =
   | { readonly kind: 'known' }
-  /** All repositories are there, and only what the server keeps beside them is gone: the witness has it, too. */
+  /** All repositories are there. Only what the server keeps beside them is gone, and the witness has a copy of it. */
   | { readonly kind: 'state-lost' }
-  /** Somebody has to say that this is what is meant. Names as they are on record, sorted. */
+  /** Somebody has to say that this is meant. Names as they are on record, sorted. */
   | {
       readonly kind: 'doubtful';
       readonly other: boolean;
@@ -29,8 +29,8 @@ export type DiskVerdict =
     };
 
 /**
- * Whether /repos is the disk that this server used the last time. A server that never had a repository has nothing to miss. What is
- * gone of the very disk that was there is told by each repository (lost-repository.ts).
+ * Whether /repos is the disk that this server used last time. A server that never had a repository cannot miss anything. If
+ * something is gone from the right disk, each lost repository tells it (lost-repository.ts).
  */
 export const judgeDisk = (witness: Witness | null, { disk, filled }: SeenDisk): DiskVerdict => {
   const expected = witness?.registry.repositories?.kept ?? [];
@@ -41,13 +41,13 @@ export const judgeDisk = (witness: Witness | null, { disk, filled }: SeenDisk): 
 };
 
 /**
- * The record of a disk, with the numbers that the witness knows of: no name gets the number that another had, and each its own again.
+ * The record of a disk, with the numbers that the witness knows: no name gets a number that another had, and each gets its own again.
  * What the disk itself says comes first.
  */
 export const mergeIdentities = (own: Registry, witness: Registry): Registry => {
   const taken = new Set(Object.values(own.uids));
   const more = Object.entries(witness.uids).filter(([name, uid]) => !Object.hasOwn(own.uids, name) && !taken.has(uid));
-  // On an empty disk nothing else tells that a copy of a key file is no account (leftover.ts).
+  // On an empty disk nothing else says that a copy of a key file is no account (leftover.ts).
   const leftovers = [...new Set([...(own.leftovers ?? []), ...(witness.leftovers ?? [])])].sort(compareText);
   return {
     ...own,

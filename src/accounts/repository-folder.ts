@@ -7,32 +7,32 @@ export type RepositoryFolder = {
   readonly gid: number;
   /** Permission bits with setuid, setgid and sticky: mode & 0o7777. */
   readonly mode: number;
-  /** Whether there is anything in it; left out where that was not looked at. */
+  /** Whether there is anything in it. Left out if nobody looked. */
   readonly filled?: boolean;
-  /** Milliseconds since the epoch: when an entry of it was last made or removed, or its owner or mode changed. */
+  /** Milliseconds since the epoch: the last time that an entry in it was made or removed, or its owner or mode changed. */
   readonly changed?: number;
-  /** What is not its owner's, as a look at some of it tells; left out: nothing is, or it was not looked at. */
+  /** What is not its owner's, from a look at a part of it. Left out if there is nothing such, or nobody looked. */
   readonly foreign?: ForeignTrace;
 };
 
-/** Files of root's, or of somebody else's, in a repository: what borg leaves that is run as root. Its account cannot use them. */
+/** Files of root's, or of somebody else's, in a repository: borg leaves them when root runs it. The account cannot use them. */
 export type ForeignTrace = {
   /** The first few with their owners; printable. */
   readonly text: string;
-  /** Milliseconds since the epoch: since when a borg that is not its account's holds the lock; null: none does. */
+  /** Milliseconds since the epoch: since when a borg that is not the account's holds the lock. Null: none does. */
   readonly lockedSince: number | null;
-  /** All that was found has a second name somewhere: it may be somebody else's file, and is not handed over unasked. */
+  /** Everything that was found has a second name somewhere. It may be somebody else's file, so it is not handed over unless somebody asks for it. */
   readonly linked: boolean;
 };
 
-/** The mode of a repository folder: the account and its private group; new files below inherit the group. */
+/** The mode of a repository folder: for the account and its private group. New files below inherit the group. */
 export const REPOSITORY_MODE = 0o2770;
 
 export type Owner = { readonly uid: number; readonly gid: number };
 
 /**
- * Whether an entry of a repository is root's, or neither its owner's nor its group's. An admin's files have the group. Nobody but root makes
- * such a thing, except by a hard link to somebody else's file.
+ * Whether an entry of a repository belongs to root, or neither to its owner nor to its group. An admin's files have the group. Only root can
+ * make such an entry, except by a hard link to somebody else's file.
  */
 export const isForeign = ({ uid, gid }: Owner, owner: Owner): boolean =>
   uid !== owner.uid && (uid === 0 || gid !== owner.gid);

@@ -9,10 +9,10 @@ import { NO_ROLE_QUOTAS, type RoleQuotas } from './quota.ts';
 
 /** How long the files of an account must be unchanged before a loss counts: `cp`, editors and `>>` truncate before they write. */
 export const STILLNESS_MS = 200;
-/** A file that never comes to rest must not keep its old keys for ever. */
+/** A file that never stops changing must not keep its old keys for ever. */
 export const PATIENCE_MS = 2000;
 
-/** Losses that wait, by account: since when it is seen at all, and since when its files look as they do now. Milliseconds of a steady clock. */
+/** Losses that wait, by account: when each was first seen, and since when its files look as they do now. Milliseconds of a steady clock. */
 export type Waiting = ReadonlyMap<string, Wait>;
 type Wait = { readonly first: number; readonly since: number; readonly files: string };
 
@@ -25,7 +25,7 @@ export type Withheld = {
 
 /**
  * Lets an event-driven pass take away only what has been gone for a while. An account whose loss has to wait keeps all that it
- * has, and already gets the keys that are new; other accounts are not held up by it.
+ * has, and gets new keys at once. Other accounts do not wait for it.
  */
 export const withholdLosses = (
   running: State,
@@ -47,7 +47,7 @@ export const withholdLosses = (
   let recheckIn: number | null = null;
   for (const name of lost) {
     const had = accountNamed(running, name);
-    // A repository that was renamed takes its uid along: two accounts must not have it, not for a moment.
+    // A renamed repository takes its uid along: two accounts must never have one uid, not even for a moment.
     if (!had || (identities === 'own' && (owners.get(had.uid) ?? name) !== name)) continue;
     const files = versions.get(name) ?? '';
     const earlier = before.get(name);
@@ -63,8 +63,8 @@ export const withholdLosses = (
 };
 
 /**
- * The losses that have waited long enough, by a look at nothing but their own files: what was decided of them counts as long as
- * these are as they were then. Without a look at every role folder there are none.
+ * The losses that have waited long enough. It looks only at their own files: a decision about them is valid as long as these
+ * files look as they did then. If not every role folder could be looked at, there are none.
  */
 export const overdue = (waiting: Waiting, declaration: Declaration, now: number): ReadonlySet<string> => {
   if (Object.values(declaration.folders).some((state) => state !== 'read')) return new Set();
@@ -75,7 +75,7 @@ export const overdue = (waiting: Waiting, declaration: Declaration, now: number)
 
 const dueOf = ({ first, since }: Wait): number => Math.min(since + STILLNESS_MS, first + PATIENCE_MS);
 
-/** What the files of some accounts look like, as one text each. */
+/** What the files of some accounts look like, as one text for each account. */
 const filesOf = (
   { accounts }: Declaration,
   names: { readonly has: (name: string) => boolean },
@@ -87,7 +87,7 @@ const filesOf = (
   return versions;
 };
 
-/** The keys that are new; none where role, uid or directives change too, since a new key must not get those that are about to go. */
+/** The keys that are new. None where role, uid or directives change too: a new key must not get rights that are about to go. */
 const gained = (had: Account, wants: Account | undefined): readonly GrantedKey[] => {
   if (!wants || wants.role !== had.role || wants.uid !== had.uid || !sameDirectives(had, wants)) return [];
   const blobs = new Set(had.keys.map((key) => key.blob));

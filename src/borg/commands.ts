@@ -1,4 +1,4 @@
-/** Where a borg command names its repository: as first word behind the command, or not at all; or why it is not run here. */
+/** Where a borg command names its repository: as the first word after the command, or not at all; or why it is not run here. */
 export type BorgCommand =
   | { readonly kind: 'repository'; readonly each: boolean }
   | { readonly kind: 'no-repository' }
@@ -6,7 +6,7 @@ export type BorgCommand =
 
 /** `all` makes sense. */
 const each: BorgCommand = { kind: 'repository', each: true };
-/** Too much would be lost, or make no sense, if `all` did it to every repository. */
+/** If `all` did it to every repository, too much would be lost, or it would make no sense. */
 const one: BorgCommand = { kind: 'repository', each: false };
 const none: BorgCommand = { kind: 'no-repository' };
 const refused = (reason: string): BorgCommand => ({ kind: 'refused', reason });
@@ -81,7 +81,7 @@ const LONG_WITH_VALUE: readonly string[] = [
 ];
 const SHORT_WITH_VALUE = 'CHPacdemowy';
 
-/** How many words an option takes up, 1 or 2. It may be several short ones in one word, or the beginning of a long one, as argparse takes them. */
+/** How many words an option takes, 1 or 2. It may be several short options in one word, or the beginning of a long one: argparse accepts both. */
 export const wordsOfOption = (option: string, command: string): 1 | 2 => {
   if (option.startsWith('--')) {
     // Flags that look like the beginning of --debug-topic and --sort-by.

@@ -1,11 +1,11 @@
 import { isWholeMap } from './msgpack-map.ts';
 
 /**
- * Whether the key of a repokey repository, which its config holds, is cut off: base64 of a map of msgpack (borg/crypto/key.py,
- * EncryptedKey), folded into indented lines. borg opens such a repository, and every client ends by a traceback of its own.
+ * Whether the key in the config of a repokey repository is cut off. It is base64 of a map of msgpack (borg/crypto/key.py,
+ * EncryptedKey), folded into indented lines. borg opens such a repository, and every client ends with a Python traceback.
  *
- * @param text of a config that is a repository's
- * @returns false where there is none, or where it is of a form that is not known
+ * @param text of a repository's config
+ * @returns false where there is no key, or one of an unknown form
  */
 export const isKeyCutOff = (text: string): boolean => {
   const lines = text.split('\n');

@@ -21,11 +21,11 @@ const MOST_ENTRIES = 4096;
 const MOST_INTEGRITY = 4096;
 
 /**
- * Whether a repository would open: its config, its data, and what borg reads first. Tried with borg 1.2.4 to 1.4.5: without README, without
- * index, hints or integrity, or with these two cut off, borg opens it and makes them anew; but an integrity.N that is no whole map ends it.
+ * Whether a repository would open: its config, its data, and what borg reads first. Tried with borg 1.2.4 to 1.4.5: if README, index, hints or
+ * integrity are missing, or index or hints are cut off, borg opens it and makes them again. But it fails at an integrity.N that is no whole map.
  *
- * @param owner whose account has to read it. What belongs to somebody else altogether is another matter (diagnose-owners.ts)
- * @returns null where nothing is found, and where it is no repository: nothing of one is there, or only what others call so, too
+ * @param owner the account that must be able to read it. What belongs to somebody else altogether is told elsewhere (diagnose-owners.ts)
+ * @returns null where nothing is wrong, and where it is no repository: it has nothing of one, or only names that others use too
  * @throws the system's error where it cannot be looked at
  */
 export const findDamage = (path: string, owner: { readonly uid: number; readonly gid: number }): Damage | null =>
@@ -46,7 +46,7 @@ export const findDamage = (path: string, owner: { readonly uid: number; readonly
       statOf(folder, 'nonce')?.isFile(),
       files.length > 0,
     ];
-    // An index with the number of a transaction is nobody else's.
+    // An index with the number of a transaction is borg's for certain.
     if (signs.filter(Boolean).length < 2 && files.length < 2) return null;
 
     const text = readConfigText(folder);
@@ -66,7 +66,7 @@ export const findDamage = (path: string, owner: { readonly uid: number; readonly
 const statOf = ({ path }: FolderHandle, name: string): Stats | undefined =>
   lstatSync(join(path, name), { throwIfNoEntry: false });
 
-/** Of any other folder it may be the README of whatever else. */
+/** A README in any other folder may be that of anything. */
 const isBorgsReadme = ({ path }: FolderHandle): boolean =>
   openBounded(join(path, 'README'), (read) => /\b(Borg|Attic)\b.*repository/.test(read(0, 200).toString('latin1'))) ??
   false;
@@ -78,7 +78,7 @@ const configTrouble = (found: Stats | undefined, text: string | null): string | 
   return text === null || readRepositoryConfig(text) === null ? 'is cut off, or of another form' : null;
 };
 
-/** borg keeps the former one for the moment in which it writes a new one (borg/repository.py, save_config). */
+/** borg keeps the former config for the moment in which it writes a new one (borg/repository.py, save_config). */
 const hasFormerConfig = (folder: FolderHandle): boolean => {
   const text = readConfigText(folder, 'config.old');
   return text !== null && readRepositoryConfig(text) !== null;
@@ -90,7 +90,7 @@ const isWhole = ({ path }: FolderHandle, name: string): boolean =>
   openBounded(join(path, name), (read, { size }) => size > MOST_INTEGRITY || isWholeMap(read(0, MOST_INTEGRITY))) ??
   true;
 
-/** Whether the account itself, or by its group, is kept out of its own. */
+/** Whether the mode keeps the account itself, as owner or by its group, out of its own file. */
 const isClosed = (found: Stats | undefined, { uid, gid }: { readonly uid: number; readonly gid: number }): boolean => {
   if (!found || found.isSymbolicLink() || (found.uid !== uid && found.gid !== gid)) return false;
   const needed = found.isDirectory() ? 0o7 : 0o6;

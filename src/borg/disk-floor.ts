@@ -1,28 +1,28 @@
 import type { RepositoryState } from './repository-state.ts';
 
-/** Bytes of a file system: free for who is not root, and all. */
+/** Bytes of a file system: free for users other than root, and all. */
 export type Space = {
   readonly free: number;
   readonly total: number;
-  /** Files that can still be made; null where the file system does not tell. */
+  /** Files that can still be made. Null where the file system does not say. */
   readonly inodes?: number | null;
 };
 
-/** As in image/launcher/guards/disk_floor.py, which holds the sessions to it. */
+/** The same as in image/launcher/guards/disk_floor.py, which holds the sessions to it. */
 const PART = 50;
 const MOST_NEED = 2e9;
 /** borg's largest segment as `borg init` sets it, and the largest object (borg/constants.py). */
 const SEGMENT_BYTES = 500 * 1024 * 1024 + 20 * 1024 * 1024;
-/** An entry of index.N, of which up to three quarters of the places are used and at least a third (borg/_hashindex.c). */
+/** An entry of index.N. Up to three quarters of the places are used, and at least a third (borg/_hashindex.c). */
 const INDEX_BYTES_PER_OBJECT = 40 * 3;
 
-/** Bytes that one compaction of a repository needs: borg copies up to a segment before it removes one, and keeps four times the index. */
+/** Bytes that one compaction of a repository needs: borg copies up to a segment before it removes one, and needs four times the index. */
 export const compactionNeed = (
   state: Pick<Extract<RepositoryState, { kind: 'repository' }>, 'bytes' | 'objects'>,
 ): number => Math.min(state.bytes ?? SEGMENT_BYTES, SEGMENT_BYTES) + 4 * INDEX_BYTES_PER_OBJECT * (state.objects ?? 0);
 
 /**
- * What is kept free of a file system: below it sessions take no new data.
+ * The bytes that are kept free on a file system. Below that, sessions accept no new data.
  *
  * @param setting MIN_FREE: bytes, or 'auto'
  * @param need bytes that the largest compaction there needs
@@ -37,8 +37,8 @@ const LEAST_INODES = 50;
 const boundNeed = (need: number, total: number): number => Math.min(need, MOST_NEED, Math.floor(total / 2));
 
 /**
- * Whether new data are refused already, soon, or not yet. 'short': they are not, since MIN_FREE is less than what the largest compaction
- * needs, which could not come to its end; 'no-inodes': no lock can be made. A file system that does not tell its size has no floor.
+ * Whether new data are refused already, soon, or not yet. 'short': they are accepted, but MIN_FREE is less than the largest compaction
+ * needs, so that compaction could not finish. 'no-inodes': no lock can be made. A file system that does not tell its size has no floor.
  *
  * @param need bytes that the largest compaction there needs
  */
@@ -54,6 +54,6 @@ export const judgeSpace = (
   return free < 2 * floor ? 'near' : 'enough';
 };
 
-/** Whether backups or the making of room fail for it already. */
+/** Whether backups, or compactions that make room, already fail because of it. */
 export const isTooFull = (state: ReturnType<typeof judgeSpace>): boolean =>
   state === 'below' || state === 'short' || state === 'no-inodes';

@@ -25,15 +25,15 @@ const TYPES: readonly Encryption[] = [
   'authenticated',
 ];
 
-/** Whether whoever has the disk can read the backups. */
+/** Whether a person who has the disk can read the backups. */
 export const isReadable = (encryption: Encryption): boolean =>
   encryption === 'none' || encryption.startsWith('authenticated');
 
 /**
- * Finds out how a repository is encrypted, from the first object of one of these segments. `config` does not tell it: a
- * repository without encryption looks there like one whose key is in the client's file.
+ * Finds out how a repository is encrypted, from the first object in one of these segments. `config` does not say it: there a
+ * repository without encryption looks like one whose key is in a file of the client.
  *
- * @returns null where none of them has an object at its beginning
+ * @returns null where none of them begins with an object
  */
 export const readEncryption = (
   folder: FolderHandle,
@@ -56,7 +56,7 @@ const MAGIC = 'BORG_SEG';
 const HEADER = 9;
 const ID = 32;
 const PUT = 0;
-/** A prune's segment begins with the objects it deletes; there may be very many. */
+/** The segment of a prune begins with the objects that it deletes. There may be very many. */
 const MOST_ENTRIES = 32;
 
 const firstObject = (path: string): Encryption | null =>

@@ -1,6 +1,6 @@
 /**
- * What of the operator's environment reaches borg: secrets for the key, answers to borg's questions, the terminal, language
- * and time zone (borg documentation, "Environment Variables"). Nothing that moves its folders or changes its host id.
+ * The part of the operator's environment that borg gets: secrets for the key, answers to borg's questions, the terminal, language
+ * and time zone (borg documentation, "Environment Variables"). Nothing that moves borg's folders or changes its host id.
  */
 const HANDED_ON =
   /^(BORG_(NEW_|DISPLAY_)?PASSPHRASE|BORG_PASSCOMMAND|BORG_EXIT_CODES|BORG_SHOW_SYSINFO|BORG_WORKAROUNDS|BORG_KEY_FILE|BORG_[A-Z_]+_IS_OK|BORG_[A-Z_]+_I_KNOW_WHAT_I_AM_DOING|TERM|TZ|LANG|LC_[A-Z]+|COLUMNS|LINES)$/;
@@ -8,10 +8,10 @@ const HANDED_ON =
 export type BorgPlace = {
   /** BORG_BASE_DIR and HOME: borg keeps its cache, security information and key files below it. */
   readonly base: string;
-  /** USER and LOGNAME: borg notes it in archives, and fails where neither they nor the account database know a name. */
+  /** USER and LOGNAME: borg writes it into archives. It fails where neither they nor the account database have a name. */
   readonly user: string;
   readonly hostId: string | null;
-  /** BORG_REPO, where the operator's named the repository. */
+  /** BORG_REPO, where the operator's BORG_REPO named the repository. */
   readonly repository: string | null;
 };
 

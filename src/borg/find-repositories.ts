@@ -6,7 +6,7 @@ import { foldersAmong, lookBelow } from './look-below.ts';
 export type FoundRepositories = {
   /** Paths below root, sorted in each folder. */
   readonly paths: readonly string[];
-  /** Folders of root in which more was found than is looked at. */
+  /** Folders of root that hold more than is looked at. */
   readonly leftOut: readonly string[];
 };
 
@@ -14,8 +14,8 @@ export type FoundRepositories = {
 const MOST_ENTRIES = 20_000;
 
 /**
- * Every repository for `all`: the folders of root that are one, and what lies below those that are none. No link is followed, also
- * not where one takes the place of a folder meanwhile. A folder that cannot be read is among them, so that borg says why.
+ * Every repository for `all`: the folders of root that are one, and the repositories below those that are none. No link is
+ * followed, even if one replaces a folder meanwhile. A folder that cannot be read is in the list too, so that borg says why.
  *
  * @throws the system's error where root itself cannot be read
  */

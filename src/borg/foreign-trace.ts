@@ -10,20 +10,20 @@ import { foldersAmong, type Looked, lookBelow } from './look-below.ts';
 
 /** borg keeps about ten entries there. */
 const MOST_ENTRIES = 100;
-/** Folders that are looked into for the repositories of an account with several. */
+/** In so many folders the repositories of an account with several are looked for. */
 const MOST_INSIDE = 50;
 const EXAMPLES = 3;
 /** As borg sets `segments_per_dir` (1.1 and newer, and before). */
 const SEGMENTS_PER_FOLDER = [1000, 10_000];
 
 /**
- * Looks where borg or a copy leaves its traces when root was at work: config, nonce, index and its companions, the newest segments and
- * their folders. Some twenty looks at most for a repository; what lies elsewhere `doctor` finds. No link is followed.
+ * Looks where borg or a copy leaves traces when root was at work: config, nonce, index and its companions, the newest segments and
+ * their folders. At most some twenty looks for a repository; `doctor` finds what lies elsewhere. No link is followed.
  *
- * Nobody but root makes what is foreign (repository-folder.ts).
+ * Only root can make what is foreign (repository-folder.ts).
  *
- * @param owner whose all of it has to be
- * @returns null where there is nothing of the kind, or no folder
+ * @param owner the account that must own all of it
+ * @returns null where nothing is foreign, or there is no folder
  * @throws the system's error where it cannot be read
  */
 export const findForeignTrace = (path: string, owner: Owner): ForeignTrace | null =>
@@ -64,7 +64,7 @@ type Found = { readonly path: string; readonly found: Stats };
 
 const lookAt = (folder: FolderHandle, names: readonly string[], owner: Owner, shown: string): readonly Found[] => {
   const newest = lastNumber(names, 'index') ?? -1;
-  // Also the one behind: of a borg that was interrupted before its commit.
+  // And the next number: it may be there from a borg that was interrupted before its commit.
   const segments = [newest, newest + 1].flatMap((segment) =>
     SEGMENTS_PER_FOLDER.map((each) => [String(Math.floor(segment / each)), String(segment)] as const),
   );
@@ -72,7 +72,7 @@ const lookAt = (folder: FolderHandle, names: readonly string[], owner: Owner, sh
     ...['config', 'README', 'nonce', 'lock.exclusive', 'lock.roster', 'data'].filter((name) => names.includes(name)),
     ...names.filter((name) => /^(index|hints|integrity)\.\d+$/.test(name)).slice(-6),
   ];
-  // Each folder by its own descriptor: in the place of `data`, too, a link may lead to what is root's for good.
+  // Each folder has its own descriptor: `data`, too, may be replaced by a link to something that is rightly root's.
   const inData = inFolder(join(folder.path, 'data'), (data) =>
     [...new Set(segments.map(([place]) => place))].flatMap((place) => [
       ...foreignAt(data, place, owner, `${shown}data/`),

@@ -1,4 +1,4 @@
-/** What hints.N tells without the repository's key. */
+/** What hints.N says without the repository's key. */
 export type Hints = {
   /** Bytes of the repository as borg's quota counts them. */
   readonly storageUse: number;
@@ -7,8 +7,8 @@ export type Hints = {
 };
 
 /**
- * The most of hints.N that has to be read, in bytes. What counts stands behind two maps with an entry of at most 14 bytes
- * for each segment (of some 500 MB); before the shadow index, which may be of any size.
+ * The most bytes of hints.N that have to be read. What counts comes after two maps with an entry of at most 14 bytes for each
+ * segment (of some 500 MB), and before the shadow index, which may have any size.
  */
 export const MAX_HINTS_BYTES = 1 << 20;
 /** Enough for a repository of a terabyte. */
@@ -16,18 +16,18 @@ export const USUAL_HINTS_BYTES = 1 << 16;
 const SEGMENTS = 4;
 
 /**
- * Reads the beginning of hints.N: a map in msgpack with `version` 2, `segments` {segment: objects}, `compact` {segment:
- * bytes}, `storage_quota_use` and `shadow_index`, in this order (borg/repository.py, write_index; msgpack's spec.md). A
- * reader of its own, since the ready ones want the whole, which the client can make as large and as deep as it likes.
+ * Reads the beginning of hints.N: a map in msgpack with `version` 2, `segments` {segment: objects}, `compact` {segment: bytes},
+ * `storage_quota_use` and `shadow_index`, in this order (borg/repository.py, write_index; msgpack's spec.md). It is a reader of
+ * our own. Other readers want the whole file, and the client can make that as large and as deep as it likes.
  *
- * @returns null where it is of another form, or `storage_quota_use` is not within these bytes
+ * @returns null where it has another form, or `storage_quota_use` is not within these bytes
  */
 export const readHints = (bytes: Uint8Array): Hints | null => {
   const cursor = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), at: 0 };
   try {
     return readMap(cursor);
   } catch (error) {
-    // Cut off in the middle, or of another form: both end here, and for both there is nothing to tell.
+    // Cut off in the middle, or of another form: both end here, and neither tells anything.
     if (error instanceof RangeError) return null;
     throw error;
   }
@@ -52,7 +52,7 @@ const readMap = (cursor: Cursor): Hints | null => {
   return null;
 };
 
-/** The first and the last ones: a compaction leaves the ones or the others alone. */
+/** The first and the last segments: a compaction leaves either these or those alone. */
 const readSegments = (cursor: Cursor): readonly number[] => {
   const first: number[] = [];
   const last: number[] = [];
@@ -87,7 +87,7 @@ const readMapHead = (cursor: Cursor): number => {
   throw wrong();
 };
 
-/** borg 1.x writes them as str of the old format, which is raw bytes; bin is read as well. */
+/** borg 1.x writes them as str of the old format, which is raw bytes. bin is read too. */
 const readName = (cursor: Cursor): string => {
   const head = next(cursor);
   const length = head >= 0xa0 && head <= 0xbf ? head & 0x1f : head === 0xd9 || head === 0xc4 ? next(cursor) : -1;

@@ -6,19 +6,18 @@ import type { Places } from '../places.ts';
 import { readOwnFile } from '../system/plain-file.ts';
 
 /**
- * One word for sshd's SetEnv line and for borg, which names locks HOSTID.PID-THREAD and splits them from the right
- * (borg/locking.py). An operator may have put an id of his own there.
+ * One word for sshd's SetEnv line and for borg. borg names locks HOSTID.PID-THREAD and splits them from the right
+ * (borg/locking.py). An operator may have put another id there.
  */
 const FORM = /^[A-Za-z0-9][A-Za-z0-9@_.-]{7,99}$/;
 const MAX_BYTES = 200;
 
 /**
- * The id that borg's locks get instead of a host name and MAC address (BORG_HOST_ID). It lies beside the repositories, so
- * that a new container or new hardware recognises the locks of the old one as its own. Made at the first call; call it with
- * the lease held.
+ * The id in borg's locks instead of a host name and MAC address (BORG_HOST_ID). It lies beside the repositories, so that a new
+ * container or new hardware takes the locks of the old one for its own. The first call makes it. The caller must hold the lease.
  *
- * @throws Error with cause `{ code: 'bad-host-id', path, found }`, since with another id the locks of the old one would be
- *   alive for ever; the system's error where the file can neither be read nor made
+ * @throws Error with cause `{ code: 'bad-host-id', path, found }`: with another id the locks of the old one would be alive for
+ *   ever; the system's error where the file can neither be read nor made
  */
 export const readHostId = (places: Places): string => {
   const path = join(places.state, 'host-id');
@@ -33,7 +32,7 @@ export const readHostId = (places: Places): string => {
     );
   }
   const id = `borgserver-${randomBytes(16).toString('hex')}`;
-  // World-readable, as it is no secret: every session has it in its environment.
+  // World-readable: it is no secret, since every session has it in its environment.
   writeFileAtomically(path, `${id}\n`, { mode: 0o644, durable: true });
   return id;
 };

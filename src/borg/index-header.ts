@@ -1,17 +1,17 @@
 /** Bytes of the header of index.N. */
 export const INDEX_HEADER_BYTES = 18;
-/** Of an entry what no file system makes smaller. */
+/** Bytes of an entry that no file system can compress. */
 const KEY_BYTES = 32;
-/** A file system may keep a small file without a block of its own, or tell its blocks some seconds later. */
+/** A file system may keep a small file without a block of its own, or report its blocks some seconds later. */
 const SMALL_OBJECTS = 10_000;
 
 /**
- * Reads how many objects a repository has from the header of its index.N: `BORG_IDX`, entries, buckets, key size, value
- * size as `<8siibb` (borg/_hashindex.c, HashHeader). The manifest is one of them, so a repository without archives has one.
+ * Reads the number of objects in a repository from the header of its index.N: `BORG_IDX`, entries, buckets, key size, value size
+ * as `<8siibb` (borg/_hashindex.c, HashHeader). The manifest is one of them, so a repository without archives has one.
  *
- * @param allocated bytes that the file takes on the disk: whoever writes the header may say what it likes, and what is kept free of the
- *   disk for all follows it
- * @returns null where it is of another form, or says more than the file has room for
+ * @param allocated bytes that the file takes on the disk. The writer of the header may put any number into it, and the space that is
+ *   kept free for all depends on it
+ * @returns null where it has another form, or names more objects than the file has room for
  */
 export const readObjectCount = (bytes: Uint8Array, allocated: number): number | null => {
   if (bytes.byteLength < INDEX_HEADER_BYTES) return null;

@@ -5,7 +5,7 @@ import { closing } from '../system/open.ts';
 import { findProgram, searchFolders } from '../system/path.ts';
 
 export type Borg = {
-  /** The program as PATH finds it. */
+  /** The program that PATH finds. */
   readonly path: string;
   /** The interpreter that borg is installed for: in it `import borg` finds this very version. */
   readonly python: string;

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { FolderHandle } from '../system/folder-handle.ts';
 
 /**
- * Whether a folder is a repository, as borg asks it (borg/repository.py, is_repository): two of three names are enough, so that a
- * damaged one is still found. Of the right kind: an account may call its sub-repositories `config` and `data`.
+ * Whether a folder is a repository, as borg judges it (borg/repository.py, is_repository). Two of three names are enough, so that
+ * a damaged one is still found. They must be of the right kind: an account may call its sub-repositories `config` and `data`.
  */
 export const isRepository = ({ path }: FolderHandle): boolean => {
   const found = (name: string, isRight: (found: Stats) => boolean): boolean => {
@@ -16,5 +16,5 @@ export const isRepository = ({ path }: FolderHandle): boolean => {
   return [found('config', isFile), found('README', isFile), found('data', isFolder)].filter(Boolean).length >= 2;
 };
 
-/** Whether borg keeps something of its own under this name in a repository, where no other repository is looked for. */
+/** Whether borg itself uses this name inside a repository. No other repository is looked for there. */
 export const isBorgsOwn = (name: string): boolean => name === 'data' || name.startsWith('lock.');

@@ -3,23 +3,23 @@ import { join } from 'node:path';
 import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
 import { DELETE, isThere, type Objects, PUT, readSegment, type Segment } from './segment.ts';
 
-/** What the segments tell of the last archive; all times in milliseconds since the epoch. */
+/** What the segments say of the last archive. All times are milliseconds since the epoch. */
 export type LastArchive = {
-  /** When the last archive that can be seen came to its end; null: none can be seen. */
+  /** When the last visible archive was finished. Null: none is visible. */
   readonly finished: number | null;
-  /** A compaction has moved objects since: with them perhaps a later archive, and none of them is younger than this. Null: none has. */
+  /** A compaction has moved objects since then, perhaps those of a later archive. None of the moved objects is younger than this. Null: none has. */
   readonly moved: number | null;
-  /** Something stood in the way that no client of borg's writes, or there was too much to read: nothing is known. */
+  /** There was something that no client of borg writes, or too much to read: nothing is known. */
   readonly unknown: boolean;
-  /** The number of a committed segment up to which root has written archives, too: they are not told. Left out: root has not. */
+  /** Root has written archives too, up to the committed segment with this number. They do not count. Left out: root has written none. */
   readonly foreign?: number | undefined;
 };
 
-/** What is remembered of a repository, so that nothing is read again, and a compaction does not take away what was known. */
+/** What is remembered of a repository. So nothing is read twice, and a compaction does not take away what was known. */
 export type RememberedArchive = LastArchive & {
-  /** All that a change of the answer would change. */
+  /** Everything that would change the answer if it changed. */
   readonly key: string;
-  /** Of the archive; null where none was seen, or where what is written next may still turn it into a checkpoint. */
+  /** The times of the archive. Null where none was seen, or where the next write may still turn it into a checkpoint. */
   readonly segment: number | null;
 };
 
@@ -31,21 +31,21 @@ export type ArchiveMemory = {
 
 export const NO_MEMORY: ArchiveMemory = { recall: () => undefined, note: () => {} };
 
-/** Segments are looked at backwards from the newest one, so many of them at most. */
+/** Segments are looked at backwards from the newest one, at most so many. */
 const MOST_SEGMENTS = 1024;
-/** And of all of them together so many bytes are read: whoever has written them chooses how many each takes. */
+/** And so many bytes are read from all of them together: the writer chooses how many bytes each one takes. */
 const MOST_BYTES = 16 << 20;
 const UNKNOWN: LastArchive = { finished: null, moved: null, unknown: true };
 
 /**
- * Finds the last archive without the key. A client writes, each into segments of their own: objects, DELETE of the manifest, PUT of the
- * manifest, COMMIT. Only what makes an archive ends its objects with a PUT, that of the archive itself; a prune and a delete only
- * delete, a rename and a recreate delete last, a check with --repair writes the manifest alone. A compaction has its COMMIT
- * directly behind what it moved. A checkpoint is deleted by the first entry of what its client writes next, committed or not; the
- * temporary archive of a recreate by the last one. Tried with borg 1.2.4.
+ * Finds the last archive without the key. A client writes, each into its own segments: objects, DELETE of the manifest, PUT of the
+ * manifest, COMMIT. Only what makes an archive ends its objects with a PUT, that of the archive itself. A prune and a delete only
+ * delete, a rename and a recreate delete last, a check with --repair writes only the manifest. A compaction has its COMMIT directly
+ * after what it moved. The first entry of what its client writes next deletes a checkpoint, committed or not. The last entry deletes
+ * the temporary archive of a recreate. Tried with borg 1.2.4.
  *
  * @param transaction the number of the last committed segment
- * @param id the repository's own, by its config
+ * @param id the repository's own id, from its config
  */
 export const findLastArchive = (
   folder: FolderHandle,
@@ -55,7 +55,7 @@ export const findLastArchive = (
   memory: ArchiveMemory = NO_MEMORY,
 ): LastArchive => {
   const found = inFolder(join(folder.path, 'data'), (data) => {
-    // Not the owner of `data`, which may be root's, too.
+    // Not the owner of `data`: that may be root's too.
     const owner = statSync(folder.path);
     const { dev, ino } = statSync(data.path);
     const repository = `${id} ${dev}:${ino}`;
@@ -91,7 +91,7 @@ export const findLastArchive = (
   return { finished, moved, unknown, ...(foreign !== undefined && { foreign }) };
 };
 
-/** What changes with each write of a file, also where its times are set. */
+/** What changes with each write of a file, even if somebody sets its times. */
 const factsOf = (path: string): string => {
   const facts = lstatSync(path, { throwIfNoEntry: false });
   return facts ? `${facts.size} ${facts.mtimeMs} ${facts.ctimeMs} ${facts.ino}` : '-';
@@ -110,7 +110,7 @@ const walkBack = (
   let moved: number | null = null;
   let foreign: { readonly foreign?: number } = {};
   for (let segment = transaction; segment >= 0; segment -= 1) {
-    // Up to there it was told before whose the archives are; since then the files may have been handed over.
+    // Up to there it was found before whose the archives are. Since then the files may have been handed over.
     if (before?.foreign !== undefined && segment <= before.foreign)
       return { ...before, moved: moved ?? before.moved, foreign: foreign.foreign ?? before.foreign };
     if (segment <= transaction - MOST_SEGMENTS) return { ...UNKNOWN, segment: null };

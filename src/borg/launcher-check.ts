@@ -3,7 +3,7 @@ import { failure } from '../failure.ts';
 import { type Borg, broken } from './interpreter.ts';
 import { notCompiled } from './launcher.ts';
 
-/** Whether the kernel has a box for each borg (landlock(7)); null: it has, and one that was tried holds. Else why not, printable. */
+/** Whether the kernel has a box for each borg (landlock(7)). Null: it has, and a box was tried and holds. Else the reason why not, printable. */
 export type BoxState = string | null;
 
 /** What there is to know of borg and the kernel before anybody may log in. */
@@ -44,7 +44,7 @@ export const checkBorg = async ({ path, python }: Borg, launcher: string, folder
   if (exitCode !== 0) throw result;
   const { box, unknown } = JSON.parse(said) as { readonly box: BoxState; readonly unknown: readonly string[] };
   if (unknown.length > 0)
-    throw failure('this borg has what the server does not know, and what would be open to every client', {
+    throw failure('this borg has functions that the server does not know, and every client could use them', {
       code: 'unknown-borg',
       found: unknown.join(', '),
       remedy: 'install a borg that README names, or a newer borgserver',
@@ -56,7 +56,7 @@ const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
 
 /** What the start, `status` and `doctor` say where there is no box. */
 export const noBoxText = (why: string): string =>
-  `borg is in no box of the kernel: ${why}; what borg opens is looked at instead (BOX)`;
+  `borg is in no box of the kernel: ${why}; instead the launcher checks what borg opens (BOX)`;
 
 /** What to do about it. */
 export const NO_BOX_CURE =

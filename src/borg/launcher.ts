@@ -12,10 +12,10 @@ const PROGRAM = 'borg-serve';
 const HOST = 'session-host';
 const MODULES = 'launcher';
 
-/** Where the launcher of a server that has started is: tenants run it, and the program's own folder may be closed to them. */
+/** Where the launcher is after the server's start. Tenants run it, and the program's own folder may be closed to them. */
 export const launcherBelow = (run: string): string => join(run, PROGRAM);
 
-/** The same with borg loaded, for many sessions: it has the launcher's modules beside it, too. */
+/** The same with borg loaded, for many sessions. It has the launcher's modules beside it, too. */
 export const sessionHostBelow = (run: string): string => join(run, HOST);
 
 /**

@@ -3,11 +3,11 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { execa } from 'execa';
 
 /**
- * What shows that borg or its interpreter on disk is not any more what a process has loaded: an upgraded package changes some of these.
- * Borg itself is not loaded for it.
+ * Files that show whether borg or its interpreter on disk is still what a process has loaded: an upgraded package changes some of them.
+ * Borg itself is not loaded for this.
  *
  * @param python borg's interpreter
- * @returns absolute paths; only the interpreter's where it does not tell
+ * @returns absolute paths; only the interpreter's where it does not say more
  */
 export const loadedFiles = async (python: string): Promise<readonly string[]> => {
   const { stdout, exitCode } = await execa(python, ['-I', '-c', WHERE], { reject: false, stdin: 'ignore', cwd: '/' });
@@ -19,5 +19,5 @@ export const loadedFiles = async (python: string): Promise<readonly string[]> =>
 
 const WHERE = "import importlib.util; print(importlib.util.find_spec('borg').origin)";
 
-/** Its version, what a session is made of, and the folders of its compiled modules. */
+/** Its version, what a session consists of, and the folders of its compiled modules. */
 const NAMES = ['__init__.py', '_version.py', 'remote.py', 'repository.py', 'algorithms', 'crypto', 'platform'];

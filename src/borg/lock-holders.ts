@@ -9,17 +9,17 @@ export type LockHolder = {
   /** BORG_HOST_ID of the process. */
   readonly host: string;
   readonly pid: number;
-  /** Milliseconds since the epoch; of a shared lock, of the last change among the shared ones. */
+  /** Milliseconds since the epoch. For a shared lock: the last change of any shared one. */
   readonly since: number;
 };
 
 const MOST = 100;
-/** As long as a file name is: a roster's entry may have a megabyte. */
+/** The length of a file name: an entry of a roster may have a megabyte. */
 const LONGEST_HOST = 255;
 
 /**
  * Reads who holds the lock: the files HOSTID.PID-THREAD in lock.exclusive, and the shared entries of lock.roster
- * (borg/locking.py). A process that takes the lock exclusively is in both, and is told once.
+ * (borg/locking.py). A process that takes the lock exclusively is in both, and is listed once.
  *
  * @param names of the entries of the folder
  */
@@ -49,7 +49,7 @@ const sharedOf = (text: string, since: number): readonly LockHolder[] => {
     if (!Array.isArray(entry)) return [];
     const [host, pid]: unknown[] = entry;
     if (typeof host !== 'string' || typeof pid !== 'number' || !Number.isSafeInteger(pid)) return [];
-    // A copy: a part of a string keeps the whole of it.
+    // A copy: a part of a string keeps the whole string in memory.
     return [{ kind: 'shared' as const, host: Buffer.from(host.slice(0, LONGEST_HOST)).toString(), pid, since }];
   });
 };
@@ -61,7 +61,7 @@ const parseShared = (text: string): readonly unknown[] => {
       ? roster.shared
       : [];
   } catch {
-    // An interrupted writing: borg, too, takes it for empty.
+    // The write was interrupted. borg, too, takes the file for empty.
     return [];
   }
 };

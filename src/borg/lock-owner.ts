@@ -4,16 +4,16 @@ import { readStatus, readWords, statusField } from '../system/proc.ts';
 export type LockOwner = {
   /** Its real uid: the account's, or the admins'. */
   readonly uid: number;
-  /** The client's address, where the process is a session of sshd's; null for borg on the server itself. */
+  /** The client's address, where the process belongs to a session of sshd's. Null for borg on the server itself. */
   readonly address: string | null;
-  /** What the session is restricted to, as a path; null for borg on the server itself. Tells accounts apart that share a uid. */
+  /** The path that the session is restricted to. Null for borg on the server itself. It tells apart accounts that share a uid. */
   readonly restrictedTo: string | null;
 };
 
 /**
- * Who a process of this server is (proc(5): status, cmdline; both can be read without further rights).
+ * Says who a process of this server is (proc(5): status, cmdline; both can be read without further rights).
  *
- * @returns null where it is gone; a zombie counts as alive, for borg as well
+ * @returns null where it is gone; a zombie counts as alive, as it does for borg
  */
 export const findLockOwner = (pid: number): LockOwner | null => {
   const process = look(pid);

@@ -1,7 +1,7 @@
-/** The most of a roster that is read, in bytes: some 10,000 entries. */
+/** The most bytes of a roster that are read: some 10,000 entries. */
 export const MAX_ROSTER_BYTES = 1 << 20;
 
-/** What is left of a roster: null where nothing is. `removed` names the entries as borg names its lock files. */
+/** What is left of a roster; null where nothing is left. `removed` names the entries as borg names its lock files. */
 export type RosterWithout = { readonly removed: readonly string[]; readonly left: string | null };
 
 /**

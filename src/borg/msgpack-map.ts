@@ -1,6 +1,6 @@
 /**
- * Whether these bytes are one whole map of msgpack and nothing else, as borg's integrity.N (msgpack's spec.md). What it does not know, an
- * extension for example, is taken for whole: it only finds what is cut off or empty.
+ * Whether these bytes are one whole map of msgpack and nothing else, as in borg's integrity.N (msgpack's spec.md). A type that it does
+ * not know, an extension for example, counts as whole: it only finds what is cut off or empty.
  */
 export const isWholeMap = (bytes: Uint8Array): boolean => {
   const first = bytes[0];
@@ -15,7 +15,7 @@ export const isWholeMap = (bytes: Uint8Array): boolean => {
   }
 };
 
-/** @returns where the value ends; null where it is of a kind that is not known. @throws RangeError where it is cut off */
+/** @returns where the value ends; null where its type is not known. @throws RangeError where it is cut off */
 const skip = (view: DataView, at: number, deeper: number): number | null => {
   const type = view.getUint8(at);
   if (deeper === 0) return null;

@@ -1,4 +1,4 @@
-/** Those of `names` that somebody may have meant who wrote `word`, the nearest first, at most five. */
+/** The names that somebody may have meant who wrote `word`: the nearest first, at most five. */
 export const nearNames = (word: string, names: readonly string[]): readonly string[] =>
   names
     .map((name) => ({ name, distance: distance(word.toLowerCase(), name.toLowerCase()) }))
@@ -8,8 +8,8 @@ export const nearNames = (word: string, names: readonly string[]): readonly stri
     .map(({ name }) => name);
 
 /**
- * Letters to insert, remove, change, or swap with their neighbour (Damerau's distance, each letter touched once); less where one
- * is the beginning of the other, as a host of its FQDN.
+ * Counts letters to insert, remove, change, or swap with their neighbour (Damerau's distance, each letter touched once). Less
+ * where one is the beginning of the other, like a host name and its FQDN.
  */
 const distance = (a: string, b: string): number => {
   if (a !== '' && (b.startsWith(`${a}.`) || a.startsWith(`${b}.`))) return 1;

@@ -2,17 +2,17 @@ import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
 import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
 
-/** Something in a repository that borg would wait for without end, or get no sense out of. */
+/** Something in a repository that borg would wait for without end, or could not use. */
 export type OddEntry = { /** Below the repository; hostile text. */ readonly path: string; readonly kind: string };
 
-/** Enough for a repository of some 50 TB. What lies beyond is not looked at. */
+/** Enough for a repository of some 50 TB. The rest is not looked at. */
 const MOST_ENTRIES = 100_000;
 
 /**
- * Looks for what is neither file, folder nor link in a repository: opening a pipe waits until somebody writes to it.
+ * Looks for something in a repository that is neither file, folder nor link: opening a pipe waits until somebody writes to it.
  *
- * @param deep among its data, too: two files for each GB
- * @returns the first one; null where there is none, and where the folder cannot be read, of which borg tells more
+ * @param deep also among its data: two files for each GB
+ * @returns the first one; null where there is none, and where the folder cannot be read: borg says more about that
  */
 export const findOddEntry = (path: string, deep: boolean): OddEntry | null => {
   try {

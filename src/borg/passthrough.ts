@@ -1,18 +1,18 @@
 import { printable } from '../text/printable.ts';
 import { COMMANDS, FAMILIES, wordsOfOption } from './commands.ts';
 
-/** The repository that was meant: its path below /repos, for example `web01` or `team/one`; or every one. */
+/** The repository that was meant: its path below /repos, for example `web01` or `team/one`; or all repositories. */
 export type Meant = { readonly path: string } | 'all';
 
 /** What the words of a borg command mean on this server. */
 export type Passthrough =
-  /** A command of borg that needs no repository, or is incomplete, which borg itself says best. */
+  /** A command of borg that needs no repository, or is incomplete. borg itself explains that best. */
   | { readonly kind: 'no-repository' }
   | {
       readonly kind: 'repository';
       readonly command: string;
       readonly meant: Meant;
-      /** Which word names the repository; null: BORG_REPO does. */
+      /** Which word names the repository. Null: BORG_REPO does. */
       readonly at: number | null;
       /** `::ARCHIVE`, or nothing. */
       readonly archive: string;
@@ -24,11 +24,11 @@ const refused = (message: string): Passthrough => ({ kind: 'refused', message })
 const EXAMPLES = 'for example: list web01, info web01::ARCHIVE, check --repository-only all, key export web01';
 
 /**
- * Finds the repository in the words of a borg command (without `borg` itself). A bare name is a folder of /repos, `all` is
- * every repository; whatever lies elsewhere is refused.
+ * Finds the repository in the words of a borg command (without `borg` itself). A bare name is a folder of /repos, and `all` is
+ * every repository. A path elsewhere is refused.
  *
  * @param root the absolute path of /repos
- * @param borgRepo the variable BORG_REPO, which borg takes where the words name no repository
+ * @param borgRepo the variable BORG_REPO, which borg uses where the words name no repository
  */
 export const parsePassthrough = (words: readonly string[], root: string, borgRepo: string | undefined): Passthrough => {
   const positional = positions(words);
@@ -69,7 +69,7 @@ export const wordsFor = (
   path: string,
 ): readonly string[] => words.map((word, index) => (index === at ? `${path}${archive}` : word));
 
-/** Where the first words stand that are neither an option nor its value: the command, perhaps a part of it, the repository. */
+/** The positions of the first words that are neither an option nor its value: the command, perhaps a second part of it, the repository. */
 const positions = (words: readonly string[]): readonly number[] => {
   const found: number[] = [];
   let options = true;
@@ -85,7 +85,7 @@ const positions = (words: readonly string[]): readonly number[] => {
 
 type Location = { readonly meant: Meant; readonly archive: string } | { readonly refusal: string };
 
-/** As borg parses a location (borg/helpers/parseformat.py, Location), of which only a local path has a meaning here. */
+/** Reads a location as borg does (borg/helpers/parseformat.py, Location). Only a local path has a meaning here. */
 const parseLocation = (text: string, root: string): Location => {
   const local = text.startsWith('file://') ? text.slice('file://'.length) : text;
   const separator = local.indexOf('::');
@@ -102,7 +102,7 @@ const parseLocation = (text: string, root: string): Location => {
   }
   const parts = inside.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.length === 0) return { refusal: `'${shown}' is no repository: name one of those below it, or all` };
-  // Braces are borg's placeholders: it would look for another folder than the one that was checked.
+  // Braces are borg's placeholders: it would use another folder than the one that was checked.
   if (parts.some((part) => part === '..' || part.startsWith('.')) || /[{}\0]/.test(inside)) {
     return { refusal: `'${shown}' cannot be a repository of this server` };
   }

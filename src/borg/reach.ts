@@ -1,6 +1,6 @@
 /**
- * What a borg that the server runs itself can reach, besides the repository and its owner's cache: `repository`, nothing but programs;
- * `machine`, whatever its owner may reach but the other repositories.
+ * What a borg that the server itself runs can reach, besides the repository and its owner's cache. `repository`: nothing but programs.
+ * `machine`: everything that its owner may reach, except the other repositories.
  */
 export type Reach = 'repository' | 'machine';
 
@@ -10,7 +10,7 @@ const CLOSED: ReadonlySet<string> = new Set([
   ...['rename', 'upgrade', 'key change-passphrase', 'key migrate-to-repokey'],
 ]);
 
-/** Options that name a file, and each beginning that borg takes for one of them. */
+/** Options that name a file, and each beginning that borg accepts for one of them. */
 const NAMES_FILE = /^--(exclude-f|patterns|debug-p)/;
 
 /** Variables of borg's that name a file, or a command that may read one. */

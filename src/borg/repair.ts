@@ -3,18 +3,18 @@ import { findBorg } from './interpreter.ts';
 import { MAX_CONFIG_BYTES } from './repository-config.ts';
 import type { Target } from './target.ts';
 
-/** What a client that is not borg, or a power cut, can spoil in a repository, and its owner's borg does not put right. */
+/** What a client that is not borg, or a power cut, can damage in a repository, and the owner's borg does not repair. */
 export const REPAIRS = ['nonce', 'former-keys', 'integrity', 'config'] as const;
 export type Repair = (typeof REPAIRS)[number];
 
-/** Above this no honest client has counted; borg gives up at 2 ** 64. */
+/** No honest client has counted beyond this. borg gives up at 2 ** 64. */
 const SPENT = '1000000000000000';
-/** 2 ** 48 blocks are 4 PiB: above all that was ever counted honestly, so that nothing is used twice (AES-CTR). */
+/** 2 ** 48 blocks are 4 PiB. That is more than any client has honestly counted, so that no number is used twice (AES-CTR). */
 const ABOVE_ALL = '0001000000000000';
 
 /**
- * Enters the folder part by part, follows no link, and changes what it found by that descriptor. It runs as the owner: what a path leads
- * to meanwhile is not root's affair.
+ * Enters the folder part by part, follows no link, and changes what it found through that descriptor. It runs as the owner, so it cannot
+ * do more than the owner, whatever a path leads to meanwhile.
  */
 const SCRIPT = `
 import os, re, stat, sys
@@ -65,9 +65,9 @@ else:
 `;
 
 /**
- * Puts one thing right in a repository, as its owner. `nonce`: sets the counter of the encryption, which a client has raised to its end,
- * back to where it is above all that was ever used. `former-keys`: removes the keys that append-only clients have replaced.
- * `integrity`: removes the checksums of index and hints, which borg makes anew. `config`: puts the former config back that borg left behind.
+ * Repairs one thing in a repository, as its owner. `nonce`: a client has raised the counter of the encryption to its end; this sets it back
+ * to a number above all that were ever used. `former-keys`: removes the keys that append-only clients have replaced. `integrity`: removes
+ * the checksums of index and hints, which borg makes again. `config`: puts back the former config that borg left behind.
  *
  * @param relative the repository below root
  * @returns null, or why nothing was changed

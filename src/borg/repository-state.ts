@@ -15,27 +15,27 @@ import { type LockHolder, readLockHolders } from './lock-holders.ts';
 import { foldersAmong, lookBelow } from './look-below.ts';
 import { type RepositoryConfig, readRepositoryConfig } from './repository-config.ts';
 
-/** What a folder is to borg, without the key and without walking the data. Whoever writes the repository may lie in it. */
+/** What a folder is to borg, without the key and without walking the data. The client writes the repository, so all of it may be a lie. */
 export type RepositoryState =
   | { readonly kind: 'empty' }
-  /** Something else is in it; `borg init` refuses it. `nested` names the folders in it that are repositories. */
+  /** Something else is in it, and `borg init` refuses it. `nested` names the folders in it that are repositories. */
   | { readonly kind: 'foreign'; readonly nested: readonly string[] }
   | {
       readonly kind: 'repository';
       readonly config: RepositoryConfig;
-      /** Null: cannot be told (hints of another version, cut off, or none after an interrupted first commit). */
+      /** Null: not known (hints of another version, cut off, or none after an interrupted first commit). */
       readonly encryption: Encryption | null;
-      /** Bytes as borg's quota counts them; null: cannot be told until the next commit. */
+      /** Bytes as borg's quota counts them. Null: not known until the next commit. */
       readonly bytes: number | null;
-      /** Objects, the manifest among them; null: cannot be told. */
+      /** Objects, the manifest among them. Null: not known. */
       readonly objects: number | null;
-      /** Milliseconds since the epoch: the last commit by whomever, the server's own compaction too. */
+      /** Milliseconds since the epoch: the last commit by anybody, the server's own compaction too. */
       readonly committed: number | null;
-      /** Milliseconds since the epoch: when a client that encrypts last began to write; null where none does. */
+      /** Milliseconds since the epoch: when a client that encrypts last began to write. Null where none does. */
       readonly written: number | null;
       /** Null: without an index there is no transaction to look at. */
       readonly lastArchive: LastArchive | null;
-      /** The counter of the encryption is where no client comes to by itself, and where borg soon writes no more. */
+      /** The counter of the encryption is so high that no client reached it by itself, and borg will soon refuse to write. */
       readonly nonceSpent: boolean;
       readonly locks: readonly LockHolder[];
       readonly nested: readonly string[];
@@ -52,7 +52,7 @@ const MOST_NESTED_ENTRIES = 20_000;
 /**
  * Looks at one folder.
  *
- * @param memory of what the segments told the last time
+ * @param memory of what the segments said the last time
  * @param deeper how many folders below it repositories are looked for
  * @returns null where no folder is there
  * @throws the system's error where it cannot be read
@@ -95,12 +95,12 @@ const hasArchive = ({ objects, committed }: Backups): boolean =>
   committed !== null && (objects === null || objects > 1);
 
 /**
- * When the last backup came to its end, as nearly as it can be told: milliseconds since the epoch, or null where there is no archive.
+ * When the last backup was finished, as exactly as it can be known: milliseconds since the epoch, or null where there is no archive.
  *
- * The segments tell it (last-archive.ts): the last archive that can be seen. Where none can, since a compaction has moved all of them, it
- * is before that compaction, and before a client that encrypts last began to write (`nonce`). A `borg check` raises `nonce`, too,
- * and each compaction makes a new index: neither alone is a backup. So it is where the segments tell nothing (`isBackupUnknown`):
- * no later than this. What root has written is nobody's backup.
+ * The segments say it (last-archive.ts): the last visible archive. If a compaction has moved all of them, none is visible. Then the
+ * backup was before that compaction, and before a client that encrypts last began to write (`nonce`). A `borg check` raises `nonce` too,
+ * and each compaction makes a new index: neither alone is a backup. Where the segments say nothing (`isBackupUnknown`), the same two
+ * times are its latest possible time. What root has written is nobody's backup.
  */
 export const lastBackup = (state: Backups): number | null => {
   if (state.committed === null || !hasArchive(state)) return null;
@@ -110,12 +110,12 @@ export const lastBackup = (state: Backups): number | null => {
 };
 
 /**
- * Until when a later backup than `lastBackup` may have come, of which a compaction leaves no trace; null: there was none.
+ * Until when a backup later than `lastBackup` may have come. A compaction leaves no trace of it. Null: there was none.
  */
 export const laterBackupUntil = (state: Backups): number | null =>
   hasArchive(state) ? (state.lastArchive?.moved ?? null) : null;
 
-/** Whether there is something of which nobody can say when it came, since the segments are not as borg writes them. */
+/** Whether there may be a backup whose time nobody can know, because the segments are not as borg writes them. */
 export const isBackupUnknown = (state: Backups): boolean => hasArchive(state) && state.lastArchive?.unknown === true;
 
 const readConfig = (folder: FolderHandle): RepositoryConfig | null => {
@@ -144,7 +144,7 @@ const nestedIn = (folder: FolderHandle, entries: readonly Dirent[], levels: numb
   ).sort();
 };
 
-/** 16 digits of hex, in blocks of 16 bytes (borg's documentation, internals: nonce); this is 16 EiB. borg writes no more near 2 ** 64. */
+/** 16 digits of hex, in blocks of 16 bytes (borg's documentation, internals: nonce). This is 16 EiB. Near 2 ** 64 borg does not write any more. */
 const SPENT = 2n ** 60n;
 
 const readNonce = (folder: FolderHandle): { readonly written: number; readonly nonceSpent: boolean } | null =>

@@ -21,21 +21,21 @@ export type BorgRun = {
   readonly uid: number;
   readonly gid: number;
   readonly env: Readonly<Record<string, string>>;
-  /** Milliseconds for which it may stand still before it is ended; left out: without end. */
+  /** Milliseconds for which it may stand still before it is ended. Left out: without end. */
   readonly stuckAfter?: number | undefined;
 };
 
-/** For borg to come to its end by itself, lock and all. */
+/** Time for borg to end by itself and to remove its lock. */
 const TERM_GRACE_MS = 20_000;
 
 const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /**
- * Runs borg as somebody who is not root, without supplementary groups, on this process' own standard streams, and hands
- * signals on. Files get modes for their group, too, as those that `borg serve` writes.
+ * Runs borg as a user who is not root, without supplementary groups, on the standard streams of this process. Hands signals on.
+ * Files get modes for their group, too, like those that `borg serve` writes.
  *
  * @returns borg's exit code, or 128 + N when signal N ended it; and whether this process was asked to end meanwhile, or borg
- *   stood still, which borg's classic exit codes do not tell
+ *   stood still: borg's classic exit codes do not say that
  * @throws the system's error where it cannot be started
  */
 export const runBorg = async (run: BorgRun): Promise<BorgEnd> => {
@@ -46,7 +46,7 @@ export const runBorg = async (run: BorgRun): Promise<BorgEnd> => {
   let interrupted = false;
   const forward = (signal: NodeJS.Signals): void => {
     if (!signal.startsWith('SIGUSR')) interrupted = true;
-    // A terminal has already sent its Ctrl-C and Ctrl-\ to borg, and a second one would interrupt borg's cleaning up.
+    // A terminal has already sent its Ctrl-C and Ctrl-\ to borg. A second one would interrupt borg's cleaning up.
     if ((signal === 'SIGINT' || signal === 'SIGQUIT') && process.stdin.isTTY) return;
     borg.kill(signal);
   };
@@ -73,8 +73,8 @@ export const runBorg = async (run: BorgRun): Promise<BorgEnd> => {
 };
 
 /**
- * The folder in which borg keeps cache, security information and key files when it runs on the server as this uid; made
- * if missing, closed to everybody else.
+ * The folder in which borg keeps cache, security information and key files when it runs on the server as this uid. It is made if
+ * missing, and closed to everybody else.
  *
  * @throws the system's error; Error with cause `{ code: 'bad-state-folder', path }`
  */
@@ -86,7 +86,7 @@ export const prepareBaseFolder = (state: string, uid: number, gid: number): stri
   return base;
 };
 
-/** Only root can make or replace an entry of the folders above, so between look and change nobody puts a link there. */
+/** Only root can make or replace an entry of the folders above. So nobody can put a link there between look and change. */
 const makeFolder = (path: string, uid: number, gid: number, mode: number): void => {
   mkdirSync(path, { recursive: true, mode });
   const found = lstatSync(path);

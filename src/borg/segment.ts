@@ -6,30 +6,30 @@ type Entry = { readonly tag: number; readonly id: string };
 export type Objects = {
   readonly kind: 'objects';
   readonly first: Entry;
-  /** Null: cannot be told. */
+  /** Null: not known. */
   readonly last: Entry | null;
   readonly modified: number;
   /** Root has written it: it is nobody's backup. */
   readonly foreign: boolean;
 };
-/** What a segment begins and ends with. 'odd': no client of borg's has written it like this, or it may not be read any further. */
+/** The first and the last entry of a segment. 'odd': no client of borg's has written it like this, or there is too much to read. */
 export type Segment = { readonly kind: 'commit' } | { readonly kind: 'manifest' } | { readonly kind: 'odd' } | Objects;
 
-/** Of borg/repository.py, LoggedIO: a magic word, and entries of crc32, size of the whole entry, tag, and an id of 32 bytes. */
+/** From borg/repository.py, LoggedIO: a magic word, and entries of crc32, size of the whole entry, tag, and an id of 32 bytes. */
 const MAGIC = 'BORG_SEG';
 const HEADER = 9;
 const ID = 32;
 export const [PUT, DELETE, COMMIT] = [0, 1, 2];
 const MANIFEST = '0'.repeat(2 * ID);
-/** The archive's own object names its parts: some hundred bytes, more for millions of files. */
+/** The object of the archive names its parts: some hundred bytes, more for millions of files. */
 const TAILS = [1 << 12, 1 << 20];
 
 /**
  * Reads the first and the last entry, whatever is between.
  *
  * @param spend whether so many bytes more may be read
- * @param owner whose it has to be, by user or by group: an admin writes into a tenant's repository, and nobody makes a file with
- *   both of somebody else's but by a hard link
+ * @param owner whose it has to be, by user or by group: an admin writes into a tenant's repository, and only a hard link gives a
+ *   file both owner and group of somebody else
  * @returns null where there is nothing of this name
  */
 export const readSegment = (
@@ -55,7 +55,7 @@ export const readSegment = (
 /** A link, a pipe, a folder: anything. */
 export const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
-/** No entry says where it begins. The last one is where a size leads just to the end of the file. */
+/** No entry says where the last one begins. It is there where a size leads exactly to the end of the file. */
 const lastEntry = (read: ReadPart, size: number, spend: (bytes: number) => boolean): Entry | null => {
   for (const tail of TAILS) {
     if (!spend(tail)) return null;
@@ -71,7 +71,7 @@ const lastEntry = (read: ReadPart, size: number, spend: (bytes: number) => boole
   return null;
 };
 
-/** Null where no whole entry begins there, as far as these bytes tell: what fits in has to have the right checksum. */
+/** Null where no whole entry begins there, as far as these bytes show. An entry that fits in must have the right checksum. */
 const entryAt = (bytes: Buffer, at: number): Entry | null => {
   if (at + HEADER > bytes.length) return null;
   const [size, tag] = [bytes.readUInt32LE(at + 4), bytes[at + HEADER - 1]];

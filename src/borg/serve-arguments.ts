@@ -28,8 +28,8 @@ const CLIENTS_SIDE = 'belongs to the client; borg serve does nothing with it';
 const RESTRICTIONS = 'each account gets its own from the server, and another one would widen or break it';
 
 /**
- * What `borg serve` knows in 1.2 and 1.4 (borg/archiver.py: define_common_options and the parser of serve), in full names:
- * borg's parser takes every unambiguous beginning of an option for the option, this one takes none.
+ * What `borg serve` knows in 1.2 and 1.4 (borg/archiver.py: define_common_options and the parser of serve), in full names. borg's
+ * parser accepts every unambiguous beginning of an option; this one accepts none.
  */
 const OPTIONS: Readonly<Record<string, Option>> = {
   '--storage-quota': { kind: 'value', form: quota },
@@ -68,12 +68,12 @@ const OPTIONS: Readonly<Record<string, Option>> = {
 };
 
 /**
- * Reads extra arguments for `borg serve` that an operator wrote into a variable, split the way a shell splits plain words
- * (quotes and backslashes, no expansions). Only options that narrow an account or set how borg reports are taken; the words
- * that come back hold nothing but letters, digits and `-_.=`, an option's value always behind `=`.
+ * Reads extra arguments for `borg serve` that an operator wrote into a variable, split the way a shell splits plain words (quotes
+ * and backslashes, no expansions). Only options that narrow an account or set how borg reports are accepted. The resulting words
+ * have only letters, digits and `-_.=`, and an option's value always follows its `=`.
  *
  * @param variable the variable's name, for the messages
- * @returns the checked words, or every problem, each naming the variable and fit to be printed
+ * @returns the checked words, or every problem: each names the variable and is printable
  */
 export const parseServeArguments = (variable: string, text: string): ServeArguments => {
   const split = splitWords(text);

@@ -9,16 +9,16 @@ import { DEEPEST } from './depth.ts';
 import { isBorgsOwn, isRepository } from './is-repository.ts';
 import { MAX_ROSTER_BYTES, withoutHost } from './lock-roster.ts';
 
-/** A lock that was removed, in words fit for a log; with `failure`, one that could not be removed, and why. */
+/** A lock that was removed, in words for a log; with `failure`, one that could not be removed, and why. */
 export type ClearedLock = { readonly repository: string; readonly lock: string; readonly failure?: string };
 
 /**
- * Removes the locks that sessions of this server left behind: in every repository of /repos, in those that lie deeper, and in the
- * caches of the server's own borg. Only locks with this host id go; others may be alive.
+ * Removes the locks that sessions of this server left behind: in every repository of /repos, in deeper ones, and in the caches of
+ * the server's own borg. Only locks with this host id are removed; others may be alive.
  *
- * Call it with the lease held and before anybody can log in: then no session with this host id can be alive. borg itself
- * would ask whether the PID is alive, which after a restart may be somebody else's. Of a folder that holds very many, only some
- * are looked at, and the result says so.
+ * Call it while you hold the lease and before anybody can log in: then no session with this host id can be alive. borg itself
+ * would ask whether the PID is alive, but after a restart that may be another process. In a folder with very many entries only
+ * some are looked at, and the result says so.
  *
  * @throws the system's error where /repos cannot be listed; a repository that fails is in the result, and the others go on
  */
@@ -71,12 +71,12 @@ export const clearStaleLocks = async (places: Places, hostId: string): Promise<r
 };
 
 /**
- * How many entries of a folder are looked at, and how many folders below one of /repos: its account can fill it without end, and must not
- * delay the start by it. The two locks of a repository itself are found by their names.
+ * How many entries of a folder are looked at, and how many folders below one of /repos. Its account can fill it without end, and must not
+ * delay the start with that. The two locks of a repository itself are found by their names.
  */
 const MOST_ENTRIES = 2000;
 const MOST_NESTED = 1000;
-/** Of one folder of /repos so many locks are told one by one: each is a line of the log. */
+/** So many locks of one folder of /repos are told one by one: each is a line of the log. */
 const MOST_TOLD = 2000;
 /** Entries of all folders below one of /repos. */
 const MOST_ALTOGETHER = 20_000;
@@ -86,7 +86,7 @@ const TOO_MANY = `only ${MOST_NESTED} folders are looked into; borg break-lock f
 type Room = { /** Folders. */ left: number; entries: number };
 type Tell = (lock: ClearedLock) => void;
 
-/** Those that were removed and those that were not: the first ones one by one, of the rest their number. */
+/** The removed locks and the failed ones: the first ones one by one, of the rest only their number. */
 const tellSome = (repository: string): { readonly tell: Tell; readonly told: () => readonly ClearedLock[] } => {
   const first: ClearedLock[] = [];
   const [removed, failed] = [{ count: 0 }, { count: 0 }];
@@ -106,7 +106,7 @@ const tellSome = (repository: string): { readonly tell: Tell; readonly told: () 
   };
 };
 
-/** An account may call its own repositories as borg calls its folders: `data`, and what is no lock. */
+/** An account may give its own repositories the names of borg's folders: `data`, or that of a lock. */
 const foldersToLookInto = (folder: FolderHandle, names: readonly string[]): readonly string[] => {
   if (isRepository(folder)) return names.filter((name) => !isBorgsOwn(name));
   return names.filter(
@@ -117,7 +117,7 @@ const foldersToLookInto = (folder: FolderHandle, names: readonly string[]): read
 const LOCK_FOLDER = 'lock.exclusive';
 const ROSTER = 'lock.roster';
 
-/** What a process that died while taking the lock left beside it (borg makes it with mkdtemp and renames). */
+/** What a process left beside the lock when it died while taking it (borg makes it with mkdtemp and renames). */
 const isHalfMade = (name: string): boolean => name.startsWith(`${LOCK_FOLDER}.`) && name.endsWith('.tmp');
 
 type Lock = Omit<ClearedLock, 'repository'>;
@@ -135,7 +135,7 @@ const NO_LOCK: ReadonlySet<string> = new Set(['ENOENT', 'ELOOP', 'EISDIR']);
 
 const clearLockFolder = (folder: FolderHandle, name: string, hostId: string, room: Room): readonly Lock[] => {
   const path = join(folder.path, name);
-  // The lock itself is always looked into; of half-made ones there may be very many.
+  // The lock itself is always looked into. Of half-made ones there may be very many.
   const most = name === LOCK_FOLDER ? MOST_ENTRIES : Math.min(MOST_ENTRIES, Math.max(0, room.entries));
   const removed = inFolder(path, (locks) =>
     locks.someEntries(most).flatMap((lock) => {
@@ -160,7 +160,7 @@ const clearLockFolder = (folder: FolderHandle, name: string, hostId: string, roo
 const clearRoster = (path: string, hostId: string): readonly Lock[] =>
   closing(openFile(path, constants.O_RDWR), (file) => {
     const found = fstatSync(file);
-    // A hard link would let the writing reach a file elsewhere.
+    // With a hard link the write would reach a file elsewhere.
     if (!found.isFile() || found.nlink !== 1 || found.size > MAX_ROSTER_BYTES) return [];
     const bytes = Buffer.alloc(found.size);
     const { removed, left } = withoutHost(bytes.toString('utf8', 0, readSync(file, bytes, 0, found.size, 0)), hostId);

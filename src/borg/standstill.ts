@@ -4,9 +4,9 @@ const LOOKS = 20;
 const LONGEST_LOOK_MS = 10_000;
 
 /**
- * Waits for a process that stands still: that in so long a time has used no CPU and was not woken once. One that reads a slow disk,
- * or waits for a lock and asks for it again, is woken; one that has opened a pipe to which nobody writes is not. What a process of
- * another user has read and written the kernel tells only with CAP_SYS_PTRACE, so that is not asked.
+ * Waits until a process stands still: it has used no CPU and was not woken once for so long. A process that reads a slow disk, or
+ * that waits for a lock and asks again, is woken. One that has opened a pipe to which nobody writes is not. The kernel tells what
+ * another user's process has read and written only with CAP_SYS_PTRACE, so that is not asked.
  *
  * @param milliseconds Infinity: never
  * @param onStandstill called once
@@ -29,7 +29,7 @@ export const watchForStandstill = (pid: number, milliseconds: number, onStandsti
   return () => clearInterval(timer);
 };
 
-/** What changes as soon as a process does anything (proc_pid_status(5), proc_pid_stat(5)); null where it is gone. */
+/** What changes as soon as a process does anything (proc_pid_status(5), proc_pid_stat(5)). Null where it is gone. */
 const activityOf = (pid: number): string | null => {
   try {
     // utime and stime.

@@ -5,14 +5,14 @@ import { errorCode } from '../system/errno.ts';
 import { printable } from '../text/printable.ts';
 import { nearNames } from './near-names.ts';
 
-/** A repository's folder, and as whom borg has to run on it. */
+/** A repository's folder, and the user that borg has to run as. */
 export type Target = { readonly path: string; readonly uid: number; readonly gid: number };
 
 /**
- * Looks at the folder that a command means. No link is followed, neither in the middle.
+ * Looks at the folder that a command means. No link is followed, not even in the middle of the path.
  *
  * @param relative below root, without dots
- * @param as whom borg runs as, whoever owns the folder: with IDENTITIES=shared, PUID
+ * @param as the user that borg runs as, whoever owns the folder: with IDENTITIES=shared, PUID
  * @throws Error with cause `{ code: 'no-repository' | 'root-owned' | 'misread-name', path, remedy }`
  */
 export const findTarget = (root: string, relative: string, command: string, as?: Omit<Target, 'path'>): Target => {
@@ -36,7 +36,7 @@ export const findTarget = (root: string, relative: string, command: string, as?:
 
 /**
  * What borg takes for the beginning of an archive's name or for a placeholder (borg/helpers/parseformat.py, Location). An admin
- * may have made such a folder, and borg would work on another one, or on nothing.
+ * may have made such a folder. Then borg would work on another one, or on nothing.
  */
 const MISREAD = /::|:$|[{}]/;
 
@@ -72,7 +72,7 @@ const listFolders = (path: string): string[] =>
     .map(({ name }) => name)
     .sort();
 
-/** A client may just be deleting it. */
+/** It may be gone: a client may be deleting it. */
 const entriesOf = (path: string): Dirent[] => {
   try {
     return readdirSync(path, { withFileTypes: true });

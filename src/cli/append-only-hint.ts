@@ -7,10 +7,10 @@ import { inFolder } from '../system/folder-handle.ts';
 const FREEING: ReadonlySet<string> = new Set(['prune', 'delete', 'compact']);
 
 /**
- * What to say before a borg command that is to make room, where the repository's own config forbids that: borg says nothing.
+ * What to say before a borg command that should make room, where the repository's own config forbids that: borg says nothing of it.
  *
  * @param path below /repos
- * @returns null where nothing stands in the way, or where the config cannot be read, of which borg tells
+ * @returns null where nothing forbids it, or where the config cannot be read: borg reports that
  */
 export const appendOnlyHint = (repos: string, path: string, command: string): string | null => {
   if (!FREEING.has(command)) return null;

@@ -25,12 +25,12 @@ import { createRunOnAllText } from './run-on-all-text.ts';
 /** borg's own code for an error. */
 const ERROR = 2;
 
-/** As whom borg runs where no repository is meant; it has nothing to write then. */
+/** The user that borg runs as where no repository is meant. It has nothing to write then. */
 const HOMELESS = '/nonexistent';
 
 /**
- * Runs a borg command that was given at the server, on one repository or on all in turn, each time as the folder's owner
- * and never as root. What is refused is said on standard error.
+ * Runs a borg command that was typed at the server, on one repository or on all in turn, each time as the folder's owner and
+ * never as root. If it is refused, standard error says why.
  *
  * @param words borg's words, without `borg` itself
  * @returns borg's exit code, the worst of several; 2 where the command was refused
@@ -64,20 +64,20 @@ export const runBorgCommand = async (words: readonly string[], places: Places): 
   }
 };
 
-/** borg's words for a repository's folder, and BORG_REPO, where the words leave it to that. */
+/** borg's words for a repository's folder; and BORG_REPO, where the words use that. */
 export type Wording = (folder: string) => { readonly words: readonly string[]; readonly repository: string | null };
 
 export type BorgJob = {
   readonly command: string;
-  /** The one repository that is meant, checked before anything else is done; null for several. */
+  /** The one repository that is meant, checked before anything else is done. Null for several. */
   readonly meant: string | null;
   readonly wording: Wording;
-  /** borg then knows no quota while it runs, and looks often whether the lock is free. */
+  /** Then borg has no quota during this run, and tries often whether the lock is free. */
   readonly maintenance: boolean;
 };
 
 /**
- * Lets `use` run borg on repositories of this server, by their paths below /repos: each time as the folder's owner, with the
+ * Lets `use` run borg on repositories of this server, by their paths below /repos: each time as the folder's owner, and with the
  * right to this server's host id meanwhile.
  *
  * @throws what runBorgCommand throws
@@ -102,7 +102,7 @@ export const withBorg = async (
       const { words, repository } = wording(folder);
       const user = path.split('/')[0] ?? SINGLE_USER;
       const env = { ...borgEnvironment(process.env, { base, user, hostId, repository }), ...launcher.extra };
-      // One repository is the operator's own affair, also one on which a program of his works for hours.
+      // One repository is the operator's own affair, even if a program of theirs works on it for hours.
       const stuckAfter = meant === null && command !== 'with-lock' ? STUCK_AFTER * 1000 : undefined;
       // No link leads to the folder: findTarget has looked, and the launcher looks again.
       const root = realpathSync(places.repos);
@@ -126,7 +126,7 @@ export const withBorg = async (
   );
 };
 
-/** borg would wait for whoever writes to a pipe, and with `all` every repository behind it. */
+/** borg would wait until somebody writes to a pipe, and with `all` every repository after it would wait too. */
 const refuseOddEntry = (folder: string): void => {
   const odd = findOddEntry(folder, true);
   if (!odd) return;
@@ -143,7 +143,7 @@ const runOnAll = async (
   runOn: (path: string) => Promise<BorgEnd>,
 ): Promise<number> => {
   if (paths.length === 0) console.error('borgserver: there are no repositories yet');
-  // Programs that read JSON from standard output find nothing else there.
+  // Programs that read JSON from standard output must find nothing else there.
   const json = words.some((word) => word.startsWith('--json'));
   const tell = createRunOnAllText(json ? process.stderr : process.stdout, process.env, paths.length);
   let worst = leftOut.length > 0 ? ERROR : 0;
@@ -179,8 +179,8 @@ const requireRepositories = (places: Places): void => {
 };
 
 /**
- * Locks name the server's host id and a PID, so whoever uses the id must see the PIDs of all who do: beside the server in
- * its container, or alone.
+ * Locks name the server's host id and a PID. So a process that uses the id must see the PIDs of all others that use it: it runs
+ * beside the server in its container, or alone.
  */
 const withRepositories = async (places: Places, use: (hostId: string) => Promise<number>): Promise<number> => {
   if (await serverIsHere(places)) return use(readHostId(places));
@@ -200,19 +200,19 @@ const withRepositories = async (places: Places, use: (hostId: string) => Promise
   }
 };
 
-/** The run folder is this container's own, so a server that answers there shares its PIDs with us. */
+/** The run folder is this container's own, so a server that answers there has the same PIDs as this process. */
 const serverIsHere = async (places: Places): Promise<boolean> =>
   (await askServer(places.run, { command: 'ping' })) !== null;
 
 type Launcher = {
-  /** With words that are the launcher's own. */
+  /** With words for the launcher itself. */
   readonly command: (before: readonly string[]) => BorgRun['command'];
   readonly extra: Readonly<Record<string, string>>;
 };
 
 /**
- * borg through the launcher of the sessions, so that lock folders can be shared and deleting a repository keeps its folder
- * here, too. The launcher takes its words where the client asked for serve; here the server is the client.
+ * borg through the launcher of the sessions, so that lock folders can be shared, and deleting a repository keeps its folder here,
+ * too. For a session the launcher gets its words where the client asked for serve; here the server itself is the client.
  */
 const findLauncher = (places: Places): Launcher => {
   const { python } = findBorg();

@@ -28,7 +28,7 @@ export const runClient = async (places: Places, name: string, options: ClientOpt
 /**
  * The text of a format, without a newline at its end.
  *
- * @throws Error with cause `{ code: 'no-repository', remedy }` if the format is a backup job's and an admin named no repository
+ * @throws Error with cause `{ code: 'no-repository', remedy }` if the format is for a backup job and an admin named no repository
  */
 export const renderClient = (facts: ClientFacts, format: ClientFormat): string => {
   switch (format) {

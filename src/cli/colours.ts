@@ -4,7 +4,7 @@ export type Colour = 'red' | 'yellow' | 'green' | 'plain';
 
 const CODES: Readonly<Record<Exclude<Colour, 'plain'>, number>> = { red: 31, yellow: 33, green: 32 };
 
-/** Colours only on a terminal that has them, and not for who asked for none (no-color.org). */
+/** Colours only on a terminal that has them, and not if somebody asked for none (no-color.org). */
 export const colouring = (stream: Pick<WriteStream, 'isTTY'>, env: Readonly<Record<string, string | undefined>>) => {
   const wanted = stream.isTTY && !env.NO_COLOR && env.TERM !== 'dumb';
   return (text: string, colour: Colour): string =>

@@ -6,12 +6,12 @@ import { acquireLease } from '../start/lease.ts';
 import { adoptDisk, CONFIRM_DISK, judgeRepositoriesDisk } from '../start/repositories-disk.ts';
 import { prepareRepositoriesFolder } from '../start/repositories-folder.ts';
 
-/** Whether what is to be confirmed is the disk of /repos, and no repository. */
+/** Whether the disk of /repos is to be confirmed, and not a repository. */
 export const confirmsDisk = (names: readonly string[] | undefined): boolean => names?.includes(CONFIRM_DISK) === true;
 
 /**
- * `update-borgusers --confirm /repos`: the operator knows that /repos is not what it was, and means what is there now. Only where no
- * server runs: one that was refused, in a container for this one command.
+ * `update-borgusers --confirm /repos`: the operator knows that /repos has changed, and confirms what is there now. It works only
+ * where no server runs: after a refused start, in a container for this one command.
  *
  * @returns the exit code: 0 confirmed, 3 not
  */
@@ -26,10 +26,10 @@ export const runConfirmDisk = async (places: Places, names: readonly string[], d
 };
 
 const confirm = async (places: Places, names: readonly string[], dryRun: boolean): Promise<string> => {
-  if (names.length > 1) throw refused('/repos is confirmed by itself');
+  if (names.length > 1) throw refused('confirm /repos alone, without names of repositories');
   if (await askServer(places.run, { command: 'ping' })) throw refused('the server runs with what is in /repos');
   if (judgeRepositoriesDisk(places).verdict.kind !== 'doubtful')
-    throw refused('/repos is what the server expects: it starts without');
+    throw refused('/repos is what the server expects: it starts without a confirmation');
   if (dryRun) return 'Would confirm: the next start goes on with what is in /repos now.';
   prepareRepositoriesFolder(places, requireSettings(process.env));
   const lease = await acquireLease(places);

@@ -61,7 +61,7 @@ export const exitCodeOf = (lines: readonly Diagnosis[]): 0 | 1 | 2 => {
 const WORDS = { ok: 'ok', warning: 'WARNING', error: 'ERROR' } as const;
 const COLOURS = { ok: 'green', warning: 'yellow', error: 'red' } as const;
 
-/** A line each, and its cure below it. */
+/** A line for each, and its cure below it. */
 export const doctorText = (lines: readonly Diagnosis[], paint: Paint): string => {
   const width = Math.max(...lines.map(({ topic }) => topic.length));
   const count = (level: Diagnosis['level']): number => lines.filter((line) => line.level === level).length;
@@ -76,7 +76,7 @@ export const doctorText = (lines: readonly Diagnosis[], paint: Paint): string =>
 };
 
 const look = async (places: Places, server: ServerStatus) => {
-  // Where the mount says whose everything is, nothing can be anybody else's.
+  // Where the mount says who owns everything, nothing can be somebody else's.
   const fixed =
     server.identities === 'shared' && probeRepositories(places, requireSettings(process.env)).kind !== 'kept';
   if (fixed) return { broken: [], lines: [] };
@@ -90,7 +90,7 @@ const look = async (places: Places, server: ServerStatus) => {
   }
 };
 
-/** Each folder as a whole, by what makes it right in an update, too; one that fails is told, and the others go on. */
+/** Each whole folder, with the same steps as in an update. If one fails, that is reported and the others go on. */
 const fix = async (places: Places, server: ServerStatus): Promise<void> => {
   const { broken } = await look(places, server);
   const progress = createProgress('repairing', broken.length, process.stderr);
@@ -111,7 +111,7 @@ const fix = async (places: Places, server: ServerStatus): Promise<void> => {
   }
 };
 
-/** The server has checked the name; what is a path here is checked again. */
+/** The server has checked the name. What is used as a path here is checked again. */
 const preparationOf = ({ account, why }: Broken, { identities, pgid }: ServerStatus) => {
   const verdict = judgeName(account.name, new Set());
   if (!verdict.ok) throw failure(verdict.found, { code: verdict.code });

@@ -10,7 +10,7 @@ export type Entrypoint =
   | { readonly kind: 'borg'; readonly words: readonly string[] };
 
 /**
- * What the words of `docker run IMAGE …` mean: `sshd` is the server; `borg` and all that is no program is a borg command;
+ * What the words of `docker run IMAGE …` mean: `sshd` is the server; `borg`, and any word that is no program, is a borg command;
  * any other program runs as it is.
  *
  * @param findProgram the path of the program that a word means, or null
@@ -21,7 +21,7 @@ export const decideEntrypoint = (
 ): Entrypoint => {
   const [first, ...args] = words;
   if (first === 'sshd') return { kind: 'server', words: args };
-  // borg is a program, too, but must not run as root on a repository.
+  // borg is a program too, but must not run as root on a repository.
   if (first === 'borg') return { kind: 'borg', words: args };
   const file = first ? findProgram(first) : null;
   return file === null ? { kind: 'borg', words } : { kind: 'exec', file, args };
@@ -48,7 +48,7 @@ export const runEntrypoint = async (words: readonly string[], places: Places): P
 };
 
 /**
- * `borgserver sshd …`, and the entry point's `sshd …`: the server, with those of sshd's arguments that mean something.
+ * `borgserver sshd …`, and the entry point's `sshd …`: the server, with those of sshd's arguments that have a meaning here.
  *
  * Does not return: the process ends with the server's exit code.
  *
@@ -68,14 +68,14 @@ export const runServerWith = async (words: readonly string[], places: Places): P
   process.exit(await runServer(places, read.overrides));
 };
 
-/** As execvp(3) looks it up, but never in the working directory. */
+/** Searched as execvp(3) does, but never in the working directory. */
 const findOnPath = (word: string): string | null => {
   if (word.startsWith('-')) return null;
   if (word.includes('/')) return isProgram(word) ? word : null;
   return findProgram(word, searchFolders(process.env.PATH ?? ''));
 };
 
-/** Node ignores SIGPIPE and SIGXFSZ, which would outlive execve(2) and change how programs end; env(1) sets them back. */
+/** Node ignores SIGPIPE and SIGXFSZ. This would outlive execve(2) and change how programs end, so env(1) sets them back. */
 const replaceProcess = (file: string, args: readonly string[]): never => {
   if (!process.execve) throw failure('this Node.js cannot replace its process', { code: 'no-execve' });
   return process.execve('/usr/bin/env', ['env', '--default-signal=PIPE,XFSZ', file, ...args], process.env);

@@ -3,7 +3,7 @@ import type { Surveyed } from '../survey/repository-survey.ts';
 import type { Mark } from './mark.ts';
 
 /**
- * What root has left in a repository: its account cannot use it, and backups fail until it is handed over.
+ * What root has left in a repository. Its account cannot use it, and backups fail until it is handed over.
  *
  * @param account whose repository it is; null: an admin made it
  */
@@ -12,7 +12,7 @@ export const foreignMarks = ({ foreign, nested }: Surveyed, account: AccountStat
   const { text, lockedSince, linked } = foreign;
   const [whose, next] =
     account === null
-      ? // Nothing of theirs is handed over by itself.
+      ? // The server never hands over the admins’ files by itself.
         ['the admins’', 'update-borgusers tells what to do']
       : [
           'its account’s',
@@ -20,7 +20,7 @@ export const foreignMarks = ({ foreign, nested }: Surveyed, account: AccountStat
             ? 'a borg that is not its account’s works in it'
             : linked
               ? 'doctor tells more'
-              : // An update does not look into each of very many that an account has.
+              : // If an account has very many repositories, an update does not look into each one.
                 nested
                 ? 'an update hands them over, or at once: borgserver doctor --fix'
                 : 'an update hands them over',

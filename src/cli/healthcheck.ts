@@ -6,12 +6,12 @@ import { freshAlarms } from '../sessions/alarms.ts';
 import { readOnlyProblem } from '../start/read-only-disk.ts';
 import { printable } from '../text/printable.ts';
 
-/** Twice this is less than Docker gives the check. */
+/** Twice this is less than the time that Docker gives the check. */
 const PATIENCE_MS = 5000;
 
 /**
- * `borgserver healthcheck`: whether the daemon answers, its last pass did not fail, /repos can be written, and sshd really greets on its port. A bad
- * key file is a finding, not ill health.
+ * `borgserver healthcheck`: whether the daemon answers, its last pass did not fail, /repos can be written, and sshd really greets on its port. A
+ * bad key file is a finding, and the server is still healthy.
  *
  * @returns the exit code: 0 healthy, 1 not
  */

@@ -19,7 +19,7 @@ export const runKeys = async (places: Places, options: { readonly json: boolean 
   return 0;
 };
 
-/** The table; ages as of `now`. */
+/** The table. Ages are counted up to `now`. */
 export const keysText = (keys: readonly ListedKey[], now: Date, width?: number): string => {
   if (keys.length === 0) return 'No key opens any account.';
   const rows = keys.map((key) => [

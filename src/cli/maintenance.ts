@@ -7,16 +7,16 @@ import { type Wording, withBorg } from './borg.ts';
 
 /** borg's own code for an error. */
 const ERROR = 2;
-/** A backup may run for hours; until it is done the repository is its. */
+/** A backup may run for hours, and nobody else can use the repository until it is done. */
 const LOCK_WAIT_SECONDS = 86_400;
 
-/** What makes room. A client's own commands are not for here: they would fill what has no quota just now. */
+/** Commands that make room. A client's own commands do not belong here: they would fill the repository while it has no quota. */
 const COMMANDS: ReadonlySet<string> = new Set(['prune', 'compact', 'delete']);
 
 /**
- * `borgserver maintenance NAME -- prune …|compact …|delete …`: runs borg on one repository as the folder's owner, never as
- * root, with no quota for this one run, and says on standard error how much it freed. Above its quota borg refuses these
- * commands to the client (borg issue 8948).
+ * `borgserver maintenance NAME -- prune …|compact …|delete …`: runs borg on one repository as the folder's owner, never as root,
+ * with no quota for this one run. Standard error says how much it freed. A client that is above its quota cannot run these
+ * commands itself: borg refuses them (borg issue 8948).
  *
  * @param name NAME, or NAME/FOLDER where an account has several repositories
  * @param given borg's words, with or without `--` before them
@@ -39,7 +39,7 @@ export const runMaintenance = async (name: string, given: readonly string[], pla
     const { exitCode } = await runOn(request.meant);
     console.error(
       exitCode >= ERROR
-        ? `borgserver: ${words[0]} failed (exit code ${exitCode}); borg says above why`
+        ? `borgserver: ${words[0]} failed (exit code ${exitCode}); its lines above say why`
         : `borgserver: ${freed(before, await spaceOf(folder), request.command)}`,
     );
     return exitCode;
@@ -55,18 +55,18 @@ const judge = (name: string, words: readonly string[], root: string): Request | 
     const shown = command === '' ? 'no command' : `'${printable(command)}'`;
     return `maintenance is for ${[...COMMANDS].join(', ')}, not for ${shown}; for example: borgserver maintenance web01 -- compact`;
   }
-  // Read as for `borg list NAME`: the same checks of the name.
+  // Read like `borg list NAME`, so the name is checked in the same way.
   const named = parsePassthrough(['list', name], root, undefined);
   if (named.kind === 'refused') return named.message;
   const meant = meantBy(named);
   if (named.kind !== 'repository' || meant === null || named.archive !== '')
-    return `'${printable(name)}' is not one repository: name it, and its archives behind --`;
+    return `'${printable(name)}' is not one repository: name it, and its archives after --`;
   const given = parsePassthrough(words, root, `${root}/${meant}`);
   if (given.kind === 'refused') return given.message;
   if (given.kind !== 'repository' || meantBy(given) !== meant)
-    return `the words behind -- name another repository; an archive of ${meant} is written ::ARCHIVE`;
+    return `the words after -- name another repository; an archive of ${meant} is written ::ARCHIVE`;
   const wording: Wording = (folder) => ({
-    // Before the operator's own words, so that a --lock-wait of his counts.
+    // Before the operator's own words, so that their own --lock-wait counts.
     words: ['--lock-wait', String(LOCK_WAIT_SECONDS), ...wordsFor(words, given, folder)],
     repository: given.at === null ? folder : null,
   });
@@ -76,7 +76,7 @@ const judge = (name: string, words: readonly string[], root: string): Request | 
 const meantBy = (request: Passthrough): string | null =>
   request.kind === 'repository' && request.meant !== 'all' ? request.meant.path : null;
 
-/** Bytes on the disk, or null where du cannot tell (a file went while it looked). It follows no link. */
+/** Bytes on the disk. Null where du does not know (a file went while it looked). It follows no link. */
 const spaceOf = async (folder: string): Promise<number | null> => {
   const { exitCode, stdout } = await execa('du', ['--summarize', '--block-size=1', '--', folder], { reject: false });
   const bytes = Number(/^\d+/.exec(stdout)?.[0] ?? Number.NaN);

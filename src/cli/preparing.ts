@@ -4,7 +4,7 @@ import type { Preparing } from '../reconcile/prepare.ts';
 import { printable } from '../text/printable.ts';
 import { createProgress, type ProgressStream } from './progress.ts';
 
-/** A server that has something better to do than to tell how far it is. */
+/** A server that does not answer how far it is: it is busy. */
 const PATIENCE_MS = 5000;
 const POLL_MS = 1000;
 
@@ -16,14 +16,14 @@ export const createPreparingText = (stream: ProgressStream, now?: () => number) 
     shown?.progress.end();
     shown = null;
   };
-  /** @param preparing null: with nothing that takes long */
+  /** @param preparing null: nothing takes long */
   const at = (preparing: Preparing | null): void => {
     if (preparing === null) {
       end();
       return;
     }
     const { account, entries, done, total } = preparing;
-    // A newer update has begun anew, with more folders or fewer.
+    // A newer update has begun again, with more folders or fewer.
     if (shown?.total !== total) {
       end();
       shown = { total, progress: createProgress('preparing repositories', total, stream, now) };
@@ -34,7 +34,7 @@ export const createPreparingText = (stream: ProgressStream, now?: () => number) 
   return { at, end };
 };
 
-/** Waits for the work of the server that runs here, and shows on standard error what it is busy with if that takes long. */
+/** Waits for the work of the server that runs here. If it takes long, standard error shows what the server is doing. */
 export const whileServerWorks = async <Result>(run: string, work: Promise<Result>): Promise<Result> => {
   const text = createPreparingText(process.stderr);
   const over = new AbortController();
@@ -46,7 +46,7 @@ export const whileServerWorks = async <Result>(run: string, work: Promise<Result
       text.at(reply?.preparing ?? null);
     }
   };
-  // How far it is, is worth no failure.
+  // If the progress cannot be read, that is no reason to fail.
   watch().catch(() => {});
   try {
     return await work;

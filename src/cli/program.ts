@@ -14,7 +14,7 @@ import { runUpdate, type UpdateOptions } from './update.ts';
  * Every command with its options, its help and an example. What needs more than an
  * answer of the server is loaded when it runs: most of the time that a short command takes is loading.
  *
- * @param finish is given the exit code of whatever is run, or what it throws
+ * @param finish gets the exit code of the command that is run, or what it throws
  */
 export const createProgram = (
   places: Places,
@@ -115,7 +115,7 @@ export const createProgram = (
     .option('--port <port>', 'and on which port (default: PUBLIC_PORT, else what the compose file publishes)')
     .option(
       '--identity <file>',
-      'the private key as the client calls it: ~/.ssh/borg (default: what ssh takes by itself)',
+      'path of the private key on the client: ~/.ssh/borg (default: what ssh takes by itself)',
     )
     .option(
       '--repository <name>',
@@ -142,7 +142,7 @@ export const createProgram = (
     .command('maintenance')
     .description('make room in a repository that is over its quota, as its owner: prune, delete, compact')
     .argument('<name>', 'the repository: NAME, or NAME/FOLDER where an account has several')
-    .argument('[words...]', 'behind --: the command as borg takes it, an archive as ::ARCHIVE')
+    .argument('[words...]', 'after --: the command as borg takes it, an archive as ::ARCHIVE')
     .passThroughOptions()
     .addHelpText(
       'after',

@@ -4,9 +4,9 @@ import type { WriteStream } from 'node:tty';
 export type ProgressStream = Pick<WriteStream, 'isTTY' | 'write'> & { readonly columns?: number };
 
 const BAR = 24;
-/** Between two sober lines. */
+/** Time between two plain lines. */
 const QUIET_MS = 10_000;
-/** Between two drawings. */
+/** Time between two drawings of the bar. */
 const FRAME_MS = 100;
 
 /** [######..................] */
@@ -16,7 +16,7 @@ export const barText = (done: number, total: number): string => {
 };
 
 /**
- * Tells how far a long work is: a bar on a terminal, elsewhere a line now and then, and none for a short one.
+ * Shows the progress of long work: a bar on a terminal, elsewhere a line now and then. Short work shows nothing.
  *
  * @param now milliseconds of a steady clock
  */
@@ -36,7 +36,7 @@ export const createProgress = (title: string, total: number, stream: ProgressStr
     } else stream.write(`${title}: ${done} of ${total}, ${what}\n`);
   };
 
-  /** Takes the bar away. */
+  /** Removes the bar. */
   const end = (): void => {
     if (drawn) stream.write('\r\x1b[K');
     drawn = false;

@@ -9,7 +9,8 @@ import { printable } from '../text/printable.ts';
 const ERROR = 2;
 
 /**
- * `borgserver repair NAME nonce|former-keys|integrity|config`: what `doctor` names as a cure. It runs as the repository's owner, and follows no link.
+ * `borgserver repair NAME nonce|former-keys|integrity|config`: the cures that `doctor` names. It runs as the repository's owner, and follows no
+ * link.
  *
  * @returns the exit code: 0 done, 2 refused
  * @throws what findTarget throws
@@ -34,11 +35,11 @@ const refuse = (why: string): number => {
   return ERROR;
 };
 
-/** What was done, and what to type next as it stands. */
+/** What was done, and what to type next, ready to paste. */
 export const done = (repair: Repair, path: string): string => {
   switch (repair) {
     case 'nonce':
-      return 'its counter is above all that was ever used, and backups work again';
+      return 'its counter is above every number that was ever used, and backups work again';
     case 'former-keys':
       return 'the replaced keys are removed';
     case 'integrity':

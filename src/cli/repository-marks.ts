@@ -13,14 +13,14 @@ import { foreignMarks } from './foreign-marks.ts';
 import type { Mark, MarkCode } from './mark.ts';
 
 export type Circumstances = {
-  /** The account of this name; null: there is none; undefined: no server runs that could tell. */
+  /** The account with this name. Null: there is none. Undefined: no server runs, so nobody knows. */
   readonly account: AccountStatus | null | undefined;
   readonly puid: number | undefined;
-  /** Every folder is PUID's, or whose the mount says; left out: each is its account's own. */
+  /** Every folder is PUID's, or belongs to the owner that the mount says. Left out: each is its account's own. */
   readonly shared?: boolean;
-  /** The server tells that a repository was here, and its folder was gone. */
+  /** The server says that a repository was here, and its folder is gone. */
   readonly lost?: boolean;
-  /** How its last session failed by the server. */
+  /** How its last session failed through the server's fault. */
   readonly failed?: FailedSession | undefined;
   /** Bytes. */
   readonly quota: number | null;
@@ -36,9 +36,9 @@ const warning = (code: MarkCode, text: string): Mark => ({ code, level: 'warning
 const error = (code: MarkCode, text: string): Mark => ({ code, level: 'error', text });
 
 /**
- * When a client of the account last began a backup, milliseconds since the epoch; null: there is none. Whoever prunes, an
- * admin every night for example, writes as a backup does; but what was written after the account's last login was written
- * by others, and must not hide that its backups have stopped.
+ * When a client of the account last began a backup, milliseconds since the epoch. Null: there is none. A prune writes like a
+ * backup, for example an admin's prune every night. But what was written after the account's last login was written by others,
+ * and must not hide that its backups have stopped.
  */
 export const lastOwnBackup = ({ state }: Surveyed, account: AccountStatus | null | undefined): number | null => {
   const last = state?.kind === 'repository' ? lastBackup(state) : null;
@@ -59,7 +59,7 @@ export const marksOf = (found: Surveyed, given: Circumstances): readonly Mark[] 
 const failedMarks = ({ failed, now }: Circumstances): readonly Mark[] =>
   failed ? [error('failed', `FAILED ${ago(failed.at, now)}: ${FAILURES[failed.cause]}`)] : [];
 
-/** A folder that nobody has a key for, and that no admin made: nothing can come any more. */
+/** A folder for which nobody has a key, and that no admin made: no backup can come any more. */
 const isOrphan = ({ folder }: Surveyed, { account, puid }: Circumstances): boolean =>
   account === null && folder.uid !== puid;
 
@@ -88,12 +88,15 @@ const ownerMarks = (found: Surveyed, given: Circumstances): readonly Mark[] => {
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
-/** Whether a folder is there to hold other repositories. For an account of one it is not: its own is missing, since `borg init` refuses. */
+/**
+ * Whether a folder is there to hold other repositories. For an account with one repository it is not: its own is missing, since `borg init`
+ * refuses.
+ */
 export const holdsOthers = ({ state, damage }: Surveyed, account: Circumstances['account']): boolean =>
   !damage && state?.kind === 'foreign' && state.nested.length > 0 && (!account || account.subRepositories === true);
 
 const noArchiveText = ({ lastArchive }: Extract<RepositoryState, { kind: 'repository' }>): string =>
-  lastArchive?.foreign === undefined ? 'no archive' : 'no archive of its clients: what is in it root has written';
+  lastArchive?.foreign === undefined ? 'no archive' : 'no archive of its clients: root has written what is in it';
 
 const tooDeepText = ({ path, state }: Surveyed): string => {
   const [first = '', ...others] = state?.kind === 'foreign' ? state.nested : [];
@@ -120,7 +123,7 @@ const contentMarks = (found: Surveyed, given: Circumstances): readonly Mark[] =>
       return [
         ...(lastBackup(state) === null ? [warning('no-archive', noArchiveText(state))] : []),
         ...(isBackupUnknown(state)
-          ? [warning('backup-unknown', 'its last backup cannot be told: its data are not as borg writes them')]
+          ? [warning('backup-unknown', 'its last backup is not known: its data are not as borg writes them')]
           : []),
         ...(state.encryption && isReadable(state.encryption)
           ? [warning('not-encrypted', `not encrypted (${state.encryption})`)]

@@ -9,10 +9,10 @@ import { printable } from '../text/printable.ts';
 import type { Mark } from './mark.ts';
 import { holdsOthers, lastOwnBackup, marksOf } from './repository-marks.ts';
 
-/** A lock as a person or a program reads it; printable. */
+/** A lock for a person or a program to read; printable. */
 export type RowLock = {
   readonly kind: 'exclusive' | 'shared';
-  /** An account, an address, or the host id of somebody else's. */
+  /** An account, an address, or the host id where the lock is another server's. */
   readonly by: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
@@ -22,19 +22,19 @@ export type RowLock = {
 export type RepositoryRow = {
   /** The path below /repos. */
   readonly name: string;
-  /** Null: no account has this name, or no server runs that could tell. */
+  /** Null: no account has this name, or no server runs, so nobody knows. */
   readonly role: Role | null;
   readonly keys: number | null;
   /** Bytes, as borg counts them for a quota; null: unknown. */
   readonly bytes: number | null;
-  /** Bytes that borg lets it use; null: no end. */
+  /** Bytes that borg lets it use. Null: no limit. */
   readonly quota: number | null;
   /** Objects that borg stores, the manifest among them; null: unknown. */
   readonly objects: number | null;
   readonly encryption: Encryption | null;
-  /** Milliseconds since the epoch; null: there is none, or with the mark `backup-unknown` it cannot be told. */
+  /** Milliseconds since the epoch. Null: there is none, or, with the mark `backup-unknown`, nobody knows. */
   readonly lastBackup: number | null;
-  /** Until when a later one may have come, of which a compaction has left no trace; null: there was none. */
+  /** Until when a later one may have come. A compaction has left no trace of it. Null: there was none. */
   readonly laterBackupUntil: number | null;
   readonly locks: readonly RowLock[];
   readonly marks: readonly Mark[];
@@ -50,13 +50,13 @@ export type Viewpoint = {
   readonly nameHolder: (host: string, pid: number) => string;
 };
 
-/** Sorted by name. A folder that only holds repositories of its own is left out: they have their lines. */
+/** Sorted by name. A folder that only holds other repositories is left out: they have lines of their own. */
 export const repositoryRows = (surveyed: readonly Surveyed[], viewpoint: Viewpoint): readonly RepositoryRow[] => {
   const { server } = viewpoint;
   const accounts = new Map(server?.accounts.filter(({ role }) => role !== 'admin').map((each) => [each.name, each]));
   const lost = new Set(server?.findings.filter(({ code }) => code === 'repository-lost').map(({ file }) => file));
   const paths = new Set(surveyed.map(({ path }) => path));
-  // One that is not there, such as a repository that could not be made, is told at the folder of its account.
+  // A repository that is not there, for example because it could not be made, is reported at the folder of its account.
   const placeOf = (path: string): string => (paths.has(path) ? path : (path.split('/')[0] ?? ''));
   const failed = new Map(server?.failedSessions.map((each) => [placeOf(each.repository), each]));
   const isLost = ({ path }: Surveyed): boolean => lost.has(`/repos/${path}`);
@@ -68,7 +68,7 @@ export const repositoryRows = (surveyed: readonly Surveyed[], viewpoint: Viewpoi
   return gone.length === 0 ? rows : [...rows, ...gone.map(goneRow)].sort((a, b) => compareText(a.name, b.name));
 };
 
-/** An account without a folder has one made by each full update: until then it is as lost as its repository. */
+/** Each full update makes a folder for an account without one. Until then the account is lost like its repository. */
 const goneRow = ({ name, role, keys, quota }: AccountStatus): RepositoryRow => ({
   ...{ name, role, keys, quota, bytes: null, objects: null, encryption: null },
   ...{ lastBackup: null, laterBackupUntil: null, locks: [] },
@@ -83,7 +83,7 @@ const rowOf = (
   failed: FailedSession | undefined,
 ): RepositoryRow => {
   const repository = found.state?.kind === 'repository' ? found.state : null;
-  // Whatever is told to borg serve comes before what the repository's config says.
+  // The quota that borg serve gets comes before the one in the repository's config.
   const quota = account?.quota ?? repository?.config.quota ?? null;
   return {
     name: printable(found.path),

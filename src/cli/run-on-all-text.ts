@@ -5,13 +5,13 @@ import { barText, type ProgressStream } from './progress.ts';
 
 /** By the severity of what has happened so far. */
 const COLOURS: readonly Colour[] = ['green', 'yellow', 'red'];
-/** A terminal's row would not hold more. */
+/** A row of a terminal has no room for more. */
 const MOST_NAMES = 10;
 
 /**
- * What is told around borg's own output when it works on one repository after the other: a heading for each. On a terminal
- * the heading has a bar in it, and the end says which failed. borg writes there itself, and a bar that is drawn again and again
- * would tear its lines; so each stands still, above what borg says.
+ * What is shown around borg's own output when it works on one repository after the other: a heading for each. On a terminal the
+ * heading has a bar in it, and the end says which ones failed. borg writes there itself, and a bar that is drawn again and again
+ * would tear its lines. So each bar is drawn once, above what borg says.
  *
  * @param total how many repositories there are
  */
@@ -33,7 +33,7 @@ export const createRunOnAllText = (
       .join(', ')}${found.length > MOST_NAMES ? ' and others' : ''}`;
 
   return {
-    /** Before borg runs on the repository at this place in the order, from 0. */
+    /** Before borg runs on the repository with this place in the order, from 0. */
     begin: (index: number, path: string): void => {
       const where = stream.isTTY ? ` ${bar(index)} ${index + 1} of ${total}` : '';
       stream.write(`===${where} ${printable(path)}\n`);
@@ -42,7 +42,7 @@ export const createRunOnAllText = (
     ended: (path: string, exitCode: number): void => {
       ends.push({ path, exitCode });
     },
-    /** After the last, or where it was interrupted. */
+    /** After the last one, or after an interruption. */
     done: (): void => {
       if (!stream.isTTY || total < 2) return;
       const failed = ends.filter(({ exitCode }) => exitSeverity(exitCode) > 1);

@@ -27,7 +27,7 @@ export const runSessions = async (
     if (!sessions) return noServer();
     const { columns, rows } = process.stdout;
     const text = options.json ? sessionsJson(sessions) : sessionsText(sessions, Date.now(), columns);
-    // Home, the new screen, and away with what is left of the old one.
+    // Cursor to the top left, the new screen, then clear the rest of the old one.
     if (screen) process.stdout.write(`\x1b[H\x1b[J${options.json ? text : fittingRows(text, rows)}\n`);
     else console.log(text);
     if (!options.watch) return 0;
@@ -35,16 +35,16 @@ export const runSessions = async (
   }
 };
 
-/** As many lines as a screen of so many rows shows; what is too long would push its own head out of sight. */
+/** As many lines as a screen of so many rows shows. A longer list would push its own head out of sight. */
 export const fittingRows = (text: string, rows: number): string => {
   const lines = text.split('\n');
-  // The cursor stands in the last row.
+  // The cursor is in the last row.
   const room = rows - 1;
   if (lines.length <= room) return text;
   return [...lines.slice(0, room - 1), `… and ${lines.length - room + 1} more`].join('\n');
 };
 
-/** The JSON array of `sessions --json`; its fields are promised to programs. Times are those of ISO 8601, in UTC. */
+/** The JSON array of `sessions --json`. Programs can rely on its fields. Times are ISO 8601, in UTC. */
 export const sessionsJson = (sessions: readonly SessionView[]): string =>
   JSON.stringify(
     sessions.map(
@@ -96,10 +96,10 @@ const noServer = (): number => {
   return 2;
 };
 
-/** A hosted session costs hundredths of one. */
+/** A hosted session takes hundredths of a second. */
 const renderSeconds = (seconds: number): string => `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`;
 
-/** The table; times as of `now`, milliseconds since the epoch. */
+/** The table. Times are counted up to `now`, milliseconds since the epoch. */
 export const sessionsText = (sessions: readonly SessionView[], now: number, width?: number): string => {
   if (sessions.length === 0) return 'Nobody is connected.';
   const rows = [...sessions]

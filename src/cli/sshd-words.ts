@@ -5,8 +5,8 @@ export type SshdWords =
   | { readonly problems: readonly string[] };
 
 /**
- * Reads the words behind `sshd` (sshd(8)). -D and -e are what the server does anyway; -p and -o LogLevel stand for the
- * settings SSH_PORT and SSH_LOG_LEVEL, which check their values; everything else is refused by its name.
+ * Reads the words after `sshd` (sshd(8)). -D and -e are what the server does anyway. -p and -o LogLevel set the settings SSH_PORT
+ * and SSH_LOG_LEVEL, which check their values. Everything else is refused by its name.
  */
 export const readSshdWords = (words: readonly string[]): SshdWords => {
   const overrides: Record<string, string> = {};

@@ -14,14 +14,14 @@ import { renderTable } from './table.ts';
 
 export type Status = {
   readonly server: ServerStatus | null;
-  /** Why /repos is not what it was, printable; null: it is. */
+  /** Why /repos is not what it was, printable. Null: it is. */
   readonly vanished: string | null;
   /** That of /repos first. */
   readonly disks: readonly DiskSpace[];
   readonly repositories: readonly RepositoryRow[];
 };
 
-/** One screen: the server, then a line for each repository, then what is stale. Times as of `now`, milliseconds. */
+/** One screen: the server, then a line for each repository, then what is stale. Times are counted up to `now`, milliseconds. */
 export const statusText = (status: Status, now: number, paint: Paint, width?: number): string =>
   [
     ...serverLines(status, now, paint),
@@ -94,7 +94,7 @@ const serverLines = (status: Status, now: number, paint: Paint): readonly string
     ...(findings.length > 0
       ? [
           paint(
-            `${plural(findings.length, 'finding')} open, ${plural(errors, 'error')} among them: update-borgusers tells them`,
+            `${plural(findings.length, 'finding')} open, ${plural(errors, 'error')} among them: update-borgusers shows them`,
             errors > 0 ? 'red' : 'yellow',
           ),
         ]
@@ -147,7 +147,7 @@ const lockCell = (locks: RepositoryRow['locks'], now: number): string => {
   return `by ${first.by}, ${renderDuration(Math.max(0, now - first.since) / 1000)}${others}`;
 };
 
-/** What goes first where the terminal is narrow, until what is left fits. */
+/** The columns that are dropped on a narrow terminal, in this order, until the rest fits. */
 const DISPENSABLE = ['KEYS', 'ROLE', 'LOCKED', 'QUOTA', 'SIZE'];
 
 const tableLines = (
@@ -197,6 +197,9 @@ export const staleNames = (rows: readonly RepositoryRow[]): readonly string[] =>
 
 const ALARMING: ReadonlySet<MarkCode> = new Set(['stale', 'failed', 'lost', 'unreadable', 'foreign-owners', 'damaged']);
 
-/** Whether a monitoring check has to fail for it: no backup comes, the last one failed by the server, they are gone, or nobody can tell. */
+/**
+ * Whether it must make a monitoring check fail: no backup comes, the last one failed through the server's fault, the repository is gone, or
+ * nobody knows.
+ */
 export const raisesAlarm = ({ marks }: Pick<RepositoryRow, 'marks'>): boolean =>
   marks.some(({ code }) => ALARMING.has(code));

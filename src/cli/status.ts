@@ -16,16 +16,18 @@ import { colouring } from './colours.ts';
 import { repositoryRows } from './repository-rows.ts';
 import { raisesAlarm, type Status, spaceOf, staleNames, statusText } from './status-text.ts';
 
-/** A server that hangs is no reason to hang, too. */
+/** If the server hangs, this must not hang too. */
 const PATIENCE_MS = 10_000;
 
 export type StatusOptions = { readonly json: boolean; readonly staleAfter?: string };
 
 /**
- * `borgserver status`: the server, and every repository with what is wrong with it. Works without a server, too; then
- * nothing is known of accounts and keys.
+ * `borgserver status`: the server, and every repository with what is wrong with it. It works without a server too; then nothing
+ * is known of accounts and keys.
  *
- * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, its last session failed by the server, it was gone, cannot be read or used, all of them have vanished, or a disk is read-only or too full for new data, a compaction or a lock; 2 where nothing can be told
+ * @returns the exit code: 0; 1 if a repository had no backup for longer than the limit, its last session failed through the server's fault, it was
+ *   gone, cannot be read or used, all of them have vanished, or a disk is read-only or too full for new data, a compaction or a lock; 2 where
+ *   nothing is known
  */
 export const runStatus = async (places: Places, options: StatusOptions): Promise<number> => {
   const given = options.staleAfter === undefined ? null : readDuration(options.staleAfter);
@@ -33,7 +35,7 @@ export const runStatus = async (places: Places, options: StatusOptions): Promise
     console.error(`borgserver: --stale-after ${given}`);
     return 2;
   }
-  // A server that does not answer is no reason not to look at the repositories.
+  // Even if the server does not answer, the repositories can be looked at.
   const server = await askServer(places.run, { command: 'status' }, PATIENCE_MS).catch((error: unknown) => {
     console.error(`borgserver: ${failureInLines(error)}`);
     return null;
@@ -56,14 +58,14 @@ export const runStatus = async (places: Places, options: StatusOptions): Promise
   return status.repositories.some(raisesAlarm) || disks || status.vanished !== null ? 1 : 0;
 };
 
-/** One JSON object; its fields are promised to programs. */
+/** One JSON object. Programs can rely on its fields. */
 export const statusJson = (status: Status): string =>
   JSON.stringify({ ...status, space: spaceOf(status), stale: staleNames(status.repositories) });
 
 const defaultLimit = (server: ServerStatus | null): number =>
   server ? (server.staleAfter ?? Infinity) : requireSettings(process.env).STALE_AFTER;
 
-/** A lock of this server's names its process, and so the account and where it logged in from. */
+/** A lock of this server's names its process, and so the account and the address that it logged in from. */
 const holderNames = (places: Places, server: ServerStatus | null) => {
   const own = existsSync(join(places.state, 'host-id')) ? readHostId(places) : null;
   return (host: string, pid: number): string => {
@@ -80,7 +82,7 @@ const nameByUid = (server: ServerStatus | null, owner: LockOwner): string => {
   return account?.role === 'admin' ? 'an admin' : (account?.name ?? `uid ${owner.uid}`);
 };
 
-/** One uid is everybody's: what tells a tenant is the folder that the session is restricted to. */
+/** Everybody has one uid. A tenant is known by the folder that the session is restricted to. */
 const nameByRestriction = ({ repos }: Places, { restrictedTo }: LockOwner): string => {
   if (restrictedTo === null) return 'borg on the server';
   return restrictedTo === repos ? 'an admin' : basename(restrictedTo);

@@ -17,7 +17,7 @@ export const updateExitCode = (report: PassReport): 0 | 1 | 2 | 3 => {
   return report.findings.some(({ severity }) => severity === 'error') ? 1 : 0;
 };
 
-/** The one JSON object of `update-borgusers --json`; its fields are promised to programs. */
+/** The one JSON object of `update-borgusers --json`. Programs can rely on its fields. */
 export const updateJson = (report: PassReport): string =>
   JSON.stringify({
     changes: report.changes.map(({ kind, account, reason }) => ({ kind, account, reason })),
@@ -90,24 +90,24 @@ const tally = ({ accounts }: PassReport): string => {
   return `${plural(accounts.length, 'account')}, ${plural(keys, 'key')}.`;
 };
 
-/** `confirm`: names of lost repositories that the operator knows of. */
+/** `confirm`: names of lost repositories whose loss the operator confirms. */
 export type UpdateOptions = { readonly json: boolean; readonly dryRun: boolean; readonly confirm?: readonly string[] };
 
-/** Only what was told can be known: a name with a slip in it would confirm nothing, and say so to nobody. */
+/** Only a reported loss can be confirmed. A mistyped name would confirm nothing, and nobody would notice. */
 const checkLost = async (places: Places, names: readonly string[]): Promise<void> => {
   const server = await askServer(places.run, { command: 'status' });
   const lost = new Set(server?.findings.filter(({ code }) => code === 'repository-lost').map(({ file }) => file));
   const wrong = names.filter((name) => !lost.has(`/repos/${name}`)).map((name) => printable(name, 100));
   if (wrong.length === 0) return;
   const found = server
-    ? `no repository is told as lost: ${wrong.join(', ')}`
-    : 'no server runs here that could be told';
+    ? `not reported as lost: ${wrong.join(', ')}`
+    : 'no server runs here, so nothing can be confirmed';
   throw failure(found, { code: 'nothing-to-confirm' });
 };
 
 /**
- * `update-borgusers`: a pass now, by the server that runs here, or by itself where none runs (on a scratch machine that is
- * gone with it: useful to try a key tree).
+ * `update-borgusers`: a pass now, by the server that runs here, or in this process where none runs (in a container for one
+ * command its result is gone with the container; that is useful to try a key tree).
  *
  * @returns the exit code, see updateExitCode; 3 where no pass was possible
  */

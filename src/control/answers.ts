@@ -14,7 +14,7 @@ import { type ServerStatus, serverStatus } from './server-status.ts';
 /** What the server knows of itself at this moment. */
 export type ServerNow = {
   state: 'serving' | 'stopping';
-  /** Whom it has let in. */
+  /** The sessions that it has let in. */
   granted: State;
   /** Why the last update failed, or null if it did not. */
   lastPassFailed: string | null;

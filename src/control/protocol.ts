@@ -13,7 +13,7 @@ export const requestFormat = z.discriminatedUnion('command', [
   z.object({
     command: z.literal('update'),
     dryRun: z.boolean(),
-    /** Names of lost repositories that the operator knows of. */
+    /** Names of lost repositories whose loss the operator confirms. */
     confirm: z.array(z.string().max(255)).max(1000).optional(),
   }),
   z.object({ command: z.literal('progress') }),
@@ -30,18 +30,18 @@ export type Health = {
   readonly state: 'serving' | 'stopping';
   readonly lastPassFailed: string | null;
   readonly port: number;
-  /** What sshd's log and the kernel did not agree on, in the last day. */
+  /** Where sshd's log and the kernel disagreed, in the last day. */
   readonly alarms: readonly Alarm[];
 };
 
-/** What the pass did, and what passes before it had done already. */
+/** What the pass did, and what earlier passes had done already. */
 export type UpdateReply = PassReport & { readonly recent: readonly RecentChange[] };
 
 /** What comes back, by command: one JSON object on one line, or `{ "error": … }`. */
 export type ControlReplies = {
   readonly ping: Health;
   readonly update: UpdateReply;
-  /** What an update is busy with that takes long; null: nothing. */
+  /** The part of an update that takes long and runs just now. Null: none. */
   readonly progress: { readonly preparing: Preparing | null };
   readonly status: ServerStatus;
   readonly sessions: readonly SessionView[];

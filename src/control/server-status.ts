@@ -14,7 +14,7 @@ import { serveArguments } from '../start/login-server.ts';
 import type { HostingState } from '../start/session-hosting.ts';
 import { VERSION } from '../version.ts';
 
-/** An account with the quota that borg is told for it; null: none. An admin's is that of every repository it opens. */
+/** An account with the quota that borg gets for it. Null: none. An admin's quota is that of every repository that it opens. */
 export type AccountStatus = Pick<Directives, 'subRepositories'> & {
   readonly name: string;
   readonly role: Role;
@@ -22,7 +22,7 @@ export type AccountStatus = Pick<Directives, 'subRepositories'> & {
   readonly keys: number;
   /** Bytes. */
   readonly quota: number | null;
-  /** Milliseconds since the epoch: when any key last opened it; null: not as far as the server remembers. */
+  /** Milliseconds since the epoch: when any key last opened it. Null: never, as far as the server remembers. */
   readonly lastLogin: number | null;
   readonly connected: boolean;
 };
@@ -37,9 +37,9 @@ export type ServerStatus = {
   /** The admins' uid and gid. */
   readonly puid: number;
   readonly pgid: number;
-  /** 'shared': the repositories' accounts have the admins' uid, too. */
+  /** 'shared': the accounts of the repositories have the admins' uid, too. */
   readonly identities: IdentityPolicy['kind'];
-  /** Why no box of the kernel is around each borg; null where it is. */
+  /** Why the kernel puts no box around each borg. Null where it does. */
   readonly box: BoxState;
   readonly port: number;
   /** Seconds without a backup after which a repository is stale; null: never. */
@@ -49,16 +49,16 @@ export type ServerStatus = {
   readonly lastPass: LastPass | null;
   readonly sessions: number;
   readonly findings: readonly Finding[];
-  /** What sshd's log and the kernel did not agree on, in the last day. */
+  /** Where sshd's log and the kernel disagreed, in the last day. */
   readonly alarms: readonly Alarm[];
   readonly accounts: readonly AccountStatus[];
-  /** Repositories whose last session failed by the server. */
+  /** Repositories whose last session failed through the server's fault. */
   readonly failedSessions: readonly FailedSession[];
   /** Whether borg is loaded once for all sessions. */
   readonly sessionHost: HostingState;
 };
 
-/** What the server tells of itself now. */
+/** What the server says of itself now. */
 export const serverStatus = (
   settings: Settings,
   facts: Pick<ServerStatus, 'borg' | 'openssh' | 'since' | 'box'>,
@@ -85,5 +85,5 @@ export const serverStatus = (
   };
 };
 
-/** JSON knows no Infinity. */
+/** JSON has no Infinity. */
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);

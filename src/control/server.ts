@@ -4,15 +4,14 @@ import { failureInOneLine } from '../failure.ts';
 import { type ControlRequest, requestFormat } from './protocol.ts';
 
 const MAX_REQUEST = 64 * 1024;
-/** How many clients may be connected at once: each needs a descriptor, which a pass needs too. */
+/** How many clients may be connected at once: each needs a descriptor, and a pass needs descriptors too. */
 const MOST_CLIENTS = 500;
 const TURNED_AWAY_MS = 1000;
 /** How long a client may take to send its request, and later to read the reply. */
 const PATIENCE_MS = 30_000;
 
 /**
- * Answers requests on a root-only Unix socket. A client that sends rubbish, never ends its line or never reads is cut off and
- * holds up nobody.
+ * Answers requests on a root-only Unix socket. A client that sends rubbish, never ends its line or never reads is cut off and delays nobody.
  */
 export const startControlServer = async (path: string, answer: (request: ControlRequest) => Promise<unknown>) => {
   rmSync(path, { force: true });
@@ -25,7 +24,7 @@ export const startControlServer = async (path: string, answer: (request: Control
     if (clients > MOST_CLIENTS) turnAway(socket);
     else serve(socket, answer);
   });
-  // No moment in which the socket is open to others: the mask applies to the name that listen makes.
+  // The socket must not be open to others for one moment: the umask applies to the name that listen makes.
   const umask = process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -44,7 +43,7 @@ export const startControlServer = async (path: string, answer: (request: Control
   };
 };
 
-/** What it has to say is not waited for: who never says it would stay. */
+/** It does not wait for what the client may still say: a silent client would stay for ever. */
 const turnAway = (socket: Socket): void => {
   socket.on('error', () => socket.destroy());
   socket.setTimeout(TURNED_AWAY_MS, () => socket.destroy());
@@ -58,7 +57,7 @@ const serve = (socket: Socket, answer: (request: ControlRequest) => Promise<unkn
   socket.setEncoding('utf8');
   socket.setTimeout(PATIENCE_MS, () => socket.destroy());
   socket.on('error', () => socket.destroy());
-  // Who has gone without a request wants no answer; after one, a client may have ended its side and still listen.
+  // A client that went without a request wants no answer. After a request it may have closed its sending side and still listen.
   socket.on('end', () => socket.destroy());
   socket.on('data', (chunk: string) => {
     received += chunk;

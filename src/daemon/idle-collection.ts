@@ -1,13 +1,13 @@
 import type { Clock } from '../reconcile/scheduler.ts';
 
-/** How long no pass has run before memory is given back, in ms: a burst of changes must not pay for it each time. */
+/** How long no pass must have run before memory is given back, in ms: a burst of changes must not pay for it each time. */
 const QUIET_MS = 2000;
 
 /**
- * Gives the garbage of a pass back to the machine once no other pass has followed for a while. V8 by itself keeps what a pass
- * of 10,000 accounts left behind (a hundred MB) until it allocates as much again, which may be hours later.
+ * Gives the garbage of a pass back to the machine when no other pass has followed for a while. V8 alone keeps what a pass of
+ * 10,000 accounts left behind (a hundred MB) until it allocates as much again, which may be hours later.
  *
- * @param collect what frees the memory; undefined where Node runs without --expose-gc, then nothing is done
+ * @param collect frees the memory; undefined where Node runs without --expose-gc: then nothing is done
  */
 export const createIdleCollection = (clock: Clock, collect: (() => void) | undefined) => {
   let waiting: { readonly cancel: () => void } | null = null;
@@ -21,6 +21,6 @@ export const createIdleCollection = (clock: Clock, collect: (() => void) | undef
   };
 };
 
-/** The thorough collection: it frees compiled code that has not run lately, too, and takes 0.2 s at 10,000 accounts. */
+/** The thorough collection. It also frees compiled code that has not run lately, and takes 0.2 s at 10,000 accounts. */
 export const collectGarbage: (() => void) | undefined =
   globalThis.gc && (() => void globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }));

@@ -43,10 +43,10 @@ import { endSessions } from './shutdown.ts';
 import { sshdLog } from './sshd-log.ts';
 
 /**
- * Runs the server until it is told to stop or sshd ends. What is opened is closed in reverse order, also where a later step fails.
+ * Runs the server until it is told to stop or sshd ends. What it opens is closed in reverse order, also if a later step fails.
  *
  * @returns the exit code: 0 after SIGTERM or SIGINT, 1 when sshd ended by itself
- * @throws what makes a start impossible, with `cause`; nobody is connected any more then
+ * @throws what makes a start impossible, with `cause`; then nobody is connected any more
  */
 export const serve = async (settings: Settings, places: Places, log: Logger): Promise<number> => {
   serveArguments(settings);
@@ -107,7 +107,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   });
   open.defer(tracker.close);
   const onAccess = (state: State): void => {
-    // First of all: nothing that fails may delay a revocation.
+    // This comes first: no failure may delay a revocation.
     tracker.access(state);
     now.granted = state;
     lastSeen.granted(state);
@@ -135,7 +135,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   };
   const onFailure = (error: unknown): void => {
     now.lastPassFailed = failureInOneLine(error);
-    log.error({ error: now.lastPassFailed }, 'the update failed; nothing was given by it, and it is tried again');
+    log.error({ error: now.lastPassFailed }, 'the update failed and gave nothing; it is tried again');
   };
   const collection = open.adopt(createIdleCollection(realClock, collectGarbage), close);
   const scheduler = open.adopt(
@@ -179,7 +179,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   });
   let grace = 0;
   const hurry = new AbortController();
-  // What is open above is closed after it: until then a key that is removed still ends its sessions.
+  // What was opened above is closed after this: until then a removed key still ends its sessions.
   open.defer(async () => {
     await sshd.stop(() => {
       try {
@@ -225,7 +225,7 @@ const factsOfEnd = ({ code, signal, error }: SshdExit) => ({
   ...(error !== null && { error }),
 });
 
-/** At start nothing is running whose users would suffer: better no server than one that lets half of them in. */
+/** At the start nobody uses the server yet: no server is better than one that lets half of them in. */
 const refuseIfStopped = (report: PassReport): void => {
   if (report.failed !== null)
     throw failure('the accounts could not be made', { code: 'pass-failed', why: report.failed });

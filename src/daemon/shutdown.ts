@@ -3,15 +3,15 @@ import type { Logger } from '../log.ts';
 import { type Ending, type EndOfConnection, endConnection } from '../sessions/end-connection.ts';
 import type { Running } from '../sessions/session.ts';
 
-/** Each look reads all of /proc: soon after the beginning it is looked often, later more seldom. */
+/** Each look reads all of /proc. So the looks are frequent at first and rarer later. */
 const FIRST_POLL_MS = 50;
 const LONGEST_POLL_MS = 1000;
 
 /**
- * Waits for running sessions, then ends them: TERM lets borg release its lock, KILL is for what does not listen.
+ * Waits for running sessions, then ends them: TERM lets borg release its lock, KILL is for what ignores TERM.
  *
  * @param graceSeconds how long to wait before TERM
- * @param running looks who is still there
+ * @param running says who is still there
  * @param look looks for what has left its connection, and for hosted sessions
  * @param hurry ends the waiting: somebody asked a second time
  */
@@ -58,7 +58,7 @@ const allEnded = async (
   for (let wait = FIRST_POLL_MS; running().length > 0; wait = Math.min(wait * 1.5, LONGEST_POLL_MS)) {
     const left = end - performance.now();
     if (left <= 0 || hurry.aborted) return false;
-    // Whoever is in a hurry does not wait for the next look.
+    // In a hurry it does not wait for the next look.
     await pause(Math.min(wait, left), undefined, { signal: hurry }).catch(() => {});
   }
   return true;

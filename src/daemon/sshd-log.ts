@@ -5,14 +5,14 @@ import type { Settings } from '../settings.ts';
 import type { Message } from '../sshd/message.ts';
 import { printable } from '../text/printable.ts';
 
-/** Raw lines that are shown at once and a second; strangers can make sshd write as many as they like. */
+/** How many raw lines are shown at once, and how many a second: strangers can make sshd write any number of them. */
 const RAW_LINES = { burst: 200, perSecond: 100 };
-/** What an operator has to cure is said once in a while, not at every login. */
+/** What an operator has to cure is reported once in a while, not at every login. */
 const TROUBLE_LINES = { burst: 10, perSecond: 0.1 };
 
 /**
- * What becomes of each message of sshd's log: the tracker makes events of it; what an operator has to cure is always shown; the text
- * itself only where SSH_LOG_LEVEL asks for it.
+ * What is done with each message of sshd's log: the tracker makes events of it. What an operator has to cure is always shown. The
+ * text itself is shown only where SSH_LOG_LEVEL asks for it.
  */
 export const sshdLog = (
   level: Settings['SSH_LOG_LEVEL'],
@@ -26,7 +26,7 @@ export const sshdLog = (
   let hidden = 0;
   return (message) => {
     const event = tracker.message(message);
-    // Root's own: what runs as an account may not raise an error in sshd's name.
+    // Only from root's processes: what runs as an account must not raise an error in sshd's name.
     if (event.kind === 'trouble' && message.uid === 0 && mayWarn())
       log.error({ sshd: printable(event.text, 1000) }, 'sshd reports trouble');
     if (!raw) return;

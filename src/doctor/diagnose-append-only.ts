@@ -4,12 +4,12 @@ import { printable } from '../text/printable.ts';
 import { quoted } from './diagnose-owners.ts';
 import { type Diagnosis, warning } from './diagnosis.ts';
 
-/** The command that takes append_only out of a repository's config; it needs no passphrase. @param path below /repos */
+/** The command that takes append_only out of a repository's config. It needs no passphrase. @param path below /repos */
 export const appendOnlyCure = (path: string): string => `borgserver borg config ${quoted(path)} append_only 0`;
 
 /**
- * Repositories whose own config says append_only (`borg init --append-only` writes it): delete, prune and compact then succeed and
- * free nothing, whoever runs them, an admin and the server itself, too. The role holds append-only clients without it.
+ * Repositories whose own config says append_only (`borg init --append-only` writes it). Then delete, prune and compact succeed and
+ * free nothing, whoever runs them: also an admin, and the server itself. The role restricts append-only clients without it.
  *
  * @param server null: accounts are unknown
  */

@@ -4,7 +4,7 @@ import { printable } from '../text/printable.ts';
 import { quoted } from './diagnose-owners.ts';
 import { type Diagnosis, error } from './diagnosis.ts';
 
-/** Repositories that borg does not open, with what brings each back. */
+/** Repositories that borg does not open, with the cure for each. */
 export const diagnoseDamage = (surveyed: readonly Surveyed[]): readonly Diagnosis[] =>
   surveyed.flatMap(({ path, damage }) =>
     damage ? [error('repositories', `${printable(path)} is damaged: ${damage.text}`, cureOf(path, damage))] : [],
@@ -21,7 +21,7 @@ const cureOf = (path: string, { kind }: Damage): string => {
     case 'config':
       return 'put its file config back from a copy of the disk, then: borgserver doctor --fix. Without a copy: README, “A repository that borg does not open”';
     case 'key':
-      return `put its file config back from a copy of the disk, then: borgserver doctor --fix. Or, of an export of the key: borgserver borg key import ${quoted(path)} - <EXPORT`;
+      return `put its file config back from a copy of the disk, then: borgserver doctor --fix. Or, with an export of the key: borgserver borg key import ${quoted(path)} - <EXPORT`;
     case 'data':
       return 'put its folder data back from a copy of the disk, then: borgserver doctor --fix. Without a copy remove what is left in the folder: the client then begins anew with borg init';
   }

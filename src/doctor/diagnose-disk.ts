@@ -9,7 +9,7 @@ import { type Diagnosis, error, warning } from './diagnosis.ts';
 const PUT_BACK =
   'this is their disk, so they were moved or removed, or their folder is hidden by a mount: put them back before the next update, which makes an empty one for each account';
 
-/** Whether /repos is the disk that it was, and whether the next start would notice if it were not. Never throws. */
+/** Whether /repos is still the same disk, and whether the next start would notice if it were not. Never throws. */
 export const diagnoseDisk = (places: Places): readonly Diagnosis[] => {
   try {
     const { verdict } = judgeRepositoriesDisk(places);

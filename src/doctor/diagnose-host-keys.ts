@@ -30,7 +30,11 @@ const diagnosePublicHalves = async (folder: string, now: number): Promise<readon
         const days = Math.floor((now - lstatSync(join(folder, name)).mtimeMs) / 86_400_000);
         const shown = `${name.slice('ssh_host_'.length, -'_key.pub'.length)} ${fingerprint}, ${days} days old`;
         return name.includes('_rsa_') && Number(bits) < 3072
-          ? warning('host keys', `${shown}, only ${bits} bits`, 'replace it when it suits the clients; ed25519 goes on')
+          ? warning(
+              'host keys',
+              `${shown}, only ${bits} bits`,
+              'replace it when it suits the clients; the ed25519 key stays',
+            )
           : ok('host keys', shown);
       }),
     );
@@ -39,31 +43,31 @@ const diagnosePublicHalves = async (folder: string, now: number): Promise<readon
   }
 };
 
-/** More than these nobody has; the folder is the operator's, and what else lies there is nobody's host key. */
+/** Nobody has more host keys than this. The folder is the operator's, and other files in it are no host keys. */
 const MOST = 100;
 
 /**
- * A warning for each private host key, a copy under another name too, that somebody other than its owner can read: who has it
- * can pass for the server. sshd reads copies of its own with modes of its own, so that nothing else would ever say it.
+ * A warning for each private host key, also a copy under another name, that somebody other than its owner can read: whoever has
+ * it can pretend to be the server. sshd reads its own copies with their own modes, so nothing else would ever report it.
  *
- * @param folder where the host keys are kept; one that is not there or that only its owner may enter gives nothing
+ * @param folder where the host keys are kept; one that is not there, or that only its owner may enter, gives no warning
  */
 export const diagnoseOpenHostKeys = (folder: string): readonly Diagnosis[] => {
   try {
-    // Who may not enter the folder cannot read what is in it (path_resolution(7)).
+    // A user who may not enter the folder cannot read what is in it (path_resolution(7)).
     if ((statSync(folder).mode & 0o011) === 0) return [];
     return readdirSync(folder)
       .filter((name) => name.startsWith('ssh_host_') && !name.endsWith('.pub'))
       .slice(0, MOST)
       .flatMap((name) => openKey(join(folder, name)));
   } catch {
-    // What is wrong with the folder itself is told where the keys are looked at.
+    // What is wrong with the folder itself is reported where the keys are looked at.
     return [];
   }
 };
 
 const openKey = (file: string): readonly Diagnosis[] => {
-  // Behind a link, as a Secret of Kubernetes has it, it is the same key. A link that leads nowhere is none.
+  // Behind a link, as in a Secret of Kubernetes, it is the same key. A link that leads nowhere is no key.
   const found = statSync(file, { throwIfNoEntry: false });
   if (!found?.isFile() || (found.mode & 0o044) === 0) return [];
   const { mode } = found;
@@ -71,7 +75,7 @@ const openKey = (file: string): readonly Diagnosis[] => {
   return [
     warning(
       'host keys',
-      `${shown} is private, and others on this machine can read it (mode ${(mode & 0o777).toString(8)}): who has it can pass for this server`,
+      `${shown} is private, and others on this machine can read it (mode ${(mode & 0o777).toString(8)}): whoever has it can pretend to be this server`,
       `chmod 600 ${shown}; a file system that keeps no modes (CIFS, exFAT) wants it in its mount options. Was somebody else there already? Then make a new one`,
     ),
   ];

@@ -15,7 +15,7 @@ import { diagnoseHostKeys } from './diagnose-host-keys.ts';
 import { diagnoseSessionHost } from './diagnose-session-host.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 
-/** Whether the server serves, and lets everybody do what their role says and nothing more. */
+/** Whether the server serves, and lets each account do what its role says and nothing more. */
 export const diagnoseLogin = async (
   places: Places,
   server: ServerStatus | null,
@@ -144,6 +144,6 @@ const isRestricted = (
   return command.split(restriction).length === 2 && command.split('--restrict-to').length === 2;
 };
 
-/** As they stand in a forced command. */
+/** Paths as they are in a forced command. */
 const shownWords = (words: readonly string[]): string =>
   words.map((word) => (word.includes('$USER') ? `"${word}"` : word)).join(' ');

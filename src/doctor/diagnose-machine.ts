@@ -15,10 +15,10 @@ import { diagnoseOwnName } from './diagnose-own-name.ts';
 import { diagnoseSpace } from './diagnose-space.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 
-/** Older than this program. */
+/** A time that is older than this program. */
 const LONG_AGO = Date.parse('2025-01-01');
 
-/** What of the machine under the server is known to go wrong. Each looks by itself and never throws. */
+/** What is known to go wrong with the machine under the server. Each check works on its own and never throws. */
 export const diagnoseMachine = async (
   places: Places,
   settings: Settings,
@@ -56,7 +56,7 @@ const diagnoseMounts = (places: Places): readonly Diagnosis[] => {
   ];
 };
 
-/** A rootless container has but some ids. */
+/** A rootless container has only some ids. */
 const diagnoseIds = (settings: Settings): readonly Diagnosis[] => {
   const namespace = readUserNamespace();
   const problems = namespaceProblems(namespace, settings);
@@ -71,7 +71,7 @@ const diagnoseIds = (settings: Settings): readonly Diagnosis[] => {
 const OWNERS_CURE =
   'run as root with the capabilities of docker-compose.yml, on a file system with Unix owners; or set IDENTITIES=shared';
 
-/** Makes a folder as a repository's is made, and looks whether it has become one. */
+/** Makes a folder as for a repository, and checks the result. */
 const diagnoseOwners = (places: Places, settings: Settings, now: number): Diagnosis => {
   const shared = settings.IDENTITIES === 'shared';
   if (isReadOnly(places.repos)) return error('owners', `not tried: ${places.repos} is read-only`, READ_ONLY_CURE);

@@ -1,12 +1,11 @@
 import { type Mount, mountOf } from '../system/mounts.ts';
 import { type Diagnosis, warning } from './diagnosis.ts';
 
-/** What AUTH_SYS carries besides the primary group (RFC 5531, appendix A). An admin has `borg-admin` and one for each repository. */
+/** The most groups that AUTH_SYS carries besides the primary group (RFC 5531, appendix A). An admin has `borg-admin` and one for each repository. */
 const NFS_GROUPS = 16;
 
 /**
- * Whether admins can enter every repository where they lie on NFS. With Kerberos the server of the file system knows the groups
- * by itself.
+ * Whether admins can enter every repository where the repositories are on NFS. With Kerberos the NFS server knows the groups by itself.
  *
  * @param repositories how many there are, each with a group of its own
  */

@@ -7,8 +7,8 @@ const SLOW_MS = 1000;
 const PATIENCE_MS = 10_000;
 
 /**
- * borg asks for its own name at every start (socket.getfqdn): forward and back. getent(1) asks the same way, and unlike a lookup
- * of this process it can be given up.
+ * borg asks for its own name at every start (socket.getfqdn): forward and back. getent(1) asks the same way, and it can be
+ * stopped; a lookup of this process cannot.
  *
  * @param patience milliseconds for both together
  */

@@ -11,10 +11,10 @@ import { printable } from '../text/printable.ts';
 import { lookForRights } from './diagnose-rights.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 
-/** Fit for a shell: a cure is there to be pasted, and whoever makes a folder chooses its name. */
+/** Quoted for a shell: a person pastes the cure, and whoever makes a folder chooses its name. */
 export const quoted = (path: string): string => shellQuote(printable(path));
 
-/** A repository account whose folder is not, as a whole, as it needs it. */
+/** A repository account whose whole folder is not as the account needs it. */
 export type Broken = { readonly account: AccountStatus; readonly why: string };
 
 const FIX = 'borgserver doctor --fix';
@@ -45,7 +45,7 @@ export const findBroken = async (
         (await whatIsBroken(place, folder, { uid: account.uid, gid }, puid)) ?? rights.get(folder.name) ?? null;
       if (why !== null) broken.push({ account, why });
     } else if (folder.uid === 0 && isNoRepository(state)) {
-      // Whatever root has put there was never an account's.
+      // What root has put there was never an account's.
       const what = `${printable(path)} is no repository, and belongs to root`;
       lines.push(warning('owners', what, 'move it away, if it is not meant to be there'));
     } else if (folder.uid === puid || folder.uid === 0) {
@@ -65,7 +65,7 @@ export const findBroken = async (
     try {
       await lookAt(each);
     } catch (failure) {
-      // One that goes while it is looked at, or holds more than can be looked through: the others are looked at all the same.
+      // One folder may go while it is looked at, or hold more than can be looked through. The others are looked at all the same.
       unknown += byName.has(each.folder.name) ? 1 : 0;
       const what = `${printable(each.path)} could not be looked through: ${printable(failureInOneLine(failure))}`;
       lines.push(error('owners', what, 'see what is in it'));

@@ -4,11 +4,11 @@ import { probeSshd } from '../sshd/probe.ts';
 import { printable } from '../text/printable.ts';
 import { type Diagnosis, warning } from './diagnosis.ts';
 
-/** Whether the installed sshd shuts addresses out for something that the server does not know, and cannot set. */
+/** Whether the installed sshd shuts addresses out for a reason that this server does not know, and so cannot set. */
 export const diagnosePenalties = async (
   settings: Pick<Settings, 'PER_SOURCE_PENALTIES'>,
 ): Promise<readonly Diagnosis[]> => {
-  // Without an sshd there is more to say, which is said with the roles.
+  // Without an sshd there is more to report. The check of the roles does that.
   const found = await probeSshd().catch(() => null);
   return found ? penaltyDiagnoses(settings, found.penalties) : [];
 };

@@ -74,7 +74,7 @@ const diagnoseLocks = (places: Places, surveyed: readonly Surveyed[], now: numbe
   return stale.length > 0 ? stale : [ok('locks', 'no lock is left behind')];
 };
 
-/** Whoever overwrites the key of a repository keeps its owner out. That may have been the owner, with another passphrase. */
+/** Whoever overwrites the key of a repository keeps its owner out. But it may have been the owner, with another passphrase. */
 const diagnoseKeys = (places: Places, surveyed: readonly Surveyed[]): readonly Diagnosis[] =>
   surveyed.flatMap(({ path, state }) => {
     const former = state?.kind === 'repository' ? state.formerKeys : [];
@@ -85,12 +85,12 @@ const diagnoseKeys = (places: Places, surveyed: readonly Surveyed[]): readonly D
       warning(
         'keys',
         `${printable(path)}: an append-only client has replaced its key ${times}; the former ${former.length === 1 ? 'one is' : 'ones are'} kept`,
-        `if that was not its owner, put back the key of before, with its passphrase of that time: borgserver borg key import ${quoted(path)} ${quoted(join(folder, former[0] ?? ''))}; if it was: borgserver repair ${quoted(path)} former-keys`,
+        `if that was not its owner, put the former key back, whose passphrase is the one of that time: borgserver borg key import ${quoted(path)} ${quoted(join(folder, former[0] ?? ''))}; if it was: borgserver repair ${quoted(path)} former-keys`,
       ),
     ];
   });
 
-/** No backup comes so far; a client that is not borg can raise the counter, and borg then ends each backup with an AssertionError. */
+/** No backup reaches this number. A client that is not borg can raise the counter, and then borg ends each backup with an AssertionError. */
 const diagnoseNonces = (surveyed: readonly Surveyed[]): readonly Diagnosis[] =>
   surveyed.flatMap(({ path, state }) =>
     state?.kind === 'repository' && state.nonceSpent
@@ -104,7 +104,7 @@ const diagnoseNonces = (surveyed: readonly Surveyed[]): readonly Diagnosis[] =>
       : [],
   );
 
-/** What comes from the future was written under a wrong clock, or this one is wrong. */
+/** A time in the future: it was written under a wrong clock, or this clock is wrong. */
 const diagnoseTimes = (surveyed: readonly Surveyed[], now: number): readonly Diagnosis[] => {
   const late = surveyed.filter(({ state }) => state?.kind === 'repository' && (state.committed ?? 0) > now + 600_000);
   return late.length === 0
@@ -119,8 +119,8 @@ const diagnoseTimes = (surveyed: readonly Surveyed[], now: number): readonly Dia
 };
 
 /**
- * What borg serve is told comes before the quota in config. That one counts for borg that is run on the server, which then
- * refuses to prune what should have room; and where borg serve is told none.
+ * The quota that borg serve gets comes before the one in config. That one counts where borg serve gets none, and for a borg that
+ * runs on the server: it then refuses to prune what should have room.
  */
 const diagnoseQuotas = (accounts: readonly AccountStatus[], surveyed: readonly Surveyed[]): readonly Diagnosis[] => {
   const quotas = new Map(accounts.filter(({ role }) => role !== 'admin').map(({ name, quota }) => [name, quota]));

@@ -7,7 +7,7 @@ import { firstOf, plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { type Diagnosis, warning } from './diagnosis.ts';
 
-/** What ACLs give to others, in words by the folder's name. */
+/** The rights that ACLs give to others, in words, by the folder's name. */
 export const lookForRights = async (
   { repos }: Places,
   top: readonly Surveyed[],

@@ -2,7 +2,7 @@ import type { HostingState } from '../start/session-hosting.ts';
 import { type Diagnosis, ok, warning } from './diagnosis.ts';
 
 const TOPIC = 'session host';
-/** More ends within an hour are no accident. */
+/** More ends than these within an hour are no accident. */
 const MOST_ENDS = 3;
 const SLOWER = 'each session loads borg itself, which is slower; nothing else is lost';
 const REASONS = 'docker compose logs borgserver | grep -B5 "session host" tells why';
@@ -13,7 +13,7 @@ export const diagnoseSessionHost = (state: HostingState): Diagnosis => {
   if (state === 'impossible')
     return ok(
       TOPIC,
-      `this machine has no /usr/bin/perl, or is of a kind that is not known (${process.arch}): ${SLOWER}`,
+      `this machine has no /usr/bin/perl, or an architecture that is not known (${process.arch}): ${SLOWER}`,
     );
   const { running, coldSince, ends } = state;
   if (!running)
@@ -27,7 +27,7 @@ export const diagnoseSessionHost = (state: HostingState): Diagnosis => {
     : ok(TOPIC, 'borg is loaded once for all sessions');
 };
 
-/** The same in a line for `borgserver status`; null where there is nothing to tell. */
+/** The same in a line for `borgserver status`. Null where there is nothing to say. */
 export const sessionHostText = (state: HostingState): string | null => {
   const { level, message } = diagnoseSessionHost(state);
   return level === 'ok' ? null : `the session host: ${message}`;

@@ -9,7 +9,7 @@ import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 
 /** Of inodes. */
 const LITTLE = 0.05;
-/** With less borg can take no lock, and so not even list. */
+/** With less, borg can take no lock, so it cannot even list. */
 const NOTHING = 1_000_000;
 const CURE = 'delete and compact (borgserver maintenance NAME -- …), grow the disk, or move a repository away';
 const FULL_CURE =
@@ -34,7 +34,7 @@ export const diagnoseSpace = (
   }
 };
 
-/** What is to be said of one file system. */
+/** What there is to say of one file system. */
 export const lineOf = ({ path, free, total, floor, need, state }: DiskSpace): Diagnosis => {
   const shown = `${gigabytes(free)} GB free of ${gigabytes(total)} GB at ${printable(path)}`;
   const kept = `${gigabytes(floor)} GB (MIN_FREE)`;

@@ -11,8 +11,8 @@ import { quoted } from './diagnose-owners.ts';
 import { type Diagnosis, error } from './diagnosis.ts';
 
 /**
- * Accounts of one repository whose folder is none and holds one, as `mv old /repos/web01` leaves it where the folder was there already.
- * Nothing can be backed up to it then; the cure is one command, to be typed as it is.
+ * Accounts of one repository whose folder is no repository but holds one: `mv old /repos/web01` does this where the folder was there
+ * already. Then no backup is possible. The cure is one command, to be typed as it is.
  */
 export const diagnoseTooDeep = (
   { repos }: Pick<Places, 'repos'>,
@@ -41,7 +41,7 @@ export const diagnoseTooDeep = (
   });
 };
 
-/** How much too deep it lies. @param inside its path below the folder of its account */
+/** How many levels too deep it lies. @param inside its path below the folder of its account */
 export const levelsText = (inside: string): string => {
   const levels = inside.split('/').length;
   return levels === 1 ? 'one level' : `${levels} levels`;
@@ -50,8 +50,8 @@ export const levelsText = (inside: string): string => {
 const MOST_NAMES = 5;
 
 /**
- * What puts the repository in the account's place, and hands it over. A rename replaces an empty folder in one step, so the key
- * file may stay where it is: at no time is the account's folder missing, but where other things have to go out of the way.
+ * What moves the repository to the account's place, and hands it over. A rename replaces an empty folder in one step, so the key
+ * file may stay where it is: the account's folder is never missing, except where other things have to be moved away first.
  */
 const cureOf = (repos: string, name: string, inside: string, taken: ReadonlySet<string>): string => {
   const top = join(repos, name);
@@ -64,7 +64,7 @@ const cureOf = (repos: string, name: string, inside: string, taken: ReadonlySet<
   };
   const move = (a: string, b: string): string => `mv -T ${a} ${b}`;
   if (isMount(repos, top)) {
-    // No rename leads out of a mount, nor to its place.
+    // No rename leads out of a mount, or to the place of one.
     const entries = below(top, join(inside, '*'), `mv -n -t ${quoted(top)} {} +`);
     return inShell([entries, `rmdir ${quoted(from)}`]);
   }
@@ -83,10 +83,10 @@ const cureOf = (repos: string, name: string, inside: string, taken: ReadonlySet<
 };
 
 /**
- * A command on what lies there, that goes through no link: the account may exchange one of the folders in between for a link to somebody
- * else's, and mv(1), given the whole path, would follow it.
+ * A command on what lies there that goes through no link. The account may replace one of the folders in between by a link to somebody
+ * else's folder, and mv(1) would follow it if it got the whole path.
  *
- * @param folder fit for a shell
+ * @param folder quoted for a shell
  * @param pattern below it: names, and `*` for the last
  */
 const below = (folder: string, pattern: string, command: string): string => {

@@ -1,10 +1,10 @@
 /** One line of `borgserver doctor`. Every text is printable. */
 export type Diagnosis = {
   readonly level: 'ok' | 'warning' | 'error';
-  /** What was looked at, in a word or two. */
+  /** What was looked at, in one or two words. */
   readonly topic: string;
   readonly message: string;
-  /** What to do; null where all is right. */
+  /** What to do. Null where all is right. */
   readonly cure: string | null;
 };
 

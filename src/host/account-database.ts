@@ -12,22 +12,22 @@ export type DatabaseFiles = { readonly passwd: string; readonly group: string; r
 export type DatabaseSettings = {
   /** Primary group of the admins. */
   readonly pgid: number;
-  /** The folder of the repositories: a repository account's home is its repository, so that a relative URL works. */
+  /** The folder of the repositories. A repository account's home is its repository, so that a relative URL works. */
   readonly repos: string;
   /** Repository accounts have no private groups: they share the admins' uid and are in the admins' group. */
   readonly shared?: boolean;
 };
 
-/** What passwd tells of an account: everything but its keys. */
+/** What passwd says of an account: everything but its keys. */
 export type DatabaseEntry = Pick<Account, 'name' | 'role' | 'uid' | keyof Directives>;
 
 /**
- * Writes a state as account database. A repository account's primary group is its role; its private group has the number of
- * its uid and every admin as a member. The lines of role groups only add members: the groups themselves are in /etc/group.
- * Where uids are shared the role still is the primary group, by which sshd tells the accounts apart.
+ * Writes a state as account database. A repository account's primary group is its role. Its private group has the number of its
+ * uid, and every admin as a member. The lines of role groups only add members: the groups themselves are in /etc/group. Where
+ * uids are shared, the role is still the primary group: by it sshd tells the accounts apart.
  *
- * Admins are also in the private groups of the repositories without an account, whose owners are remembered by folder: a key
- * that is gone takes nothing from them.
+ * Admins are also in the private groups of the repositories without an account, whose owners are remembered by folder. So a key
+ * that is gone takes nothing from the admins.
  *
  * The shell must be one that runs the forced command: a shell of nologin breaks ForceCommand. The password is `*` (no
  * password matches); `!` would mean a locked account to sshd with UsePAM no.
@@ -56,11 +56,11 @@ export const renderDatabase = (
   };
 };
 
-/** Members of one line each: a mount may give all to PGID alone. The name means nothing, and no account can have it. */
+/** The members have a line each: a mount may give everything to PGID alone. The name means nothing, and no account can have it. */
 const sharedGroup = (tenants: readonly Account[], pgid: number): string[] =>
   tenants.length > 0 ? [`borg-shared:x:${pgid}:${tenants.map(({ name }) => name).join(',')}`] : [];
 
-/** Named by number: a folder's name may be one that no group can have. */
+/** Named by number: a folder may have a name that no group can have. */
 const groupsWithoutAccount = (
   owners: Registry['uids'],
   tenants: readonly Account[],
@@ -75,8 +75,8 @@ const groupsWithoutAccount = (
 };
 
 /**
- * The quota stands in the comment field (passwd(5), GECOS), where the launcher of `borg serve` finds it by the account's name: written
- * in one step with the account itself, and out of reach of the client.
+ * The quota is in the comment field (passwd(5), GECOS). There the launcher of `borg serve` finds it by the account's name: it is
+ * written in one step with the account itself, and out of reach of the client.
  */
 const passwdLine = (account: DatabaseEntry, { pgid, repos }: DatabaseSettings): string =>
   account.role === 'admin'
@@ -86,7 +86,7 @@ const passwdLine = (account: DatabaseEntry, { pgid, repos }: DatabaseSettings): 
 const comment = ({ quota }: DatabaseEntry): string =>
   quota === undefined ? 'borgserver' : `borgserver quota=${quota}`;
 
-/** What the primary group says; any other is an admin's. */
+/** The role that the primary group says. An account with any other group is an admin. */
 const grants: ReadonlyMap<number, { readonly role: Role } & Directives> = new Map([
   [ROLE_GROUPS.repo.gid, { role: 'repo' }],
   [ROLE_GROUPS['append-only'].gid, { role: 'append-only' }],
@@ -97,8 +97,8 @@ const grants: ReadonlyMap<number, { readonly role: Role } & Directives> = new Ma
 const lines = (texts: readonly string[]): string => texts.map((text) => `${text}\n`).join('');
 
 /**
- * Reads back what passwd grants. A line that is not to the byte as renderDatabase writes it is left out: it counts as drift
- * and is rewritten. Taken for more than it is, a foreign group would make an admin of a tenant.
+ * Reads back what passwd grants. A line that differs in one byte from what renderDatabase writes is left out: it counts as drift
+ * and is rewritten. If it were taken for more, a foreign group would make a tenant an admin.
  */
 export const parseDatabase = (passwd: string, settings: DatabaseSettings): readonly DatabaseEntry[] =>
   passwd.split('\n').flatMap((line) => {

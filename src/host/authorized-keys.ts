@@ -9,15 +9,14 @@ import { keepFolderOpenToRead } from './open-folder.ts';
 import { makeFile, writeFileAtomically } from './write.ts';
 
 /**
- * sshd opens an AuthorizedKeysFile outside the home with the account's rights, and StrictModes wants it to be root's. So a group
- * lets its account read it, and nobody else reads whose keys these are, from where they are accepted, and what their comments say.
+ * sshd opens an AuthorizedKeysFile outside the home with the account's rights, and StrictModes wants it to be root's. So the account reads it by a
+ * group. Nobody else can read whose keys these are, from where they are accepted, and what their comments say.
  */
 const MODE = 0o640;
 
 /**
- * The group by which sshd reads an account's keys. A repository account's is its private one, in which only the admins are
- * besides it; all admins are one Unix user, and have theirs. Where all accounts are one Unix user nothing keeps them apart but
- * their role.
+ * The group by which sshd reads an account's keys. For a repository account it is its private group: only the account and the admins are in it. All
+ * admins are one Unix user, and have their own group. Where all accounts are one Unix user, only their role keeps them apart.
  */
 export const readersGroup = (account: Pick<Account, 'role' | 'uid' | 'subRepositories'>, shared = false): number =>
   shared || account.role === 'admin' ? loginGroup(account).gid : account.uid;
@@ -31,7 +30,7 @@ export const renderAuthorizedKeys = (account: Account): string =>
     )
     .join('');
 
-/** The keys that a file grants. Lines that the server did not write are left out: they count as drift and go with the next write. */
+/** The keys that a file grants. Lines that the server did not write are left out: they count as drift, and the next write removes them. */
 export const parseAuthorizedKeys = (text: string, gid: number): AuthorizedKeysFile => ({
   ...{ text, gid },
   keys: text.split('\n').flatMap((line) => parseLine(line) ?? []),
@@ -44,12 +43,12 @@ export type AuthorizedKeysFile = {
   readonly gid: number;
 };
 
-/** Each file by account name; null where it is not a plain file of root's with the right mode. */
+/** Each file by account name. Null where it is not a plain file of root's with the right mode. */
 export type AuthorizedKeysFiles = ReadonlyMap<string, AuthorizedKeysFile | null>;
 
 /**
- * The folder of sshd's authorized keys, one file an account. Reading remembers each file by inode, times and size, so that
- * a pass without changes costs one lstat a file.
+ * The folder of sshd's authorized keys, one file for each account. Reading remembers each file by inode, times and size, so that
+ * a pass without changes costs one lstat for each file.
  */
 export const authorizedKeysFolder = (folder: string) => {
   const known = new Map<string, AuthorizedKeysFile & { readonly version: string }>();
@@ -64,13 +63,13 @@ export const authorizedKeysFolder = (folder: string) => {
     const found = readOwnFile(path);
     const text = found.kind === 'file' ? found.text : '';
     const file = earlier?.text === text ? { ...earlier, gid: seen.gid } : parseAuthorizedKeys(text, seen.gid);
-    // Written again within the clock's tick it would look the same: remember only what has come to rest.
+    // If it is written again within one tick of the clock, it looks the same. So only a file that has been still for a while is remembered.
     const settled = Date.now() - seen.ctimeMs > 2000;
     known.set(name, { ...file, version: settled ? version : '' });
     return file;
   };
 
-  /** One file that cannot be read is written anew; it must not hold up what the others need. */
+  /** A file that cannot be read is written again. It must not hold up what the others need. */
   const readOrNull = (name: string): AuthorizedKeysFile | null => {
     try {
       return readOne(name);
@@ -88,9 +87,8 @@ export const authorizedKeysFolder = (folder: string) => {
     },
 
     /**
-     * Replaces one account's file. Where that fails, one that grants nothing but what is to be granted stays. Anything else is
-     * removed: a folder is in the way, what cannot be narrowed must not stay as wide as it was, and its own place may be the space
-     * that lacked.
+     * Replaces one account's file. Where that fails, the old file stays if it grants nothing too much. Otherwise it is removed: a folder may be in
+     * the way, a file that cannot be narrowed must not stay as wide as it was, and the missing space may be the one that it takes.
      *
      * @param gid the group that may read it, see readersGroup
      * @param had what the file says now
@@ -111,7 +109,7 @@ export const authorizedKeysFolder = (folder: string) => {
       }
     },
 
-    /** Whether something is there under this name; also where that cannot be told. */
+    /** Whether something with this name is there. True also where that cannot be known. */
     mayBeThere: (name: string): boolean => {
       try {
         return lstatSync(join(folder, name), { throwIfNoEntry: false }) !== undefined;
@@ -120,7 +118,7 @@ export const authorizedKeysFolder = (folder: string) => {
       }
     },
 
-    /** Removes whatever is there under this name. */
+    /** Removes whatever has this name. */
     remove: (name: string): void => {
       known.delete(name);
       rmSync(join(folder, name), { force: true, recursive: true });
@@ -131,8 +129,8 @@ export const authorizedKeysFolder = (folder: string) => {
 export type AuthorizedKeysFolder = ReturnType<typeof authorizedKeysFolder>;
 
 /**
- * Whether a file lets anybody in who is not to get in: a key that is not wanted, or not with these options. What is no line of the
- * server's, or no file of its kind (null), may do anything. Comments let nobody in.
+ * Whether a file lets anybody in who must not get in: a key that is not wanted, or not with these options. A line that the server
+ * did not write, or a file of the wrong kind (null), may allow anything. Comments let nobody in.
  */
 export const grantsMore = (
   had: AuthorizedKeysFile | null | undefined,

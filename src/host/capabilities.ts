@@ -13,7 +13,7 @@ const ALWAYS: readonly Capability[] = [
   { name: 'SYS_CHROOT', number: 18, without: 'nobody can log in' },
 ];
 
-/** Where all accounts are one, no folder has to change its owner. */
+/** Where all accounts have one uid, no folder has to change its owner. */
 const WITH_OWN_IDENTITIES: readonly Capability[] = [
   { name: 'CHOWN', number: 0, without: 'repositories cannot be given to their accounts' },
   { name: 'FOWNER', number: 3, without: 'the modes of repositories cannot be set' },
@@ -25,10 +25,10 @@ const WITH_OWN_IDENTITIES: readonly Capability[] = [
 ];
 
 /**
- * Sees that the process has the capabilities that the server needs. Without some of them it would start, and nobody could log
- * in; without another it would say that it has ended a session, which goes on.
+ * Checks that the process has the capabilities that the server needs. Without some of them it would start, and nobody could log
+ * in. Without another it would say that it has ended a session, and the session would go on.
  *
- * @param status what /proc/self/status says (proc_pid_status(5), CapEff)
+ * @param status the text of /proc/self/status (proc_pid_status(5), CapEff)
  * @throws Error with cause `{ code: 'missing-capabilities', missing, remedy }`, one line in `missing` for each
  */
 export const checkCapabilities = (

@@ -24,7 +24,7 @@ export type Observed = {
   /** The files of the database that are not plain files of root's with the right mode. */
   readonly unsound: readonly (keyof DatabaseFiles)[];
   readonly authorizedKeys: AuthorizedKeysFiles;
-  /** The state that these files are written as, where it is known. */
+  /** The state that these files were written from, where it is known. */
   readonly state?: State;
 };
 
@@ -38,8 +38,8 @@ const DATABASE_MODES: Readonly<Record<keyof DatabaseFiles, number>> = { group: 0
 export type MachinePlaces = { readonly run: string; readonly extrausers: string };
 
 /**
- * The part of the machine that the server owns: three database files and a folder of authorized keys. Everything is
- * replaced atomically; nothing here decides what should be, or remembers what was.
+ * The part of the machine that the server owns: three database files and a folder of authorized keys. Everything is replaced
+ * atomically. Nothing here decides what should be, or remembers what was.
  */
 export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) => {
   const keys = authorizedKeysFolder(join(places.run, 'authorized_keys'));
@@ -63,7 +63,7 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     authorizedKeys: keys.read(),
   });
 
-  /** passwd comes last: it is what makes an account. The order never widens: groups without an account grant nothing. */
+  /** passwd comes last: it makes an account. The order never widens anything: groups without an account grant nothing. */
   const writeDatabase = (wanted: DatabaseFiles, { database, unsound }: Observed): void => {
     for (const file of FILES) {
       if (wanted[file] === database[file] && !unsound.includes(file)) continue;
@@ -71,7 +71,7 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     }
   };
 
-  /** Tells what went wrong, and which files are still there although they grant more than they are to. */
+  /** Collects what went wrong, and which files are still there although they grant too much. */
   const writeKeys = (wanted: Files, had: AuthorizedKeysFiles): Written => {
     const failures: unknown[] = [];
     const tooWide = new Set<string>();
@@ -89,7 +89,7 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     return { failures, tooWide };
   };
 
-  /** Removes what says more than is to be granted, before an account can come to it. */
+  /** Removes what grants too much, before an account can use it. */
   const closeKeys = (wanted: Files, had: AuthorizedKeysFiles): Written => {
     const names = [...had.keys()].filter((name) => grantsMore(had.get(name), wanted.get(name)));
     const failures = attemptAll(names, keys.remove);
@@ -97,8 +97,8 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
   };
 
   /**
-   * Makes the machine be as the state says. The order depends on what comes first: taking away begins with the keys (a
-   * full disk cannot stop a removal), giving ends with them.
+   * Makes the machine as the state says. The order depends on the direction: taking away begins with the keys (a full disk cannot
+   * stop a removal), and giving ends with them.
    *
    * @param observed what the machine has, as `observe` said or the last `write` returned
    * @param owners of the repository folders that are known
@@ -109,13 +109,13 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
     const authorizedKeys = keysOf(state, observed, settings);
     const first = (order === 'revoke' ? writeKeys : closeKeys)(authorizedKeys, observed.authorizedKeys);
     const failures = [...first.failures];
-    // Whose keys can be neither narrowed nor removed is no account of the machine's until they can.
+    // If an account's keys can be neither narrowed nor removed, the machine has no such account until they can.
     const safe = new Map([...state].filter(([name]) => !first.tooWide.has(name)));
     const database = renderDatabase(safe, settings, owners);
     try {
       writeDatabase(database, observed);
     } catch (error) {
-      // What the database grants too much must not be reachable by any key.
+      // If the database grants too much, no key may lead to it.
       const granted = new Map(parseDatabase(observed.database.passwd, settings).map((entry) => [entry.name, entry]));
       const different = [...state.values()].filter((account) => {
         const had = granted.get(account.name);
@@ -134,7 +134,7 @@ export const openMachine = (places: MachinePlaces, settings: DatabaseSettings) =
 
 export type Machine = ReturnType<typeof openMachine>;
 
-/** What went wrong; everything was tried. */
+/** What went wrong. Everything was tried. */
 const attemptAll = <T>(things: readonly T[], action: (thing: T) => void): unknown[] =>
   things.flatMap((thing) => {
     try {
@@ -145,7 +145,7 @@ const attemptAll = <T>(things: readonly T[], action: (thing: T) => void): unknow
     }
   });
 
-/** The files of a state; what is as it was observed stays the same object. */
+/** The files of a state. What is as it was observed stays the same object. */
 const keysOf = (state: State, observed: Observed, { shared }: DatabaseSettings): Files =>
   new Map(
     [...state.values()].map((account) => {
@@ -159,7 +159,7 @@ const keysOf = (state: State, observed: Observed, { shared }: DatabaseSettings):
 /**
  * What is granted at the moment: accounts of the database that have at least one key.
  *
- * @param known what ran before: it stands for files of keys that are there and cannot be read, so that what is gone is told
+ * @param known what ran before. It is used for key files that are there and cannot be read, so that a loss is reported
  */
 export const runningState = (
   { database, authorizedKeys }: Observed,
@@ -175,8 +175,7 @@ export const runningState = (
   );
 
 /**
- * Where the machine's text differs from what the running state would be written as, although accounts and keys are the same:
- * somebody else has written there.
+ * Where the machine's text differs from the text of the running state, although accounts and keys are the same: somebody else has written there.
  */
 export const drift = (
   observed: Observed,

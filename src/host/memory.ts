@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 
-/** Of the container, whichever version of cgroups it is in. */
+/** The limit of the container, in either version of cgroups. */
 const LIMITS = ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'];
 
 /** The memory that this server has, in bytes: the machine's, or what its cgroup may use of it. */

@@ -2,8 +2,8 @@ import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
 import { failure } from '../failure.ts';
 
 /**
- * Makes a folder that is root's and that everybody may read, whatever the umask: sshd's sessions and libnss-extrausers look
- * into it with the account's own rights. Repairs owner and mode. A link is followed: /var/lib/extrausers may lead to /run.
+ * Makes a folder that is root's and that everybody may read, whatever the umask: sshd's sessions and libnss-extrausers look into
+ * it with the account's own rights. Repairs owner and mode. A link is followed: /var/lib/extrausers may lead to /run.
  *
  * @throws the system's error; Error with cause `{ code: 'not-a-folder', path }` where something else is in its place
  */
@@ -11,7 +11,7 @@ export const keepFolderOpenToRead = (path: string): void => {
   if (!statSync(path, { throwIfNoEntry: false })) mkdirSync(path, { recursive: true });
   const found = statSync(path);
   if (!found.isDirectory()) {
-    throw failure('something else stands in the place of a folder of the server: move it away', {
+    throw failure('something else is in the place of a folder of the server: move it away', {
       code: 'not-a-folder',
       path,
     });

@@ -4,8 +4,8 @@ import { errorCode } from '../system/errno.ts';
 const REFUSALS: ReadonlySet<unknown> = new Set(['EPERM', 'EINVAL', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS']);
 
 /**
- * Changes an owner or a mode where the file system keeps such things. Where it does not, the mount says whose everything is,
- * and that is no error: a server that needs owners of its own looks for it once, at its start.
+ * Changes an owner or a mode where the file system keeps such things. Where it does not, the mount says who owns everything, and
+ * that is no error: a server that needs separate owners checks it once, at its start.
  *
  * @throws every other error of the system
  */

@@ -4,11 +4,11 @@ import { failure } from '../failure.ts';
 import { errorCode } from '../system/errno.ts';
 
 /**
- * Sees that the kernel would let this process listen on the port. Docker opens the low ports to everybody in a container (the sysctl
- * net.ipv4.ip_unprivileged_port_start), Podman and Kubernetes do not.
+ * Checks that the kernel would let this process listen on the port. In a container Docker opens the low ports to everybody (the
+ * sysctl net.ipv4.ip_unprivileged_port_start); Podman and Kubernetes do not.
  *
- * Tried and not read: which user namespace owns the network decides, too. With UDP, of which the kernel asks the same (ip(7)), and
- * to which nobody can connect meanwhile. Any other trouble with the port is sshd's to tell.
+ * It tries, and does not read a setting: the answer also depends on the user namespace that owns the network. It tries with UDP, for which the
+ * kernel has the same rule (ip(7)), and to which nobody can connect meanwhile. sshd itself reports any other trouble with the port.
  *
  * @throws Error with cause `{ code: 'privileged-port', port }`; the message is the whole cure
  */
@@ -31,8 +31,8 @@ export const checkPort = async (port: number): Promise<void> => {
 };
 
 /**
- * Sees that nobody listens on the port, at any address. Where somebody has it for IPv4 alone, sshd goes on with IPv6, and most clients
- * would come to somebody else.
+ * Checks that nobody listens on the port, at any address. If another program has it for IPv4 alone, sshd goes on with IPv6, and most
+ * clients would reach the other program.
  *
  * @throws Error with cause `{ code: 'port-taken', port }`; the message is the whole cure
  */
@@ -44,7 +44,7 @@ export const checkNobodyListens = (port: number): void => {
     );
 };
 
-/** Without one of them there is no IPv6, or no /proc/net: sshd tells then. */
+/** Without one of these files there is no IPv6, or no /proc/net. Then sshd reports a taken port. */
 const readTable = (name: string): string => {
   try {
     return readFileSync(`/proc/net/${name}`, 'utf8');
@@ -53,7 +53,7 @@ const readTable = (name: string): string => {
   }
 };
 
-/** As /proc/net/tcp has it (proc_net(5)): `sl local_address rem_address st`, addresses and ports in hexadecimal. */
+/** The form of /proc/net/tcp (proc_net(5)): `sl local_address rem_address st`, addresses and ports in hexadecimal. */
 const LISTEN = '0A';
 
 const listens = (table: string, port: number): boolean => {

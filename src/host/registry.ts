@@ -19,8 +19,8 @@ export const EMPTY_REGISTRY: Registry = { highWater: 0, uids: {}, roles: [] };
 export const registryFile = (state: string): string => join(state, 'identities.json');
 
 /**
- * Reads what the server remembers of its identities. Without a file nothing is remembered; a damaged one is set aside as
- * identities.json.damaged, since the owners of the folders say nearly all of it.
+ * Reads what the server remembers of its identities. Without a file nothing is remembered. A damaged one is renamed to
+ * identities.json.damaged: the owners of the folders say nearly all of it.
  *
  * @returns `damaged`: true when a file was set aside
  * @throws the system's error where a file is there and cannot be read: then nothing may be decided
@@ -30,9 +30,9 @@ export const readRegistry = (state: string): { readonly registry: Registry; read
   return { registry: value ?? EMPTY_REGISTRY, damaged };
 };
 
-/** The same for whoever only looks on: one that is damaged, or cannot be read, is left where it is and tells nothing. */
+/** The same for a reader that changes nothing: a file that is damaged, or cannot be read, stays where it is and gives nothing. */
 export const peekRegistry = (state: string): Registry =>
   peekStateFile(registryFile(state), REGISTRY_FORMAT) ?? EMPTY_REGISTRY;
 
-/** Keeps it, surviving a power cut. */
+/** Writes it so that it survives a power cut. */
 export const writeRegistry = (state: string, registry: Registry): void => writeStateFile(registryFile(state), registry);

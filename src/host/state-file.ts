@@ -4,11 +4,11 @@ import { errorCode } from '../system/errno.ts';
 import { closing, openFile } from '../system/open.ts';
 import { writeFileAtomically } from './write.ts';
 
-/** What a state file held: nothing if it is not there; `damaged` if it was not what we write and was set aside. */
+/** What a state file held: nothing if it is not there. `damaged`: the server did not write it like that, so it was put aside. */
 export type StateFile<Value> = { readonly value: Value | null; readonly damaged: boolean };
 
 /**
- * Reads a JSON file of the server's own. One that is damaged is renamed to FILE.damaged, for a person to look at.
+ * Reads a JSON file of the server's own. A damaged one is renamed to FILE.damaged, for a person to look at.
  *
  * @throws the system's error where a file is there and cannot be read, or a folder is: then nothing may be decided
  */
@@ -21,7 +21,7 @@ export const readStateFile = <Value>(path: string, format: z.ZodType<Value>): St
   return { value: null, damaged: true };
 };
 
-/** Reads one for whoever only looks on: null where it is not there, cannot be read, or is damaged, which is left where it is. */
+/** Reads one without changing anything. Null where it is not there, cannot be read, or is damaged; a damaged one stays where it is. */
 export const peekStateFile = <Value>(path: string, format: z.ZodType<Value>): Value | null => {
   try {
     return format.safeParse(parseJson(readIfThere(path) ?? '')).data ?? null;
@@ -30,7 +30,7 @@ export const peekStateFile = <Value>(path: string, format: z.ZodType<Value>): Va
   }
 };
 
-/** Replaces it in one step, surviving a power cut. */
+/** Replaces it in one step. The new file survives a power cut. */
 export const writeStateFile = (path: string, value: unknown): void =>
   writeFileAtomically(path, `${JSON.stringify(value)}\n`, { mode: 0o600, durable: true });
 

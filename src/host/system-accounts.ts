@@ -24,7 +24,7 @@ const entriesOf = (path: string): { readonly name: string; readonly id: number }
     .map(([name = '', , id]) => ({ name, id: Number(id) }));
 
 /**
- * Sees that sshd's Match blocks will mean the role groups: sshd turns a gid into the name that /etc/group has for it.
+ * Checks that sshd's Match blocks will mean the role groups: sshd turns a gid into the name that /etc/group has for it.
  *
  * @throws Error with cause `{ code: 'role-groups', problems }`
  */

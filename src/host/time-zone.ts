@@ -3,15 +3,18 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { failure } from '../failure.ts';
 
-/** The C library's, which sshd asks. */
+/** Offsets from the C library, which sshd asks. */
 const ZONES = '/usr/share/zoneinfo';
-/** Summer and winter of the years that a key is likely to expire in; later both may learn of new rules at different times. */
+/**
+ * Summer and winter of the years in which a key is likely to expire. For later years the C library and Node may learn of new rules at
+ * different times.
+ */
 const MONTHS = 36;
 const MONTH_SECONDS = 30 * 86_400;
 
 /**
- * Sees that sshd, which refuses logins after a key's expiry-time, and the server, which ends sessions then, mean the same time. What
- * the name says is not enough: Node brings its own zones and finds the machine's in its own way, where TZ is not set.
+ * Checks that sshd and the server mean the same time: sshd refuses logins after a key's expiry-time, and the server ends sessions then. To compare
+ * the names is not enough: Node brings its own zones, and where TZ is not set it finds the machine's zone in its own way.
  *
  * @param now milliseconds since the epoch
  * @throws Error with cause `{ code: 'time-zone', found, remedy }`

@@ -16,7 +16,7 @@ export type UserNamespace = {
 };
 
 /**
- * Reads /proc/self/uid_map, gid_map and setgroups. Outside of every user namespace the maps have all ids there are.
+ * Reads /proc/self/uid_map, gid_map and setgroups. Outside of every user namespace the maps have all ids.
  *
  * @throws the system's error
  */
@@ -36,7 +36,7 @@ export const readUserNamespace = (proc = '/proc/self'): UserNamespace => {
 /** Every id of a kernel but the last, which means "none". */
 const ALL = 4_294_967_295;
 
-/** In the namespace that has every id, what cannot be changed is not for want of ids. */
+/** In the namespace that has every id, a missing id is never the reason for a failed change. */
 export const hasEveryId = ({ uids, gids }: UserNamespace): boolean =>
   [uids, gids].every((spans) => firstMissing(spans, 0, ALL - 1) === null);
 
@@ -50,7 +50,7 @@ const firstMissing = (spans: readonly IdSpan[], from: number, last: number): num
 
 type Ids = Pick<Settings, 'PUID' | 'PGID' | 'UID_RANGE' | 'IDENTITIES'>;
 
-/** What of the settings cannot be in this user namespace: a sentence each, with its setting. */
+/** The settings that are impossible in this user namespace: a sentence for each, with its setting. */
 export const namespaceProblems = (namespace: UserNamespace, settings: Ids): readonly string[] => {
   const { uids, gids, mayHaveGroups } = namespace;
   const { PUID, PGID, UID_RANGE, IDENTITIES } = settings;
@@ -83,7 +83,7 @@ export const spansText = (spans: readonly IdSpan[]): string =>
   spans.length === 0 ? 'none' : spans.map(({ first, count }) => `${first}-${first + count - 1}`).join(', ');
 
 /**
- * Sees that the ids of the settings exist here: a rootless container has but some of them.
+ * Checks that the ids of the settings exist here: a rootless container has only some of them.
  *
  * @throws Error with cause `{ code: 'unmapped-ids', problems }`
  */

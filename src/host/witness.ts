@@ -11,7 +11,7 @@ import { writeFileAtomically } from './write.ts';
 
 const FORMAT = z.object({ disk: z.string().min(1).max(100), registry: REGISTRY_FORMAT });
 
-/** Beside the host keys: the one folder of the key tree in which the server writes anyway. */
+/** Beside the host keys: that is the one folder of the key tree in which the server writes anyway. */
 export const witnessFile = ({ sshkeys }: Pick<Places, 'sshkeys'>): string =>
   join(sshkeys, 'host/known-repositories.json');
 
@@ -26,16 +26,16 @@ export const readWitness = (places: Places): Witness | 'damaged' | null => {
     const text = readIfThere(witnessFile(places));
     return text === null ? null : FORMAT.parse(JSON.parse(text));
   } catch (error) {
-    // A folder, as Docker makes it for a file of this name that is to be mounted and is not there, is damaged, too.
+    // A folder counts as damaged too: Docker makes one if it has to mount a file of this name that is not there.
     if (errorCode(error) !== null && errorCode(error) !== 'EISDIR') throw error;
     return 'damaged';
   }
 };
 
 /**
- * Replaces it in one step, surviving a power cut; nothing is written where it says that already.
+ * Replaces it in one step. It survives a power cut. Nothing is written where the file says that already.
  *
- * @param registry the record as it is written on the disk: with ten thousand accounts it is not parsed once more
+ * @param registry the record as text, as it is written on the disk: with ten thousand accounts it should not be parsed again
  * @throws Error with cause `{ code: 'unwritable', file, found, remedy }`
  */
 export const keepWitness = (places: Places, disk: string, registry: string): void => {
@@ -44,7 +44,7 @@ export const keepWitness = (places: Places, disk: string, registry: string): voi
   writeFileAtomically(witnessFile(places), text, { mode: 0o600, durable: true });
 };
 
-/** The same for one that is at hand. */
+/** The same for a record that is not text yet. */
 export const writeWitness = (places: Places, { disk, registry }: Witness): void =>
   keepWitness(places, disk, JSON.stringify(registry));
 
@@ -52,7 +52,7 @@ const markFile = (state: string): string => join(state, 'disk-id');
 const MARK = z.object({ disk: z.string().min(1).max(100) });
 
 /**
- * The mark of the disk that /repos is; null: it has none.
+ * The mark of the disk of /repos. Null: it has none.
  *
  * @throws the system's error where it is there and cannot be read
  */
@@ -62,7 +62,7 @@ export const readDiskMark = ({ state }: Pick<Places, 'state'>): string | null =>
 /** A mark that no disk has. */
 export const newDiskMark = (): string => randomBytes(16).toString('hex');
 
-/** The mark of the disk that /repos is, made where there is none. */
+/** The mark of the disk of /repos. It is made where there is none. */
 export const markDisk = ({ state }: Pick<Places, 'state'>, disk = newDiskMark()): string => {
   const found = readDiskMark({ state });
   if (found !== null) return found;

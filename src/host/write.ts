@@ -7,12 +7,12 @@ import { whereOwnersAreKept } from './ownerless.ts';
 import { remedyOf } from './remedy.ts';
 
 /**
- * Replaces a file in one step: whoever reads it sees the old content or the new, never a part, also after kill -9.
- * The file is root's, as the server is; an existing link at the path is replaced, not followed.
+ * Replaces a file in one step: a reader sees the old content or the new, never a part, also after kill -9. The file is root's, as
+ * the server is. A link at the path is replaced, not followed.
  *
  * @param options.gid the file's group, where it is not root's
- * @param options.durable also survive a power cut (fsync of file and folder); for what is on a disk, which may keep no owners
- *   or have a group of its own for what is made in a folder
+ * @param options.durable also survive a power cut (fsync of file and folder). It is for files on a disk that may keep no owners,
+ *   or give new files a group of its own
  * @throws Error with cause `{ code: 'unwritable', file, found, remedy }`; the old file is then as it was, and nothing is left
  *   beside it
  */
@@ -21,7 +21,7 @@ export const writeFileAtomically = (
   content: string | Uint8Array,
   options: { readonly mode: number; readonly gid?: number; readonly durable?: boolean },
 ): void => {
-  // An account's name may be as long as the name of a file; its prefix is enough, for one file is written at a time.
+  // An account's name may be as long as a file's name can be. A part of it is enough here, for one file is written at a time.
   const temporary = join(dirname(path), `.${basename(path).slice(0, 200)}.new`);
   try {
     const file = openFresh(temporary, options.mode);
@@ -46,8 +46,8 @@ export const writeFileAtomically = (
 };
 
 /**
- * Makes a file that is not there yet, for readers that are not root: none of them can open it before it is whole, so it needs
- * no other name meanwhile: the rename is a third of the time.
+ * Makes a new file for readers that are not root. None of them can open it before it is whole, so it needs no other name
+ * meanwhile: the rename is a third of the time.
  *
  * @returns false where something is there already
  * @throws Error with cause `{ code: 'unwritable', file, found, remedy }`; nothing is left then
@@ -75,7 +75,7 @@ export const makeFile = (
   }
 };
 
-/** The group first: with the mode the former one would be let in. */
+/** The group first: if the mode came first, the former group could read it. */
 const settle = (file: number, { mode, gid }: { readonly mode: number; readonly gid?: number }): void => {
   if (gid !== undefined) fchownSync(file, 0, gid);
   fchmodSync(file, mode);
@@ -87,7 +87,7 @@ const writeAll = (file: number, content: string | Uint8Array): void => {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
 };
 
-/** A file that an interrupted write has left there is in the way seldom enough to be looked for only then. */
+/** A file that an interrupted write has left is rarely in the way, so it is looked for only when it is. */
 const openFresh = (path: string, mode: number): number => {
   try {
     return openSync(path, 'wx', mode);
@@ -98,7 +98,7 @@ const openFresh = (path: string, mode: number): number => {
   }
 };
 
-/** The system's own words name no file where a write to an open one failed. */
+/** Where a write to an open file failed, the system's own words name no file. */
 const unwritable = (file: string, error: unknown): Error => {
   const found = error instanceof Error ? error.message : String(error);
   return failure('a file of the server could not be written', {

@@ -1,7 +1,7 @@
 /**
- * Whether a pattern of from= can match the text of any address at all, as sshd writes addresses down: IPv4 as four plain numbers, IPv6
- * in small letters and shortened, without leading zeros (inet_ntop(3)). A pattern without a colon is not held against the zone of a
- * link-local address (`fe80::1%eth0`), which nobody means by `*.lan`.
+ * Whether a pattern of from= can match the text of any address at all. sshd writes IPv4 as four plain numbers, and IPv6 in small
+ * letters and shortened, without leading zeros (inet_ntop(3)). A pattern without a colon is not compared with the zone of a link-local
+ * address (`fe80::1%eth0`): nobody means that by `*.lan`.
  *
  * @param pattern with `*` for any text and `?` for one character, in any case (match_pattern_list)
  */
@@ -11,21 +11,21 @@ export const mayMatchAddress = (pattern: string): boolean => {
   return matches(text, IPV4) || matches(text, text.includes(':') ? IPV6_WITH_ZONE : IPV6);
 };
 
-/** 39 characters, and a zone of 15 (IFNAMSIZ) behind its sign. */
+/** 39 characters, then `%` and a zone of 15 characters (IFNAMSIZ). */
 const LONGEST = 55;
 const ALPHABET = [...'0123456789abcdef.:%'];
 
 type Step = (state: string, char: string) => string | null;
-/** The texts that are addresses, as an automaton: a state is a short text, and null is no address. */
+/** The texts that are addresses, as an automaton. A state is a short text; null is no address. */
 type Addresses = {
   readonly start: string;
   readonly step: Step;
   readonly ends: (state: string) => boolean;
-  /** What each state leads to by any one character; filled as it is asked for. */
+  /** The state that follows each state and character. Filled when it is needed. */
   readonly after: Map<string, readonly string[]>;
 };
 
-/** Follows pattern and address together, over all states that both can be in. */
+/** Follows pattern and address together, through all states that both can be in. */
 const matches = (pattern: string, { start, step, ends, after }: Addresses): boolean => {
   const next = (state: string): readonly string[] => {
     const known = after.get(state) ?? [...new Set(ALPHABET.flatMap((char) => step(state, char) ?? []))];
@@ -35,7 +35,7 @@ const matches = (pattern: string, { start, step, ends, after }: Addresses): bool
   let states = new Set([start]);
   for (const char of pattern) {
     const reached = new Set(char === '*' ? states : []);
-    // A set's iterator comes to what is added meanwhile.
+    // The iterator of a set also visits what is added meanwhile.
     for (const state of char === '*' ? reached : states)
       for (const each of char === '*' || char === '?' ? next(state) : [step(state, char)])
         if (each !== null) reached.add(each);
@@ -45,7 +45,7 @@ const matches = (pattern: string, { start, step, ends, after }: Addresses): bool
   return [...states].some(ends);
 };
 
-/** How many numbers are done, and what the one that is being written can become: of each, only what decides about its next digit. */
+/** How many numbers are complete, and what the current one can become. Of each only as much as decides about its next digit. */
 const stepIPv4: Step = (state, char) => {
   const [done = '0', begun = ''] = state;
   if (char === '.') return begun === '' || done === '3' ? null : String(Number(done) + 1);
@@ -69,7 +69,10 @@ const stepIPv4: Step = (state, char) => {
 
 const endsIPv4 = (state: string): boolean => state.length === 2 && state.startsWith('3');
 
-/** Groups begun, digits of the last one (z: a zero, which stands alone), colons just now, and whether `::` was there. */
+/**
+ * How many groups have begun, the digits of the last one (z: a zero, which must be alone), how many colons came just now, and whether there
+ * was a `::`.
+ */
 const NEW_IPV6 = '000-';
 
 const stepIPv6 =
@@ -83,7 +86,7 @@ const stepIPv6 =
       return colons === '1' && double === '-' ? `${groups}02+` : null;
     }
     if (!/[0-9a-f]/.test(char)) return null;
-    // Behind the first colon of all another has to follow.
+    // If the address begins with a colon, a second one must follow.
     if (groups === '0' && colons === '1') return null;
     if (digits === '0') {
       const most = double === '+' ? 6 : 8;

@@ -37,8 +37,8 @@ export const CURVES: readonly Curve[] = [
 ];
 
 /**
- * Whether bytes are a public point that OpenSSH takes: uncompressed (SEC 1, 2.3.4), on the curve, and within the bounds of
- * its sshkey_ec_validate_public. The curves have cofactor 1, so a point on the curve has the right order.
+ * Whether bytes are a public point that OpenSSH accepts: uncompressed (SEC 1, 2.3.4), on the curve, and within the bounds of its
+ * sshkey_ec_validate_public. The curves have cofactor 1, so a point on the curve has the right order.
  */
 export const isPublicPoint = (curve: Curve, point: Buffer): boolean => {
   const { size, p, b, n } = curve;

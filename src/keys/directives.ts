@@ -5,15 +5,15 @@ import { printable } from '../text/printable.ts';
 import { sizeText } from '../text/size.ts';
 import type { KeyLine, LinePlace } from './key-line.ts';
 
-/** What the directives of one file come to. */
+/** What the directives of one file result in. */
 export type ReadDirectives = Directives & {
-  /** One of them was not right. */
+  /** One of them was wrong. */
   readonly doubtful?: true;
   /** The line of the first word that the server knows, if there is one. */
   readonly directivesAt?: number;
 };
 
-/** 2^53 - 1 bytes: 9 PB, more than borg's repositories have. */
+/** 2^53 - 1 bytes: 9 PB, more than any repository of borg has. */
 const LARGEST = Number.MAX_SAFE_INTEGER;
 
 const KNOWN =
@@ -22,8 +22,7 @@ const KNOWN =
 type Directive = Extract<KeyLine, { readonly kind: 'directive' }>;
 
 /**
- * Takes directives (`# borgserver: word=value`) one after the other. A value that is not right counts for nothing; of two
- * values the narrower counts.
+ * Takes directives (`# borgserver: word=value`) one after the other. A wrong value counts for nothing. Of two values the narrower one counts.
  */
 export const collectDirectives = () => {
   const quotas = new Set<number>();
@@ -88,7 +87,7 @@ export const collectDirectives = () => {
   };
 };
 
-/** An admin has no repository of its own for which they could mean anything. */
+/** An admin has no repository of its own, so a directive would mean nothing. */
 export const directivesOfAdmin = (file: string, line: number): Finding =>
   errorAt(
     { file, line },

@@ -4,9 +4,8 @@ import type { KeyFile } from './key-file-content.ts';
 import { gatherOtherFile } from './other-file.ts';
 
 /**
- * Reads the keys of BORG_SSHKEYS: separated by commas or line breaks, empty ones left out, so that a list may end with a
- * comma. Before a key a comma separates options, and inside their quotes it means nothing. The line of a finding is the
- * number of the key in the list.
+ * Reads the keys of BORG_SSHKEYS. They are separated by commas or line breaks. Empty entries are skipped, so a list may end with a comma. Before a
+ * key a comma separates options, and inside their quotes it means nothing. The line of a finding is the number of the key in the list.
  */
 export const parseEnvironmentKeys = (value: string, where: string = ENVIRONMENT): KeyFile =>
   gatherOtherFile(value, parseKeyLines(splitKeys(value), where), where);
@@ -22,7 +21,7 @@ const splitKeys = (value: string): string[] => {
   return entries;
 };
 
-/** Where the entry that begins at `start` ends: at a comma behind its key, or at a line break. */
+/** Where the entry that begins at `start` ends: at a comma after its key, or at a line break. */
 const endOfEntry = (value: string, start: number): number => {
   const first = /^[ \t]*([^ \t,\r\n]*)/.exec(value.slice(start, start + 256))?.[1] ?? '';
   // A comment hides everything up to the end of its line: a key after a comma in it was commented out too.
@@ -35,8 +34,8 @@ const endOfEntry = (value: string, start: number): number => {
     const char = value.charAt(at);
     if (char === '\\' && value[at + 1] === '"') at += 1;
     else if (char === '"') quoted = !quoted;
-    // Options that go on behind a line break must not get lost, or the key would be wider than it was meant: joined, the
-    // whole is refused.
+    // Options that go on after a line break must not get lost, or the key would allow more than was meant. So the lines are
+    // joined, and the whole is refused.
     else if ((char === '\r' || char === '\n') && last !== ',') return at;
     else if ((char === ' ' || char === '\t') && !quoted) return next(value, at, /[,\r\n]/g);
     if (!/\s/.test(char)) last = char;

@@ -14,18 +14,18 @@ export type FileReading =
   | { readonly kind: 'unreadable'; readonly finding: Finding }
   | { readonly kind: 'refused'; readonly finding: Finding };
 
-/** Where a link may lead: below the folder of this identity (`identityOf`), wherever it is moved, but not below its folder `host`. */
+/** Where a link may lead: below the folder with this identity (`identityOf`), wherever it was moved, but not below its folder `host`. */
 export type Bounds = { readonly identity: string; readonly host: string };
 
 const MOST_BYTES = 1024 * 1024;
-/** A file that was read this soon after it changed may have changed again within one tick of its clock, unseen. */
+/** A file that is read so soon after its change may have changed again in the same tick of its clock, and nobody would see it. */
 const SETTLED_MS = 2000;
-/** How often a tree that moves is looked at again: on a busy machine it may move between any two looks. */
+/** How often the reader looks again while the tree is being moved: on a busy machine it may move between any two looks. */
 const MOVES = 1000;
 
 /**
- * A reader of key files that remembers what it read, by name, as long as inode, times and size stay the same. `sweep`
- * forgets what was not asked for since the last sweep. Read is what lies at the path, which may go through a descriptor.
+ * A reader of key files. It remembers what it read, by name, as long as inode, times and size stay the same. `sweep` forgets what
+ * nobody asked for since the last sweep. It reads what lies at the path, which may go through a descriptor.
  */
 export const createFileReader = () => {
   type Known = { readonly readAt: number; readonly reading: FileReading & { readonly kind: 'read' } };
@@ -74,7 +74,7 @@ export const createFileReader = () => {
   };
 };
 
-/** open(2), of <fcntl.h>: names what a path leads to without opening it. Node has no constant for it. */
+/** open(2), of <fcntl.h>: finds what a path leads to without opening it. Node has no constant for it. */
 const O_PATH = 0o10000000;
 
 /**
@@ -95,7 +95,7 @@ const isInside = (descriptor: number, bounds: Bounds): boolean => {
     const inside = pathInside(readlinkSync(pathOfOpen(descriptor)), bounds.identity);
     if (inside !== 'moved') return inside !== null && !inside.startsWith(sep + bounds.host + sep);
   }
-  // Where it never stands still nobody can tell: its account keeps what it has.
+  // If the tree never stops moving, nobody can tell. The account keeps what it has.
   throw Object.assign(new Error('the key tree is being moved'), { code: 'EBUSY' });
 };
 
@@ -131,7 +131,7 @@ const readAll = (descriptor: number, expected: number): Buffer | null => {
   for (;;) {
     const count = readSync(descriptor, buffer, length, buffer.length - length, null);
     length += count;
-    // As many as fstat has said, where one more would have fitted: it ends here.
+    // It read as many bytes as fstat said, and there was room for one more: the file ends here.
     if (count === 0 || (length === expected && count === expected)) return buffer.subarray(0, length);
     if (length > MOST_BYTES) return null;
     if (length === buffer.length) buffer = Buffer.concat([buffer, Buffer.allocUnsafe(64 * 1024)]);

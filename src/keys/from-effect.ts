@@ -3,21 +3,24 @@ import { oldForm } from '../accounts/old-address.ts';
 import { mayMatchAddress } from './address-pattern.ts';
 import { networkBytes } from './from-patterns.ts';
 
-/** What a value of from="…" comes to. `found` is printable: nothing but what the pattern's characters may be. */
+/** What a value of from="…" results in. `found` is printable: it has only characters that a pattern may have. */
 export type FromEffect = {
-  /** No address is left from which the key would be accepted. */
+  /** The key would be accepted from no address at all. */
   readonly nobody: boolean;
   /** The patterns that can never do what they say, each with the reason. */
   readonly idle: readonly { readonly pattern: string; readonly why: string }[];
 };
 
-/** Addresses as numbers, ends included. IPv6 lies behind all of IPv4. */
+/** Ranges of addresses as numbers, ends included. IPv6 comes after all of IPv4. */
 type Range = { readonly first: bigint; readonly last: bigint };
 
 const IPV6 = 1n << 32n;
 const range = (first: bigint, last: bigint): Range => ({ first, last });
 const ALL: readonly Range[] = [range(0n, IPV6 - 1n), range(IPV6, IPV6 + (1n << 128n) - 1n)];
-/** Of clients: sshd takes a mapped address (::ffff:192.0.2.7) for the one of IPv4 in it, and nobody has the unspecified one. */
+/**
+ * Addresses that clients can have. sshd takes a mapped address (::ffff:192.0.2.7) for the IPv4 address in it, and nobody has the unspecified
+ * address.
+ */
 const NOBODYS: readonly Range[] = [
   range(0n, 0n),
   range(IPV6, IPV6),
@@ -25,10 +28,10 @@ const NOBODYS: readonly Range[] = [
 ];
 
 /**
- * Looks what a list that sshd takes can do: a name never matches, since sshd asks no DNS (UseDNS no), nor what no address looks like,
- * nor what a negated pattern of the same list refuses.
+ * Says what a list that sshd accepts can do. A name never matches, since sshd asks no DNS (UseDNS no). A pattern that no address
+ * looks like never matches, and neither does one that a negated pattern of the same list refuses.
  *
- * @param list a value of which faultOfFrom found nothing
+ * @param list a value in which faultOfFrom found nothing wrong
  */
 export const effectOfFrom = (list: string): FromEffect => {
   const patterns = list.split(',');
@@ -60,7 +63,7 @@ const whyNever = (pattern: string, ranges: readonly Range[] | null): string | nu
     : 'no address looks like it';
 };
 
-/** Null where they cannot be told: a pattern with wildcards inside, or what is no address. */
+/** Null where it cannot be told: a pattern with a wildcard inside, or what is no address. */
 const rangesOf = (pattern: string): readonly Range[] | null => {
   if (/^\*+$/.test(pattern)) return ALL;
   const beginning = /^((?:\d{1,3}\.){1,3})\*(?:\.\*)*$/.exec(pattern)?.[1];
@@ -85,7 +88,7 @@ const network = (address: string, bits: number): Range => {
   return range(first, first + (1n << free) - 1n);
 };
 
-/** Whether each of them is covered by some of the others together. */
+/** Whether each of the first ranges is covered by the others together. */
 const areIn = (ranges: readonly Range[], others: readonly Range[]): boolean => {
   const sorted = [...others].sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
   return ranges.every(({ first, last }) => {

@@ -6,9 +6,8 @@ const MOST_PATTERN = 253;
 const MOST_LIST = 8192;
 
 /**
- * What is wrong with the value of from="…", or null. It is a comma-separated list of addresses, networks in CIDR notation and
- * wildcard patterns, each negated by a leading `!` (ssh_config(5), PATTERNS). One bad network makes sshd refuse every login
- * with the key (addr_match_list).
+ * What is wrong with the value of from="…", or null. It is a comma-separated list of addresses, networks in CIDR notation and wildcard patterns,
+ * each negated by a leading `!` (ssh_config(5), PATTERNS). One bad network makes sshd refuse every login with the key (addr_match_list).
  */
 export const faultOfFrom = (list: string): string | null => {
   if (list.length > MOST_LIST) return `from= is longer than ${MOST_LIST} characters`;
@@ -30,20 +29,20 @@ const faultOfPattern = (pattern: string): string | null => {
 
 const isNetwork = (text: string): boolean => {
   const [address = '', length = '', ...rest] = text.split('/');
-  // Longer than sshd's buffer for an address (addr_pton_cidr) cannot be.
+  // It cannot be longer than sshd's buffer for an address (addr_pton_cidr).
   if (rest.length > 0 || !/^\d{1,3}$/.test(length)) return false;
   const bytes = networkBytes(address);
   return bytes.length > 0 && Number(length) <= bytes.length * 8 && hostBitsAreZero(bytes, Number(length));
 };
 
-/** The 4 or 16 bytes of an address without a zone; none of anything else. */
+/** The 4 or 16 bytes of an address without a zone. Empty for anything else. */
 export const networkBytes = (address: string): readonly number[] =>
   isIPv4(address) ? address.split('.').map(Number) : isIPv6(address) ? ipv6Bytes(address) : [];
 
 const hostBitsAreZero = (bytes: readonly number[], length: number): boolean =>
   bytes.every((byte, index) => (byte & (0xff >> Math.min(8, Math.max(0, length - index * 8)))) === 0);
 
-/** The 16 bytes of an address that isIPv6 took (RFC 4291, 2.2), without a zone. */
+/** The 16 bytes of an address that isIPv6 accepted (RFC 4291, 2.2), without a zone. */
 const ipv6Bytes = (text: string): number[] => {
   const [head = '', tail] = text.split('::');
   const [front, back] = [groups(head), groups(tail ?? '')];

@@ -9,13 +9,12 @@ import { findIdleOptions } from './option-effect.ts';
 import { gatherOtherFile } from './other-file.ts';
 import { gatherOtherForms } from './other-form.ts';
 
-/** A file that is no key file at all must not bury the other findings. */
+/** A file that is no key file at all must not hide the other findings. */
 const MOST_LINE_FINDINGS = 20;
 const BYTE_ORDER_MARK = '\u{feff}';
 
 /**
- * Reads the bytes of one key file. One line that is not right takes nothing from the others, except that a private key
- * closes the whole file.
+ * Reads the bytes of one key file. One wrong line takes nothing from the others, except that a private key closes the whole file.
  *
  * @param file the path as an operator sees it, printable
  */
@@ -30,7 +29,7 @@ export const parseKeyFile = (bytes: Uint8Array, file: string): KeyFile => {
   };
 };
 
-/** The same for lines that are already apart; the first has number 1. */
+/** The same for lines that are already split. The first has number 1. */
 export const parseKeyLines = (lines: readonly string[], file: string): KeyFile => {
   const keys = new Map<string, AuthorizedKey>();
   const findings = collectFindings(file);
@@ -59,7 +58,7 @@ export const parseKeyLines = (lines: readonly string[], file: string): KeyFile =
       const wrong = directives.take(read, place);
       if (wrong) findings.add(wrong);
     }
-    // A mark hides what this line says.
+    // A byte order mark hides what this line says.
     if (read.kind === 'finding' && isMarked) directives.doubt();
     if (hasHiddenRest(raw)) findings.add(hiddenRest(place));
   }
@@ -104,7 +103,7 @@ const parseMarkedLine = (raw: string, place: LinePlace): KeyLine => {
       };
 };
 
-/** The keys of a list that sshd no longer accepts at `now`. They stay: sshd itself refuses them. */
+/** The keys of a list that sshd no longer accepts at `now`. They stay in the list: sshd itself refuses them. */
 export const findExpiredKeys = (keys: readonly AuthorizedKey[], now: Date): Finding[] =>
   keys.flatMap(({ options, fingerprint, file, line }) => {
     const expiry = options.expiryTime === undefined ? null : readExpiryTime(options.expiryTime);
@@ -113,7 +112,7 @@ export const findExpiredKeys = (keys: readonly AuthorizedKey[], now: Date): Find
     return [warningAt({ file, line }, 'expired-key', message, 'remove it, or give it a new expiry-time')];
   });
 
-/** Text from Windows: a mark at its beginning, or about every other byte NUL. */
+/** Text from Windows: a byte order mark at its beginning, or about every second byte is NUL. */
 const looksLikeUtf16 = (bytes: Uint8Array): boolean => {
   const mark = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
   const sample = bytes.subarray(0, 512);

@@ -7,10 +7,10 @@ import { isKeyType, type KeyVerdict, readKeyWords } from './wire-format.ts';
 /** What one line of a key file says. */
 export type KeyLine =
   | { readonly kind: 'blank' }
-  /** `# borgserver: word=value`, an instruction to the server. All three are as written, the mark in any case: hostile text. */
+  /** `# borgserver: word=value`, an instruction to the server. All three are as written, the mark in any case. They are hostile text. */
   | { readonly kind: 'directive'; readonly mark: string; readonly word: string; readonly value: string }
   | { readonly kind: 'key'; readonly key: AuthorizedKey }
-  /** The line, and with it the whole file, holds something secret. */
+  /** The line holds a secret, and so does the whole file. */
   | { readonly kind: 'private-key' }
   | { readonly kind: 'finding'; readonly finding: Finding };
 
@@ -25,8 +25,8 @@ const DIRECTIVE =
 const WORDS = /^([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+(.*))?$/su;
 
 /**
- * Reads one line as `ssh-keygen -l -f` would: it ends at the first NUL, begins after blanks, and is a key, or
- * options, exactly one blank, and a key.
+ * Reads one line as `ssh-keygen -l -f` would. It ends at the first NUL and begins after blanks. It is a key, or options, exactly
+ * one blank, and a key.
  *
  * @param raw the line without its line feed
  */
@@ -44,12 +44,15 @@ export const parseKeyLine = (raw: string, place: LinePlace): KeyLine => {
   if (bare.verdict.ok) return keyLine(bare, {}, place);
   if (bare.verdict.code === 'unknown-key-type') return refuseKey(place, bare.verdict);
   const result = withOptions(text, bare, place);
-  // A comment may say anything: a line that is known for a public key is not a private one.
+  // A comment may say anything: if a line is a public key, it is no private key.
   const unknown = result.kind === 'finding' && result.finding.code === 'malformed-key';
   return secret && unknown ? { kind: 'private-key' } : result;
 };
 
-/** What of a line counts: it ends at the first NUL, and CRs at its end are a part of the line end. No regular expression for the CRs at the end: on a line of nothing but CRs it would take quadratic time. */
+/**
+ * The part of a line that counts. It ends at the first NUL, and CRs at its end belong to the line end. No regular expression for the CRs: on a
+ * line of nothing but CRs it would take quadratic time.
+ */
 export const visiblePart = (raw: string): string => {
   const nul = raw.indexOf('\0');
   let end = nul === -1 ? raw.length : nul;
@@ -57,7 +60,7 @@ export const visiblePart = (raw: string): string => {
   return raw.slice(0, end);
 };
 
-/** Whether text stands behind a NUL, or behind a CR that does not end the line: never read as a key of its own. */
+/** Whether text comes after a NUL, or after a CR that does not end the line. It is never read as a key of its own. */
 export const hasHiddenRest = (raw: string): boolean => {
   const start = raw.search(/[\r\0]/);
   return start !== -1 && /[^\r\0 \t]/.test(raw.slice(start));
@@ -103,7 +106,7 @@ const knownHost = (place: LinePlace): KeyLine =>
   refuse(
     place,
     'other-form',
-    'a host stands before the key, as in known_hosts; sshd takes it for an option that it does not know',
+    'a host is before the key, as in known_hosts; sshd takes it for an option that it does not know',
     "known_hosts has the servers' keys: put the client's own .pub file here; if it is the client's key, remove the host",
   );
 

@@ -2,27 +2,27 @@ import { errorAt, type Finding } from '../accounts/finding.ts';
 import { type KeyLine, type LinePlace, parseKeyLine } from './key-line.ts';
 import { isKeyType } from './wire-format.ts';
 
-/** A type and the beginning of its blob, wherever they stand: what was joined without a line break leaves none between two keys. */
+/** A type and the beginning of its blob, anywhere in the line: where lines were joined without a line break, nothing separates two keys. */
 const KEY = /(?:sk-ssh-|sk-ecdsa-|ssh-|ecdsa-)[a-z0-9@.-]{2,60}[ \t]+AAAA[A-Za-z0-9+/]{16}/g;
-/** A backslash and a letter where a line break was meant: before a key, or right behind a blob. */
+/** A backslash and a letter where a line break was meant: before a key, or right after a blob. */
 const WRITTEN_BREAK = /(?:\\[nr]){1,2}(?:(?=[ \t]*(?:sk-|ssh-|ecdsa-))|(?<=[A-Za-z0-9+/]{40}={0,3}(?:\\[nr]){1,2}))/;
 const QUOTE = /^["'“”‘’„«»`]/u;
 
 /**
- * Names what somebody did who wrote keys in a way that looks right: two on one line, `\n` for a line break, quotes around all of it.
- * What the line grants stays as it is: the first key, as sshd reads it, or nothing.
+ * Names mistakes that look right: two keys on one line, `\n` for a line break, quotes around everything. What the line grants stays
+ * as it is: the first key, as sshd reads it, or nothing.
  *
- * @param read what the line says by itself
- * @returns a finding beside that for the second key of a line, or one in the place of the line's own; null where there is nothing to say
+ * @param read what the line itself says
+ * @returns a finding for the second key of a line, beside the line's own; or one that replaces the line's own; null where there is nothing to say
  */
 export const slipOfLine = (raw: string, read: KeyLine, place: LinePlace): Finding | null => {
   if (read.kind !== 'key' && !(read.kind === 'finding' && NAMELESS.has(read.finding.code))) return null;
-  // What stands behind one of these is told by itself.
+  // If one of these comes next, it has a finding of its own.
   const text = (raw.split(/[\r\0]/, 1)[0] ?? '').trim();
   const slip = (message: string, remedy: string): Finding => errorAt(place, 'malformed-key', message, remedy);
   const [quote] = QUOTE.exec(text) ?? [];
   if (read.kind !== 'key' && quote !== undefined && isKeyInQuotes(text, place))
-    return slip(`a quotation mark stands in front, as a part of the line: ${quote}`, NO_QUOTES);
+    return slip(`a quotation mark is in front, as a part of the line: ${quote}`, NO_QUOTES);
   if (read.kind === 'finding' && read.finding.code !== 'malformed-key') return null;
   const [written] = WRITTEN_BREAK.exec(text) ?? [];
   const keys = [...text.matchAll(KEY)].filter(([words]) => isKeyType(words.split(/[ \t]/, 1)[0] ?? ''));
@@ -32,10 +32,10 @@ export const slipOfLine = (raw: string, read: KeyLine, place: LinePlace): Findin
     return slip(`${keys.length} keys on one line${between}; ${counts}`, ONE_EACH);
   }
   if (read.kind === 'key' || written === undefined) return null;
-  return slip(`a written-out ${written} stands beside the key, which is no line break`, ONE_EACH);
+  return slip(`a written-out ${written} is beside the key; it is no line break`, ONE_EACH);
 };
 
-/** Findings that may say no more than that the line is no key: a quote opens what looks like an option. */
+/** Findings that may only mean that the line is no key: a quote begins what looks like an option. */
 const NAMELESS: ReadonlySet<Finding['code']> = new Set(['malformed-key', 'forbidden-option', 'malformed-option']);
 
 const ONE_EACH = 'write each key on a line of its own (between those of BORG_SSHKEYS a comma does, too)';

@@ -6,7 +6,7 @@ import { closing, pathOfOpen } from '../system/open.ts';
 export const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
 
 /**
- * Holds a folder open while it is read: by its name, one that is moved away and back meanwhile would seem to have lost files.
+ * Holds a folder open while it is read. Read by its name, a folder that is moved away and back meanwhile would seem to have lost files.
  *
  * @param read gets a path that leads to this very folder wherever it is by then, and its identity
  * @throws the system's error where it cannot be opened, or what `read` throws
@@ -18,8 +18,8 @@ export const inOpenFolder = <T>(folder: string, read: (handle: string, identity:
 };
 
 /**
- * What a path is called inside the folder of this identity; null: it is not inside; 'moved': one of its folders has another name by
- * now. The folder is told by its identity: to compare its own path before and after would not show that it was away in between.
+ * The path's name inside the folder with this identity. Null: it is not inside. 'moved': one of its folders has another name by
+ * now. The folder is known by its identity: its own path before and after would be equal, even if it was away in between.
  */
 export const pathInside = (path: string, identity: string): `/${string}` | null | 'moved' => {
   // A pipe or a socket has no path.

@@ -2,12 +2,12 @@ import type { AuthorizedKey } from '../accounts/authorized-key.ts';
 import { type Finding, findingAt } from '../accounts/finding.ts';
 import { effectOfFrom } from './from-effect.ts';
 
-/** As many patterns are named in one line. */
+/** A finding names at most so many patterns. */
 const MOST_NAMED = 3;
 
 /**
- * Options of a key that sshd takes, and that do not do what they say. The key stays as it is: where nobody gets in by it, it is sshd
- * that refuses, and the log tells why.
+ * Options of a key that sshd accepts, but that do not do what they say. The key stays as it is: if nobody can log in with it, sshd
+ * refuses, and the log says why.
  */
 export const findIdleOptions = (key: AuthorizedKey): readonly Finding[] => {
   const { type, options } = key;

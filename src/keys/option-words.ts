@@ -15,7 +15,7 @@ export const splitOutsideQuotes = (text: string): string[] => {
   return [...words, text.slice(start)];
 };
 
-/** An option's name as written, and what stands behind its first `=`, or null if there is none. */
+/** An option's name as written, and what follows its first `=`, or null if there is none. */
 export const nameAndValue = (word: string): [string, string | null] => {
   const equals = word.indexOf('=');
   return equals === -1 ? [word, null] : [word.slice(0, equals), word.slice(equals + 1)];

@@ -3,7 +3,7 @@ import { readExpiryTime } from '../accounts/expiry-time.ts';
 import { faultOfFrom } from './from-patterns.ts';
 import { nameAndValue, splitOutsideQuotes, unquote } from './option-words.ts';
 
-/** The options of a key line, or why they are refused. `found` is printable and holds no value of a foreign option. */
+/** The options of a key line, or why they are refused. `found` is printable and holds no value of an option that we do not know. */
 export type OptionsVerdict =
   | { readonly ok: true; readonly options: NarrowingOptions }
   | {
@@ -13,7 +13,7 @@ export type OptionsVerdict =
       readonly remedy: string;
     };
 
-/** Options that only take away, and that `restrict` in every line we write implies. */
+/** Options that only take away. `restrict` implies them, and every line that we write begins with it. */
 const IMPLIED: ReadonlySet<string> = new Set([
   'restrict',
   'no-pty',
@@ -31,8 +31,8 @@ const malformed = (found: string, remedy: string): OptionsVerdict => ({
 });
 
 /**
- * Reads the options before a key, as sshd(8), AUTHORIZED_KEYS, has them: comma-separated, names in any case, values quoted
- * with `\"` for a quote inside. Only what narrows is accepted; what `restrict` implies is accepted and dropped.
+ * Reads the options before a key, as in sshd(8), AUTHORIZED_KEYS: comma-separated, names in any case, values quoted with `\"` for
+ * a quote inside. Only what narrows is accepted. What `restrict` implies is accepted and dropped.
  */
 export const parseOptions = (text: string): OptionsVerdict => {
   let options: NarrowingOptions = {};
@@ -66,13 +66,13 @@ export const parseOptions = (text: string): OptionsVerdict => {
 
 const REMEDIES = {
   from: 'list addresses, networks such as 10.0.0.0/8, or patterns such as 192.168.1.*, with commas between them',
-  'expiry-time': 'write YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, with a Z behind it for UTC',
+  'expiry-time': 'write YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, with a Z after it for UTC',
 } as const;
 
 const faultOfExpiry = (value: string): string | null =>
   readExpiryTime(value) ? null : 'expiry-time= is not a date and time that exists';
 
-/** All that sshd knows besides (sshd(8), AUTHORIZED_KEYS FILE FORMAT). */
+/** All other options that sshd knows (sshd(8), AUTHORIZED_KEYS FILE FORMAT). */
 const REFUSED: ReadonlySet<string> = new Set([
   ...['from', 'expiry-time', 'verify-required', 'command', 'environment', 'cert-authority', 'principals', 'tunnel'],
   ...['permitopen', 'permitlisten', 'no-touch-required', 'touch-required', 'user-rc', 'pty'],
@@ -80,8 +80,8 @@ const REFUSED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether what stands before a key can only be meant as the host of a line of known_hosts: names, addresses and patterns, or a
- * hash, with nothing that could be an option.
+ * Whether the text before a key can only be the host of a line of known_hosts: names, addresses and patterns, or a hash, with
+ * nothing that could be an option.
  */
 export const isHost = (text: string): boolean =>
   /^\|1\|[A-Za-z0-9+/=]+\|[A-Za-z0-9+/=]+$/.test(text) ||

@@ -2,17 +2,17 @@ import { errorAt } from '../accounts/finding.ts';
 import { printable } from '../text/printable.ts';
 import type { KeyFile } from './key-file-content.ts';
 
-/** An error page's text is short; a file with more lines is told line by line. */
+/** An error page is short. A file with more lines gets a finding for each line. */
 const MOST_ERROR_CHARACTERS = 300;
 
-/** What servers answer and shells print where there is no such file: all of it, or the end of its only line. */
+/** What servers answer and shells print where there is no such file: the whole text, or the end of its only line. */
 const SAID =
   /^(?:error:? ?)?(?:(?:http ?)?\d{3}[ :-]*)?(?:(?:page )?not found|\d{3} page not found|found|moved permanently|see other|bad request|unauthorized|forbidden|access denied|gone|too many requests|internal server error|bad gateway|service unavailable|gateway time-?out|null|undefined|none)[.!]?$/i;
 const SHELL_SAID = /: (?:no such file or directory|permission denied|command not found|not found|is a directory)\.?$/i;
 
 const FETCH = 'curl -f saves no error page, and of GitHub the address is https://github.com/USER.keys';
 
-/** Of PDF, ZIP (also .docx), PNG and gzip, where what is no UTF-8 has become U+FFFD. */
+/** The first bytes of PDF, ZIP (also .docx), PNG and gzip. What is no UTF-8 has become U+FFFD. */
 const BINARY = ['%PDF-', 'PK\u0003\u0004', '\ufffdPNG', '\u001f\ufffd'];
 
 type Kind = { readonly what: string; readonly remedy: string };
@@ -23,7 +23,7 @@ const kind = (what: string, remedy = `put the line of the .pub file here instead
 });
 
 /**
- * Tells a file that is something else altogether: a web page, JSON, an error message that was saved in the place of a key.
+ * Recognises a file that is something else altogether: a web page, JSON, an error message that was saved in the place of a key.
  *
  * @returns null for what may be a key file, however many mistakes there are in it
  */
@@ -45,8 +45,8 @@ const kindOf = (text: string): Kind | null => {
 };
 
 /**
- * Puts one finding in the place of all that is wrong with the lines of such a file. Lines that are keys by themselves stay keys, and a
- * private key in it stays one.
+ * Replaces all findings about the lines of such a file by one finding. Lines that are keys by themselves stay keys, and a private key
+ * in it stays a private key.
  */
 export const gatherOtherFile = (text: string, read: KeyFile, file: string): KeyFile => {
   const other =

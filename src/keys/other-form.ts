@@ -6,7 +6,7 @@ import { blobType, isKeyType } from './wire-format.ts';
 /** Lines that together are one public key, or another thing, in a form that sshd does not read. */
 type Form = { readonly last: number; readonly form: string; readonly remedy: string };
 
-/** The longest key that is looked for over several lines: an RSA key of 16,384 bits has some 3,000 characters. */
+/** The longest key that is looked for across several lines: an RSA key of 16,384 bits has some 3,000 characters. */
 const MOST_CHARACTERS = 16_384;
 const MOST_LINES = 100;
 
@@ -15,12 +15,12 @@ const END = /^-{3,5} ?END [A-Z0-9 ]{1,60}?-{3,5}$/;
 const BASE64 = /^[A-Za-z0-9+/]+=*$/;
 /** `Comment: "me@laptop"`, of RFC 4716, 3.3. */
 const HEADER = /^[A-Za-z0-9-]{1,64}:(?:[ \t]|$)/;
-/** What begins the DER of an Ed25519 key (RFC 8410, 4), which ssh-keygen does not read. */
+/** The first bytes of the DER form of an Ed25519 key (RFC 8410, 4), which ssh-keygen does not read. */
 const ED25519_SPKI = /^MCowBQYDK2VwAyEA/;
 
 /**
- * Puts one finding in the place of many: where several lines are one key in another form, the first of them tells which, and how
- * it is converted. A line that is a key by itself stays one, wherever it stands.
+ * Replaces many findings by one: where several lines are one key in another form, the finding of the first line says which form
+ * it is and how to convert it. A line that is a key by itself stays a key, wherever it is.
  *
  * @param reads what each line says by itself
  */
@@ -49,7 +49,7 @@ const otherForm = (place: LinePlace, { form, remedy, last }: Form): Finding => {
   return errorAt(place, 'other-form', `${form}${until}; sshd does not read it`, remedy);
 };
 
-/** A whole known_hosts would be one finding for each of its lines. */
+/** A whole known_hosts would give one finding for each of its lines. */
 const countAlike = (reads: readonly KeyLine[]): readonly KeyLine[] => {
   const first = new Map<string, { readonly at: number; more: number }>();
   const left = reads.map((read, at): KeyLine => {
@@ -71,7 +71,7 @@ const countAlike = (reads: readonly KeyLine[]): readonly KeyLine[] => {
 
 const textOf = (line: string | undefined): string => visiblePart(line ?? '').trim();
 
-/** What stands between BEGIN and END, as ssh-keygen -e, PuTTYgen and openssl write it. */
+/** The text between BEGIN and END, as ssh-keygen -e, PuTTYgen and openssl write it. */
 const blockAt = (lines: readonly string[], reads: readonly KeyLine[], at: number, file: string): Form | null => {
   const what = BEGIN.exec(textOf(lines[at]))?.groups?.what;
   if (what === undefined) return null;

@@ -8,9 +8,9 @@ import type { TreeWatch } from './tree-watch.ts';
 const POLLING_MS = 1000;
 
 /**
- * Looks at the key tree every second and calls `onEvent` when it is not as it was, for file systems that report nothing; and once at
- * the start. Compared is the whole tree, not each file with a watcher of its own: a watcher that takes its first look only
- * after the change (chokidar's, on a busy machine) never tells of it.
+ * Looks at the key tree every second, and calls `onEvent` when it has changed, and once at the start. It is for file systems that
+ * report no events. It compares the whole tree. A watcher for each file (chokidar's, on a busy machine) may take its first look
+ * after the change, and then never tells of it.
  */
 export const pollTree = (root: string, onEvent: () => void): TreeWatch => {
   let seen: string | null = null;
@@ -24,7 +24,7 @@ export const pollTree = (root: string, onEvent: () => void): TreeWatch => {
     onEvent();
   };
   const tick = (): void => {
-    // A slow file system is not asked a second time before it has answered.
+    // While a slow file system has not answered, it is not asked again.
     looking ??= look().finally(() => {
       looking = null;
     });
@@ -41,7 +41,7 @@ export const pollTree = (root: string, onEvent: () => void): TreeWatch => {
   };
 };
 
-/** Whatever a change of the tree changes: names, inodes, times and sizes of all that is in the role folders, through links. */
+/** Everything that differs after a change of the tree: names, inodes, times and sizes of all entries in the role folders, through links. */
 const fingerprintOf = async (root: string): Promise<string> => {
   const hash = createHash('sha256');
   for (const path of [root, ...Object.values(ROLE_FOLDERS).map((folder) => join(root, folder))]) {

@@ -1,2 +1,2 @@
-/** A running watch; `close` resolves when it holds nothing any more. */
+/** A running watch. `close` resolves when it holds nothing open any more. */
 export type TreeWatch = { readonly close: () => Promise<void> };

@@ -16,11 +16,11 @@ import { findExpiredKeys } from './key-file.ts';
 import { slipOf } from './name-slip.ts';
 import { identityOf, inOpenFolder, pathInside } from './open-folder.ts';
 
-/** What a reading depends on besides the tree. */
+/** What a reading depends on, apart from the tree. */
 export type TreeContext = {
   /** Names of the machine's own accounts and groups. */
   readonly systemNames: ReadonlySet<string>;
-  /** BORG_SSHKEYS as it is; '' for none. */
+  /** BORG_SSHKEYS as it is; '' if there is none. */
   readonly environmentKeys: string;
   readonly now: Date;
 };
@@ -31,12 +31,12 @@ export const HOST_FOLDER = 'host';
 const SWAPS = 3;
 
 /**
- * Makes a reader of the key tree. Each reading looks at every file, or at those that are said to have changed, and reads what did
- * change. It never throws: what cannot be read is a finding, and a state that makes the core keep what runs. A folder that
- * cannot be read declares the names that it had when it was read last.
+ * Makes a reader of the key tree. Each reading looks at every file, or at those that are said to have changed, and reads what has
+ * changed. It never throws: what cannot be read is a finding, and a state that makes the core keep what runs. A folder that
+ * cannot be read declares the names that it had when it was last read.
  *
  * @param root the tree on disk
- * @param shown how an operator knows it, for findings
+ * @param shown the name that an operator knows for it, for findings
  */
 export const createTreeReader = (root: string, shown: string): TreeReader => {
   const files = createFileReader();
@@ -67,7 +67,7 @@ export const createTreeReader = (root: string, shown: string): TreeReader => {
     ]);
   };
 
-  /** Null where the folder was exchanged meanwhile. */
+  /** Null where the folder was replaced meanwhile. */
   const readEntries = (
     folder: OpenFolder,
     role: Role,
@@ -81,7 +81,7 @@ export const createTreeReader = (root: string, shown: string): TreeReader => {
       if (isIgnored(entry)) continue;
       const same = changed?.has(nameOf(entry)) ? undefined : known?.get(entry);
       const read = same ?? readEntry(entry, folder, role, system);
-      // A link leads nowhere while its folder is somewhere else.
+      // A link leads nowhere while its folder is moved away.
       if ((read === null || 'refused' in read) && !folder.stillThere()) return null;
       if (read) entries.set(entry, read);
     }
@@ -102,7 +102,7 @@ export const createTreeReader = (root: string, shown: string): TreeReader => {
           return inOpenFolder(folder, (handle, identity) => {
             const stillThere = (): boolean => identityOf(statSync(path)) === identity;
             const found = readEntries({ handle, folder, identity, bounds, stillThere }, role, system, changed);
-            // Kubernetes replaces the whole folder by swapping a link and removes the old one: half read, its files would seem gone.
+            // Kubernetes replaces the whole folder by swapping a link, and then removes the old one. Half read, its files would seem gone.
             if (!found || !stillThere()) return null;
             lastRead.set(role, found);
             return { state: 'read' as const, ...contentOf(found) };
@@ -140,7 +140,7 @@ export const createTreeReader = (root: string, shown: string): TreeReader => {
   };
 };
 
-/** @param changed the accounts whose files are looked at; any other file is taken as it was read last, if it is still there */
+/** @param changed the accounts whose files are looked at; any other file counts as it was last read, if it is still there */
 export type TreeReader = (context: TreeContext, changed?: ReadonlySet<string>) => Declaration;
 
 /** What one file declares. */
@@ -163,11 +163,11 @@ type OpenFolder = {
   readonly folder: string;
   readonly identity: string;
   readonly bounds: Bounds;
-  /** Whether it still is where it was; throws where nothing is. */
+  /** Whether it is still where it was. Throws where nothing is there. */
   readonly stillThere: () => boolean;
 };
 
-/** A file of a folder that cannot be read just now: its name stays taken, so that no other role folder can have it meanwhile. */
+/** A file of a folder that cannot be read just now. Its name stays taken, so that no other role folder can have it meanwhile. */
 const unseen = ({ name, role, file }: DeclaredAccount): DeclaredAccount => ({
   ...{ name, role, file, keys: [], unreadable: true, version: 'unreadable' },
 });
@@ -175,7 +175,7 @@ const unseen = ({ name, role, file }: DeclaredAccount): DeclaredAccount => ({
 /** The account that a file of a role folder names, if it names one: NAME.pub means NAME. */
 export const nameOf = (entry: string): string => (entry.endsWith('.pub') ? entry.slice(0, -'.pub'.length) : entry);
 
-/** admins/borg adds keys to the single-user account, which no other file may name. */
+/** admins/borg adds keys to the single-user account. No other file may name that. */
 const judgeFileName = (entry: string, role: Role, system: ReadonlySet<string>): NameVerdict => {
   const text = nameOf(entry);
   return role === 'admin' && text === SINGLE_USER ? { ok: true, name: SINGLE_USER } : judgeName(text, system);
@@ -198,7 +198,7 @@ const readEnvironment = (value: string): Pick<Folder, 'accounts' | 'findings'> =
 const misplaced = ({ directivesAt }: ReadDirectives, role: Role, file: string): Finding[] =>
   role === 'admin' && directivesAt !== undefined ? [directivesOfAdmin(file, directivesAt)] : [];
 
-/** Such a name works, and its client would be told that there is no such account, or no such repository. */
+/** Such a name works, but the server would tell the client that there is no such account, or no such repository. */
 const nameSlip = (name: AccountName, role: Role, file: string): Finding[] => {
   const slip = slipOf(name);
   if (!slip) return [];
@@ -224,7 +224,7 @@ const findUnexpected = (root: string, shown: string): Finding[] => {
     );
 };
 
-/** Whatever is wrong with the root is told once for each role folder. */
+/** A fault of the root gives one finding for each role folder. */
 const listOrNothing = (folder: string): string[] => {
   try {
     return readdirSync(folder);

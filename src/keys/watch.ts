@@ -11,19 +11,18 @@ import type { TreeWatch } from './tree-watch.ts';
 /** How long after a fault the next watcher is tried, in ms: the first and the longest wait. */
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 60_000;
-/** How often the folders themselves are looked at, in ms. */
+/** How often it looks at the folders themselves, in ms. */
 const FOLDER_CHECK_MS = 1000;
 
-/** @param account whose file seems to have changed; undefined: anything may have */
+/** @param account whose file seems to have changed; undefined: every file may have changed */
 type OnEvent = (account?: string) => void;
 
 /**
- * Watches the key tree and calls `onEvent` for anything that may have changed in it, at least once after every (re)start of
- * the watcher: it only means "look again". A fault is told to `onFault` and tried again later, with a fresh watcher; it
- * never throws and never ends anything.
+ * Watches the key tree and calls `onEvent` for anything that may have changed in it, and at least once after every (re)start of the watcher: it
+ * only means "look again". A fault is told to `onFault`, and a fresh watcher is tried later. It never throws and never ends anything.
  *
- * A folder that is removed and made again at once is lost to chokidar for good, with everything later put into it. So the
- * folders' identities are compared every second, and a fresh watcher is made when one differs.
+ * If a folder is removed and made again at once, chokidar loses it for good, with everything that is put into it later. So the
+ * identities of the folders are compared every second, and a fresh watcher is made when one differs.
  */
 export const watchTree = (
   root: string,
@@ -73,7 +72,7 @@ export const watchTree = (
           onEvent();
         }),
       );
-      // A watcher that told of one fault may be deaf in that place from then on.
+      // A watcher that told of one fault may see nothing in that place from then on.
       fresh.on('error', (error) => current(() => fail(error))());
     } catch (error) {
       fail(error);
@@ -106,12 +105,12 @@ export const watchTree = (
 };
 
 /**
- * Links are watched as themselves, so that the swap of Kubernetes' `..data` is an event; what is two folders down is of no
- * interest; and an unlink is told at once instead of 100 ms later.
+ * Links are watched as links, so that the swap of Kubernetes' `..data` is an event. What is two folders down does not matter. An
+ * unlink is told at once, not 100 ms later.
  */
 const OPTIONS = { ignoreInitial: true, followSymlinks: false, depth: 1, atomic: false } as const;
 
-/** What is no file of a role folder may concern any account: a folder, or the link by which Kubernetes swaps all files at once. */
+/** What is no file of a role folder may concern any account: a folder, or the link with which Kubernetes swaps all files at once. */
 const accountOf = (root: string, event: string, path: string): string | undefined => {
   const [folder = '', entry = '.', ...deeper] = relative(root, path).split(sep);
   const isKeyFile = ROLE_FOLDER_NAMES.has(folder) && !entry.startsWith('.') && deeper.length === 0;
@@ -136,7 +135,7 @@ const realRoot = (root: string): string => {
   }
 };
 
-/** The inodes of the root and the role folders, as one text. A folder made anew often gets the number of the old one, so its birth counts too. */
+/** The inodes of the root and the role folders, as one text. A folder that is made again often gets the old number, so its birth time counts too. */
 const identities = async (root: string): Promise<string> => {
   const folders = [root, ...Object.values(ROLE_FOLDERS).map((folder) => join(root, folder))];
   const found = await Promise.all(

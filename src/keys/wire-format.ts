@@ -7,7 +7,7 @@ type Kind =
   | { readonly type: EcdsaType | 'sk-ecdsa-sha2-nistp256@openssh.com'; readonly curve: Curve };
 type EcdsaType = 'ecdsa-sha2-nistp256' | 'ecdsa-sha2-nistp384' | 'ecdsa-sha2-nistp521';
 
-/** What a key's words say, after every check: the type and blob are as OpenSSH itself would write them. */
+/** What the words of a key say, after every check. Type and blob are written as OpenSSH itself would write them. */
 export type PublicKey = {
   readonly type: string;
   /** Canonical base64 with padding of the canonical wire format: equal keys have equal blobs. */
@@ -29,8 +29,8 @@ const [P256, P384, P521] = CURVES as readonly [Curve, Curve, Curve];
 const SK_ECDSA: Kind = { type: 'sk-ecdsa-sha2-nistp256@openssh.com', curve: P256 };
 
 /**
- * OpenSSH's names for public keys (sshkey.c, keyimpls). Names of signature algorithms stand for the key's own type there, so
- * they do here; the key is written under its own name.
+ * OpenSSH's names for public keys (sshkey.c, keyimpls). OpenSSH takes the name of a signature algorithm for the key's own type,
+ * so this does too. The key is written under its own name.
  */
 const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ['ssh-ed25519', { type: 'ssh-ed25519' }],
@@ -46,31 +46,31 @@ const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ['ssh-dss', { type: 'ssh-dss' }],
 ]);
 
-/** Types of later releases, which are sound keys and yet none that is judged here: by whom they are known. */
+/** Types of later releases. They are good keys, but this program cannot judge them. Each with the software that knows it. */
 const KNOWN_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ['ssh-mldsa44-ed25519', 'OpenSSH 10.6 does'],
   ['ssh-mldsa44-ed25519@openssh.com', 'OpenSSH 10.6 does'],
 ]);
 
-/** How OpenSSH names its key types; whether it has one of this name says ssh -Q key. */
+/** The form of OpenSSH's key type names. `ssh -Q key` says whether it has one of this name. */
 const TYPE_NAME = /^(?:sk-)?(?:ssh|ecdsa|mldsa|rsa)-[a-z0-9-]{1,60}(?:@openssh\.com)?$/;
 
 const CERTIFICATE = /-cert-v0[01]@openssh\.com$/;
 
-/** RSA below this is refused: ssh-keygen itself takes 1024. */
+/** RSA keys with fewer bits are refused: ssh-keygen itself accepts 1024. */
 const LEAST_RSA_BITS = 2048;
 /** SSHBUF_MAX_BIGNUM: the most bytes of a number that OpenSSH reads. */
 const MOST_NUMBER_BYTES = 16_384 / 8;
-/** What sshpk can read again; it knows no FIDO keys. */
+/** The types that sshpk can read too. It knows no FIDO keys. */
 const SSHPK_READS = /^(ssh-|ecdsa-)/;
 
 const malformed = (found: string): KeyVerdict => ({ ok: false, code: 'malformed-key', found });
 
-/** Whether a word is the name of a key type, one that is refused by name included. */
+/** Whether a word is the name of a key type, or of one that is refused by name. */
 export const isKeyType = (word: string): boolean =>
   KINDS.has(word) || CERTIFICATE.test(word) || KNOWN_ELSEWHERE.has(word);
 
-/** A type that is not judged here: named by a word, and again by the blob behind it. */
+/** A type that is not judged here. A word names it, and the blob after it names it again. */
 const unknownType = (word: string, base64: string): KeyVerdict | null => {
   if (!TYPE_NAME.test(word) || blobType(base64) !== word) return null;
   const who = KNOWN_ELSEWHERE.get(word) ?? "'ssh -Q key' says whether OpenSSH does";
@@ -81,7 +81,7 @@ const unknownType = (word: string, base64: string): KeyVerdict | null => {
   };
 };
 
-/** The type that a blob names itself, if it names one. Nothing else in it was looked at. */
+/** The type that a blob itself names, if it names one. Nothing else in it was looked at. */
 export const blobType = (base64: string): string | null => {
   const blob = Buffer.from(base64.slice(0, 200), 'base64');
   const end = blob.length < 4 ? 0 : 4 + blob.readUInt32BE(0);
@@ -90,9 +90,9 @@ export const blobType = (base64: string): string | null => {
 };
 
 /**
- * Reads the two words of a public key, as OpenSSH's sshkey_read does: RFC 4253, 6.6 (the blob; ssh-rsa), RFC 5656 (ECDSA),
- * RFC 8709 (Ed25519), OpenSSH's PROTOCOL.u2f (FIDO). What OpenSSH takes although it is not canonical (leading zeros, other
- * names, white space in base64) comes out canonical; what only some of its versions take is refused.
+ * Reads the two words of a public key, as OpenSSH's sshkey_read does: RFC 4253, 6.6 (the blob; ssh-rsa), RFC 5656 (ECDSA), RFC
+ * 8709 (Ed25519), OpenSSH's PROTOCOL.u2f (FIDO). What OpenSSH accepts although it is not canonical (leading zeros, other names,
+ * white space in base64) comes out canonical. What only some of its versions accept is refused.
  */
 export const readKeyWords = (word: string, base64: string): KeyVerdict => {
   if (CERTIFICATE.test(word)) return { ok: false, code: 'certificate', found: 'an OpenSSH certificate' };
@@ -109,8 +109,8 @@ export const readKeyWords = (word: string, base64: string): KeyVerdict => {
 };
 
 /**
- * Node forgives missing padding, stray bits and foreign characters; OpenSSH (b64_pton) forgives white space only, of which
- * a word can hold these two. A CR would be white space too, but ends the line for OpenSSH 10.
+ * Node forgives missing padding, stray bits and foreign characters. OpenSSH (b64_pton) forgives only white space, and a word can
+ * hold only these two. A CR would be white space too, but it ends the line for OpenSSH 10.
  */
 const decodeBase64 = (text: string): Buffer | null => {
   const packed = /[\v\f]/.test(text) ? text.replace(/[\v\f]/g, '') : text;
@@ -123,7 +123,7 @@ const readBlob = (kind: Kind, blob: Buffer): Buffer | KeyVerdict => {
   const name = fields && cString(fields[0]);
   if (!fields || name === null || name === undefined) return malformed('a key that is cut short or damaged');
   if (KINDS.get(name)?.type !== kind.type) {
-    return malformed(`a key of another type than '${kind.type}', which stands before it`);
+    return malformed(`a key of another type than '${kind.type}', which is written before it`);
   }
   const wanted = FIELDS[kind.type];
   if (fields.length !== wanted)
@@ -134,7 +134,7 @@ const readBlob = (kind: Kind, blob: Buffer): Buffer | KeyVerdict => {
   return SSHPK_READS.test(kind.type) && !sshpkAgrees(canonical) ? malformed('a key that cannot be read') : canonical;
 };
 
-/** How many strings a blob has, the type included. */
+/** How many strings a blob has, with the type. */
 const FIELDS: Readonly<Record<Kind['type'], number>> = {
   'ssh-ed25519': 2,
   'sk-ssh-ed25519@openssh.com': 3,
@@ -146,7 +146,7 @@ const FIELDS: Readonly<Record<Kind['type'], number>> = {
   'sk-ecdsa-sha2-nistp256@openssh.com': 4,
 };
 
-/** Cuts a blob into its length-prefixed strings (RFC 4251, 5), or null if they do not fill it exactly. */
+/** Cuts a blob into its length-prefixed strings (RFC 4251, 5). Null if they do not fill it exactly. */
 const fieldsOf = (blob: Buffer): Buffer[] | null => {
   const fields: Buffer[] = [];
   for (let at = 0; at < blob.length; ) {
@@ -159,7 +159,7 @@ const fieldsOf = (blob: Buffer): Buffer[] | null => {
   return fields;
 };
 
-/** A string of sshbuf_get_cstring: NUL is allowed as its last byte only, and is not part of it. */
+/** A string of sshbuf_get_cstring. NUL is allowed only as its last byte, and is not part of the string. */
 const cString = (field: Buffer | undefined): string | null => {
   if (!field) return null;
   const nul = field.indexOf(0);
@@ -223,7 +223,7 @@ const readRsa = (e: Buffer, n: Buffer): Buffer[] | KeyVerdict => {
   return [mpint(exponent), mpint(modulus)];
 };
 
-/** An mpint's magnitude without leading zeros, or null for what sshbuf_get_bignum2 refuses. */
+/** An mpint's magnitude without leading zeros. Null for what sshbuf_get_bignum2 refuses. */
 const trimNumber = (field: Buffer): Buffer | null => {
   if ((field[0] ?? 0) >= 0x80) return null;
   if (field.length > MOST_NUMBER_BYTES + 1 || (field.length === MOST_NUMBER_BYTES + 1 && field[0] !== 0)) return null;
@@ -234,7 +234,7 @@ const trimNumber = (field: Buffer): Buffer | null => {
 const mpint = (magnitude: Buffer): Buffer =>
   (magnitude[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), magnitude]) : magnitude;
 
-/** A second, independent reader: sshpk must find the same key and write the same bytes. Alone it takes truncated blobs. */
+/** A second, independent reader: sshpk must find the same key and write the same bytes. On its own it accepts truncated blobs. */
 const sshpkAgrees = (canonical: Buffer): boolean => {
   try {
     return sshpk.parseKey(canonical, 'rfc4253').toBuffer('rfc4253', {}).equals(canonical);

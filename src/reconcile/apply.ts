@@ -10,27 +10,27 @@ import type { PassWorld } from './pass-world.ts';
 import { adoptionGoesOn } from './prepare.ts';
 import { type Done, takeAway, whatIsSo } from './take-away.ts';
 
-/** What a pass has decided, and what it was decided upon. */
+/** What a pass has decided, and from what. */
 export type Plan = {
   readonly observed: Observed;
   readonly running: State;
   readonly target: State;
   readonly changes: readonly Change[];
   readonly preparations: readonly Preparation[];
-  /** What is on record, and what is to be. */
+  /** What is on record, and what must be on record. */
   readonly recorded: Registry;
   readonly registry: Registry;
 };
 
 export type Applied = Done & {
-  /** Who may be connected. */
+  /** The accounts that may be connected. */
   readonly granted: State;
   readonly findings: readonly Finding[];
-  /** What the machine has now; null where something was not done, and only another look can tell. */
+  /** What the machine has now. Null where something was not done: then only another look can tell. */
   readonly observed: Observed | null;
 };
 
-/** Takes away what is gone, ends the sessions that lost their right, puts uids on record, prepares folders, and gives the rest. */
+/** Takes away what is gone, ends the sessions that lost their right, records the uids, prepares folders, and gives the rest. */
 export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): Promise<Applied> => {
   const { machine, roleQuotas } = world;
   const { running, target, changes, preparations, registry } = plan;
@@ -56,15 +56,15 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
   failures.push(...taken.failures);
 
   const unrecorded = isRecorded ? [] : record(world, registry);
-  // What is written by numbers that are not on record looks to the next pass like somebody else's writing.
+  // If numbers were written that are not on record, the next pass would think that somebody else wrote them.
   const owners = unrecorded.length === 0 ? registry.uids : plan.recorded.uids;
-  // A number that is not on record must not be given. Whose folder is right has it on disk.
+  // A number that is not on record must not be given. A folder that is right has its number on the disk.
   const waits = unrecorded.length === 0 ? [] : preparations.filter(({ action }) => !action.startsWith('repair-'));
   const ready = preparations.filter((each) => !waits.includes(each));
   const early = [...unrecorded, ...waits.map(waitsForRecord)];
   const [first, then] = [ready.filter((each) => !slow.includes(each)), ready.filter((each) => slow.includes(each))];
   const made = await world.prepareRepositories(first, signal);
-  // Nobody waits for the folder of somebody else.
+  // Nobody waits for the folder of another account.
   if (then.length > 0) give(without([...early, ...made], meanwhile, kept));
   const findings = [...early, ...made, ...(then.length > 0 ? await world.prepareRepositories(then, signal) : [])];
   const closed = new Set(findings.map(({ file }) => file));
@@ -83,8 +83,8 @@ export const apply = async (world: PassWorld, plan: Plan, signal: AbortSignal): 
 };
 
 /**
- * What is granted where these folders are not ready: nothing to their accounts. But one whose preparation goes on keeps what it had
- * before, so that a repair costs nobody a running backup.
+ * What is granted where these folders are not ready: their accounts get nothing. But an account whose preparation still runs keeps
+ * what it had before, so that a repair costs nobody a running backup.
  */
 const without = (findings: readonly Finding[], target: State, kept: State): State => {
   const codes = new Map(findings.map(({ file, code }) => [file, code]));
@@ -107,14 +107,14 @@ const closing = ({ name, role }: Account): Change => ({
   reason: 'its repository could not be made ready, as the finding says; it is closed until it is',
 });
 
-/** What was done although the account's folder could not be prepared: what is announced and not done would be told in every pass. */
+/** What was done although the account's folder could not be prepared. A change that is announced and not done would be reported in every pass. */
 const isLoss = ({ kind }: Change): boolean => kind === 'account-removed' || kind === 'key-removed';
 
-/** What takes nothing from anybody, and leaves nothing to be put right before it is given. */
+/** What takes nothing from anybody, and needs no repair before it is given. */
 const isGain = ({ kind }: Change): boolean =>
   kind === 'account-added' || kind === 'key-added' || kind === 'repository-created';
 
-/** A full disk of the repositories must not keep anybody out of them who is not new: what fails is a finding. */
+/** A full disk of the repositories must not shut out anybody except new accounts: what fails is a finding. */
 const record = (world: PassWorld, registry: Registry): readonly Finding[] => {
   try {
     world.writeRegistry(registry);
@@ -139,7 +139,7 @@ const waitsForRecord = ({ name }: Preparation): Finding =>
     'see that /repos has space and is writable; the next update tries again',
   );
 
-/** An account whose uid changes is taken away first and given anew, so that no moment mixes the two. */
+/** An account whose uid changes is taken away first and then given again. So the two uids are never mixed. */
 const keepingTheirUid = (state: State, running: State): State =>
   new Map([...state].filter(([name, account]) => running.get(name)?.uid === account.uid));
 

@@ -1,8 +1,8 @@
-/** Beside the error, which is somebody else's object. */
+/** Kept beside the error: the error itself belongs to other code. */
 const rechecks = new WeakMap<object, number | null>();
 
 /**
- * Marks what a pass throws with when a loss that waits may count, so that its failure delays no revocation.
+ * Adds to the error of a pass when a waiting loss may count. So the failure delays no revocation.
  *
  * @param recheckIn milliseconds; null where none waits
  */
@@ -11,6 +11,6 @@ export const withRecheck = (error: unknown, recheckIn: number | null): unknown =
   return error;
 };
 
-/** What withRecheck has said of it, or null. */
+/** What withRecheck has added to it, or null. */
 export const recheckOf = (error: unknown): number | null =>
   (error instanceof Error ? rechecks.get(error) : null) ?? null;

@@ -2,16 +2,16 @@ import { join } from 'node:path';
 import type { ForeignTrace, RepositoryFolder } from '../accounts/repository-folder.ts';
 import { findForeignTrace } from '../borg/foreign-trace.ts';
 
-/** Of folders in which something was made or removed since, so many in one pass: 0.2 ms each. The others are looked at by the next. */
+/** The most folders that one pass looks into because an entry was made or removed there: 0.2 ms each. The next pass looks at the others. */
 const MOST_CHANGED = 500;
-/** And of the others, in turn: 10,000 that do not change cost a pass as little as a hundred. */
+/** And so many of the others, in turn: 10,000 that do not change cost a pass as little as a hundred. */
 const MOST_UNCHANGED = 100;
 
 type Looked = { readonly changed: number; readonly at: number; readonly trace: ForeignTrace | null };
 
 /**
- * Looks for files of root's in repositories, for passes that look at everything. What borg writes as root shows in its folder at once;
- * what is copied or changed deeper shows when its turn comes: with a hundred repositories in each pass.
+ * Looks for files of root's in repositories, in passes that look at everything. What borg writes as root changes its folder at once.
+ * What is copied or changed deeper is found when its turn comes: each pass looks at a hundred repositories.
  */
 export const createForeignLook = (repos: string) => {
   const looked = new Map<string, Looked>();
@@ -22,19 +22,19 @@ export const createForeignLook = (repos: string) => {
     try {
       trace = findForeignTrace(join(repos, folder.name), folder);
     } catch {
-      // It cannot be read, or goes just now: `doctor` says what is wrong there.
+      // It cannot be read, or is just being removed: `doctor` says what is wrong there.
     }
     looked.set(folder.name, { changed: folder.changed ?? 0, at: passes, trace });
   };
 
   return {
-    /** The same folders, with what was found in them. @param anew whether to look; else only what is known is told */
+    /** The same folders, with what was found in them. @param anew whether to look; else it only says what is known */
     see: (folders: readonly RepositoryFolder[], anew: boolean): readonly RepositoryFolder[] => {
       if (anew) {
         passes += 1;
         const names = new Set(folders.map(({ name }) => name));
         for (const name of looked.keys()) if (!names.has(name)) looked.delete(name);
-        // What is root's as a whole is handed over anyway, or nobody's.
+        // If the whole folder is root's, it is handed over anyway, or has no account.
         const all = folders.filter(({ kind, filled, uid }) => kind === 'folder' && filled !== false && uid !== 0);
         const last = ({ name }: RepositoryFolder): Looked | undefined => looked.get(name);
         const isDue = (each: RepositoryFolder): boolean => {
@@ -52,7 +52,7 @@ export const createForeignLook = (repos: string) => {
         return trace ? { ...folder, foreign: trace } : folder;
       });
     },
-    /** It was handed over: until the next look nothing is known of it. */
+    /** It was handed over: nothing is known of it until the next look. */
     handedOver: (name: string): void => {
       looked.delete(name);
     },

@@ -6,10 +6,10 @@ import type { Places } from '../places.ts';
 import { openArchiveRecord } from '../survey/archive-record.ts';
 
 /**
- * Prepares folders as `prepare` does, and remembers before of those with files of root's what their accounts' own last archives were: once
- * the files are handed over, nothing tells any more that root wrote them, and they must not count as backups.
+ * Prepares folders as `prepare` does. For those with files of root's, it first remembers the last archive of their account: after the
+ * handing over nothing says any more that root wrote the files, and they must not count as backups.
  *
- * @param handedOver called with each of them that is done
+ * @param handedOver called with each folder that is done
  */
 export const rememberingOwn = async (
   places: Pick<Places, 'repos' | 'state'>,

@@ -9,7 +9,7 @@ import type { Preparing } from './prepare.ts';
 import { openWorld } from './world.ts';
 
 /**
- * One pass without a server, holding the lease meanwhile.
+ * One pass without a server. It holds the lease meanwhile.
  *
  * @throws Error with cause `{ code: 'missing-disk' }` where /repos is not what was there before; `{ code: 'lease-held', remedy }` where a server runs that cannot be asked, in another container for example
  */

@@ -15,8 +15,8 @@ export type LastPass = {
 };
 
 /**
- * Remembers the last real pass. One that threw is remembered as failed; the accounts and findings stay those of the last
- * one that came to its end.
+ * Remembers the last real pass. One that threw is remembered as failed. The accounts and findings are then still those of the
+ * last pass that finished.
  */
 export const createPassRecord = (describe: (error: unknown) => string, now: () => number) => {
   let last: LastPass | null = null;
@@ -38,7 +38,7 @@ export const createPassRecord = (describe: (error: unknown) => string, now: () =
   };
 
   return {
-    /** The same pass, listened to. */
+    /** The same pass, with a listener. */
     heard:
       (pass: Pass): Pass =>
       async (request, signal) => {

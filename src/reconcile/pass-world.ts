@@ -8,15 +8,15 @@ import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 import type { Machine } from '../host/machine.ts';
 import type { Settings } from '../settings.ts';
 
-/** What a pass reads and changes. The real ones are wired in main; a scenario wires a scratch root. */
+/** What a pass reads and changes. main connects the real machine; a scenario connects a scratch root. */
 export type PassWorld = {
   readonly settings: Pick<Settings, 'PUID' | 'UID_RANGE' | 'STOP_ON'>;
-  /** Each account its own, if left out. */
+  /** If left out, each account has an identity of its own. */
   readonly identities?: IdentityPolicy;
   readonly machine: Machine;
-  /** The quotas of the roles, which count where a key file says nothing; none if left out. */
+  /** The quotas of the roles. They count where a key file says nothing. None if left out. */
   readonly roleQuotas?: RoleQuotas;
-  /** @param changed the accounts whose files are looked at; the others' are taken as they were read last. All, if left out */
+  /** @param changed the accounts whose files are looked at; the others count as they were last read. All, if left out */
   readonly readDeclaration: (changed?: ReadonlySet<string>) => Declaration;
   /** @param known folders that are not looked at again, as long as they are there */
   readonly scanRepositories: (known?: ReadonlyMap<string, RepositoryFolder>) => readonly RepositoryFolder[];
@@ -24,10 +24,10 @@ export type PassWorld = {
   readonly writeRegistry: (registry: Registry) => void;
   /** Numeric ids of the machine's own accounts and groups. */
   readonly takenIds: () => ReadonlySet<number>;
-  /** What else is wrong with the machine, and keeps nothing of this from being done. Never throws; nothing, if left out. */
+  /** What else is wrong with the machine, but does not stop a pass. Never throws. Nothing, if left out. */
   readonly troubles?: () => readonly Finding[];
   readonly prepareRepositories: (desired: Desired['preparations'], signal: AbortSignal) => Promise<readonly Finding[]>;
-  /** Called as soon as what is gone is gone from the machine, and again at the end, with what may be connected. */
+  /** Called as soon as the losses are gone from the machine, and again at the end, with what may be connected. */
   readonly onAccess: (state: State) => void;
   /** Milliseconds of a steady clock. */
   readonly now: () => number;

@@ -16,15 +16,15 @@ import { asOne, type Done, failureOf, takeAway, whatIsSo } from './take-away.ts'
 
 export type PassRequest = {
   /**
-   * Whoever asked gets all of it at once. In the other two a loss counts only once its files have come to rest; and an event of the
-   * key tree says nothing of the machine, which is then taken as the last pass left it. What somebody else has done to it is found by
-   * the next pass that was asked for or is due anyway.
+   * 'asked': the caller gets all of it at once. In the other two a loss counts only once its files have been still. An 'event' of the
+   * key tree says nothing of the machine, so the machine counts as the last pass left it. What somebody else has done to it is found
+   * by the next pass of another kind.
    */
   readonly occasion: 'asked' | 'periodic' | 'event';
-  /** The accounts whose files the events named; all, if left out. */
+  /** The accounts whose files the events named. All, if left out. */
   readonly changed?: ReadonlySet<string>;
   readonly dryRun: boolean;
-  /** Names of lost repositories of which whoever asked knows. */
+  /** Names of lost repositories whose loss the caller confirms. */
   readonly confirmed?: ReadonlySet<string>;
 };
 
@@ -37,35 +37,35 @@ export type PassReport = {
     readonly uid: number;
     readonly keys: number;
   } & Directives)[];
-  /** A conflict (see STOP_ON) forbade to give anything; what is gone was taken away nevertheless. */
+  /** A conflict (see STOP_ON) forbade to give anything. What is gone was taken away all the same. */
   readonly stopped: boolean;
-  /** Why the pass could not do all it wanted, or null. */
+  /** Why the pass could not do everything it wanted, or null. */
   readonly failed: string | null;
-  /** Milliseconds until a loss that was withheld may count, or null. */
+  /** Milliseconds until a withheld loss may count, or null. */
   readonly recheckIn: number | null;
 };
 
-/** Remembers between passes which losses wait for their files to come to rest, and what the last one left behind. */
+/** Remembers between passes which losses wait until their files are still, and what the last pass left behind. */
 export const createPass = (world: PassWorld) => {
   const { machine, settings, roleQuotas } = world;
   let waiting: Waiting = new Map();
   let remembered: Remembered | null = null;
   let untold: readonly Change[] = [];
-  /** What ran when the machine could be seen last. */
+  /** What ran when the machine was last visible. */
   let seen: State = new Map();
-  /** It was changed since, and could not be seen: what has changed is told when it can. */
+  /** It was changed since then, and could not be read. The changes are reported when it can be read again. */
   let changedUnseen = false;
-  /** What ran when the machine was seen last, and what has been given since. */
+  /** What ran when the machine was last seen, and what has been given since. */
   let known: State = new Map();
   /** Something failed since then: the files may say more than what was left. What was taken once is not given back by waiting. */
   let troubled = false;
 
   /** One pass: read what is declared and what is, decide, take away, prepare, give. */
   return async (request: PassRequest, signal: AbortSignal): Promise<PassReport> => {
-    // Stillness is counted from one look at a file to the next, and looks at the same file are as far apart as their passes.
+    // Stillness is counted from one look at a file to the next. Looks at the same file are as far apart as their passes.
     const begun = world.now();
     const before = request.occasion === 'event' ? remembered : null;
-    // Until this pass has come to its end well.
+    // Until this pass has finished well.
     remembered = null;
     const changed = before && request.changed && new Set([...request.changed, ...waiting.keys()]);
     const declaration = world.readDeclaration(changed ?? undefined);
@@ -75,7 +75,7 @@ export const createPass = (world: PassWorld) => {
     if (early && !early.now) changedUnseen = true;
     const failures: unknown[] = [...(early?.failures ?? [])];
     let observed: Observed | null = last?.observed ?? null;
-    // Until it is seen, what the last pass knew of: whose sessions have lost their right ends also where the machine cannot be read.
+    // Until the machine is read, what the last pass knew counts: sessions that have lost their right end even where the machine cannot be read.
     let running = last?.running ?? known;
     const stillness = (wanted: State<AuthorizedKey>): Withheld | null =>
       request.occasion !== 'asked'
@@ -98,7 +98,7 @@ export const createPass = (world: PassWorld) => {
       if (changedUnseen) untold = [...untold, ...diffStates(seen, running)];
       [seen, changedUnseen] = [running, false];
       circumstances = readCircumstances(world, last);
-      // In here, too: whatever it may stumble over in what others have made, a revocation does not wait for that.
+      // Inside the try, too: whatever it finds in the work of others and fails at, a revocation does not wait for that.
       desired = desire({
         ...{ ...circumstances, declaration, running, puid: settings.PUID },
         ...{ uidRange: settings.UID_RANGE, stopOn: settings.STOP_ON },
@@ -107,13 +107,13 @@ export const createPass = (world: PassWorld) => {
     } catch (error) {
       failures.push(error);
       let recheckIn: number | null = null;
-      // Not knowing who owns what, nothing can be given. What is gone from the keys must go all the same.
+      // Without the owners nothing can be given. What is gone from the keys must still go.
       if (!request.dryRun) {
         const declared = stillDeclared(declaration, running);
         const still = stillness(declared);
         waiting = still?.waiting ?? new Map();
         const kept = intersect(running, still?.accounts ?? declared, roleQuotas);
-        // A machine that could not be read is not written by heart: only who is connected is known.
+        // If the machine could not be read, nothing is written to it from memory: only who is connected is known.
         const taken = takeAway(world, observed ? { kept, observed } : { kept: null, connected: kept, observed });
         const plan = { running, target: kept, planned: diffStates(running, kept) };
         const gone: Done = observed ? whatIsSo(world, plan, taken) : { ...taken, changes: [], now: null };
@@ -144,7 +144,7 @@ export const createPass = (world: PassWorld) => {
     waiting = still?.waiting ?? new Map();
 
     const plan = { observed, running, target, changes, preparations, recorded: registry, registry: desired.registry };
-    // A loss that waits for its files to come to rest does not wait for a long adoption, too.
+    // A loss that waits until its files are still must not wait for a long adoption as well.
     const due = recheckIn === null ? signal : AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(recheckIn) + 1)]);
     const done = await apply(world, plan, due);
     known = done.granted;
@@ -159,7 +159,7 @@ export const createPass = (world: PassWorld) => {
       ...{ changes: told, stopped, accounts: summary(done.now ?? untouched(running, done.granted)) },
       findings: [...findings, ...done.findings].sort(compareFindings),
       failed: failureOf(failures),
-      // What the pass has done meanwhile must not delay a revocation.
+      // The time that the pass itself took must not delay a revocation.
       recheckIn: recheckIn === null ? null : Math.max(0, recheckIn - (world.now() - begun)),
     };
   };
@@ -177,8 +177,8 @@ const readCircumstances = (
 export type Pass = ReturnType<typeof createPass>;
 
 /**
- * Of whom nothing was to change. Where something could not be written and nobody can look, only they are known to be there: a write
- * that fails closes whom it was to change.
+ * The accounts that were not to change. If something could not be written and nobody can look, only they are certain to be there: a
+ * write that fails closes the accounts that it was to change.
  */
 const untouched = (running: State, granted: State): State => {
   const changed = new Set(diffStates(running, granted).map(({ account }) => account));

@@ -5,7 +5,7 @@ import { notHandedOver } from '../accounts/foreign-files.ts';
 import { failureInOneLine } from '../failure.ts';
 import { prepareRepository } from '../repositories/ownership.ts';
 
-/** How far the preparing of repository folders is: `done` folders of `total`, and in the next one so many files and folders. */
+/** The progress in preparing repository folders: `done` folders of `total`, and so many files and folders in the next one. */
 export type Preparing = {
   readonly account: string;
   readonly entries: number;
@@ -13,17 +13,17 @@ export type Preparing = {
   readonly total: number;
 };
 
-/** After so long the next folder is begun, too. */
+/** After so long the next folder is begun as well. */
 const PATIENCE_MS = 20_000;
-/** Each has one process of its own, and holds some files open. */
+/** Each one has a process of its own, and holds some files open. */
 const MOST_AT_ONCE = 16;
 
 /**
- * Prepares folder after folder; one that fails is a finding, closes its account, and the others go on. One that takes long, since its
- * owner has filled it or goes on doing so, goes on beside those that come after it. When the signal comes (another pass wants to begin,
- * perhaps with a revocation) what is left waits for that pass.
+ * Prepares folder after folder. One that fails is a finding and closes its account, and the others go on. One that takes long, because
+ * its owner has filled it or goes on doing so, continues beside the next ones. When the signal comes (another pass wants to begin,
+ * perhaps with a revocation), the rest waits for that pass.
  *
- * @param patience milliseconds until the next one does not wait any more
+ * @param patience milliseconds after which the next one no longer waits
  * @returns the findings in the order of the preparations
  */
 export const prepareRepositories = async (

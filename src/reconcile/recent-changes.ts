@@ -1,14 +1,14 @@
 import type { Change } from '../accounts/diff.ts';
 
-/** A change that was applied without being asked for, and how long ago. */
+/** A change that was applied before anybody asked for it, and how long ago. */
 export type RecentChange = Change & { readonly secondsAgo: number };
 
 const KEPT_MS = 60_000;
 const MOST = 100;
 
 /**
- * Remembers the changes of the last minute. Somebody who drops a key and then runs update-borgusers finds it applied
- * already, and should be told so instead of "nothing to change".
+ * Remembers the changes of the last minute. Somebody who drops a key and then runs update-borgusers finds it applied already.
+ * They should be told so, instead of "nothing to change".
  *
  * @param now milliseconds of a steady clock
  */

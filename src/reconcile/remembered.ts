@@ -10,7 +10,7 @@ import type { Observed } from '../host/machine.ts';
 import type { PassWorld } from './pass-world.ts';
 import { type Done, takeAway, whatIsSo } from './take-away.ts';
 
-/** What a pass that could do all it wanted has left behind; the next one may begin with it instead of looking. */
+/** What a pass leaves behind if it could do everything it wanted. The next pass may begin with it instead of looking. */
 export type Remembered = {
   readonly observed: Observed;
   readonly running: State;
@@ -21,7 +21,7 @@ export type Remembered = {
   readonly registry: Registry;
 };
 
-/** @param folders as they were before the preparations, of which another look will tell */
+/** @param folders as they were before the preparations; another look will show what these changed */
 export const remember = (
   observed: Observed,
   running: State,
@@ -37,7 +37,7 @@ export const remember = (
 /**
  * Takes away what has waited long enough, before anything else is decided or given.
  *
- * @param now when the pass began, before it looked at the files; in milliseconds of a steady clock
+ * @param now when the pass began, before it looked at the files; milliseconds of a steady clock
  * @returns what the machine has then, null where only another look can tell; and what was really taken
  */
 export const takeOverdue = (
@@ -50,7 +50,7 @@ export const takeOverdue = (
   const nothing = { last, changes: [], failures: [], now: last.running };
   if (waiting.size === 0) return nothing;
   const due = overdue(waiting, declaration, now);
-  // Who gets another uid is taken away and given anew, which is not done in passing.
+  // An account with a new uid is taken away and given again. That is too much for this step.
   const concerned = [...last.running.values()].filter(
     ({ name, uid }) => due.has(name) && (last.wanted.get(name)?.uid ?? uid) === uid,
   );

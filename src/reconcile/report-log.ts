@@ -3,8 +3,8 @@ import type { Logger } from '../log.ts';
 import type { PassReport } from './pass.ts';
 
 /**
- * Tells the log what passes did: every change with its reason, a finding once until it changes and once when it is gone,
- * and nothing where nothing changed.
+ * Writes to the log what passes did: every change with its reason; a finding once until it changes, and once when it is gone; and
+ * nothing where nothing changed.
  */
 export const createReportLog = (log: Logger) => {
   let known: ReadonlyMap<string, Finding> = new Map();

@@ -12,7 +12,7 @@ export type Clock = {
 export const realClock: Clock = {
   now: () => performance.now(),
   after: (milliseconds, action) => {
-    // Node's timers count whole milliseconds of their own clock, and may come one too early for what is due.
+    // Node's timers count whole milliseconds of their own clock, and may fire one millisecond too early.
     const timer = setTimeout(action, Math.ceil(milliseconds) + 1);
     return { cancel: () => clearTimeout(timer) };
   },
@@ -20,7 +20,7 @@ export const realClock: Clock = {
 
 export type SchedulerOptions = {
   readonly pass: (request: PassRequest, signal: AbortSignal) => Promise<PassReport>;
-  /** Every pass that was not asked for through `now`. */
+  /** Every pass that nobody asked for through `now`. */
   readonly onReport: (report: PassReport) => void;
   /** A pass that threw. */
   readonly onFailure: (error: unknown) => void;
@@ -28,16 +28,16 @@ export type SchedulerOptions = {
   readonly clock: Clock;
 };
 
-/** Of more accounts than these, the whole tree is looked at. */
+/** If more accounts than these are named, the whole tree is looked at. */
 const MOST_NAMED = 100;
-/** How long after a pass that looked at some files alone the whole tree is looked at, in case an event was lost. */
+/** How long after a pass that looked only at some files the whole tree is looked at, in case an event was lost. */
 const CATCH_UP_MS = 2000;
 /**
- * How long the next event waits after a pass: as long as that took, within these bounds, in ms. The watcher tells of one file at a
- * time, and of a thousand that are dropped at once each would get a pass of its own.
+ * How long the next event waits after a pass, in ms: as long as that pass took, within these bounds. The watcher reports one file
+ * at a time, and a thousand that are dropped at once would get a pass each.
  */
 const PAUSE_MS = { least: 10, most: 100 };
-/** How many turns of the event loop a pass waits at most for more who ask for it: some milliseconds. */
+/** How many turns of the event loop a pass waits at most, so that others can ask for it too: some milliseconds. */
 const MOST_TURNS = 1000;
 
 /** What the next pass has to look at, and why. */
@@ -60,8 +60,8 @@ type Wish = {
 };
 
 /**
- * Lets one pass run at a time. However many events come, they make one pass, which begins after the last of them was
- * seen; whoever asks for a pass gets one that began after the asking, shared with all who asked meanwhile.
+ * Lets one pass run at a time. However many events come, they make one pass, and it begins after the last of them was seen. A
+ * caller that asks for a pass gets one that began after it asked, shared with all who asked meanwhile.
  */
 export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, clock }: SchedulerOptions) => {
   let due: Due | null = null;
@@ -95,20 +95,20 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
     catchUp = null;
   };
 
-  /** A revocation must not wait for the periodic pass because a reading failed once: again after 1 s, 2 s, 4 s, … */
+  /** One failed read must not make a revocation wait for the periodic pass: again after 1 s, 2 s, 4 s, … */
   const patience = (): number => Math.min(1000 * 2 ** failures++, resyncSeconds * 1000);
 
   const lookAgain = (milliseconds: number | null): void => {
     recheck?.cancel();
     const again = (): void => {
-      // What has waited for its files to come to rest does not wait for more.
+      // A loss that has waited until its files were still does not wait for anything more.
       rested();
       look(NOTHING_NEW);
     };
     recheck = milliseconds === null || closed ? null : clock.after(milliseconds, again);
   };
 
-  /** A log that cannot be written must not keep the next pass from coming, which is arranged before; and there is nobody else to tell. */
+  /** If the log cannot be written, the next pass must still come, so it is arranged before. And there is nobody else to tell. */
   const tell = (action: () => void): void => {
     try {
       action();
@@ -156,8 +156,8 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
   const isThereWork = (): boolean => wishes.length > 0 || (due !== null && pause === null);
 
   /**
-   * Everything that happens in a turn of the event loop becomes one pass. Node takes one connection a turn, and its request in
-   * the next: a crowd that asks at once would get a pass each.
+   * Everything that happens in a turn of the event loop becomes one pass. Node takes one connection in each turn, and its request
+   * in the next: many callers that ask at once would get a pass each.
    */
   const gather = async (): Promise<void> => {
     let before: number;
@@ -195,14 +195,14 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
     /**
      * Something in the key tree may have changed: look again soon.
      *
-     * @param account whose file it is; anything, if left out
+     * @param account the owner of the file; if left out, anything may have changed
      */
     changed: (account?: string): void => {
-      // It may be a revocation, which must not wait as long as what has failed often.
+      // It may be a revocation. That must not wait as long as something that has failed often.
       failures = 0;
       look({ occasion: 'event', ...(account !== undefined && { changed: new Set([account]) }) });
     },
-    /** A pass of one's own, which begins after this call; rejects with what the pass threw. */
+    /** A pass that begins after this call. Rejects with what the pass threw. */
     now: (request: PassRequest): Promise<PassReport> =>
       new Promise((resolve, reject) => {
         if (closed) return reject(stopping());

@@ -9,9 +9,9 @@ import type { PassWorld } from './pass-world.ts';
 export type Taking = {
   /** A part of what runs; null where the machine has nothing to lose. */
   readonly kept: State | null;
-  /** Whose sessions go on, where that is more than `kept`: an account that is given anew at once. */
+  /** The accounts whose sessions go on, where that is more than `kept`: an account that is given again at once. */
   readonly connected?: State;
-  /** What the machine has; null where that has to be looked up. */
+  /** What the machine has. Null where that has to be looked up. */
   readonly observed: Observed | null;
   readonly owners?: Registry['uids'];
 };
@@ -20,8 +20,8 @@ export type Taking = {
 export type Taken = { readonly observed: Observed | null; readonly failures: readonly unknown[] };
 
 /**
- * The one place that takes access away: from the files, and then from who is connected. Sessions that have lost their right are ended
- * also where the files could not be written, and then the next pass tries those again. Never throws.
+ * The one place that takes access away: first from the files, then from those who are connected. Sessions that have lost their right
+ * are ended even where the files could not be written; the next pass tries the files again. Never throws.
  */
 export const takeAway = (world: PassWorld, { kept, connected, observed, owners }: Taking): Taken => {
   const failures: unknown[] = [];
@@ -45,11 +45,11 @@ export const takeAway = (world: PassWorld, { kept, connected, observed, owners }
 export type Done = {
   readonly changes: readonly Change[];
   readonly failures: readonly unknown[];
-  /** What runs now; null where nobody can tell: what has changed since is told by the pass that sees the machine next. */
+  /** What runs now. Null where nobody can tell: the next pass that sees the machine reports what has changed since. */
   readonly now: State | null;
 };
 
-/** What was to be done, and upon what it was decided. */
+/** What was to be done, and from what it was decided. */
 export type Planned = {
   readonly running: State;
   readonly target: State;
@@ -58,10 +58,10 @@ export type Planned = {
 };
 
 /**
- * Tells what of a plan is so. Where not all could be done that takes another look at the machine: nothing is told as done that was not
- * seen done.
+ * Says which changes of a plan really happened. Where not everything could be done, it looks at the machine again: nothing is reported
+ * as done that was not seen done.
  *
- * @param planned what leads from `running` to `target`; what was done to folders is so, and who planned it knows that
+ * @param planned what leads from `running` to `target`; changes of folders have happened, the caller knows that
  */
 export const whatIsSo = (
   { machine }: PassWorld,
@@ -84,7 +84,7 @@ export const whatIsSo = (
 const isRepair = ({ kind }: Change): boolean => kind === 'database-repaired' || kind === 'authorized-keys-repaired';
 const repairOf = ({ kind, account }: Change): string => `${kind} ${account}`;
 
-/** What failed, each thing once, as one error that hides none of them; the first comes first. */
+/** What failed, each thing once, as one error that hides none of them. The first one comes first. */
 export const asOne = ([first, ...later]: readonly unknown[]): unknown => {
   const others = later.filter((each) => failureInOneLine(each) !== failureInOneLine(first));
   return others.length === 0
@@ -92,6 +92,6 @@ export const asOne = ([first, ...later]: readonly unknown[]): unknown => {
     : new AggregateError([first, ...others], 'more than one thing failed in this update');
 };
 
-/** The same as one sentence for the report; null where nothing failed. */
+/** The same as one sentence for the report. Null where nothing failed. */
 export const failureOf = (failures: readonly unknown[]): string | null =>
   failures.length === 0 ? null : [...new Set(failures.map(failureInOneLine))].join('; ');

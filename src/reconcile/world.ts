@@ -80,8 +80,8 @@ export const openWorld = (
 };
 
 /**
- * The machine's own accounts. Where they cannot be read, the names that were read last tell what is declared, so that what is gone can
- * be taken away; the ids are read or missing, and then nothing is given.
+ * The machine's own accounts. Where they cannot be read, the names of the last reading are used to read the key tree, so that losses
+ * can be taken away. The ids are read or missing: without them nothing is given.
  */
 const rememberingSystem = (etc: string) => {
   let last: ReadonlySet<string> | null = null;

@@ -3,7 +3,7 @@ import { failure } from '../failure.ts';
 import { printable } from '../text/printable.ts';
 import { DEEPEST } from './modes.ts';
 
-/** What in a folder gives rights beyond its owner, its group and its mode. */
+/** What gives rights in a folder beyond its owner, its group and its mode. */
 export type ExtendedRights = {
   readonly count: number;
   /** The first few, in words fit for a terminal: the path below the folder. */
@@ -14,12 +14,12 @@ export type ExtendedRights = {
 const PATIENCE_SECONDS = 15 * 60;
 
 /**
- * Looks through folders and finds, or takes away, POSIX ACLs (acl(5)) and the capabilities of files (capabilities(7)). A change
- * of owner or mode leaves an ACL as it is, and a mode that opens a file to its group opens it to all whom the ACL names.
+ * Looks through folders and finds, or removes, POSIX ACLs (acl(5)) and the capabilities of files (capabilities(7)). A change of
+ * owner or mode leaves an ACL as it is, and a mode that opens a file to its group opens it to everybody whom the ACL names.
  *
- * Node has no call for it; Python is wherever borg is. Folders are entered by descriptor and no link is followed, so whoever
- * exchanges an entry meanwhile leads it nowhere. Where a file system has no such thing (ENOTSUP) there is none. A file's
- * capabilities go with its change of owner; without SETFCAP nothing else can take them.
+ * Node has no call for it, but Python is wherever borg is. Folders are entered by descriptor and no link is followed, so an entry
+ * that is exchanged meanwhile leads it nowhere. Where a file system has no ACLs or capabilities (ENOTSUP), there are none. A
+ * file's capabilities go when its owner changes; without SETFCAP nothing else can remove them.
  */
 const SCRIPT = `
 import errno, json, os, sys, time

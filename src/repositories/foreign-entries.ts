@@ -6,13 +6,13 @@ import { printable } from '../text/printable.ts';
 /** What in a repository folder is not as its account needs it. */
 export type ForeignEntries = {
   readonly count: number;
-  /** How many of them belong to root: what borg leaves when it runs as root, and the account can no longer use. */
+  /** How many of them belong to root: borg leaves them when it runs as root, and the account can no longer use them. */
   readonly roots: number;
   /** The first few, in words fit for a terminal: path below the folder, owner and mode. */
   readonly examples: readonly string[];
 };
 
-/** The file system's own, in a repository that is a mount of its own. None of the names is a pattern. */
+/** Entries of the file system itself, in a repository that is a mount of its own. None of the names is a pattern. */
 const LEFT_OUT = [
   ...['-type', 'd', '('],
   ...NOBODYS_FOLDERS.flatMap((name) => ['-o', '-name', name]).slice(1),
@@ -20,14 +20,15 @@ const LEFT_OUT = [
 ];
 
 const EXAMPLES = 3;
-/** For one folder. A million files on a slow disk take some minutes; its account can make more than that without end. */
+/** For one folder. A million files on a slow disk take some minutes, and its account can make more than that without end. */
 const PATIENCE_MS = 15 * 60_000;
 
 /**
- * Looks through a whole folder (two files for each GB) with find(1), which follows no link. Right is what belongs to the
- * account or the admins and to the account's group, and what both may read and write; folders hand their group on.
+ * Looks through a whole folder (two files for each GB) with find(1), which follows no link. An entry is right if it belongs to
+ * the account or the admins, and to the account's group, and if both may read and write it. Folders must hand their group on.
  *
- * What a file system keeps there for itself (lost+found) is left out. A lock is left out of the modes: borg makes its folder 0700, and the launcher opens it a moment later.
+ * What a file system keeps there for itself (lost+found) is left out. The modes of a lock are not checked: borg makes its folder 0700, and the
+ * launcher opens it a moment later.
  *
  * @throws execa's error where find cannot be run; Error with cause `{ code: 'too-much', path }` where it takes a quarter of an
  *   hour; what vanishes meanwhile is no error

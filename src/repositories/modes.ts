@@ -4,20 +4,20 @@ import { isForeign, type Owner } from '../accounts/repository-folder.ts';
 import { failure } from '../failure.ts';
 import { openFile, openFolder, openIfThere, pathOfOpen } from '../system/open.ts';
 
-/** After how many entries others get their turn. */
+/** After so many entries others get their turn. */
 const TURN = 500;
 /** How deep folders of a repository are nested at most: borg makes three levels. Each level keeps two files open. */
 export const DEEPEST = 100;
 
 /**
- * Gives everything below a folder the modes that its account and the admins need: files `ug+rw`, folders `ug+rwx` with the
- * setgid bit, others nothing. Every file is opened first, without following a link, and its mode changed through the
- * descriptor: chmod(1) -R and find(1) -exec follow a link that takes a file's place in the wrong moment, out of /repos.
+ * Gives everything below a folder the modes that its account and the admins need: files `ug+rw`, folders `ug+rwx` with the setgid
+ * bit, others nothing. It first opens every file, without following a link, and changes its mode through the descriptor. chmod(1)
+ * -R and find(1) -exec follow a link that takes a file's place at the wrong moment, out of /repos.
  *
  * @param path a folder, best through a descriptor
  * @param signal stops it between two entries
- * @param owner what is root's, or neither its nor its group's, is given to it, and nothing else is changed; but no file with a second
- *   name, which may be somebody else's file
+ * @param owner gets what is root's, or neither its own nor its group's, and nothing else is changed; but it gets no file with a
+ *   second name, which may be somebody else's file
  * @throws the system's error; Error with cause `{ code: 'too-deep', most }`
  */
 export const openToAccount = async (path: string, signal: AbortSignal, owner: Owner | null = null): Promise<void> => {

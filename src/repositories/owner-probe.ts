@@ -3,20 +3,20 @@ import { join } from 'node:path';
 import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { errorCode } from '../system/errno.ts';
 
-/** What became of a folder that was handed to somebody. */
+/** What happened to a folder that was handed to somebody. */
 export type OwnerProbe =
-  /** It is theirs. `madeAt`: by the clock of the file system, milliseconds since the epoch. */
+  /** The owner has it. `madeAt`: by the clock of the file system, milliseconds since the epoch. */
   | { readonly kind: 'kept'; readonly madeAt: number }
   /** The file system says no (errno(3)). */
   | { readonly kind: 'refused'; readonly code: string }
-  /** It says yes and does nothing. */
+  /** The file system says yes and does nothing. */
   | { readonly kind: 'ignored' }
-  /** It is theirs, but new files in it will not be its group's. */
+  /** The owner has it, but new files in it will not have its group. */
   | { readonly kind: 'setgid-dropped' };
 
 /**
- * Makes a folder as a repository's is made, hands it to `owner`, looks, and removes it. Where it is the owner's to begin with,
- * as on a mount that gives everything to one, it is handed to root instead: only what changes shows that owners can.
+ * Makes a folder as for a repository, hands it to `owner`, looks, and removes it. If the owner has it from the beginning, as on a
+ * mount that gives everything to one user, it is handed to root instead: only a change shows that owners can be changed.
  *
  * @param folder where it is made
  * @throws the system's error where it cannot be made

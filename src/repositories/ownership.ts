@@ -16,12 +16,12 @@ const NEWLINE = 10;
 export type Progress = (name: string, entries: number) => void;
 
 /**
- * Makes a repository folder its account's: NAME:NAME 2770, and closed to everybody while in work.
+ * Makes a repository folder its account's: NAME:NAME 2770, and closed to everybody during the work.
  *
  * The order is chown, then chmod. Without CAP_FSETID chmod drops the setgid bit of a foreign group and reports success,
  * so the mode is read again.
  *
- * @param signal stops an adoption between two files; prepared again, it goes on
+ * @param signal stops an adoption between two files; the next preparation goes on with it
  * @throws the system's error, execa's, or one with cause `{ code: 'setgid-dropped' | 'name-taken', path }`
  */
 export const prepareRepository = async (
@@ -55,7 +55,7 @@ export const prepareRepository = async (
 
 const groupOf = ({ uid, gid }: Preparation): number => gid ?? uid;
 
-/** The mount says whose it is, and at the start it was tried that the accounts may write there. */
+/** The mount says who owns it, and the start has tried that the accounts may write there. */
 const tryToChown = (path: string, preparation: Preparation): void => {
   try {
     chownSync(path, preparation.uid, groupOf(preparation));
@@ -64,7 +64,7 @@ const tryToChown = (path: string, preparation: Preparation): void => {
   }
 };
 
-/** Where upper and lower case are one, two accounts must not get one folder: the one that was there first has it. */
+/** Where upper and lower case are the same, two accounts must not get one folder: the account that had it first keeps it. */
 const make = (repos: string, name: string): void => {
   const path = join(repos, name);
   try {
@@ -79,7 +79,8 @@ const make = (repos: string, name: string): void => {
 };
 
 /**
- * coreutils' chown -h walks by file descriptor and never follows a link below the folder. chown reaches the top folder last, and its mode is set last of all: an adoption that was interrupted anywhere is seen as one by the next pass.
+ * coreutils' chown -h walks by file descriptor and never follows a link below the folder. It changes the top folder last, and its mode is set at
+ * the very end: the next pass recognises an adoption that was interrupted anywhere.
  */
 const handOver = async (
   folder: number,
@@ -100,7 +101,7 @@ const handOver = async (
       buffer: false,
       encoding: 'buffer',
     });
-    // A line for each, whose path is as long as its folders are deep: counted, not put together.
+    // There is a line for each, with a path as long as its folders are deep. So lines are counted, not kept.
     for await (const chunk of chown.iterable({ binary: true, preserveNewlines: true })) {
       const before = Math.floor(entries / TOLD_EVERY);
       for (const byte of chunk) if (byte === NEWLINE) entries += 1;
@@ -109,14 +110,14 @@ const handOver = async (
     }
     await chown;
   }
-  // Before the modes: what opens a file to its group opens it to all whom an ACL names.
+  // Before the modes: a mode that opens a file to its group opens it to all whom an ACL names.
   await removeExtendedRights(path, signal);
   await openToAccount(path, signal);
 };
 
 /**
- * What is not the account's inside of a folder that is. Its sessions go on meanwhile: nothing but the owner and mode of such an entry is
- * changed, each by its own descriptor.
+ * Hands over what is not the account's inside a folder that is. Its sessions go on meanwhile: only the owner and mode of such an entry
+ * change, each through its own descriptor.
  */
 const handOverInside = async (folder: number, preparation: Preparation, signal: AbortSignal): Promise<void> => {
   const path = pathForPrograms(folder);

@@ -5,8 +5,8 @@ import type { RepositoryFolder } from '../accounts/repository-folder.ts';
 /**
  * Lists what is directly below /repos, without following a link. Dotfiles are the server's or an editor's.
  *
- * @param known folders that are listed as they were, if something of their name is there
- * @throws the system's error where /repos cannot be read: not knowing the owners, a pass must not go on
+ * @param known folders that are listed as before, if something of their name is there
+ * @throws the system's error where /repos cannot be read: without the owners a pass must not go on
  */
 export const scanRepositories = (
   repos: string,
@@ -26,7 +26,7 @@ export const scanRepositories = (
       return [{ name, kind, uid: found.uid, gid: found.gid, mode: found.mode & 0o7777, filled, changed }];
     });
 
-/** Most file systems count a folder's folders as its links, and every repository has one: then nothing is opened. */
+/** Most file systems count the folders in a folder as its links, and every repository has one: then nothing is opened. */
 const holdsSomething = (path: string): boolean => {
   try {
     const folder = opendirSync(path);
@@ -36,7 +36,7 @@ const holdsSomething = (path: string): boolean => {
       folder.closeSync();
     }
   } catch {
-    // What cannot be read was not seen empty.
+    // A folder that cannot be read was not seen empty.
     return true;
   }
 };

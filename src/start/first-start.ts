@@ -8,8 +8,8 @@ import type { Places } from '../places.ts';
 import { errorCode } from '../system/errno.ts';
 
 /**
- * What looks as if a volume were missing, before anything is made in its place: a folder of the container itself, which goes
- * with it; and repositories that were never used by this server although its host keys were.
+ * What looks like a missing volume, before anything is made in its place: a folder of the container itself, which is gone with
+ * the container; and repositories that this server never used, although its host keys are older.
  */
 export const doubtfulMounts = (places: Places): readonly { readonly path: string; readonly found: string }[] => {
   const own = inNoVolume(places);
@@ -23,8 +23,8 @@ export const doubtfulMounts = (places: Places): readonly { readonly path: string
 };
 
 /**
- * Makes the role folders that are missing, if there never was an account in them; otherwise the mount is missing, and an
- * empty folder in its place would mean "nobody".
+ * Makes the missing role folders, if there never was an account in them. Otherwise the mount is missing, and an empty folder in
+ * its place would mean "nobody".
  *
  * @throws Error with cause `{ code: 'missing-mount', path }`
  */
@@ -42,7 +42,7 @@ export const prepareKeyTree = (places: Places): void => {
     try {
       mkdirSync(path, { recursive: true, mode: 0o755 });
     } catch (error) {
-      // A read-only tree without the folder: it is reported as a finding, and nobody is in it.
+      // A read-only tree without the folder: that is reported as a finding, and the folder has no accounts.
       if (!['EROFS', 'EACCES'].includes(errorCode(error) ?? '')) throw error;
     }
   }

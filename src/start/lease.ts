@@ -9,18 +9,17 @@ import type { Places } from '../places.ts';
 import { errorCode } from '../system/errno.ts';
 import { openFile } from '../system/open.ts';
 
-/** The right to use /repos with this server's host id. It ends with release() or with the process, however that dies. */
+/** The right to use /repos with this server's host id. It ends with release() or with the process, in whatever way that ends. */
 export type Lease = { readonly release: () => Promise<void> };
 
 const CONFLICT = 75;
 
 /**
- * Takes the lease on /repos, or says that somebody has it. The lock lies on a file that this process keeps open: flock(1)
- * puts it on the open file that it inherits as descriptor 3, and a lock of flock(2) belongs to that, not to a process. So
- * the kernel frees it when this process is gone, by kill -9 too, and no helper has to stay alive. Children do not keep it:
- * Node opens files close-on-exec.
+ * Takes the lease on /repos, or says that somebody else has it. The lock is on a file that this process keeps open. flock(1) inherits the open file
+ * as descriptor 3 and locks it. A lock of flock(2) belongs to the open file, not to a process. So the kernel frees it when this process is gone,
+ * after kill -9 too, and no helper has to stay alive. Children do not keep it: Node opens files close-on-exec.
  *
- * @throws Error with cause `{ code: 'lease-failed', path, found }`: a file system without locks is no ground to go on; the
+ * @throws Error with cause `{ code: 'lease-failed', path, found }`: without locks in the file system the server cannot go on; the
  *   system's error where the file cannot be opened (ELOOP: it is a link, which is not followed)
  */
 export const acquireLease = async (places: Places): Promise<Lease | { readonly heldBy: 'another' }> => {
@@ -75,7 +74,7 @@ const lock = async (file: number, path: string): Promise<boolean> => {
 const prepareStateFolder = (path: string): void => {
   try {
     mkdirSync(path);
-    // mkdir's mode is cut by the umask; the folder must be searchable for the cache folders inside.
+    // The umask cuts mkdir's mode, and the folder must be searchable for the cache folders inside.
     whereOwnersAreKept(() => chmodSync(path, 0o711));
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;

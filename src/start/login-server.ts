@@ -22,7 +22,7 @@ import { renderSessionTerms, SESSION_TERMS_FILE } from '../sshd/session-terms.ts
 import { checkStrictModes } from '../sshd/strict-modes.ts';
 import { VERSION } from '../version.ts';
 
-/** The program and its one argument, and all of its environment but PATH. */
+/** The program and its one argument, and its whole environment except PATH. */
 export type SessionHostPlan = {
   readonly program: string;
   readonly terms: string;
@@ -38,7 +38,7 @@ export type LoginPlan = {
   readonly starter: string;
   /** The small program that hears how sessions ended. */
   readonly listener: string;
-  /** The session host, and what it is started with; null: each session loads borg itself. */
+  /** The session host, and the arguments to start it. Null: each session loads borg itself. */
   readonly host: SessionHostPlan | null;
   readonly box: BoxState;
   readonly versions: { readonly borg: string; readonly openssh: string };
@@ -67,7 +67,7 @@ export const readServeArguments = (
   return problems.length > 0 ? { ok: false, problems } : { ok: true, words };
 };
 
-/** The same for who cannot go on without them. @throws failure 'bad-settings' with all problems */
+/** The same for callers that cannot go on without them. @throws failure 'bad-settings' with all problems */
 export const serveArguments = (settings: Readonly<Partial<Record<ExtraArguments, string>>>) => {
   const read = readServeArguments(settings);
   if (!read.ok) throw failure('the settings are wrong', { code: 'bad-settings', problems: read.problems });
@@ -75,8 +75,8 @@ export const serveArguments = (settings: Readonly<Partial<Record<ExtraArguments,
 };
 
 /**
- * Everything that sshd needs, made and checked before anything listens: borg and its self-test, the launcher where tenants
- * can read it, host keys, a configuration that sshd accepts.
+ * Everything that sshd needs, made and checked before anything listens: borg and its self-test, the launcher in a place where
+ * tenants can read it, host keys, a configuration that sshd accepts.
  *
  * @throws what is wrong, with cause
  */
@@ -101,7 +101,7 @@ export const prepareLogin = async (
   const address = urlAuthority(settings.PUBLIC_HOST, knownPort(settings.PUBLIC_PORT, process.env));
   const sessions = {
     ...{ places, settings, serveArguments: serveArguments(settings) },
-    // A session then ends rather than go on without what was there at the start.
+    // Otherwise a session would go on without something that was there at the start.
     box: box === null ? 'required' : 'entries',
   } as const;
   const client = settings.SESSION_HOST === 'yes' ? installSessionClient(places.run) : null;
@@ -130,7 +130,7 @@ export const prepareLogin = async (
   const starter = shippedFile('sshd-with-log');
   const environment = {
     ...sessionEnvironment({ repos: places.repos, hostId, address }),
-    // As sshd hands on its own, also where it is empty, which is UTC whatever the machine's zone is.
+    // sshd hands its own TZ on, even if it is empty: then it means UTC, whatever the machine's zone is.
     ...(process.env.TZ !== undefined && { TZ: process.env.TZ }),
   };
   return {

@@ -1,18 +1,18 @@
 import { errorAt, type Finding } from '../accounts/finding.ts';
 import { isReadOnly } from '../system/read-only.ts';
 
-/** What brings it back, at a start: nobody can restore from a server that does not run. */
+/** What makes it writable again, at a start: nobody can restore from a server that does not run. */
 export const READ_ONLY_AT_START =
   'see the host’s kernel log (dmesg) for the error; check the disk (smartctl, fsck), mount it writable and start again';
-/** What brings it back; fit for a line of doctor. */
+/** What makes it writable again, in words for a line of doctor. */
 export const READ_ONLY_CURE =
   'see the host’s kernel log (dmesg) for the error; stop the server, check the disk (smartctl, fsck), mount it writable and start again; until it is stopped clients restore with: borg extract --bypass-lock';
 
-/** For the health check: why nothing can be backed up; null: that is not so. */
+/** For the health check: why nothing can be backed up. Null: backups are possible. */
 export const readOnlyProblem = (repos: string): string | null =>
   isReadOnly(repos) ? `${repos} is read-only, as after a disk error: no backup can be made (borgserver doctor)` : null;
 
-/** The same as a finding of an update: it closes no account, since what is there can still be read. */
+/** The same as a finding of an update. It closes no account: the data can still be read. */
 export const readOnlyFindings = (repos: string): readonly Finding[] =>
   isReadOnly(repos)
     ? [

@@ -19,17 +19,17 @@ import { firstOf } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { unusable } from './repositories-folder.ts';
 
-/** How an operator says that what is in /repos now is what is meant. */
+/** How an operator confirms that the right disk is in /repos now. */
 export const CONFIRM_DISK = '/repos';
-/** What to do about a disk that is not the one that was there. */
+/** What to do if the disk is not the one that was there. */
 export const REMEDY =
   'mount it and start again; or, to go on with what is in /repos now: docker compose run --rm borgserver update-borgusers --confirm /repos (without Docker: npm start -- update-borgusers --confirm /repos)';
 const MOST_NAMES = 5;
 
-/** What is said of /repos by what is kept beside the key tree; `witness` null: nothing is, or it cannot be understood. */
+/** What the witness beside the key tree says of /repos. `witness` null: there is none, or it cannot be understood. */
 export type Judged = { readonly verdict: DiskVerdict; readonly witness: Witness | null; readonly damaged: boolean };
 
-/** Looks at /repos as it was found, and makes nothing. @throws the system's error where that cannot be read */
+/** Looks at /repos as it is, and makes nothing. @throws the system's error where that cannot be read */
 export const judgeRepositoriesDisk = (places: Places): Judged => {
   const found = readWitness(places);
   const damaged = found === 'damaged';
@@ -37,7 +37,7 @@ export const judgeRepositoriesDisk = (places: Places): Judged => {
   if (!statSync(places.repos, { throwIfNoEntry: false })?.isDirectory())
     return { verdict: { kind: 'known' }, witness, damaged };
   const disk = readDiskMark(places);
-  // Who cannot say what was there cannot say that it is all there: but a disk that this server has marked was used by it.
+  // If nothing says what was there, nobody can say that everything is there. But a disk with this server's mark was used by it.
   if (damaged && disk === null)
     return { verdict: { kind: 'doubtful', other: false, expected: 0, missing: [] }, witness, damaged };
   const filled = scanRepositories(places.repos).flatMap(({ name, filled }) => (filled ? [name] : []));
@@ -45,7 +45,8 @@ export const judgeRepositoriesDisk = (places: Places): Judged => {
 };
 
 /**
- * Before anything is made in /repos: an empty or another disk in its place would take the backups, and its accounts other numbers.
+ * Called before anything is made in /repos. On an empty or another disk the backups would go to the wrong place, and the accounts
+ * would get other numbers.
  *
  * @throws Error with cause `{ code: 'missing-disk', path, found, remedy }`, or `{ code: 'unusable-repositories', … }` where it cannot be
  *   read; the system's error for what lies elsewhere
@@ -71,7 +72,7 @@ const judgeOrExplain = (places: Places): Judged => {
 const damagedText = (places: Places): string =>
   `this folder was never used, and the record of what was here before is damaged (${witnessFile(places)})`;
 
-/** For a person; the names are on record, and an admin has chosen some of them. */
+/** For a person. The names are on record, and an admin has chosen some of them. */
 export const foundText = ({ other, expected, missing }: Extract<DiskVerdict, { kind: 'doubtful' }>): string => {
   const what = other ? 'another disk than before: ' : '';
   if (missing.length === 0) return `${what}it has repositories of the same names`;
@@ -84,8 +85,8 @@ export const foundText = ({ other, expected, missing }: Extract<DiskVerdict, { k
 };
 
 /**
- * Puts the server's mark on the disk, and what the record there has lost back from beside the key tree. Call it with the lease held, once
- * the disk was found to be the right one.
+ * Puts the server's mark on the disk, and restores what the record there has lost from the witness beside the key tree. Call it while you
+ * hold the lease, once the disk was found to be the right one.
  */
 export const claimDisk = (places: Places, log: Pick<Logger, 'error' | 'warn'>): void => {
   const { verdict, witness, damaged } = judgeRepositoriesDisk(places);
@@ -103,22 +104,22 @@ export const claimDisk = (places: Places, log: Pick<Logger, 'error' | 'warn'>): 
 };
 
 /**
- * The next mark of a disk that has lost its own: a new one, by which the disk is told from another with the same data. The witness has to
- * know it first: whatever happens next, the following start finds the mark that it expects, or none.
+ * The next mark of a disk that has lost its own. It is a new one, which no other disk with the same data has. The witness must know it
+ * first: whatever happens next, the following start finds the mark that it expects, or none.
  */
 const expectedMark = (places: Places, { disk, registry }: Witness): string => {
   try {
     writeWitness(places, { disk: newDiskMark(), registry });
   } catch {
-    // The keeper of the witness says so. Then the mark has to be the former one, or the next start would be refused.
+    // The code that writes the witness reports it. Then the mark has to be the former one, or the next start would be refused.
   }
   const now = readWitness(places);
   return now === null || now === 'damaged' ? disk : now.disk;
 };
 
 /**
- * The operator has confirmed that this is the disk: the next start goes on with it. Names keep the numbers that they had. With the lease
- * held.
+ * The operator has confirmed that this is the right disk: the next start goes on with it. Names keep their numbers. Call it while you
+ * hold the lease.
  *
  * @throws Error with cause `{ code: 'unwritable', file, … }` where that cannot be written down
  */
@@ -130,7 +131,7 @@ export const adoptDisk = (places: Places): void => {
   writeWitness(places, { disk: markDisk(places), registry: merged });
 };
 
-/** Keeps the second record as the first one is. Never throws: without it the server works, and only a missing disk is not noticed. */
+/** Makes the witness equal to the record. Never throws: the server works without it, and then only a missing disk is not noticed. */
 export const openWitnessKeeper = (places: Places, log: Pick<Logger, 'warn'>): { readonly keep: () => void } => {
   let kept: string | null = null;
   let told = false;
@@ -155,10 +156,10 @@ const UNWITNESSED =
   'a second record of the repositories cannot be kept: where the disk of /repos is missing at a start, the server will not notice';
 
 /**
- * Says for a running server whether /repos is still the disk that it began with: the numbers of accounts must not be dealt anew where it
- * has gone. It goes on by itself when the disk is back.
+ * Says for a running server whether /repos is still the disk that it began with: if the disk has gone, accounts must not get new
+ * numbers. It goes on by itself when the disk is back.
  *
- * @returns throws Error with cause `{ code: 'disk-gone', path, remedy }`, or the system's error where /repos cannot be looked at
+ * @returns a check that throws Error with cause `{ code: 'disk-gone', path, remedy }`, or the system's error where /repos cannot be looked at
  */
 export const createDiskGuard = (places: Places): (() => void) => {
   const identity = (): string => {
@@ -168,7 +169,7 @@ export const createDiskGuard = (places: Places): (() => void) => {
   let began: { readonly mark: string | null; readonly seen: string } | null = null;
   return () => {
     const now = identity();
-    // Not before the first pass: what fails here must not keep it from taking away what is gone.
+    // Not before the first pass: a failure here must not keep that pass from taking away what is gone.
     began ??= { mark: readDiskMark(places), seen: now };
     if (now === began.seen) return;
     if (began.mark === null || readDiskMark(places) !== began.mark) {
@@ -177,7 +178,7 @@ export const createDiskGuard = (places: Places): (() => void) => {
         {
           code: 'disk-gone',
           path: places.repos,
-          remedy: 'mount it again, or stop the server and start it on what is meant',
+          remedy: 'mount it again, or, if another disk is meant, stop the server and start it with that disk',
         },
       );
     }

@@ -20,8 +20,8 @@ const ROOT_MODE = 0o1771;
 const STATE_MODE = 0o711;
 
 /**
- * Makes /repos what the accounts need: the admins' group may make repositories, tenants cannot list names, and nobody can
- * remove what is not theirs. The server's state below it is root's, and searchable for the cache folders inside. Where
+ * Gives /repos the owner and mode that the accounts need: the admins' group may make repositories, tenants cannot list names, and
+ * nobody can remove what is not theirs. The server's state below it is root's, and searchable for the cache folders inside. Where
  * identities are shared, the file system need not keep any of that, but must let PUID write.
  *
  * @throws Error with cause `{ code: 'unmapped-ids', problems }`; `{ code: 'missing-mount', path }` where /repos is not there;
@@ -38,7 +38,7 @@ export const prepareRepositoriesFolder = (places: Places, settings: Ids): void =
   } catch (error) {
     throw unusable(places, failureInOneLine(error));
   }
-  // An admin of another server may have left a link there; root must not be led by it.
+  // An admin of another server may have left a link there. Root must not follow it.
   if (!lstatSync(places.state).isDirectory()) {
     throw failure('the place of the server state is not a folder: move it away', {
       code: 'bad-state-folder',
@@ -53,7 +53,7 @@ export const prepareRepositoriesFolder = (places: Places, settings: Ids): void =
   }
 };
 
-/** Gives a folder its owner and mode, as far as the file system keeps them: what must be kept is looked at afterwards. */
+/** Gives a folder its owner and mode, as far as the file system keeps them. What must be kept is checked afterwards. */
 const settle = (path: string, wanted: { readonly uid: number; readonly gid: number; readonly mode: number }): void => {
   const found = lstatSync(path);
   if (found.uid !== wanted.uid || found.gid !== wanted.gid)
@@ -71,7 +71,7 @@ export const probeRepositories = (places: Places, { PUID, PGID, UID_RANGE, IDENT
   }
 };
 
-/** What is said of a /repos that cannot be worked with, with the cure where it can be told. */
+/** What is said of a /repos that cannot be used, with the cure where it is known. */
 export const unusable = ({ repos }: Places, found: string): Error =>
   failure('the folder of the repositories cannot be used', {
     code: 'unusable-repositories',
@@ -80,7 +80,7 @@ export const unusable = ({ repos }: Places, found: string): Error =>
     remedy: remedyFor(repos) ?? 'it must be writable',
   });
 
-/** Why even a file system with owners says no, where that can be told. */
+/** Why even a file system with owners refuses, where that is known. */
 const remedyFor = (repos: string): string | null => {
   if (isReadOnly(repos)) return READ_ONLY_AT_START;
   if (!mayChangeOwners()) return 'give the server the capability CHOWN, as docker-compose.yml does';
@@ -112,7 +112,7 @@ const requireOwners = (places: Places, probe: OwnerProbe): void => {
   }
 };
 
-/** Who owns these two could exchange every repository, or the server's state. */
+/** The owner of these two folders could exchange every repository, or the server's state. */
 const requireRoots = (places: Places): void => {
   for (const path of [places.repos, places.state]) {
     const { uid } = lstatSync(path);
@@ -120,7 +120,7 @@ const requireRoots = (places: Places): void => {
   }
 };
 
-/** Tried, not computed: a network file system may map or refuse what the modes allow. */
+/** It tries, and does not compute: a network file system may map or refuse what the modes allow. */
 const requireWriting = (places: Places, { PUID, PGID }: Ids): void => {
   const probe = mkdtempSync(join(places.state, 'probe-'));
   try {

@@ -7,18 +7,18 @@ import { type SessionHost, type SessionHostState, startSessionHost } from '../se
 import type { LoginPlan } from './login-server.ts';
 import type { SessionOutcomes } from './session-outcomes.ts';
 
-/** 'off': by the settings there is none. 'impossible': on this machine there is none (src/sshd/session-client.ts). */
+/** 'off': the settings turn it off. 'impossible': this machine cannot have one (src/sshd/session-client.ts). */
 export type HostingState = SessionHostState | 'off' | 'impossible';
 
-/** What loads borg once for all sessions. */
+/** Loads borg once for all sessions. */
 export type SessionHosting = {
-  /** Starts it, if there is one in the plan. Resolves when it serves, or does not come to it. */
+  /** Starts it, if there is one in the plan. Resolves when it serves, or when its start failed. */
   readonly start: (plan: Pick<LoginPlan, 'python' | 'host'>) => Promise<void>;
   readonly state: () => HostingState;
   readonly close: () => void;
 };
 
-/** A process can write its command line anew only as long as it was: room for what each session shows of itself in /proc/PID/cmdline. */
+/** A process cannot make its command line longer than it was. This is room for what each session shows of itself in /proc/PID/cmdline. */
 const ROOM = '-'.repeat(1024);
 
 const PATH = '/usr/local/bin:/usr/bin:/bin';

@@ -11,9 +11,9 @@ import type { ProcessId } from '../sessions/process.ts';
 import type { Session } from '../sessions/session.ts';
 import type { LoginPlan } from './login-server.ts';
 
-/** How sessions end, as they say themselves: heard, told, and remembered where it was not their client's doing. */
+/** Hears from the sessions how they end, logs it, and remembers those that failed, but not by their client's doing. */
 export type SessionOutcomes = {
-  /** Begins to hear them. Resolves when it does, or when it does not come to it. */
+  /** Begins to hear them. Resolves when it does, or when its start failed. */
   readonly listen: (plan: Pick<LoginPlan, 'python' | 'listener'>) => Promise<void>;
   readonly opened: (session: Session) => void;
   readonly began: (session: HostedSession) => void;
@@ -42,7 +42,7 @@ export const openSessionOutcomes = (
         python,
         program: [program, join(places.run, OUTCOME_SOCKET)],
         onOutcome: outcomes.take,
-        onTrouble: (error) => log.error({ error }, 'how sessions end is not heard just now; it is tried again'),
+        onTrouble: (error) => log.error({ error }, 'the server cannot hear just now how sessions end; it tries again'),
       });
     },
     opened: outcomes.opened,

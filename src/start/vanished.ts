@@ -6,8 +6,8 @@ import { printable } from '../text/printable.ts';
 import { foundText, judgeRepositoriesDisk } from './repositories-disk.ts';
 
 /**
- * Says where /repos is not what it was: its disk is gone or another one, or not one of the repositories that are on record is left. An
- * empty /repos is new only to a server that never had any. Works beside a server and without one.
+ * Says where /repos is not what it was: its disk is gone or is another one, or none of the repositories on record is left. An empty
+ * /repos is new only to a server that never had a repository. Works with and without a running server.
  *
  * @returns null where all is as it was; else what was found, printable
  */
@@ -22,6 +22,6 @@ export const vanishedRepositories = (places: Places): string | null => {
       ? null
       : foundText({ kind: 'doubtful', other: false, expected: kept.length, missing: kept });
   } catch (error) {
-    return `it cannot be told whether it is the disk that was here: ${printable(failureInOneLine(error))}`;
+    return `it is not known whether this is the disk that was here: ${printable(failureInOneLine(error))}`;
   }
 };

@@ -7,7 +7,7 @@ import { openBounded } from '../system/plain-file.ts';
 import { type Surveyed, surveyRepositories } from './repository-survey.ts';
 
 const FILE = 'last-archives.json';
-/** Of repositories, and of bytes: some 300 each. */
+/** The most repositories, and the most bytes: some 300 for each. */
 const MOST = 20_000;
 const MOST_BYTES = 16 << 20;
 
@@ -21,8 +21,8 @@ const format = z.record(
 );
 
 /**
- * Remembers over restarts when each repository had its last archive, in last-archives.json, so that a look at a thousand of them reads
- * only those that have changed. It is no more than that: what cannot be read is found anew, what cannot be written is left out.
+ * Remembers across restarts when each repository had its last archive, in last-archives.json. So a look at a thousand of them reads
+ * only those that have changed. It is only a cache: what cannot be read is found again, and what cannot be written is skipped.
  */
 export const openArchiveRecord = (
   state: string,
@@ -36,7 +36,7 @@ export const openArchiveRecord = (
     note: (repository, found) => {
       if (seen.size < MOST) seen.set(repository, found);
     },
-    /** Writes it, where something has changed. Call it when all repositories have been looked at: unless they are kept, others are forgotten. */
+    /** Writes it, if something has changed. Call it when all repositories have been looked at: the others are forgotten, unless they are kept. */
     close: () => {
       if (seen.size === before.size && [...seen].every(([name, { key }]) => before.get(name)?.key === key)) return;
       try {
@@ -49,7 +49,7 @@ export const openArchiveRecord = (
 };
 
 /**
- * surveyRepositories, with what is remembered, and remembering it.
+ * surveyRepositories with a memory: uses what is remembered, and remembers what it finds.
  *
  * @throws the system's error where /repos cannot be read
  */

@@ -9,14 +9,14 @@ import type { Places } from '../places.ts';
 import { openArchiveRecord } from './archive-record.ts';
 import { eachRepository } from './repository-survey.ts';
 
-/** Beside the launcher, which reads it when a session begins (image/launcher/install.py): bytes. */
+/** A file with a number of bytes, beside the launcher. The launcher reads it when a session begins (image/launcher/install.py). */
 const FILE = 'largest-compaction';
 /** An index grows slowly. */
 const EVERY_MS = 6 * 3_600_000;
 
 /**
- * Writes down now and every six hours what the largest compaction on the file system of /repos needs: a session sees its own
- * repository only, and must leave that much free for the others. One repository at a time, so that nothing waits for it.
+ * Writes down, now and every six hours, what the largest compaction on the file system of /repos needs. A session sees only its own repository, and
+ * must leave that much free for the others. It looks at one repository at a time, so that nothing waits for it.
  */
 export const openCompactionRecord = ({ repos, run, state }: Places, log: Logger): { readonly close: () => void } => {
   const closed = new AbortController();

@@ -5,16 +5,16 @@ import { readMounts } from '../system/mounts.ts';
 import { isReadOnly } from '../system/read-only.ts';
 import type { Surveyed } from './repository-survey.ts';
 
-/** A file system on which repositories are, with what is kept free of it. */
+/** A file system with repositories, and what is kept free on it. */
 export type DiskSpace = Space & {
   /** /repos, or the first repository that is on a mount of its own. */
   readonly path: string;
-  /** Bytes below which sessions take no new data. */
+  /** With fewer free bytes, sessions accept no new data. */
   readonly floor: number;
   /** Bytes that the largest compaction there needs. */
   readonly need: number;
   readonly state: ReturnType<typeof judgeSpace>;
-  /** Nothing can be written there, as after an error. */
+  /** It is read-only, as after an error. */
   readonly readOnly?: true;
 };
 

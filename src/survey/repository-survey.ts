@@ -17,18 +17,18 @@ export type Surveyed = {
   /** The entry of /repos that this is, or that it lies in. */
   readonly folder: RepositoryFolder;
   readonly nested: boolean;
-  /** Milliseconds since the epoch: when the folder was made (where the file system knows it, else last changed). */
+  /** Milliseconds since the epoch: when the folder was made (or, where the file system does not know it, last changed). */
   readonly born: number;
-  /** What in it is not its owner's; left out: nothing was seen. */
+  /** What in it is not its owner's. Left out: nothing was seen. */
   readonly foreign?: ForeignTrace;
   /** Null: it is not a folder. */
   readonly state: RepositoryState | { readonly kind: 'unreadable'; readonly why: string } | null;
-  /** Why borg does not open it; left out: nothing was found. */
+  /** Why borg does not open it. Left out: nothing was found. */
   readonly damage?: Damage;
 };
 
 /**
- * Looks at every entry of /repos that is not the system's own, and at the repositories inside those, in the order of their paths.
+ * Looks at every entry of /repos that is not the system's own, and at the repositories inside it, in the order of their paths.
  *
  * @param memory of when each had its last archive
  * @throws the system's error where /repos cannot be read
@@ -37,7 +37,7 @@ export const surveyRepositories = (repos: string, memory: ArchiveMemory = NO_MEM
   ...eachRepository(repos, memory),
 ];
 
-/** The same one by one, for whoever has other things to do in between. */
+/** The same one by one, for a caller that does other things in between. */
 export function* eachRepository(repos: string, memory: ArchiveMemory = NO_MEMORY): Generator<Surveyed> {
   for (const folder of [...scanRepositories(repos)].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (isNobodys(folder.name, folder.kind)) continue;
@@ -65,9 +65,9 @@ const surveyOne = (
     const odd = findOddEntry(place, false);
     const state = odd
       ? ({ kind: 'unreadable', why: `${odd.path} is ${odd.kind}, for which borg waits without end` } as const)
-      : // Inside of one no other is looked for: a tenant could make a thousand in each of a thousand.
+      : // No repository is looked for inside another: a tenant could make a thousand in each of a thousand.
         readRepositoryState(place, memory, nested ? 0 : undefined);
-    // What is root's as a whole says so itself.
+    // If the whole folder is root's, that is told elsewhere.
     const foreign = state?.kind === 'repository' && folder.uid !== 0 ? findForeignTrace(place, folder) : null;
     const damage = odd || !state || state.kind === 'empty' ? null : findDamage(place, folder);
     const trouble = { ...(foreign && { foreign }), ...(damage && { damage }) };

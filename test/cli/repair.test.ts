@@ -54,7 +54,7 @@ afterEach(() => {
 test('a counter at its end is set above all that was used, as its owner’s', async () => {
   const path = folder('web01');
   file(join(path, 'nonce'), SPENT);
-  expect(await repair('web01', 'nonce')).toMatch(/^0 web01: its counter is above all/);
+  expect(await repair('web01', 'nonce')).toMatch(/^0 web01: its counter is above every number/);
   expect(readFileSync(join(path, 'nonce'), 'utf8')).toBe('0001000000000000');
   expect(statSync(join(path, 'nonce'))).toMatchObject({ uid: OWNER, gid: OWNER });
 });

@@ -26,7 +26,7 @@ afterAll(async () => {
 });
 
 const WHY = 'the kernel or the profile of the container refuses Landlock (ENOSYS)';
-const LINE = `borg is in no box of the kernel: ${WHY}; what borg opens is looked at instead (BOX)`;
+const LINE = `borg is in no box of the kernel: ${WHY}; instead the launcher checks what borg opens (BOX)`;
 const CURE = 'run a kernel of 5.13 or newer with Landlock, and a container profile that allows its calls';
 
 test('with BOX=required the start ends with one sentence that names the cure, and nobody is let in', async () => {

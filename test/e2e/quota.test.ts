@@ -142,7 +142,7 @@ test('maintenance does nothing else, and nothing to another repository', async (
   for (const [words, why] of [
     [['usual', '--', 'create', '::x', '/etc'], 'maintenance is for prune, compact, delete'],
     [['usual', '--', '--umask', '0', 'compact'], 'maintenance is for prune, compact, delete'],
-    [['usual', '--', 'compact', 'large'], 'the words behind -- name another repository'],
+    [['usual', '--', 'compact', 'large'], 'the words after -- name another repository'],
     [['usual', '--', 'delete', 'first'], 'an archive of usual is written ::ARCHIVE'],
     [['all', '--', 'compact'], 'is not one repository'],
     [['../etc', '--', 'compact'], 'cannot be a repository'],

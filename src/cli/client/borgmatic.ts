@@ -13,7 +13,7 @@ import {
   unattendedRsh,
 } from './connection.ts';
 
-/** A config.yaml for borgmatic 1.8.5 and later (its configuration reference): sections are gone, actions can be skipped. */
+/** A config.yaml for borgmatic 1.8.5 and later (its configuration reference): there are no sections any more, and actions can be skipped. */
 export const renderBorgmatic = (facts: BackupFacts): string => {
   const passphrase = `/etc/borgmatic/${connectionName(facts)}.passphrase`;
   return [
@@ -30,7 +30,7 @@ export const renderBorgmatic = (facts: BackupFacts): string => {
     `encryption_passcommand: ${quote(`cat ${passphrase}`)}`,
     ...(facts.role === 'admin' ? ['relocated_repo_access_is_ok: true'] : []),
     `archive_name_format: ${quote(ARCHIVE)}`,
-    // By itself borgmatic takes {hostname}-*, and prunes the archives of web-2 with those of web.
+    // borgmatic's default is {hostname}-*. That prunes the archives of web-2 with those of web.
     `match_archives: ${quote(`sh:${archivesOf('{hostname}')}`)}`,
     'compression: "zstd"',
     'exclude_caches: true',
@@ -45,5 +45,5 @@ export const renderBorgmatic = (facts: BackupFacts): string => {
   ].join('\n');
 };
 
-/** A double-quoted scalar of YAML 1.2 takes every string of JSON as it is. */
+/** A double-quoted scalar of YAML 1.2 accepts every string of JSON as it is. */
 const quote = (text: string): string => JSON.stringify(text);

@@ -8,7 +8,7 @@ import {
   unattendedRsh,
 } from './connection.ts';
 
-/** Variables for a shell (`set -a; . FILE`), systemd's EnvironmentFile and compose's env_file: all of them read these quotes alike. */
+/** Variables for a shell (`set -a; . FILE`), systemd's EnvironmentFile and compose's env_file: all of them read these quotes the same way. */
 export const renderEnv = (facts: ClientFacts): string => {
   const passphrase = `/etc/borg/${connectionName(facts)}.passphrase`;
   return [

@@ -23,7 +23,7 @@ export type ClientRequest = {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Gathers what a client of the account has to know, from the running server: its accounts, the host keys that sshd has.
+ * Gathers what a client of the account has to know, from the running server: its accounts, and the host keys that sshd has.
  *
  * @throws Error with cause `{ code: 'no-server' | 'no-account' | 'bad-address' | 'bad-identity' | 'bad-repository', remedy }`
  */
@@ -71,11 +71,11 @@ const findAccount = (name: string, entries: readonly DatabaseEntry[]): DatabaseE
   throw refused(
     `there is no account '${printable(name, 100)}'${near.length > 0 ? ` (near: ${near.join(', ')})` : ''}`,
     'no-account',
-    'drop its public key into /sshkeys; update-borgusers says what was made of it, borgserver keys who is known',
+    'drop its public key into /sshkeys; update-borgusers says what became of it, and borgserver keys lists the accounts',
   );
 };
 
-/** Nothing that is only likely is printed: an address that is wrong sends the client to a stranger, or nowhere. */
+/** Nothing is printed that is only likely: a wrong address sends the client to a stranger, or nowhere. */
 export const publicHost = (given: string | undefined, configured: string | null): string => {
   if (given === undefined) {
     if (configured !== null) return configured;
@@ -90,7 +90,7 @@ export const publicHost = (given: string | undefined, configured: string | null)
   throw refused(`--host ${read.problem}`, 'bad-address', 'for example --host backup.example.org or --host 2001:db8::1');
 };
 
-/** The port that clients connect to. A guess is worth nothing: only what somebody has said counts. */
+/** The port that clients connect to. It is never guessed: only what somebody has said counts. */
 export const publicPort = (given: string | undefined, configured: number | null, env: Environment): number => {
   if (given !== undefined) {
     const port = readPort(given);
@@ -106,17 +106,17 @@ export const publicPort = (given: string | undefined, configured: number | null,
   );
 };
 
-/** Without spaces, quotes and ssh's own tokens (%) the path means the same in every language it is written in. */
+/** Without spaces, quotes and ssh's own tokens (%), the path means the same in every format. */
 const identityOf = (given: string | undefined): string | null => {
   if (given === undefined || /^(~\/|\/)[A-Za-z0-9_.@+/-]+$/.test(given)) return given ?? null;
   throw refused(
     `--identity '${printable(given, 100)}' is not a path that fits into every format`,
     'bad-identity',
-    'give the private key file as the client calls it, from / or ~/, in letters, digits and _ . @ + -',
+    'give the path of the private key on the client, from / or ~/, in letters, digits and _ . @ + -',
   );
 };
 
-/** An account with sub-repositories cannot have one in its folder itself: that would close it to the others. */
+/** An account with sub-repositories cannot have a repository in its folder itself: that would close the folder to the others. */
 const repositoryOf = ({ name, role, subRepositories }: DatabaseEntry, given: string | undefined): string | null => {
   if (given === undefined) return role === 'admin' ? null : subRepositories ? `${name}/main` : name;
   const parts = given.split('/');

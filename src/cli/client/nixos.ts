@@ -11,7 +11,7 @@ import {
 } from './connection.ts';
 
 /**
- * A module for NixOS: an entry of services.borgbackup.jobs and the host keys. Its job compacts whenever it prunes, so without
+ * A module for NixOS: an entry of services.borgbackup.jobs and the host keys. Its job compacts whenever it prunes. So without
  * prune.keep it does neither.
  */
 export const renderNixos = (facts: BackupFacts): string => {
@@ -50,7 +50,7 @@ export const renderNixos = (facts: BackupFacts): string => {
   ].join('\n');
 };
 
-/** A string of Nix: `${` would be an expression. */
+/** A string of Nix: `${` would begin an expression. */
 const quote = (text: string): string =>
   `"${text
     .replaceAll('\\', '\\\\')

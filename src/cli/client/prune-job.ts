@@ -1,26 +1,26 @@
 import { archivesOf, keepWords } from './connection.ts';
 
-/** How the lines of a job are to call borg, and what they do besides. Each is text for sh. */
+/** How the lines of a job call borg, and what else they do. Each is text for sh. */
 export type PruneJob = {
   readonly borg: string;
-  /** The file in which the archives that the last run left are kept, in double quotes. */
+  /** The file with the archives that the last run left, in double quotes. */
   readonly seen: string;
-  /** Gives this repository up. */
+  /** Stops the work on this repository. */
   readonly stop: string;
-  /** Behind a prune, to go on after borg's warning. */
+  /** Comes after a prune, to go on after borg's warning. */
   readonly tolerated?: string;
 };
 
-/** When each archive was begun, and its id, which names what is in it. Sorted, the newest is the last. */
+/** When each archive was begun, and its id, which names what is in it. Sorted: the newest is the last. */
 const ARCHIVES = "--format '{time:%Y-%m-%d} {id}{NL}'";
 
 /**
- * Lines of sh that prune an append-only repository before it is compacted, which makes every deletion final, a thief's too. So they
- * end where `borg check` finds that data are gone or replaced, where archives are gone that the last run had left, and where
- * archives have come with such dates that they would be kept in the place of the real ones.
+ * Lines of sh that prune an append-only repository before it is compacted. Compacting makes every deletion final, a thief's too. So
+ * the lines stop where `borg check` finds that data are gone or replaced, where archives are gone that the last run had left, and
+ * where new archives have such dates that prune would keep them instead of the real ones.
  *
- * The archives of each host are pruned by itself: with one series for all who share a repository, most of them would lose their
- * archives. What a host calls itself is the client's word: with `*` in it, it would be the archives of all.
+ * The archives of each host are pruned separately: with one series for all who share a repository, most hosts would lose their
+ * archives. The client chooses its host name: if there were a `*` in it, it would mean the archives of all.
  */
 export const pruneJob = ({ borg, seen, stop, tolerated = '' }: PruneJob): readonly string[] => {
   const remember = `borg_now=$(${borg} list ${ARCHIVES}) && printf '%s\\n' "$borg_now" | sort >${seen} || ${stop}`;
@@ -39,8 +39,8 @@ export const pruneJob = ({ borg, seen, stop, tolerated = '' }: PruneJob): readon
     `borg_first=$(printf '%s\\n' "$borg_new" | head -n 1 | cut -c 1-10)`,
     `borg_newest=$(printf '%s\\n' "$borg_new" | tail -n 1 | cut -c 1-10)`,
     'if [ -n "$borg_new" ] && { expr "$borg_first" "<" "$borg_last" || expr "$borg_newest" ">" "$(date +%Y-%m-%d)"; } >/dev/null; then',
-    `  echo ${seen}": archives have come with dates before the last of this list, or in the future." >&2`,
-    '  echo "Prune would keep them in the place of others. If they are right, remove the file." >&2',
+    `  echo ${seen}": there are new archives with dates before the last of this list, or in the future." >&2`,
+    '  echo "Prune would keep them instead of others. If they are right, remove the file." >&2',
     `  ${stop}`,
     'fi',
     remember,

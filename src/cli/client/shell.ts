@@ -16,8 +16,8 @@ import {
 import { pruneJob } from './prune-job.ts';
 
 /**
- * Commands for a POSIX shell, to be pasted or run as a whole. Nothing asks: a question would swallow the lines pasted behind
- * it. Comments hold no character that means something to a shell, since an interactive zsh runs them as commands.
+ * Commands for a POSIX shell, to be pasted or run as a whole. Nothing asks a question: it would swallow the lines that are pasted
+ * after it. Comments have no character that means something to a shell, since an interactive zsh runs them as commands.
  */
 export const renderShell = (facts: ClientFacts): string =>
   [...title(facts), ...connect(facts), ...(hasRepository(facts) ? backup(facts) : administer(facts))].join('\n');
@@ -44,7 +44,7 @@ const connect = (facts: ClientFacts): string[] => [
   ...(facts.identity === null ? ['# For a key that ssh does not take by itself add -i and its file to BORG_RSH'] : []),
 ];
 
-/** borg splits BORG_RSH like a shell; none of these words has a character that double quotes leave its meaning. */
+/** borg splits BORG_RSH like a shell. None of these words has a character that is special inside double quotes. */
 const inDoubleQuotes = (facts: ClientFacts): string => sshWords(facts, { unattended: false }).join(' ');
 
 const backup = (facts: BackupFacts): string[] => [
@@ -62,7 +62,7 @@ const backup = (facts: BackupFacts): string[] => [
   '# Keep copies of both files, passphrase and key, elsewhere: without them nobody can read the backup',
   '',
   '# Every day',
-  // borg's own records change while it runs, and a file that changes makes it end with a warning.
+  // borg's own records change while it runs, and if a file changes, borg ends with a warning.
   `borg create --stats --compression zstd --exclude-caches --exclude '*/.config/borg/security' '::${ARCHIVE}' "$HOME"`,
   ...room(facts),
   '',
@@ -95,7 +95,7 @@ const administer = (facts: ClientFacts): string[] => [
   ...RELOCATED,
   '',
   '# Any repository, for example: borg_on web01 list',
-  '# What reads archives needs the passphrase of the repository, in a file of its name',
+  '# Commands that read archives need the passphrase of the repository, in a file with its name',
   'mkdir -p "$borg_folder/passphrases"',
   'borg_on() (',
   '  repository=$1',
@@ -115,10 +115,10 @@ const administer = (facts: ClientFacts): string[] => [
 
 const pruneAppendOnly = ({ appendOnly, appendOnlyFolders }: ClientFacts): string[] => [
   '# Every week: make room in the append-only repositories. Their clients only mark what they delete',
-  '# Compact makes that final, what a thief of a key deleted too',
+  '# Compact makes that final, also what a thief of a key deleted',
   '# So nothing is done where data are gone, or archives that the last run had left. Look at the list all the same',
   '# Without --verify-data it takes less time, and does not see data that a thief has replaced',
-  '# Each host is pruned by itself. One with other characters than letters, digits, dots, dashes is left out',
+  '# Each host is pruned separately. One with other characters than letters, digits, dots, dashes is left out',
   ...leftOut(appendOnlyFolders),
   `for repository in ${appendOnly.map(shellQuote).join(' ')}; do`,
   '  echo "== $repository"',

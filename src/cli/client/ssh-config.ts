@@ -1,8 +1,7 @@
 import { type ClientFacts, hasRepository, knownHostsComment } from './connection.ts';
 
 /**
- * A block for ~/.ssh/config (ssh_config(5)). It has a name of its own: one of the host's name would change every other login
- * to that machine, too.
+ * A block for ~/.ssh/config (ssh_config(5)). It has a name of its own: with the host's name it would change every other login to that machine, too.
  */
 export const renderSshConfig = (facts: ClientFacts): string => {
   const { account, host, port, identity } = facts;

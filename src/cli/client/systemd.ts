@@ -51,10 +51,10 @@ const backupJob = (facts: BackupFacts): string[] => {
 
 const PRUNE = '/etc/borg/prune-append-only.sh';
 const STATE = 'borg-prune';
-/** Behind borg: its warning, for example a file that changed while it was read, is none for systemd. */
+/** Comes after borg: borg's warning, for example that a file changed while it was read, is no failure for systemd. */
 const WARNED = ' || [ $? = 1 ]';
 
-/** For an admin: one instance for each append-only repository, so that one which fails does not keep the others from their room. */
+/** For an admin: one instance for each append-only repository. If one fails, the others still get their room. */
 const pruneJob = (facts: ClientFacts): string[] => {
   const unit = '/etc/systemd/system/borg-prune@';
   const repository = 'INSTANCE';
@@ -63,7 +63,7 @@ const pruneJob = (facts: ClientFacts): string[] => {
     ...file(PRUNE, [
       '# Without --verify-data it takes less time, and does not see data that a thief has replaced.',
       '# Where data are gone, or archives that the last run had left, nothing is pruned and compacted: a thief may have deleted them.',
-      '# Hosts that share a repository are pruned each by itself; one with other characters in its name is left out.',
+      '# Hosts that share a repository are pruned separately; one with other characters in its name is left out.',
       'set -e',
       ...pruneLines({ borg: 'borg', seen: '"$1"', stop: 'exit 2', tolerated: WARNED }),
       `borg compact${WARNED}`,
@@ -95,7 +95,7 @@ const unitHead = (description: string): string[] => [
 const service = (facts: ClientFacts, url: string, passphrase: string): string[] => [
   '[Service]',
   'Type=oneshot',
-  // systemd sets HOME, where borg has its cache, only with a user.
+  // systemd sets HOME, where borg has its cache, only if a user is set.
   'User=root',
   `Environment=${environmentWord(`BORG_REPO=${url}`)}`,
   `Environment=${environmentWord(`BORG_RSH=${unattendedRsh(facts)}`)}`,
@@ -110,7 +110,7 @@ const timer = (path: string, description: string, when: string): string[] =>
     '',
     '[Timer]',
     `OnCalendar=${when}`,
-    // Every client at midnight would be a flood.
+    // If every client began at midnight, the server would be flooded.
     'RandomizedDelaySec=3h',
     'Persistent=true',
     '',
@@ -122,6 +122,6 @@ const timer = (path: string, description: string, when: string): string[] =>
 const environmentWord = (text: string): string =>
   `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%')}"`;
 
-/** A word of ExecStart= (systemd.service(5)): variables are expanded as well. */
+/** A word of ExecStart= (systemd.service(5)): variables are expanded too. */
 const execWord = (text: string): string =>
   /^[A-Za-z0-9_./:=@+,-]+$/.test(text) ? text : environmentWord(text).replaceAll('$', '$$$$');
