@@ -1,12 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
+import { documentedShell, filledIn } from './harness/documented.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { anotherClient, client as host, ownServer, server } from './harness/own-server.ts';
 import { open, requests } from './harness/raw-borg.ts';
 import { contents } from './harness/repository-files.ts';
+
+/** What is run here is what an operator reads there. */
+const PAGE = 'docs/append-only.md';
 
 let operator: Client;
 let kept: ReadonlyMap<string, string>;
@@ -100,16 +105,9 @@ test('the operator takes the repository back to before the deletions, without to
   await host.borg(['key', 'change-passphrase', host.url('db01')], { env: { BORG_NEW_PASSPHRASE: 'mine now' } });
   await expectKept();
 
-  const undo = `
-    set -eu
-    cp -al /repos/db01 /repos/db01-undone
-    cd /repos/db01-undone
-    rm -rf index.* hints.* integrity.* lock.roster lock.exclusive
-    for segment in $(find data -type f); do
-      if [ "\${segment##*/}" -gt "$0" ]; then rm "$segment"; fi
-    done
-  `;
-  await server.exec(['sh', '-c', undo, String(goodTransaction)]);
+  const copy = documentedShell(PAGE, 'cp -al');
+  const goBack = filledIn(documentedShell(PAGE, 'for segment in'), { 5: String(goodTransaction) });
+  await server.exec(['sh', '-c', `set -eu\ncd /\n${copy}\n${goBack}`]);
   const undone = operator.url('ops', 'db01-undone');
   // A client that never saw the newer state, as the operator's machine after its cache and security folder were dropped.
   const fresh = await createClient(server);
@@ -137,21 +135,35 @@ test('the operator takes the repository back to before the deletions, without to
     await fresh.cleanup();
   }
   await expectKept();
-  expect(await readdir(server.repos)).toContain('db01');
+  const damaged = await contents(folder());
 
   // It takes the place of the damaged one; whoever has seen that has to forget it, the server's own borg too.
   const passphrase = { env: { BORG_PASSPHRASE: 'borgserver' }, reject: false };
   const listedHere = () => server.exec(['list', '--short', 'db01'], passphrase);
-  await server.exec(['sh', '-c', 'mv /repos/db01 /repos/db01-damaged && mv /repos/db01-undone /repos/db01']);
+  const id = /^id = ([0-9a-f]{64})$/m.exec(await readFile(join(folder(), 'config'), 'utf8'))?.[1] ?? '';
+  await server.exec(['sh', '-c', `set -eu\ncd /\n${documentedShell(PAGE, 'mv repos/db01')}`]);
   await server.exec(['update-borgusers']);
   expect((await listedHere()).exitCode).not.toBe(0);
-  await server.exec(['sh', '-c', 'rm -r "/repos/.borgserver/borg/$(stat -c %u /repos/db01)"']);
+  const { uid } = await stat(folder());
+  const forgetHere = filledIn(documentedShell(PAGE, 'repos/.borgserver/borg'), { UID: String(uid), ID: id });
+  await server.exec(['sh', '-c', `set -eu\ncd /\n${forgetHere}`]);
   expect((await listedHere()).stdout).toBe('monday\ntuesday\n');
+
   const db01 = host.url('db01');
   expect((await host.borg(['list', db01], { reject: false })).exitCode).not.toBe(0);
-  const config = await readFile(join(folder(), 'config'), 'utf8');
-  const id = /^id = ([0-9a-f]{64})$/m.exec(config)?.[1] ?? '';
+  const [dropCache = '', forget = ''] = documentedShell(PAGE, 'delete --cache-only').trim().split('\n');
+  expect(dropCache).toBe('borg delete --cache-only ssh://db01@HOST:2222/repos/db01');
   await host.borg(['delete', '--cache-only', db01]);
-  await rm(join(host.home, '.config/borg/security', id), { recursive: true });
+  await execa('sh', ['-c', filledIn(forget, { ID: id })], { env: { HOME: host.home } });
+
+  // What has used a counter once may not use it again: neither side forgets how far it was.
+  const nonce = async (path: string): Promise<bigint> => BigInt(`0x${(await readFile(path, 'utf8')).trim()}`);
+  const [ofHost, ofServer] = [join(host.home, '.config/borg/security', id, 'nonce'), join(folder(), 'nonce')];
+  const highest = await nonce(ofHost);
+  expect(await nonce(ofServer)).toBeGreaterThanOrEqual(await nonce(join(server.repos, 'db01-damaged/nonce')));
   await host.borg(['create', `${db01}::wednesday`, 'documents'], { cwd: host.home });
+  expect(await nonce(ofHost)).toBeGreaterThan(highest);
+  expect(await nonce(ofServer)).toBeGreaterThan(highest);
+  // Nor does the new backup write into what is kept of the damaged repository.
+  expect(await contents(join(server.repos, 'db01-damaged'))).toEqual(damaged);
 });
