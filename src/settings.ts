@@ -119,7 +119,7 @@ const range = z
     return { first, last };
   });
 
-/** The environment's names and forms. README's table of settings is held to it by a test. */
+/** The environment's names and forms. The table of docs/settings.md is held to it by a test. */
 const environment = z.object({
   PUID: id(1000),
   PGID: id(1000),

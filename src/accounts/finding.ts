@@ -1,5 +1,6 @@
 import { compareText } from '../text/order.ts';
-/** The closed set of things that can be wrong with what an operator declared or with what is on disk. README lists each with its cure. */
+
+/** The closed set of things that can be wrong with what an operator declared or with what is on disk. docs/findings.md lists each with its cure. */
 export type FindingCode =
   // one line of a key file
   | 'malformed-key'

@@ -47,7 +47,7 @@ export const checkBorg = async ({ path, python }: Borg, launcher: string, folder
     throw failure('this borg has functions that the server does not know, and every client could use them', {
       code: 'unknown-borg',
       found: unknown.join(', '),
-      remedy: 'install a borg that README names, or a newer borgserver',
+      remedy: 'install a borg that docs/image.md ("Which borg") names, or a newer borgserver',
     });
   return { version, box };
 };

@@ -19,7 +19,7 @@ const cureOf = (path: string, { kind }: Damage): string => {
     case 'closed':
       return 'borgserver doctor --fix';
     case 'config':
-      return 'put its file config back from a copy of the disk, then: borgserver doctor --fix. Without a copy: README, “A repository that borg does not open”';
+      return 'put its file config back from a copy of the disk, then: borgserver doctor --fix. Without a copy: docs/operations.md ("A repository that borg does not open")';
     case 'key':
       return `put its file config back from a copy of the disk, then: borgserver doctor --fix. Or, with an export of the key: borgserver borg key import ${quoted(path)} - <EXPORT`;
     case 'data':

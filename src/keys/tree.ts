@@ -205,7 +205,7 @@ const nameSlip = (name: AccountName, role: Role, file: string): Finding[] => {
   const { why, meant } = slip;
   const made = `this makes the account '${name}'${role === 'admin' ? '' : ` with the repository /repos/${name}`}`;
   const rename = `rename the file to ${meant === null ? "its host's or its user's name" : `'${meant}'`}`;
-  const data = role === 'admin' ? '' : `; with data in /repos/${name} as README says ("Rename a repository")`;
+  const data = role === 'admin' ? '' : `; with data in /repos/${name} as docs/recipes.md ("Rename a repository") says`;
   return [warningAt(file, 'name-slip', `${made}: ${why}`, `${rename}, if that is meant${data}`)];
 };
 

@@ -7,10 +7,10 @@ import { contents } from './harness/repository-files.ts';
 import { TRIES } from './isolation/attempts.ts';
 import { COLUMNS, type Column, type Verdict } from './isolation/cells.ts';
 import { ATTEMPTS } from './isolation/matrix.ts';
-import { placeOf, readLastRuns, renderSection, sectionOf } from './isolation/readme-section.ts';
 import { type Scene, setScene } from './isolation/scene.ts';
+import { placeOf, readLastRuns, renderSection, sectionOf } from './isolation/section.ts';
 
-// Every cell of the table in README's security model is made here, by a real client against the real server. What must be
+// Every cell of the table in docs/isolation.md is made here, by a real client against the real server. What must be
 // refused comes through in the same run where it is allowed: to an admin, to its owner, or at an sshd that allows everything.
 
 let scene: Scene;
@@ -62,20 +62,20 @@ test('what is refused to everybody has somebody for whom it comes through', () =
   expect(unproved.map(({ id }) => id)).toEqual(['forge-log', 'stay', 'outlive']);
 });
 
-test('README says what this run has found', async () => {
-  const file = join(PROJECT, 'README.md');
-  const readme = await readFile(file, 'utf8');
-  const found = sectionOf(readme);
+test('docs/isolation.md says what this run has found', async () => {
+  const file = join(PROJECT, 'docs/isolation.md');
+  const page = await readFile(file, 'utf8');
+  const found = sectionOf(page);
   if (process.env.MATRIX === 'write' && found !== undefined) {
-    const lastRuns = { ...readLastRuns(readme), [await placeOfRun(scene)]: programs };
+    const lastRuns = { ...readLastRuns(page), [await placeOfRun(scene)]: programs };
     await writeFile(
       file,
-      readme.replace(found, () => renderSection(results, lastRuns)),
+      page.replace(found, () => renderSection(results, lastRuns)),
     );
     return;
   }
   // Which versions ran last is written down and not compared: they differ from machine to machine.
-  expect(found).toBe(renderSection(results, readLastRuns(readme)));
+  expect(found).toBe(renderSection(results, readLastRuns(page)));
 });
 
 const placeOfRun = async ({ server }: Scene): Promise<string> => {

@@ -143,7 +143,7 @@ test('taken back, they are out of reach and still there; given again, they go on
   expect((await client.borg(['list', '--short', client.url('fleet', 'fleet/one')])).stdout).toBe('one\nafter\n');
 });
 
-test('a repository that was there before moves into a sub-folder as README says, and goes on', async () => {
+test('a repository that was there before moves into a sub-folder as docs/key-files.md says, and goes on', async () => {
   await create('plain', 'plain', 'before');
   await rm(join(server.sshkeys, 'repos/plain'));
   await server.exec(['update-borgusers']);

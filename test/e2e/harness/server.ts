@@ -44,7 +44,7 @@ export type Server = {
 
 export type Target = 'namespace' | 'container';
 
-/** The settings of README, by name. SSH_PORT is the harness' own. */
+/** The settings of docs/settings.md, by name. SSH_PORT is the harness' own. */
 export type Environment = Readonly<Record<string, string>>;
 
 export type StartOptions = {

@@ -5,10 +5,10 @@ export const COLUMNS = ['append-only', 'repo', 'sub-repositories', 'admin', 'no 
 
 export type Column = (typeof COLUMNS)[number];
 
-/** What came of an attempt; LEGEND says it for README. `–`: it has no meaning for this column and is not tried. */
+/** What came of an attempt; LEGEND says it for docs/isolation.md. `–`: it has no meaning for this column and is not tried. */
 export type Verdict = 'refused' | 'allowed' | 'own only' | 'kept' | 'same answer' | 'limited' | '–';
 
-/** What README says of the verdicts that do not explain themselves. */
+/** What docs/isolation.md says of the verdicts that do not explain themselves. */
 export const LEGEND: readonly (readonly [Verdict, string])[] = [
   ['own only', "it works on the own repository, where it is the role's right, and nowhere else"],
   ['kept', 'borg says that it is done, and every byte is still on the disk'],

@@ -3,7 +3,7 @@ import { STAYING } from './staying-rows.ts';
 import { TAKEN_OVER } from './taken-over-rows.ts';
 
 /**
- * What somebody may try against the server, and what comes of it: the one description from which README's table is made and
+ * What somebody may try against the server, and what comes of it: the one description from which the table of docs/isolation.md is made and
  * which every run of isolation.test.ts is compared with. Pure data.
  */
 

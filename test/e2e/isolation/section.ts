@@ -1,7 +1,7 @@
 import { type Attempt, COLUMNS, type Column, LEGEND, type Verdict } from './cells.ts';
 import { GROUPS } from './matrix.ts';
 
-/** Where the section begins and ends in README.md. */
+/** Where the section begins and ends in docs/isolation.md. */
 export const BEGIN =
   '<!-- the isolation matrix: written by MATRIX=write npx vitest run --project e2e test/e2e/isolation.test.ts -->';
 export const END = '<!-- end of the isolation matrix -->';
@@ -16,7 +16,7 @@ export type LastRuns = Readonly<Record<string, string>>;
 export const placeOf = (debian: string | undefined): string =>
   debian === undefined ? 'without Docker' : `in the image of ${debian}`;
 
-/** The section as README has it, markers included, without a newline at its end. */
+/** The section as docs/isolation.md has it, markers included, without a newline at its end. */
 export const renderSection = (results: Results, lastRuns: LastRuns): string => {
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const rows = GROUPS.flatMap(({ title, attempts }) => [
@@ -44,17 +44,17 @@ const lastRunLine = (lastRuns: LastRuns): string => {
   return `Last run: ${places.map((place) => `${place} with ${lastRuns[place]}`).join(', ')}.`;
 };
 
-/** What a README says of the last runs. */
-export const readLastRuns = (readme: string): LastRuns => {
-  const line = /^Last run: .*$/m.exec(readme)?.[0] ?? '';
+/** What the page says of the last runs. */
+export const readLastRuns = (page: string): LastRuns => {
+  const line = /^Last run: .*$/m.exec(page)?.[0] ?? '';
   const runs = line.matchAll(
     /(in the image of [a-z]+|without Docker) with (borg [0-9.]+ and OpenSSH [0-9.]+)(?=[,.])/g,
   );
   return Object.fromEntries([...runs].map(([, place, programs]) => [place, programs]));
 };
 
-/** The section that a README has now, or undefined. */
-export const sectionOf = (readme: string): string | undefined => {
-  const [from, to] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  return from === -1 || to === -1 ? undefined : readme.slice(from, to + END.length);
+/** The section that the page has now, or undefined. */
+export const sectionOf = (page: string): string | undefined => {
+  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
+  return from === -1 || to === -1 ? undefined : page.slice(from, to + END.length);
 };
