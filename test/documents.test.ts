@@ -2,8 +2,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { execaSync } from 'execa';
 import { describe, expect, test } from 'vitest';
-import type { ListedKey } from '../src/accounts/key-list.ts';
-import { keysText } from '../src/cli/keys.ts';
 import { createProgram } from '../src/cli/program.ts';
 import { PLACES } from '../src/places.ts';
 import { requireSettings, SETTING_NAMES, type Settings } from '../src/settings.ts';
@@ -121,33 +119,6 @@ test('the table of findings names every finding and its cure, and no other', () 
 
 describe('the examples', () => {
   const BLOCKS = DOCUMENTS.flatMap((file) => split(read(file)).blocks.map((block) => ({ file, ...block })));
-
-  test('show the keys as they are printed', () => {
-    const NOW = new Date('2026-01-01T12:00:00Z');
-    const key = (account: string, role: ListedKey['role'], fingerprint: string, comment: string): ListedKey => ({
-      ...{ account, role, type: 'ssh-ed25519', fingerprint, comment, options: {}, file: null, line: null },
-      ...{ lastSeen: null, expired: false, alsoOpens: [] },
-    });
-    const [SHARED, OWN] = [
-      'SHA256:EnkQUWvfAWnXk/UYomt4kYMsZ7BnfQaVHd1N2A7BmgY',
-      'SHA256:lpA6FoTN/XA41J6oNAwmEDTcTtnEmJY/10Dx3gXmvbI',
-    ];
-    const text = keysText(
-      [
-        {
-          ...key('alice', 'admin', SHARED, 'me@laptop'),
-          ...{ alsoOpens: ['web01'], lastSeen: { at: '2026-01-01T11:56:00Z', address: '203.0.113.9' } },
-        },
-        { ...key('web01', 'repo', SHARED, 'me@laptop'), alsoOpens: ['alice'] },
-        {
-          ...key('web01', 'repo', OWN, 'root@web01'),
-          ...{ options: { from: '203.0.113.0/24' }, lastSeen: { at: '2026-01-01T11:59:48Z', address: '203.0.113.7' } },
-        },
-      ],
-      NOW,
-    );
-    expect(BLOCKS.find((block) => block.text.includes('LAST LOGIN'))?.text.trim()).toBe(text.trim());
-  });
 
   test.for(
     BLOCKS.filter(({ language }) => language === 'sh').map(({ file, text }) => [file, text.split('\n', 1)[0], text]),

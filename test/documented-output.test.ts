@@ -1,0 +1,188 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Finding } from '../src/accounts/finding.ts';
+import type { ListedKey } from '../src/accounts/key-list.ts';
+import { doctorText } from '../src/cli/doctor.ts';
+import { keysText } from '../src/cli/keys.ts';
+import type { RepositoryRow } from '../src/cli/repository-rows.ts';
+import { createRunOnAllText } from '../src/cli/run-on-all-text.ts';
+import { sessionsText } from '../src/cli/sessions.ts';
+import { statusText } from '../src/cli/status-text.ts';
+import { updateText } from '../src/cli/update.ts';
+import type { AccountStatus } from '../src/control/server-status.ts';
+import { error, ok } from '../src/doctor/diagnosis.ts';
+import type { SessionView } from '../src/sessions/session.ts';
+import { VERSION } from '../src/version.ts';
+
+const PAGE = readFileSync(join(import.meta.dirname, '../docs/operations.md'), 'utf8');
+/** The block of docs/operations.md that has this text, without the commands that are typed. */
+const shown = (has: string): string =>
+  (PAGE.split('\n```').find((block) => block.includes(has)) ?? '')
+    .split('\n')
+    .filter((line) => !line.startsWith('$ '))
+    .join('\n')
+    .trim();
+
+const NOW = Date.parse('2026-01-01T12:00:00Z');
+const ago = (seconds: number): number => NOW - seconds * 1000;
+const [MINUTE, HOUR, DAY] = [60, 3600, 86_400];
+const plain = (text: string): string => text;
+const [SHARED, OWN] = [
+  'SHA256:EnkQUWvfAWnXk/UYomt4kYMsZ7BnfQaVHd1N2A7BmgY',
+  'SHA256:lpA6FoTN/XA41J6oNAwmEDTcTtnEmJY/10Dx3gXmvbI',
+];
+
+test('the page shows an update as it is printed', () => {
+  const refused = (line: number | null, code: Finding['code'], message: string, remedy: string): Finding => ({
+    ...{ severity: 'error', code, file: '/sshkeys/repos/nas', line, message, remedy },
+  });
+  const account = (name: string, role: 'repo' | 'admin', uid: number) => ({ name, role, uid, keys: 1 });
+  const report = {
+    recent: [
+      {
+        ...({ kind: 'account-added', account: 'web01', role: 'repo', secondsAgo: 3 } as const),
+        reason: '1 key in /sshkeys/repos/web01',
+      },
+      {
+        ...({ kind: 'repository-created', account: 'web01', secondsAgo: 3 } as const),
+        reason: 'the account has no repository folder yet',
+      },
+    ],
+    changes: [],
+    findings: [
+      refused(
+        null,
+        'no-valid-key',
+        'there is no valid key in it, so it opens no account',
+        'put a public key in it, or remove it',
+      ),
+      refused(1, 'weak-key', 'an RSA key of 1024 bits', 'make a new key with: ssh-keygen -t ed25519'),
+    ],
+    accounts: [account('alice', 'admin', 1000), account('laptop', 'repo', 10_000), account('web01', 'repo', 10_001)],
+    ...{ stopped: false, failed: null, recheckIn: null },
+  };
+  expect(shown('Done already')).toBe(updateText(report, false));
+});
+
+test('the page shows a status as it is printed', () => {
+  const row = (name: string, given: Partial<RepositoryRow>): RepositoryRow => ({
+    ...{ name, role: 'repo', keys: 1, bytes: 46e6, objects: 9, quota: null, encryption: null },
+    ...{ lastBackup: null, laterBackupUntil: null, locks: [], marks: [] },
+    ...given,
+  });
+  const alice: AccountStatus = {
+    ...{ name: 'alice', role: 'admin', uid: 1000, keys: 1, quota: null, lastLogin: null, connected: false },
+  };
+  const text = statusText(
+    {
+      server: {
+        ...{ version: VERSION, borg: '1.4.0', openssh: 'OpenSSH_10.0p2', since: ago(6 * DAY), port: 22 },
+        ...{ puid: 1000, pgid: 1000, identities: 'own', box: null, staleAfter: 26 * HOUR, minFree: 'auto' },
+        ...{ sessions: 0, findings: [], alarms: [], accounts: [alice], failedSessions: [], sessionHost: 'off' },
+        lastPass: { at: ago(41), took: 3, changes: 0, changed: ago(2 * HOUR), stopped: false, failed: null },
+      },
+      vanished: null,
+      disks: [{ path: '/repos', free: 77.1e9, total: 270.6e9, inodes: null, floor: 1, need: 1, state: 'enough' }],
+      repositories: [
+        row('db01.example.org', {
+          lastBackup: ago(3 * DAY),
+          marks: [{ code: 'stale', level: 'error', text: 'STALE: no backup for 3 d' }],
+        }),
+        row('laptop', {
+          ...{ role: 'append-only', bytes: null, objects: null },
+          marks: [{ code: 'never-initialised', level: 'warning', text: 'never initialised' }],
+        }),
+        row('web01', {
+          ...{ lastBackup: ago(4 * HOUR), quota: 50e6 },
+          marks: [{ code: 'near-quota', level: 'warning', text: 'near its quota of 50M' }],
+        }),
+      ],
+    },
+    NOW,
+    plain,
+  );
+  expect(shown('REPOSITORY        ROLE')).toBe(text);
+});
+
+test('the page shows what doctor prints', () => {
+  const text = doctorText(
+    [
+      ok('space', '77.1 GB free of 270.6 GB at /repos'),
+      ok('sshd', 'borg-repo is restricted as it should be (asked for web01)'),
+      error(
+        'owners',
+        "web01: 1 entry is not its own or closed to it, 1 of them root's: config (0:0, 660)",
+        'borgserver doctor --fix',
+      ),
+      ok('locks', 'no lock is left behind'),
+      // The widest topic, which the page leaves out.
+      ok('host keys', ''),
+    ],
+    plain,
+  );
+  const lines = text.split('\n');
+  expect(shown('no lock is left behind').split('\n')).toEqual(lines.slice(0, 5));
+});
+
+test('the page shows sessions as they are printed', () => {
+  const session = (given: Partial<SessionView>): SessionView => ({
+    ...{ peer: '', address: '', port: 0, account: '', role: 'repo', uid: 1, fingerprint: '', comment: '' },
+    ...{ file: null, line: null, since: NOW, received: 0, sent: 0, borg: [], cpuSeconds: null, peakMemory: null },
+    ...given,
+  });
+  const text = sessionsText(
+    [
+      session({
+        ...{ account: 'alice', role: 'admin', address: '203.0.113.9', port: 56698, since: ago(4 * MINUTE) },
+        ...{ received: 3400, sent: 3600, fingerprint: SHARED, comment: 'me@laptop' },
+      }),
+      session({
+        ...{ account: 'web01', address: '203.0.113.7', port: 56704, since: ago(12), fingerprint: OWN },
+        ...{ received: 231.4e6, sent: 1.2e6, borg: [245], cpuSeconds: 2.31, peakMemory: 41.2e6, comment: 'root@web01' },
+      }),
+    ],
+    NOW,
+  );
+  expect(shown('RUNS').split('\n').slice(0, 3).join('\n')).toBe(text);
+});
+
+test('the page shows keys as they are printed', () => {
+  const key = (account: string, role: ListedKey['role'], fingerprint: string, comment: string): ListedKey => ({
+    ...{ account, role, type: 'ssh-ed25519', fingerprint, comment, options: {}, file: null, line: null },
+    ...{ lastSeen: null, expired: false, alsoOpens: [] },
+  });
+  const text = keysText(
+    [
+      {
+        ...key('alice', 'admin', SHARED, 'me@laptop'),
+        ...{ alsoOpens: ['web01'], lastSeen: { at: '2026-01-01T11:56:00Z', address: '203.0.113.9' } },
+      },
+      { ...key('web01', 'repo', SHARED, 'me@laptop'), alsoOpens: ['alice'] },
+      {
+        ...key('web01', 'repo', OWN, 'root@web01'),
+        ...{ options: { from: '203.0.113.0/24' }, lastSeen: { at: '2026-01-01T11:59:48Z', address: '203.0.113.7' } },
+      },
+    ],
+    new Date(NOW),
+  );
+  expect(shown('LAST LOGIN')).toBe(text.trim());
+});
+
+test('the page shows the headings of `all` as they are printed', () => {
+  let told = '';
+  const stream = {
+    isTTY: true,
+    write: (text: string): boolean => {
+      told += text;
+      return true;
+    },
+  };
+  const all = createRunOnAllText(stream, { NO_COLOR: '1' }, 2);
+  for (const [index, name] of ['db01.example.org', 'web01'].entries()) {
+    all.begin(index, name);
+    all.ended(name, 0);
+  }
+  all.done();
+  expect(shown('2 of 2 done')).toBe(told.trim());
+});
