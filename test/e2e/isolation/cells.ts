@@ -10,7 +10,7 @@ export type Verdict = 'refused' | 'allowed' | 'own only' | 'kept' | 'same answer
 
 /** What docs/isolation.md says of the verdicts that do not explain themselves. */
 export const LEGEND: readonly (readonly [Verdict, string])[] = [
-  ['own only', "it works on the own repository, where it is the role's right, and nowhere else"],
+  ['own only', "it works on the client's own repository, where the role allows it, and nowhere else"],
   ['kept', 'borg says that it is done, and every byte is still on the disk'],
   ['same answer', 'the answer is the same whether the name is there or not'],
   ['limited', 'it ends at a limit, and others go on meanwhile'],

@@ -13,7 +13,7 @@ export const GROUPS: readonly AttemptGroup[] = [
     title: "With somebody else's repository",
     attempts: [
       ofAdmins('read', 'read it, by its path: also with `..`, `//`, relative, as `~NAME`, by `/proc/self/root`'),
-      ofAdmins('read-by-link', 'read it through a link in the own folder'),
+      ofAdmins('read-by-link', 'read it through a link in one’s own folder'),
       ofAdmins('read-with-borg', '`borg list`, `extract`, `init` and `break-lock`, by every form of URL'),
       ofAdmins('widen', 'ask for another restriction: `--remote-path "borg serve --restrict-to-path /"`, `USER=…`'),
       ofAdmins('write', 'write into it'),
@@ -22,7 +22,7 @@ export const GROUPS: readonly AttemptGroup[] = [
       ofAdmins('destroy', 'delete it'),
       {
         id: 'create-beside',
-        title: 'make a new repository: beside the own one, below it, inside another',
+        title: 'make a new repository: beside one’s own, below it, inside another',
         expected: each('refused', 'refused', 'own only', 'allowed', 'refused'),
       },
       refusedToAll('create-outside', "make one outside of `/repos`, or in the server's own folder", 'plain sshd'),
@@ -31,7 +31,7 @@ export const GROUPS: readonly AttemptGroup[] = [
         'open or make anything by a name that begins with a dot (`/repos/.borgserver/…`), with borg’s protocol by hand',
         'plain sshd',
       ),
-      refusedToAll('log-in-as-other', 'log in as its account with the own key', 'its owner'),
+      refusedToAll('log-in-as-other', 'log in as its account with one’s own key', 'its owner'),
     ],
   },
   {
@@ -96,7 +96,7 @@ export const GROUPS: readonly AttemptGroup[] = [
     ],
   },
   {
-    title: 'With the own repository (an admin: any)',
+    title: 'With one’s own repository (an admin: any)',
     attempts: [
       { id: 'back-up', title: 'back up, and restore', expected: OWN_ONLY },
       {

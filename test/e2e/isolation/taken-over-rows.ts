@@ -2,7 +2,7 @@ import { type AttemptGroup, each, UNIX_NOBODY } from './cells.ts';
 
 /** What a borg could do that does what its client wants. */
 export const TAKEN_OVER: AttemptGroup = {
-  title: "Were borg itself taken over: as the account's Unix user",
+  title: "If borg itself were taken over: as the account's Unix user",
   attempts: [
     {
       id: 'unix-other',
@@ -12,7 +12,7 @@ export const TAKEN_OVER: AttemptGroup = {
     },
     {
       id: 'unix-list',
-      title: 'list `/repos`, make a folder in it, rename the own one',
+      title: 'list `/repos`, make a folder in it, rename one’s own',
       expected: each('refused', 'refused', 'refused', 'allowed', '–'),
     },
     {
@@ -49,7 +49,7 @@ export const TAKEN_OVER: AttemptGroup = {
     {
       id: 'links',
       title:
-        'lay links into the own repository for an admin, and for the borg that the server runs: their `check`, `list`, `compact`, `break-lock` then read, overwrite or remove what is another’s',
+        'lay links into one’s own repository for an admin, and for the borg that the server runs: their `check`, `list`, `compact`, `break-lock` then read, overwrite or remove what is another’s',
       expected: UNIX_NOBODY,
       control: 'plain sshd',
       inTurn: true,
