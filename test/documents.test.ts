@@ -15,7 +15,7 @@ const filesBelow = (folder: string): string[] =>
     .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)));
 
 const DOCUMENTS = [
-  ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
+  ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'sshkeys.example/README.md'],
   ...filesBelow('docs').filter((file) => file.endsWith('.md')),
 ].sort();
 /** What people read beside them, and the program's own messages and comments. */
