@@ -230,6 +230,14 @@ describe('documents lead somewhere', () => {
   });
 });
 
+test('the architecture names every room of the source', () => {
+  const rooms = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `src/${name}/`);
+  const listed = read('docs/architecture.md').match(/^ {4}src\/\w+\/(?= )/gm) ?? [];
+  expect(listed.map((line) => line.trim()).sort()).toEqual(rooms.sort());
+});
+
 describe('the decisions', () => {
   const ROOMS = filesBelow('docs/decisions').filter((file) => !file.endsWith('/README.md'));
 
