@@ -1,5 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { Key } from '../harness/client.ts';
 import type { Server } from '../harness/server.ts';
 import { ACCOUNTS, type Actor } from './scene.ts';
@@ -13,7 +13,13 @@ export const passingKey = async (
   const file = join(server.sshkeys, ACCOUNTS[column].keyFile);
   const key = await client.newKey();
   const before = await readFile(file, 'utf8');
-  await writeFile(file, `${before}${key.public}\n`);
+  // In one step: an update that another actor asks for just then would find an empty file, and take the account away.
+  const write = async (text: string): Promise<void> => {
+    const beside = join(dirname(file), `.${basename(file)}.new`);
+    await writeFile(beside, text);
+    await rename(beside, file);
+  };
+  await write(`${before}${key.public}\n`);
   await server.exec(['update-borgusers']);
-  return { key, remove: () => writeFile(file, before) };
+  return { key, remove: () => write(before) };
 };
