@@ -144,6 +144,6 @@ const duplicate = (key: AuthorizedKey, first: AuthorizedKey): Finding =>
   warningAt(
     key,
     'duplicate-key',
-    `this key (${key.fingerprint}) stands in ${first.file} line ${first.line} with other options; those there count`,
+    `this key (${key.fingerprint}) is also in ${first.file} line ${first.line}, with other options; only those count`,
     'keep one of the two lines',
   );

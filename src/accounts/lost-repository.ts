@@ -56,7 +56,7 @@ export const trackRepositories = (known: KnownRepositories, seen: Seen): KnownRe
 const sameNames = (names: ReadonlySet<string>, list: readonly string[]): boolean =>
   names.size === list.length && list.every((name) => names.has(name));
 
-/** It grants and closes nothing: the account may go on, and whoever restores the data decides when. */
+/** It grants nothing and closes nothing: the account may go on, and the person who restores the data decides when. */
 export const lostRepository = (name: string): Finding =>
   errorAt(
     `/repos/${name}`,

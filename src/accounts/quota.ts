@@ -14,7 +14,7 @@ export const readQuota = (text: string): number | string => {
   return bytes < SMALLEST ? 'must be at least 10M; leave it out for no quota' : bytes;
 };
 
-/** Bytes that an account of each role may use where its key file says nothing; Infinity: without end. */
+/** Bytes that an account of each role may use where its key file says nothing. Infinity: no limit. */
 export type RoleQuotas = Readonly<Record<Role, number>>;
 
 export const NO_ROLE_QUOTAS: RoleQuotas = { repo: Infinity, 'append-only': Infinity, admin: Infinity };

@@ -2,7 +2,7 @@ import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
 
 /** As image/launcher/guards/keys.py names them: when each was replaced, and how many were before it. */
 export const FORMER_KEY = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-\d\d$/;
-/** More than these the launcher does not keep. */
+/** The launcher keeps no more than these. */
 export const MOST_FORMER_KEYS = 100;
 /** Whatever else somebody has put there. */
 const MOST_ENTRIES = 4096;

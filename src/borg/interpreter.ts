@@ -28,7 +28,7 @@ export const findBorg = (search = process.env.PATH ?? ''): Borg => {
 export const broken = (code: FailureCode, found: string, remedy: string): Error =>
   failure('borg cannot be used', { code, found, remedy });
 
-/** Reads the first line as the kernel does (execve(2), "Interpreter scripts"), with the two detours that installers take. */
+/** Reads the first line as the kernel does (execve(2), "Interpreter scripts"), and also the two forms that installers write instead. */
 const interpreterOf = (program: string, folders: readonly string[]): string => {
   const [first = '', second = ''] = beginning(realpathSync(program)).split('\n');
   const [command = '', ...args] = first.startsWith('#!')

@@ -38,7 +38,7 @@ export const checkBorg = async ({ path, python }: Borg, launcher: string, folder
     throw broken('wrong-borg', version || lastLine(stderr) || 'no answer', 'install borg 1.2 or 1.4');
   }
   if (exitCode === SELF_TEST_FAILED) {
-    throw broken('borg-self-test', lastLine(stderr), `install borg ${version} anew, or check the hardware`);
+    throw broken('borg-self-test', lastLine(stderr), `install borg ${version} again, or check the hardware`);
   }
   // What it could not do at all, as where the disk fails.
   if (exitCode !== 0) throw result;

@@ -19,7 +19,7 @@ export const findLockOwner = (pid: number): LockOwner | null => {
   const process = look(pid);
   if (process === null) return null;
   const { uid, words } = process;
-  // The forced command gives SSH_CONNECTION behind --session: address and port of the client, then of the server.
+  // The forced command gives SSH_CONNECTION after --session: address and port of the client, then of the server.
   const address = words[words.indexOf('--session') + 1]?.split(' ')[0] ?? '';
   return {
     uid,

@@ -46,7 +46,7 @@ export type RepositoryState =
 /** borg keeps about ten entries there. */
 const MOST_ENTRIES = 4096;
 const MOST_NESTED = 1000;
-/** In all folders that are looked into for repositories below one. */
+/** The most entries in all folders in which repositories below one are looked for. */
 const MOST_NESTED_ENTRIES = 20_000;
 
 /**
@@ -137,7 +137,7 @@ const nestedIn = (folder: FolderHandle, entries: readonly Dirent[], levels: numb
     return names;
   };
   return lookBelow(folder, into(folder, entries), levels, (inside, path) =>
-    // Also one whose config is damaged, or no file: it must not be hidden by that.
+    // Also a repository whose config is damaged, or no file: that must not hide it.
     isRepository(inside) || readConfig(inside) !== null
       ? { found: [path] }
       : { into: () => into(inside, inside.someEntries(Math.min(MOST_ENTRIES, Math.max(0, room.entries)))) },

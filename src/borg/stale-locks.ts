@@ -156,7 +156,7 @@ const clearLockFolder = (folder: FolderHandle, name: string, hostId: string, roo
   return removed;
 };
 
-/** Written in place, so that owner and mode stay; a roster that is cut off counts as empty for borg. */
+/** Written in place, so that owner and mode stay. If a crash cuts the roster off, borg takes it for empty. */
 const clearRoster = (path: string, hostId: string): readonly Lock[] =>
   closing(openFile(path, constants.O_RDWR), (file) => {
     const found = fstatSync(file);

@@ -64,7 +64,7 @@ export const runServerWith = async (words: readonly string[], places: Places): P
   }
   // What only the server needs, no command loads.
   const { runServer } = await import('./sshd.ts');
-  // Nothing that is still open, a timer or a socket, may keep a server alive that has ended or was refused.
+  // An open timer or socket must not keep a server alive that has ended or was refused.
   process.exit(await runServer(places, read.overrides));
 };
 

@@ -34,7 +34,7 @@ export const runMaintenance = async (name: string, given: readonly string[], pla
     const folder = `${places.repos}/${request.meant}`;
     const before = await spaceOf(folder);
     console.error(
-      `borgserver: ${words[0]} on ${folder} without its quota; waits up to ${LOCK_WAIT_SECONDS / 3600} h for whoever has its lock`,
+      `borgserver: ${words[0]} on ${folder} without its quota; waits up to ${LOCK_WAIT_SECONDS / 3600} h for its lock`,
     );
     const { exitCode } = await runOn(request.meant);
     console.error(

@@ -147,7 +147,7 @@ export const createProgram = (
     .addHelpText(
       'after',
       `
-For this one run the repository has no quota, and it waits for whoever has its lock. What prune and delete
+For this one run the repository has no quota, and it waits for its lock. What prune and delete
 remove is freed by compact. Exit code: borg's.
 Example: borgserver maintenance web01 -- prune --keep-daily 7
          borgserver maintenance web01 -- compact`,

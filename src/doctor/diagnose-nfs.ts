@@ -7,7 +7,7 @@ const NFS_GROUPS = 16;
 /**
  * Whether admins can enter every repository where the repositories are on NFS. With Kerberos the NFS server knows the groups by itself.
  *
- * @param repositories how many there are, each with a group of its own
+ * @param repositories how many there are; each has a group of its own
  */
 export const diagnoseNfs = (repos: string, mounts: readonly Mount[], repositories: number): readonly Diagnosis[] => {
   if (repositories < NFS_GROUPS) return [];

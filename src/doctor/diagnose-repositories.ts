@@ -97,7 +97,7 @@ const diagnoseNonces = (surveyed: readonly Surveyed[]): readonly Diagnosis[] =>
       ? [
           error(
             'keys',
-            `${printable(path)}: a client has raised the counter of its encryption to its end, where borg backs up no more`,
+            `${printable(path)}: a client has raised the counter of its encryption to its end, and borg backs up no more`,
             `borgserver repair ${quoted(path)} nonce; where a backup came through meanwhile, also undo it: docs/append-only.md ("Undo deletions")`,
           ),
         ]

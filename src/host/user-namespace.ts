@@ -96,5 +96,5 @@ export const checkUserNamespace = (settings: Ids, namespace: UserNamespace = rea
 /** capabilities(7), CAP_CHOWN. */
 const CHOWN = 0;
 
-/** Whether this process may change owners, as far as that is its own affair. */
+/** Whether this process may change owners, as far as its own rights decide that. */
 export const mayChangeOwners = (status: string = readStatus('self')): boolean => capabilitiesOf(status)(CHOWN);

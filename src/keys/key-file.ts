@@ -87,7 +87,7 @@ const collectFindings = (file: string) => {
   };
 };
 
-/** ssh reads a byte order mark as a part of the first word, so a key behind it is none; a comment is no worse for it. */
+/** ssh reads a byte order mark as a part of the first word, so a key after it is no key. A comment after it is still a comment. */
 const parseMarkedLine = (raw: string, place: LinePlace): KeyLine => {
   const read = parseKeyLine(raw.slice(BYTE_ORDER_MARK.length), place);
   return read.kind === 'blank' || read.kind === 'private-key'
@@ -150,7 +150,7 @@ const duplicate = (first: AuthorizedKey, again: AuthorizedKey): Finding =>
   warningAt(
     again,
     'duplicate-key',
-    `the key ${again.fingerprint} stands in line ${first.line} already; only that line counts, with its options`,
+    `the key ${again.fingerprint} is already in line ${first.line}; only that line counts, with its options`,
     'remove one of the two lines',
   );
 
@@ -158,6 +158,6 @@ const hiddenRest = (place: LinePlace): Finding =>
   warningAt(
     place,
     'malformed-key',
-    'a carriage return or NUL stands inside the line; what follows it is not read as a key',
+    'a carriage return or NUL is inside the line; what follows it is not read as a key',
     'save the file with Unix line ends, one key a line',
   );

@@ -14,7 +14,7 @@ export type KeyLine =
   | { readonly kind: 'private-key' }
   | { readonly kind: 'finding'; readonly finding: Finding };
 
-/** Where a line stands. */
+/** Where a line is. */
 export type LinePlace = { readonly file: string; readonly line: number };
 
 const MOST_COMMENT = 200;
@@ -101,7 +101,7 @@ const withOptions = (text: string, bare: Words, place: LinePlace): KeyLine => {
   return isHost(before) ? knownHost(place) : refuse(place, options.code, options.found, options.remedy);
 };
 
-/** A line of sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. The host is not shown: what stands there may be anything. */
+/** A line of sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. The host is not shown: it may be any text. */
 const knownHost = (place: LinePlace): KeyLine =>
   refuse(
     place,

@@ -42,7 +42,7 @@ const ONE_EACH = 'write each key on a line of its own (between those of BORG_SSH
 const NO_QUOTES =
   'remove the quotes; what takes no quotes away (docker run --env-file) hands them on as a part of the value';
 
-/** Whether it is a key but for them, or nothing. Those at the end may stand behind a comment, or be cut away with the next key. */
+/** Whether the quotes are all that keeps it from being a key. Those at the end may follow a comment, or be cut off with the next key. */
 const isKeyInQuotes = (text: string, place: LinePlace): boolean => {
   const inside = text.replace(QUOTE, '');
   return [inside, inside.slice(0, -1)].some((each) => ['key', 'blank'].includes(parseKeyLine(each, place).kind));

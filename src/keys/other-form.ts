@@ -111,7 +111,7 @@ const formOf = (what: string, first: string, file: string): Omit<Form, 'last'> =
   }
 };
 
-/** A key that an editor or a terminal has cut into several lines. Whether they are one is tried, not guessed. */
+/** A key that an editor or a terminal has cut into several lines. Whether the lines are one key is tried, not guessed. */
 const wrappedAt = (lines: readonly string[], reads: readonly KeyLine[], at: number, place: LinePlace): Form | null => {
   let whole = textOf(lines[at]);
   const words = whole.slice(0, MOST_CHARACTERS).split(/[ \t]+/);

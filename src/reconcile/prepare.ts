@@ -65,7 +65,7 @@ const within = async (milliseconds: number, work: Promise<void>): Promise<void> 
   over.abort();
 };
 
-/** Of a folder that is not ready yet. */
+/** A finding for a folder that is not ready yet. */
 export const adoptionGoesOn = ({ name }: Preparation): Finding =>
   warningAt(
     `/repos/${name}`,

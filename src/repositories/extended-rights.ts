@@ -10,7 +10,7 @@ export type ExtendedRights = {
   readonly examples: readonly string[];
 };
 
-/** For a look at one folder, as long as for its owners (foreign-entries.ts): whoever fills it must not keep `doctor` from the next. */
+/** The time for one folder, the same as for its owners (foreign-entries.ts). A tenant who fills it must not keep `doctor` from the next one. */
 const PATIENCE_SECONDS = 15 * 60;
 
 /**

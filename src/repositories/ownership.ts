@@ -35,7 +35,7 @@ export const prepareRepository = async (
     make(repos, preparation.name);
     if (preparation.asMounted) return tryToChown(path, preparation);
   }
-  // Whoever owned the folder may exchange it for a link while it is in work: everything is done to this very folder.
+  // The former owner may replace the folder by a link during the work: everything is done to this very folder.
   const folder = openFolder(path);
   try {
     if (preparation.action === 'repair-owners') return await handOverInside(folder, preparation, signal);
@@ -89,7 +89,7 @@ const handOver = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const path = pathForPrograms(folder);
-  // Everybody's access is taken while it is in work.
+  // Nobody has access during the work.
   fchmodSync(folder, 0o700);
   if (preparation.action === 'adopt') {
     let entries = 0;

@@ -1,2 +1,2 @@
-/** Orders by code unit: the same on every machine, whatever its locale. */
+/** Orders by code unit, so the order is the same on every machine, whatever its locale. */
 export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
