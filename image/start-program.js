@@ -5,5 +5,9 @@ import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 
 // Portable: V8 finds the code by its place relative to the program, not by the path at which it was made.
-enableCompileCache({ directory: join(import.meta.dirname, 'compile-cache'), portable: true });
+try {
+  enableCompileCache({ directory: join(import.meta.dirname, 'compile-cache'), portable: true });
+} catch {
+  // Node.js before 24.12 takes no object: V8 compiles as usual.
+}
 await import('./borgserver.js');

@@ -93,7 +93,7 @@ type Told = {
   readonly facts: readonly (readonly [name: string, value: string | readonly string[]])[];
   /** What caused it. */
   readonly because: Told | null;
-  /** What an AggregateError holds; null: it is none. */
+  /** What an AggregateError or a SuppressedError holds; null: it is none. */
   readonly errors: readonly Told[] | null;
 };
 
@@ -109,8 +109,14 @@ const tell = (error: unknown): Told => {
     brief: text('shortMessage' in error && typeof error.shortMessage === 'string' ? error.shortMessage : message),
     facts: isFacts(cause) ? factsOf(cause) : [],
     because: cause === undefined || cause === null || isFacts(cause) ? null : tell(cause),
-    errors: error instanceof AggregateError ? error.errors.map(tell) : null,
+    errors: errorsIn(error)?.map(tell) ?? null,
   };
+};
+
+const errorsIn = (error: Error): readonly unknown[] | null => {
+  if (error instanceof AggregateError) return error.errors;
+  // What failed first, and then while it was cleaned up after that (`using`).
+  return error instanceof SuppressedError ? [error.suppressed, error.error] : null;
 };
 
 const isFacts = (cause: unknown): cause is object =>
@@ -147,11 +153,11 @@ const lines = ({ words, facts, because, errors }: Told): readonly string[] => [
   ...(because ? [`  because: ${lines(because).join('\n')}`] : []),
 ];
 
-/** Whatever was thrown, as fields of a line of the log: its words as `why`, and each fact under its name. */
+/** Whatever was thrown, as fields of a line of the log: all its words as `why`, and each fact under its name. Nobody can ask again what a start has failed on. */
 export const failureFields = (error: unknown): Readonly<Record<string, string>> => {
   const { facts, ...told } = tell(error);
   return {
-    why: oneLine({ ...told, facts: [] }),
     ...Object.fromEntries(facts.map(([name, value]) => [name, joined(value)])),
+    why: oneLine({ ...told, brief: told.words, facts: [] }),
   };
 };

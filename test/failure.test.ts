@@ -38,6 +38,12 @@ test('what caused it, and what several have in common, is told with it', () => {
   expect(failureInLines(all).split('\n')).toEqual(['all failed', ...[1, 2, 3, 4, 5].map((each) => `  part ${each}`)]);
 });
 
+test('of what failed first, and what failed while that was cleaned up, both are told', () => {
+  const both = new SuppressedError(new Error('close'), new Error('start'), 'suppressed');
+  expect(failureInOneLine(both)).toBe('suppressed: start, close');
+  expect(failureInLines(both).split('\n')).toEqual(['suppressed', '  start', '  close']);
+});
+
 test('anything can be thrown', () => {
   for (const thrown of [undefined, null, 7, 'a\nb', { code: 'x' }]) {
     expect(failureInOneLine(thrown)).not.toContain('\n');
@@ -47,11 +53,12 @@ test('anything can be thrown', () => {
   expect(failureInOneLine(new Error('bare', { cause: null }))).toBe('bare');
 });
 
-test('of a program that failed the log has the short words, and a person all that it wrote', () => {
+test('of a program that failed the log has the short words; a person, and the line about a failed start, have all that it wrote', () => {
   const error = Object.assign(new Error('Command failed: borg all its output'), {
     shortMessage: 'Command failed: borg',
   });
   expect(failureInOneLine(error)).toBe('Command failed: borg');
+  expect(failureFields(error).why).toBe('Command failed: borg all its output');
   expect(failureInLines(error)).toBe('Command failed: borg all its output');
 });
 

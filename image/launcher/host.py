@@ -22,10 +22,9 @@ from launcher import hosted, rpc, serving
 from launcher.comfort import parser, read_buffer
 from launcher.daemon_line import DaemonLine
 from launcher.others import Others
-from launcher.peer import Peer, connection_above
+from launcher.peer import Peer, begun_at, connection_above
 from launcher.promptly import Promptly
 from launcher.rehearsal import rehearse
-from launcher.speaker import descent
 from launcher.terms import Terms
 from launcher.title import Title
 
@@ -33,6 +32,8 @@ from launcher.title import Title
 PATIENCE = 10
 #: Seconds for a session whose client is gone to give its locks back.
 FAREWELL = 5
+#: Seconds between two signals to it.
+AGAIN = 1
 #: Sessions above the limit of an account that the host still begins: each tells its client about the limit.
 FEW_MORE = 16
 #: Connections of one user id that have not said anything yet.
@@ -44,10 +45,19 @@ MOST_OWN = 64
 PAUSE = 0.05
 
 
+class Farewell:
+    """When a session that was told to end is told again, and until when it may take. Again, because a session that began to wait for its client just
+    as the signal came has not noticed it. Not more often, because borg reacts only once (raising_signal_handler), and a signal that comes when
+    it has put the handler back would end it before it has given its lock back."""
+
+    def __init__(self, now):
+        self.until, self.again = now + FAREWELL, now + AGAIN
+
+
 class Session:
     def __init__(self, peer, pid):
         self.peer, self.pid = peer, pid
-        self.start = descent(pid)[1]
+        self.start = begun_at(pid)
         self.pidfd = os.pidfd_open(pid)
 
     def signal(self, number):
@@ -125,9 +135,11 @@ class Host:
         try:
             peer = Peer(connection)
         except OSError:
+            self.others.may_come()
             return self.close(connection)
         if peer.pid in self.clients:
             # A forced command waits for one session only. A session that was taken over can start no process, so it gets one more session, not many.
+            self.others.may_come()
             return self.close(connection)
         if peer.uid == 0 or sum(each.uid == peer.uid for each, _ in self.silent.values()) >= MOST_SILENT:
             return self.refuse(peer)
@@ -172,7 +184,8 @@ class Host:
         elif role.most is not None and self.count.get(peer.uid, 0) >= role.most + FEW_MORE:
             # A flood. (A few sessions too many are begun, and tell their clients more.) The host reads a byte: if it closed the connection with
             # the message unread, the client would get an error instead of the answer (unix(7)).
-            peer.connection.recv(1)
+            with self.promptly:  # what it hands over is closed with the message
+                peer.connection.recv(1)
             self.answer(peer, b'full')
             self.forget(peer)
         elif self.terms.shared:
@@ -223,7 +236,7 @@ class Host:
             self.ends.unregister(number)
             session = self.served.pop(number)
             session.signal(signal.SIGTERM)
-            self.leaving[session] = time.monotonic() + FAREWELL
+            self.leaving[session] = Farewell(time.monotonic())
 
     def end_session(self, session):
         self.selector.unregister(session.pidfd)
@@ -288,10 +301,10 @@ class Host:
             self.asking[above] = [each for each in waiting if each[2] >= now]
             if not self.asking[above]:
                 del self.asking[above]
-        for session, until in self.leaving.items():
-            # Again each time: a session that began to wait for its client just as the signal came has not noticed it. borg reacts only once
-            # (raising_signal_handler).
-            session.signal(signal.SIGKILL if until < now else signal.SIGTERM)
+        for session, farewell in self.leaving.items():
+            if farewell.again <= now:
+                session.signal(signal.SIGKILL if farewell.until < now else signal.SIGTERM)
+                farewell.again = now + AGAIN
         kept, self.kept = self.kept, []
         for session in kept:
             self.close_session(session)

@@ -27,7 +27,15 @@ class Peer:
         self.pid, self.uid, self.gid = CREDENTIALS.unpack(
             connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
         self.groups = frozenset((*groups_of(connection), self.gid))
-        self.start = descent(self.pid)[1]
+        self.start = begun_at(self.pid)
+
+
+def begun_at(pid: int) -> int:
+    """In clock ticks since boot. Raises OSError where it cannot be told: the daemon ends a session that it cannot tell from another one."""
+    start = descent(pid)[1]
+    if start == 0:
+        raise OSError(errno.ESRCH, 'when it began cannot be told', pid)
+    return start
 
 
 def groups_of(connection: socket.socket) -> list[int]:

@@ -34,7 +34,7 @@ const activityOf = (pid: number): string | null => {
   try {
     // utime and stime.
     const used = readStatFields(pid).slice(11, 13);
-    const woken = readStatus(pid).match(/^(non)?voluntary_ctxt_switches:.*$/gm) ?? [];
+    const woken = readStatus(pid).match(/\n(non)?voluntary_ctxt_switches:[^\n]*/g) ?? [];
     return [...used, ...woken].join(' ');
   } catch {
     return null;

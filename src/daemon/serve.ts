@@ -228,7 +228,7 @@ const factsOfEnd = ({ code, signal, error }: SshdExit) => ({
 /** At the start nobody uses the server yet: no server is better than one that lets half of them in. */
 const refuseIfStopped = (report: PassReport): void => {
   if (report.failed !== null)
-    throw failure('the accounts could not be made', { code: 'pass-failed', why: report.failed });
+    throw failure('the accounts could not be made', { code: 'pass-failed', found: report.failed });
   if (!report.stopped) return;
   throw failure(
     'the key tree contradicts itself: cure the errors named above, or set STOP_ON=nothing to close only the names concerned',

@@ -1,9 +1,9 @@
-import { constants, fstatSync, openSync, type Stats, statSync } from 'node:fs';
+import { type BigIntStats, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { dirname, sep } from 'node:path';
 import { closing, pathOfOpen } from '../system/open.ts';
 
-/** Names one folder for as long as it exists. */
-export const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
+/** Names one folder for as long as it exists. In full: some file systems have numbers that are equal as JavaScript's floating-point numbers. */
+export const identityOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
 
 /**
  * Holds a folder open while it is read. Read by its name, a folder that is moved away and back meanwhile would seem to have lost files.
@@ -14,7 +14,7 @@ export const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
 export const inOpenFolder = <T>(folder: string, read: (handle: string, identity: string) => T): T => {
   // A link is followed: the key tree itself may be one.
   const file = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  return closing(file, () => read(pathOfOpen(file), identityOf(fstatSync(file))));
+  return closing(file, () => read(pathOfOpen(file), identityOf(fstatSync(file, { bigint: true }))));
 };
 
 /**
@@ -25,7 +25,7 @@ export const pathInside = (path: string, identity: string): `/${string}` | null 
   // A pipe or a socket has no path.
   if (!path.startsWith(sep)) return null;
   for (let folder = dirname(path); ; folder = dirname(folder)) {
-    const seen = statSync(folder, { throwIfNoEntry: false });
+    const seen = statSync(folder, { bigint: true, throwIfNoEntry: false });
     if (!seen) return 'moved';
     if (identityOf(seen) === identity) return `/${path.slice(folder === sep ? 1 : folder.length + 1)}`;
     if (folder === sep) return null;

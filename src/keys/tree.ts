@@ -82,7 +82,7 @@ export const createTreeReader = (root: string, shown: string): TreeReader => {
       const same = changed?.has(nameOf(entry)) ? undefined : known?.get(entry);
       const read = same ?? readEntry(entry, folder, role, system);
       // A link leads nowhere while its folder is moved away.
-      if ((read === null || 'refused' in read) && !folder.stillThere()) return null;
+      if ((read === null || 'refused' in read || read.account?.unreadable) && !folder.stillThere()) return null;
       if (read) entries.set(entry, read);
     }
     return { identity: folder.identity, entries };
@@ -100,7 +100,7 @@ export const createTreeReader = (root: string, shown: string): TreeReader => {
           if (inside === 'moved') return null;
           if (inside === null) return outside(file);
           return inOpenFolder(folder, (handle, identity) => {
-            const stillThere = (): boolean => identityOf(statSync(path)) === identity;
+            const stillThere = (): boolean => identityOf(statSync(path, { bigint: true })) === identity;
             const found = readEntries({ handle, folder, identity, bounds, stillThere }, role, system, changed);
             // Kubernetes replaces the whole folder by swapping a link, and then removes the old one. Half read, its files would seem gone.
             if (!found || !stillThere()) return null;

@@ -16,8 +16,9 @@ export const readProcess = (pid: number, folder = '/proc'): Process | null =>
     const status = proc.readStatus(pid, folder);
     return {
       pid,
-      parent: Number(/^PPid:\t(\d+)/m.exec(status)?.[1]),
-      uid: Number(/^Uid:\t(\d+)/m.exec(status)?.[1]),
+      // After \n only: the first line is the name, which the process chooses (statusField).
+      parent: Number(/(?:^|\n)PPid:\t(\d+)/.exec(status)?.[1]),
+      uid: Number(/(?:^|\n)Uid:\t(\d+)/.exec(status)?.[1]),
       ...stateOf(proc.readStatFields(pid, folder)),
     };
   });

@@ -147,9 +147,12 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
   };
 
   const look = (): void => {
-    for (const event of ledger.overdue(graceSeconds * 1000)) follow(event);
-    strangers.tick();
-    closing.settle();
+    // Each by itself: where the kernel has no file left to open, sessions are judged all the same.
+    survive(() => {
+      for (const event of ledger.overdue(graceSeconds * 1000)) follow(event);
+      strangers.tick();
+    });
+    survive(() => closing.settle());
     judgeAll();
     for (const verdict of decideByNumber(ledger.sessions(), rules(), { steady: steady() })) carryOut(verdict);
     if (steady() >= nextLook) compare();

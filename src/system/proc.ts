@@ -15,9 +15,14 @@ const QUICK = 'utf8';
  */
 export const readStatus = (pid: Pid, proc = '/proc'): string => readFileSync(`${proc}/${pid}/status`, QUICK);
 
-/** One field of it, such as `Uid`; null where this kernel does not tell it. */
+/**
+ * One field of it, such as `Uid`; null where this kernel does not tell it.
+ *
+ * A line begins after \n and nowhere else. The first one is the name, which the process chooses (PR_SET_NAME): of the characters that begin
+ * a line for JavaScript (the flag m) the kernel escapes \n alone, so a name with \r in it could be another field.
+ */
 export const statusField = (status: string, name: string): string | null =>
-  new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1] ?? null;
+  new RegExp(`(?:^|\\n)${name}:[ \\t]*([^\\n]*)`).exec(status)?.[1] ?? null;
 
 /**
  * The fields of proc_pid_stat(5) from the third on.

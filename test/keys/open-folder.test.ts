@@ -12,7 +12,7 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'open-folder-'));
   tree = join(root, 'sshkeys');
   mkdirSync(join(tree, 'repos'), { recursive: true });
-  identity = identityOf(statSync(tree));
+  identity = identityOf(statSync(tree, { bigint: true }));
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
@@ -35,7 +35,7 @@ describe('what the kernel calls an open file', () => {
   });
 
   test('is inside the root folder, too', () => {
-    expect(pathInside('/web01', identityOf(statSync('/')))).toBe('/web01');
-    expect(pathInside('/etc/passwd', identityOf(statSync('/')))).toBe('/etc/passwd');
+    expect(pathInside('/web01', identityOf(statSync('/', { bigint: true })))).toBe('/web01');
+    expect(pathInside('/etc/passwd', identityOf(statSync('/', { bigint: true })))).toBe('/etc/passwd');
   });
 });

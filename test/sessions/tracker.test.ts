@@ -27,7 +27,7 @@ const start = (granted: State = state(WEB), more: Partial<TrackerOptions> = {}) 
   const lines: Record<string, unknown>[] = [];
   const write = (facts: object, msg: string): void => void lines.push({ ...facts, msg });
   const running = new Map<string, Process>(SERVER.map((each) => [idOf(each), each]));
-  const broken = { proc: false };
+  const broken = { proc: false, alive: false };
   const opened: string[] = [];
   const ended: Ended[] = [];
   const isAccount = (uid: number): boolean => uid >= 10_000;
@@ -46,7 +46,10 @@ const start = (granted: State = state(WEB), more: Partial<TrackerOptions> = {}) 
           if (broken.proc) throw new Error('EMFILE');
           return [...running.values()];
         },
-        isAlive: (process) => running.has(idOf(process)),
+        isAlive: (process) => {
+          if (broken.alive) throw new Error('EMFILE');
+          return running.has(idOf(process));
+        },
         ...{ isOfThisServer: () => true, wordsOf: () => [], usageOf: () => null },
         ticks: () => 1000 + time.clock.steady() / 10,
       },
@@ -198,6 +201,15 @@ describe('a session', () => {
     tracker.access(state({ ...web02, keys: [keyOf(2, { from: '10.0.0.0/99' })] }));
     expect(ends()).toEqual([[rootOf(4001)]]);
     expect(said('the sessions could not be looked at; it is tried again')).toHaveLength(1);
+  });
+
+  it('is judged again also while nobody can tell which processes have ended', async () => {
+    const { tracker, login, ends, ended, broken } = start();
+    await login(4000);
+    tracker.access(state());
+    broken.alive = true;
+    await ended(0).finish('alive');
+    expect(ends()).toHaveLength(2);
   });
 
   it('is ended when its key expires, by a timer of that moment', async () => {

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { readProcess } from '../../src/sessions/processes.ts';
 import {
   capabilitiesOf,
   isShown,
@@ -41,6 +42,33 @@ test('a name with blanks and parentheses moves no field', () => {
   expect(statFields('7 (a) b (c)) S 1 7').slice(0, 2)).toEqual(['S', '1']);
   expect(statusField('Name:\tUid: 5\nUid:\t0\t1\nCapEff:\n', 'Uid')).toBe('0\t1');
   expect(statusField('Name:\tsh\n', 'Uid')).toBeNull();
+});
+
+const NOBODY = 65_534;
+const RENAMED = `
+import sys
+open('/proc/self/comm', 'wb').write(sys.argv[1].encode())
+print('renamed', flush=True)
+sys.stdin.read()`;
+
+test('the name that a process gives itself is no other field, whatever is in it', async () => {
+  // Of what begins a line for JavaScript the kernel escapes \\n alone.
+  for (const name of ['\rUid:\t0\rPPid:\t1', '\u2028Uid:\t0', '\nUid:\t0', 'x\rTgid:\t1']) {
+    const child = spawn('python3', ['-c', RENAMED, name], { uid: NOBODY, stdio: ['pipe', 'pipe', 'inherit'] });
+    try {
+      await once(child.stdout, 'data');
+      const pid = child.pid ?? 0;
+      const status = readStatus(pid);
+      expect(statusField(status, 'Name')).not.toBe('python3');
+      expect(statusField(status, 'Uid')).toMatch(new RegExp(`^${NOBODY}\\t`));
+      expect(statusField(status, 'PPid')).toBe(String(process.pid));
+      expect(statusField(status, 'Tgid')).toBe(String(pid));
+      expect(readProcess(pid)).toMatchObject({ pid, parent: process.pid, uid: NOBODY });
+    } finally {
+      child.kill('SIGKILL');
+      await once(child, 'close');
+    }
+  }
 });
 
 test('capabilities are told by number; where the kernel tells none, nothing is missing', () => {
