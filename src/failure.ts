@@ -12,7 +12,7 @@ export type FailureCode =
   | 'reserved-name'
   | 'nothing-to-confirm'
   | 'not-quotable'
-  // what the machine lacks, or somebody else has
+  // what the machine lacks, or somebody else is using
   | 'no-borg'
   | 'no-borg-interpreter'
   | 'wrong-borg'
@@ -57,7 +57,7 @@ export type FailureCode =
   | 'extended-rights'
   | 'too-deep'
   | 'too-much'
-  // the server that runs, or does not
+  // the running server, or that there is none
   | 'no-server'
   | 'pass-failed'
   | 'stopped'

@@ -52,7 +52,7 @@ const duration = (fallback: string) =>
 /** What a session needs with the largest objects that borg knows (20 MB) and a small index: measured, 122 MB. */
 const LEAST_SESSION_MEMORY = 128e6;
 
-/** What `read` makes of the text, or 'auto', which is the default. @param form what it must be besides, as the end of a sentence */
+/** What `read` makes of the text, or 'auto', which is the default. @param form what else it may be, as the end of a sentence */
 const orAuto = (form: string, read: (text: string) => number | null) =>
   z
     .string()
@@ -119,7 +119,7 @@ const range = z
     return { first, last };
   });
 
-/** The environment's names and forms. The table of docs/settings.md is held to it by a test. */
+/** The environment's names and forms. A test holds the table of docs/settings.md to it. */
 const environment = z.object({
   PUID: id(1000),
   PGID: id(1000),
@@ -180,20 +180,20 @@ export const readSettings = (env: Readonly<Record<string, string | undefined>>):
   return parsed.success && problems.length === 0 ? { ok: true, settings: parsed.data } : { ok: false, problems };
 };
 
-/** The settings for who cannot go on without them. @throws failure 'bad-settings' with all problems */
+/** The settings, for a caller that cannot go on without them. @throws failure 'bad-settings' with all problems */
 export const requireSettings = (env: Readonly<Record<string, string | undefined>>): Settings => {
   const read = readSettings(env);
   if (!read.ok) throw failure('the settings are wrong', { code: 'bad-settings', problems: read.problems });
   return read.settings;
 };
 
-/** A file for `docker run --env-file` is no file of a shell: whatever stands behind the `=` is the value. */
+/** A file for `docker run --env-file` is no file of a shell: everything behind the `=` is the value. */
 const QUOTED = /^(["']).*\1$/s;
 const NO_QUOTES = 'write it without them (docker run --env-file takes none away)';
-/** In these quotes may be meant, or are told of as a finding. */
+/** In the settings that are left out here, quotes may be meant, or a finding tells of them. */
 const PLAIN_NAMES = SETTING_NAMES.filter((name) => name !== 'BORG_SSHKEYS' && !name.endsWith('_SERVE_EXTRA_ARGS'));
 
-/** What is checked together: told also where something else is wrong. */
+/** These are checked together. What is wrong with them is told even where something else is wrong. */
 const idsAlone = environment.pick({ PUID: true, PGID: true, UID_RANGE: true });
 
 /**
@@ -213,8 +213,8 @@ const crossChecks = (settings: z.infer<typeof idsAlone>): string[] => {
 };
 
 /**
- * TZ is the system's own variable. The daemon, which ends sessions at expiry-time, and sshd, which refuses logins after it, must mean
- * the same: what only one of them understands (`CET-1CEST`) would be an hour or more apart.
+ * TZ is the system's own variable. The daemon, which ends sessions at expiry-time, and sshd, which refuses logins after it, must mean the same
+ * time. With a zone that only one of them understands (`CET-1CEST`) they would be an hour or more apart.
  */
 const timeZoneProblems = (zone: string | undefined): string[] => {
   if (zone === undefined) return [];

@@ -1,9 +1,9 @@
-"""The launcher's modules, compiled once: else each session would compile them anew, in a folder where it can keep nothing.
+"""Compiles the launcher's modules once. Else each session would compile them again, since it can keep nothing in their folder.
 
     PYTHON -I -B borg-serve --compile
 
-Each compiled file says of which source it is, by a hash that Python compares whenever it loads one (PEP 552). What was compiled of another source,
-or by another Python, never runs, whatever the times of the files are: so they can be shipped, and copied."""
+Each compiled file names its source by a hash, which Python compares whenever it loads the file (PEP 552). A file that was compiled from another
+source, or by another Python, never runs, whatever the times of the files are. So the files can be shipped and copied."""
 
 import importlib.util
 import os
@@ -11,13 +11,13 @@ import sys
 
 #: sysexits.h: EX_CANTCREAT.
 CANNOT_WRITE = 73
-#: PEP 552: by the hash of its source, which is looked at.
+#: PEP 552: a file is valid by the hash of its source, and Python checks that.
 CHECKED_HASH = 0b11
 
 
 def run() -> None:
-    """Compiles what is not compiled yet. Says why it could not, and ends with CANNOT_WRITE then."""
-    # What it writes is for tenants to read, whatever the umask of whoever starts the server.
+    """Compiles what is not compiled yet. Where it cannot, it says why, and ends with CANNOT_WRITE."""
+    # Tenants must be able to read what it writes, whatever umask the server was started with.
     before = os.umask(0o022)
     try:
         for folder, _, names in os.walk(os.path.dirname(os.path.abspath(__file__))):
@@ -35,7 +35,7 @@ def compile_module(source: str) -> None:
     to = importlib.util.cache_from_source(source)
     if is_compiled(source, to):
         return
-    # Shipped compiled, no start needs it.
+    # A launcher that was shipped compiled never needs this module.
     import py_compile
 
     py_compile.compile(source, to, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)

@@ -1,5 +1,5 @@
 """What the server asks once, before anybody may log in: whether borg is whole, whether it is one that the launcher knows, and whether the kernel's
-box really holds here. All in one process: what costs most is to load borg.
+box really holds here. All of it is in one process: loading borg costs most.
 
     PYTHON -I -B borg-serve --check BORG FOLDER
 """
@@ -23,10 +23,10 @@ SELF_TEST_FAILED = 70
 
 
 def report(program, folder):
-    """Prints borg's version, and a line of JSON. Ends with SELF_TEST_FAILED where it did. program: borg's own script; folder: on the file system of
-    the repositories, where a folder can be made for a moment."""
+    """Prints borg's version, and a line of JSON. Ends with SELF_TEST_FAILED where the self-test failed. program: borg's own script;
+    folder: on the file system of the repositories, where a folder can be made for a moment."""
     print(borg.__version__, flush=True)
-    # For the fork that runs the self-test, too.
+    # Loaded here, it is there for the fork that runs the self-test, too.
     importlib.import_module('borg.archiver')
     if not passes_self_test(program):
         sys.exit(SELF_TEST_FAILED)
@@ -34,10 +34,11 @@ def report(program, folder):
 
 
 def passes_self_test(program):
-    """As a session runs it, without a repository: with its input at an end borg serve ends too, after the self-test, which sessions leave out."""
+    """Runs borg as a session does, without a repository. borg serve runs the self-test, which sessions leave out, and then ends, since its
+    input is at an end."""
     child = os.fork()
     if child == 0:
-        # It says there that nobody speaks to it.
+        # borg writes there that nobody speaks to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.argv = [program, 'serve']
         runpy.run_path(program, run_name='__main__')

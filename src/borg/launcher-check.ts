@@ -13,18 +13,18 @@ export type CheckedBorg = {
   readonly box: BoxState;
 };
 
-/** As image/launcher/compiled.py and start_check.py end. */
+/** The exit codes of image/launcher/compiled.py and start_check.py. */
 const CANNOT_WRITE = 73;
 const SELF_TEST_FAILED = 70;
 
 /**
- * Runs borg's self-test, which the sessions leave out, and asks the launcher whether a box of the kernel holds here, which it tries, and
- * whether this borg is one that it knows. What is not compiled yet of the launcher is compiled first.
+ * Runs borg's self-test, which the sessions leave out, and asks the launcher two things: whether a box of the kernel holds here (it tries one),
+ * and whether it knows this borg. Before that, what is not compiled yet of the launcher is compiled.
  *
- * @param launcher as copyLauncher has put it
+ * @param launcher where copyLauncher has put it
  * @param folder on the file system of the repositories, where root can make a folder for a moment
  * @throws Error with cause `{ code, found, remedy }`: code is 'wrong-borg' (not borg 1.2 or a later 1.x), 'borg-self-test' (it failed),
- * 'unknown-borg' (borg has what nothing here guards) or 'unwritable'
+ *   'unknown-borg' (borg has something that nothing here guards) or 'unwritable'
  */
 export const checkBorg = async ({ path, python }: Borg, launcher: string, folder: string): Promise<CheckedBorg> => {
   const result = await execa(python, ['-I', '-B', launcher, '--check', path, folder], {
@@ -40,7 +40,7 @@ export const checkBorg = async ({ path, python }: Borg, launcher: string, folder
   if (exitCode === SELF_TEST_FAILED) {
     throw broken('borg-self-test', lastLine(stderr), `install borg ${version} again, or check the hardware`);
   }
-  // What it could not do at all, as where the disk fails.
+  // It could not do its work at all, for example because the disk fails.
   if (exitCode !== 0) throw result;
   const { box, unknown } = JSON.parse(said) as { readonly box: BoxState; readonly unknown: readonly string[] };
   if (unknown.length > 0)

@@ -1,4 +1,4 @@
-/** What text and kernel do not agree on. Nothing of the kind is ever in order. */
+/** A contradiction between what the log says and what the kernel shows. None is ever in order. */
 export type Alarm = {
   /** A sentence for an operator. */
   readonly what: string;
@@ -7,10 +7,10 @@ export type Alarm = {
   readonly last: number;
 };
 
-/** How long an alarm stands in `doctor`, and how long it makes the server ill. */
+/** How long `doctor` shows an alarm, and how long an alarm makes the server ill. */
 const KEPT_MS = 24 * 3600 * 1000;
 export const FRESH_MS = 10 * 60 * 1000;
-/** Different sentences that are kept: strangers must not fill memory with them. */
+/** How many different sentences are kept. Strangers must not fill memory with them. */
 const MOST = 100;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * A token bucket: whether one more line may be written now. So many at once, and so many a second after that.
+ * A token bucket. It says whether one more line may be written now: `burst` lines at once, and `perSecond` more each second after that.
  *
  * @param now milliseconds of a steady clock
  */

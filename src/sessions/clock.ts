@@ -2,7 +2,7 @@ type Timer = { readonly cancel: () => void };
 
 /** Time as the tracker needs it, in milliseconds. Tests bring their own. */
 export type Clock = {
-  /** Since the epoch: it may be set. */
+  /** Since the epoch. Somebody may set this clock. */
   readonly now: () => number;
   /** Of a steady clock. */
   readonly steady: () => number;

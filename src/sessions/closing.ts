@@ -23,7 +23,7 @@ export const createClosing = (
   },
 ) => {
   const { log, ledger, hosted, traffic, proc, steady, endOf } = options;
-  /** Of those that go on without their connection, what they have used until now. */
+  /** What the hosted sessions of a connection have used until now, including those that go on without it. */
   const usageOf = (connection: ProcessId): Usage | undefined => {
     const ended = hosted.usageOf(connection) ?? [];
     const left = hosted
@@ -39,7 +39,7 @@ export const createClosing = (
     because: ({ process }: Session, reason: string): void => {
       reasons.set(idOf(process), reason);
     },
-    /** Tells of those whose process is gone. */
+    /** Logs the sessions whose process is gone. */
     settle: (atLast = false): void => {
       for (const over of ledger.gone(
         proc.isAlive,

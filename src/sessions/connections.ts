@@ -1,13 +1,13 @@
 import { descendants, INIT, idOf, type Process, type ProcessId } from './process.ts';
 
 /**
- * The root process (sshd's monitor) of one connection, by what the kernel shows and nobody can write: root's, and a child of our
- * own listener. What sshd calls it changes with its releases. With it ends everything that runs over the connection.
+ * The root process (sshd's monitor) of one connection. It is known by what the kernel shows and nobody can write: it is root's, and a child of
+ * our own listener. Its name changes with sshd's releases. Everything that runs over the connection ends with it.
  */
 export type Connection = ProcessId & {
   /** The user id of its process that runs as an account; null before the login. */
   readonly uid: number | null;
-  /** All that run over it. */
+  /** All processes that run over it. */
   readonly below: readonly number[];
 };
 
@@ -17,8 +17,8 @@ export type IsAccount = (uid: number) => boolean;
 /**
  * Lists all connections.
  *
- * @param listener whose children are connections; once it has ended its children are the first process', and of those only that count
- *   which have a child of an account's
+ * @param listener the parent of the connections. Once it has ended, the first process is their parent, and only those count that have a child of
+ *   an account's
  * @param known connections that were seen before
  */
 export const listConnections = (
@@ -47,5 +47,5 @@ export const listConnections = (
     });
 };
 
-/** How a client is named: address and port, as in sshd's log. A label. */
+/** The name of a client: address and port, as in sshd's log. It is only a label. */
 export const peerName = (address: string, port: number): string => `${address}|${port}`;

@@ -1,8 +1,8 @@
 import { readControlGroups, readStatFields } from '../system/proc.ts';
 
 /**
- * Whether a process is in the daemon's own control group, which it cannot leave. Where a server is run in a PID namespace that it shares, against
- * all advice, others may use the numbers of its accounts.
+ * Whether a process is in the daemon's own control group, which it cannot leave. An operator may, against all advice, run the server in a PID
+ * namespace that it shares. Others there may use the user ids of its accounts.
  */
 export const isOfThisServer = (pid: number, proc = '/proc'): boolean => {
   try {
@@ -15,12 +15,12 @@ export const isOfThisServer = (pid: number, proc = '/proc'): boolean => {
   }
 };
 
-/** Read after the groups: a thread that had begun to end then has done so now, or is found by the next look. */
+/** Read after the groups: a thread that was about to end then has ended now, or the next look finds it. */
 const hasEndedFirstThread = (pid: number, proc: string): boolean => /^[ZX]/.test(readStatFields(pid, proc)[0] ?? '');
 
 /**
- * A process whose first thread has ended, and that goes on with another, is shown at the top of each hierarchy of version 1, wherever it
- * is (proc_cgroup_show in the kernel's source). Version 2, whose line begins with `0::`, goes on telling the truth.
+ * The first thread of a process may end while another goes on. The kernel then shows the process at the top of each hierarchy of version 1,
+ * wherever it is (proc_cgroup_show in the kernel's source). Version 2, whose line begins with `0::`, still tells the truth.
  */
 const mayBeOf = (groups: string, own: string): boolean => {
   const [theirs, ours] = [groups.split('\n'), own.split('\n')];

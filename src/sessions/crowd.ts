@@ -1,17 +1,20 @@
 import type { Session } from './session.ts';
 
-/** In which a session that was refused has read why and is gone by itself: one that the launcher refuses is not cut off before its sentence. */
+/**
+ * In this time the client of a refused session reads why, and goes by itself. So nobody whom the launcher refuses is cut off before that
+ * sentence.
+ */
 const GRACE_MS = 5000;
-/** How many beyond what they may be get that time: what is more is a flood, which is not waited for. */
+/** How many connections above the limit get that time. More than that are a flood, and nobody waits for a flood. */
 const PATIENCE = 16;
 
 /**
- * Connections beyond those that an account may have at once: its newest. What runs over them the launcher of borg serve counts; of
- * connections that open no session (`ssh -N`, idle multiplexing) only the server knows.
+ * The connections above the number that an account may have at once: its newest. The launcher of borg serve counts the sessions that run over
+ * connections. Only the server knows of connections that open no session (`ssh -N`, idle multiplexing).
  *
  * @param most for each account
  * @param now milliseconds of a steady clock
- * @returns those that had time to go by themselves, and of a flood also those that had none
+ * @returns those that had time to go by themselves; in a flood also those that had none
  */
 export const connectionsBeyond = (sessions: readonly Session[], most: number, now: number): readonly Session[] =>
   [...Map.groupBy(sessions, ({ account }) => account).values()]
@@ -23,18 +26,18 @@ export const connectionsBeyond = (sessions: readonly Session[], most: number, no
       );
     });
 
-/** How long an account may have more sessions than it may before they are ended: those that the launcher refuses come and go. */
+/** How long an account may have too many sessions before they are ended: sessions that the launcher refuses come and go. */
 const CROWDED_MS = 30_000;
 
-/** Since when an account has more sessions than it may, in milliseconds of a steady clock. */
+/** Since when an account has too many sessions, in milliseconds of a steady clock. */
 export type CrowdTimes = ReadonlyMap<string, number>;
 
 /** How many sessions run over the connection of a session. */
 type CountOf = (session: Session) => number;
 
 /**
- * The times after a look. The launcher counts sessions by their command lines, which a borg that was taken over may write anew. Here the
- * processes count that the kernel shows below each connection.
+ * The times after a look. The launcher counts sessions by their command lines, and a borg that was taken over may rewrite its own. This counts
+ * the processes that the kernel shows below each connection.
  *
  * @param most for each account
  */
@@ -52,7 +55,7 @@ export const followCrowds = (
 };
 
 /**
- * Of each account that has had more sessions for long, the newest connections that take it there.
+ * The newest connections of each account that has had too many sessions for long: those that bring it above the limit.
  *
  * @param times after the look that has seen them
  */

@@ -29,19 +29,19 @@ export type Rules = Granted & {
 /** What a look at the kernel has shown, beside what sshd has told. */
 export type Shown = {
   readonly connections: readonly Connection[];
-  /** Processes of accounts under no connection, but those that are being ended already: told twice, borg may leave its lock behind. */
+  /** Processes of accounts under no connection, without those that are being ended already: a borg that is told twice may leave its lock behind. */
   readonly outside: readonly Process[];
-  /** Sessions that sshd has told of, and of which the kernel should long have shown the account's process. */
+  /** Sessions that sshd has told of, and whose account's process the kernel should have shown long ago. */
   readonly unseen: readonly Session[];
   /** Whether sshd's log has told whose connection it is. */
   readonly isTold: (connection: Connection) => boolean;
-  /** The sessions that run over a connection by the session host's word. */
+  /** The sessions that run over a connection, as the session host says. */
   readonly over: Hosted['over'];
   /** User ids of accounts that have just lost something. */
   readonly lost: ReadonlySet<number>;
 };
 
-/** Since when things are as they are: what a look alone does not show. */
+/** Since when things are as they are. One look alone does not show that. */
 export type Times = { readonly strays: StrayTimes; readonly crowds: CrowdTimes };
 
 /** Before the first look. */
@@ -65,9 +65,8 @@ export const timesAfter = (
 });
 
 /**
- * Whether a session must end by what is granted; null where it may go on. It needs no look at the kernel, so it is asked as soon as sshd
- * tells of a login, whenever something is granted or taken away, and each second: whatever has failed the first time must not keep
- * anybody in.
+ * Whether a session must end because of what is granted; null where it may go on. It needs no look at the kernel. So it is asked as soon as sshd
+ * tells of a login, whenever something is granted or taken away, and each second: a failure the first time must not keep anybody in.
  */
 export const decideByGrant = (
   session: Session,
@@ -81,7 +80,7 @@ export const decideByGrant = (
     : null;
 };
 
-/** Which connections must end because their account has too many of them, by sshd's word alone. */
+/** Which connections must end because their account has too many of them. Only what sshd says counts here. */
 export const decideByNumber = (
   sessions: readonly Session[],
   { sessionsPerAccount: most }: Pick<Rules, 'sessionsPerAccount'>,
@@ -92,8 +91,8 @@ export const decideByNumber = (
   );
 
 /**
- * Who must end by what the kernel shows: logins that it does not show, what no session tells of, and sessions beyond those that their
- * account may have.
+ * Who must end because of what the kernel shows: logins that it does not show, processes that no session explains, and sessions above the limit
+ * of their account.
  *
  * @param times after this look
  */

@@ -8,29 +8,29 @@ import { whileStandingStill } from './standstill.ts';
 const PATIENCE_MS = 3000;
 const FIRST_POLL_MS = 10;
 const LONGEST_POLL_MS = 200;
-/** How often those that have come meanwhile are asked to end before they are made to stand still. */
+/** How often processes that began meanwhile are asked to end, before they are made to stand still. */
 const MOST_REQUESTS = 2;
 const MOST_STANDSTILLS = 5;
 
-/** 'killed': TERM was not enough, and a lock may remain (the next borg of this server removes it). 'alive': neither was KILL. */
+/** 'killed': TERM was not enough, and a lock may remain (the next borg of this server removes it). 'alive': KILL was not enough either. */
 export type EndOfConnection = 'ended' | 'killed' | 'alive';
 
 /** What is to be ended. */
 export type Ending = {
   /** The root process of a connection, or others that end with all below them. */
   readonly roots: readonly ProcessId[];
-  /** Whose processes they may leave behind; null: nobody's. */
+  /** The user id of processes that they may leave behind; null: there are none. */
   readonly uid: number | null;
-  /** Looks for processes of accounts under no connection, not before this moment. */
+  /** Looks for processes of accounts under no connection. It never answers with what an earlier look has seen. */
   readonly outsiders: () => Promise<readonly Process[]>;
-  /** The hosted sessions that run over a connection, which the kernel shows elsewhere, and who waits for one. */
+  /** Tells which hosted sessions run over a connection, since the kernel shows them elsewhere, and who waits for one. */
   readonly hosted: Pick<Hosted, 'over' | 'isClient'>;
 };
 
 /**
- * Ends a connection by its root process, or any other processes with all below them: TERM, on which sshd ends what runs over the
- * connection and borg releases its lock; after some seconds KILL for all of it. What was started meanwhile, or has left the
- * connection meanwhile, is looked for until there is none.
+ * Ends a connection by its root process, or any other processes, with all below them. First it sends TERM: sshd then ends what runs over the
+ * connection, and borg releases its lock. After some seconds it sends KILL to all of them. It looks for what was started meanwhile, or has left
+ * the connection meanwhile, until there is none.
  *
  * @param onFound gets all that is going to be ended, again whenever more is found
  * @returns what was seen, not what was tried
@@ -46,13 +46,13 @@ export const endConnection = async (
   };
   const over = (): readonly ProcessId[] => roots.flatMap((root) => hosted.over(root)).map(({ process }) => process);
   /**
-   * Not those who wait for a hosted session: they end with it. Were they told, the host would tell their session a second time, and borg,
-   * told twice, may leave its lock behind.
+   * Leaves out those who wait for a hosted session: they end with it. If they were told, the host would tell their session a second time, and a
+   * borg that is told twice may leave its lock behind.
    */
   const tell = (found: readonly ProcessId[]): void => {
     for (const each of found) if (!hosted.isClient(each)) signal(each, 'SIGTERM');
   };
-  /** Those that are not known yet. Of the same user id they are, and not to stay in any case. */
+  /** Those that are not known yet. They have the same user id, and must not stay in any case. */
   const more = async (): Promise<readonly ProcessId[]> => {
     const outside = uid === null ? [] : (await outsiders()).filter((each) => each.uid === uid);
     return [...outside, ...over().filter((each) => isAlive(each))].filter((each) => !all.has(idOf(each)));
@@ -64,7 +64,7 @@ export const endConnection = async (
   try {
     for (const each of first) if (isAlive(each)) add(processesBelow(each.pid));
   } finally {
-    // Whatever cannot be read: these are told in any case.
+    // These are told even if something cannot be read.
     tell(first);
   }
   const end = performance.now() + PATIENCE_MS;
@@ -75,7 +75,7 @@ export const endConnection = async (
     add(found);
     tell(found);
   }
-  // What it has started since, too: a process below one that is killed would be nobody's.
+  // Also what it has started since: once the process above is killed, nobody knows whose the one below is.
   add(over());
   for (const each of [...all.values()]) if (isAlive(each)) add(processesBelow(each.pid));
   for (const each of all.values()) signal(each, 'SIGKILL');
@@ -106,6 +106,6 @@ export const signal = (process_: ProcessId, name: NodeJS.Signals): void => {
   try {
     process.kill(process_.pid, name);
   } catch {
-    // It has ended by itself, or may not be signalled: whether it is gone is looked at.
+    // It has ended by itself, or may not be signalled. The caller looks whether it is gone.
   }
 };

@@ -6,7 +6,7 @@ import type { TrailLog } from './trail.ts';
 type Target = Pick<Ending, 'roots' | 'uid'> & { readonly kind: 'session' | 'process' };
 
 /**
- * Ends connections and what has left them, each once at a time, and says so in the trail when it was seen.
+ * Ends connections and what has left them. No target is ended twice at once. The trail tells of an end once it was seen.
  *
  * @param end ends one, and tells what it has seen
  * @param look looks for processes of accounts under no connection, and for hosted sessions
@@ -45,12 +45,12 @@ export const createEnding = (
           over();
           onEnded();
         },
-        // What could not be looked at is tried again by the next sweep, in its own time.
+        // The look has failed: the next sweep tries again, in its own time.
         over,
       );
       underWay.set(name, done);
     },
-    /** Whether it is being ended, by itself or with what it runs below: told twice, borg may leave its lock behind. */
+    /** Whether it is being ended, alone or with what is above it: a borg that is told twice may leave its lock behind. */
     covers: (process: ProcessId): boolean => [...below.values()].some((each) => each.has(idOf(process))),
     /** Resolves when all that is being ended has ended. */
     settled: async (): Promise<void> => {

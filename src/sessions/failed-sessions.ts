@@ -19,20 +19,21 @@ const format = z.array(
   }),
 );
 
-/** A repository whose last session failed by the server. */
+/** A repository whose last session failed because of the server. */
 export type FailedSession = z.infer<typeof format>[number];
 
 const FILE = 'failed-sessions.json';
 const WRITE_AFTER_MS = 5000;
-/** Entries that are kept, and of one account: it may have as many repositories as it likes. */
+/** How many entries are kept, in all and for one account: an account may have as many repositories as it likes. */
 const MOST = 20_000;
 const MOST_OF_ACCOUNT = 100;
-/** The disk that is full is mostly this one, too. */
+/** Where a disk is full, it is mostly the one of this file, too. */
 const COMPLAINTS = { burst: 1, perSecond: 1 / 3600 };
 
 /**
- * Remembers over restarts which repository's last session failed by the server, in failed-sessions.json, until a later one of it has ended
- * well; where writing failed, until a later one has written. What cannot be written is kept in memory, and tried again.
+ * Remembers over restarts, in failed-sessions.json, of which repositories the last session failed because of the server. A repository is
+ * forgotten once a later session of it has ended well; where writing failed, once a later session has written. What cannot be written to the
+ * file is kept in memory, and tried again.
  */
 export const openFailedSessions = (state: string, log: Logger) => {
   const path = join(state, FILE);
@@ -74,7 +75,7 @@ export const openFailedSessions = (state: string, log: Logger) => {
       known.set(repository, failed);
       changed();
     },
-    /** What is granted from now on: of an account that is gone nothing is told. */
+    /** Takes what is granted from now on. Nothing is told of an account that is gone. */
     granted: (next: State): void => {
       granted = next;
       if (unwritten) timer ??= setTimeout(write, WRITE_AFTER_MS);

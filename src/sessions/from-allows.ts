@@ -2,8 +2,8 @@ import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 import { oldForm } from '../accounts/old-address.ts';
 
 /**
- * Whether from="…" allows an address, as sshd decides it with UseDNS no (match_host_and_ip): networks in CIDR notation,
- * addresses however they are written, and wildcard patterns on the address' text; one negated pattern that matches refuses, whatever else does.
+ * Whether from="…" allows an address, as sshd decides it with UseDNS no (match_host_and_ip). It takes networks in CIDR notation, addresses in
+ * any form, and wildcard patterns on the address' text. One negated pattern that matches refuses, whatever else matches.
  *
  * @param list a value that the key tree's reader has accepted
  */
@@ -31,7 +31,7 @@ const inNetwork = (network: string, address: string): boolean => {
   return list.check(plain, family);
 };
 
-/** match_pattern(): `*` is any text, `?` one character; the rest stands for itself, in any case. */
+/** match_pattern(): `*` is any text, `?` is one character, and every other character is itself, in upper or lower case. */
 const matches = (pattern: string, address: string): boolean => {
   const source = pattern.replace(/[.*+?^${}()|[\]\\]/g, (char) =>
     char === '*' ? '.*' : char === '?' ? '.' : `\\${char}`,

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import type { ProcessId } from './process.ts';
 import { readMemory } from './usage.ts';
 
-/** What stands at these paths now, as one word for each: another file or folder, or another content, makes another text. */
+/** What is at these paths now, one word for each. Another file or folder, or other content, makes another text. */
 export const stampOf = (paths: readonly string[]): string => paths.map(stampOfOne).join(' ');
 
 const stampOfOne = (path: string): string => {

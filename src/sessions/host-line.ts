@@ -56,7 +56,7 @@ const format = z
     }
   });
 
-/** Reads a line of image/session-host, without its end; null where it is none, or one of its fields is not what it should be. */
+/** Reads a line of image/session-host, without its line end; null where it is no such line, or a field is wrong. */
 export const parseHostLine = (line: string): HostLine | null => {
   try {
     return format.safeParse(JSON.parse(line)).data ?? null;

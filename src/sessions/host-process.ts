@@ -18,9 +18,9 @@ export type HostProgram = {
 export type HostProcess = {
   /** Null where it could not be started. */
   readonly process: ProcessId | null;
-  /** Whether it serves; not where it has ended before, or has taken too long: it is killed then. */
+  /** Whether it serves. It does not where it has ended before, or has taken too long and was killed. */
   readonly ready: Promise<boolean>;
-  /** Resolves when it has ended, with how, in words. */
+  /** Resolves when it has ended, with words that say how. */
   readonly ended: Promise<string>;
   /** Says one line to it. */
   readonly say: (line: string) => void;
@@ -28,7 +28,7 @@ export type HostProcess = {
   readonly answers: (milliseconds: number) => Promise<boolean>;
   /** It lets nobody in any more, and ends with its last session. Nobody waits for it. */
   readonly retire: () => void;
-  /** At once. Its sessions go on. */
+  /** Ends it at once. Its sessions go on. */
   readonly kill: () => void;
 };
 
@@ -36,7 +36,7 @@ export type HostProcess = {
  * Starts a session host.
  *
  * @param startMs how long its start may take
- * @param onLine gets what it says, but that it is ready or alive; null for a line that is none of its
+ * @param onLine gets what it says, except that it is ready or alive; null for a line that cannot be read
  */
 export const startHostProcess = (
   { python, program, environment }: HostProgram,
@@ -45,7 +45,7 @@ export const startHostProcess = (
 ): HostProcess => {
   const child = spawn(python, ['-I', ...program], {
     ...{ stdio: ['pipe', 'pipe', 'inherit'], env: environment, cwd: '/' },
-    // A process group of its own: Ctrl-C in the daemon's terminal is for the daemon to answer.
+    // A process group of its own: only the daemon answers Ctrl-C in its terminal.
     detached: true,
   });
   child.stdin.on('error', () => {});
@@ -98,7 +98,7 @@ const idOfChild = (pid: number | undefined): ProcessId | null => {
     const found = pid === undefined ? null : readProcess(pid);
     return found && { pid: found.pid, start: found.start };
   } catch {
-    // With a full table of files, for example: it goes on without its name.
+    // For example, the table of files is full. The host goes on without an id.
     return null;
   }
 };

@@ -3,11 +3,11 @@ import type { HostedSession } from './host-line.ts';
 import { INIT, idOf, type Process, type ProcessId, TICKS_PER_SECOND } from './process.ts';
 import { together, type Usage } from './usage.ts';
 
-/** In which the host's line about a session that it has just forked is read, on a busy machine, too. */
+/** Within this time the host's line about a session that it has just forked is read, even on a busy machine. */
 const UNTOLD_TICKS = 2 * TICKS_PER_SECOND;
-/** No machine runs so many. Whoever writes such lines without end must not fill the memory. */
+/** No machine runs so many. A host that writes such lines without end must not fill the memory. */
 const MOST_SESSIONS = 20_000;
-/** Sessions that have ended and whose last words, which come another way, may not be read yet. */
+/** How many ended sessions are remembered. Their last words come another way, and may not be read yet. */
 const MOST_ENDED = 2000;
 
 /** Puts it last, and takes the first out where there are too many. */
@@ -18,14 +18,14 @@ const putInto = <T>(map: Map<string, T>, id: string, value: T, most: number): vo
 };
 
 /**
- * Knows the sessions that a session host has forked. What the kernel shows of one is a child of the host, or of the first process once
- * the host has died; whose it is the host's lines tell. By them a list of processes is corrected before anybody judges it, so that a
- * hosted session stands below the client that waits for it. The host is root's, and no tenant can write its lines.
+ * Knows the sessions that a session host has forked. The kernel shows such a session as a child of the host, or of the first process once the
+ * host has died. Only the host's lines tell whose it is. A list of processes is corrected by these lines before anybody judges it, so that a
+ * hosted session is below the client that waits for it. The host is root's, and no tenant can write its lines.
  */
 export const createHosted = (isAccount: IsAccount) => {
   const hosts = new Map<string, ProcessId>();
   const sessions = new Map<string, HostedSession>();
-  /** By session: its connection, and whether its usage is in the sum of that. */
+  /** By session: its connection, and whether its usage is in the connection's sum already. */
   const ended = new Map<string, { readonly connection: ProcessId; readonly counted: boolean }>();
   const sums = new Map<string, { readonly connection: ProcessId; readonly usage: Usage }>();
 
@@ -44,16 +44,16 @@ export const createHosted = (isAccount: IsAccount) => {
     putInto(ended, idOf(process), { connection, counted: false }, MOST_ENDED);
   };
 
-  /** Below its client, while that and the connection are there, and are whose they should be. */
+  /** Its client, as long as client and connection are there and belong to whom they should; else the first process. */
   const parentOf = (
     { process, client, connection, uid }: HostedSession,
     alive: ReadonlyMap<string, Process>,
     owner: number,
   ): number => {
     const known = alive.get(idOf(client))?.uid === uid && alive.get(idOf(connection))?.uid === 0;
-    // Root's until it has dropped its privileges.
+    // A session is root's until it has dropped its privileges.
     if (!known || (owner !== uid && owner !== 0)) return INIT;
-    // A client began before. So no two are ever below each other, whatever a line says.
+    // A client began before its session. So no two are ever below each other, whatever a line says.
     const isHosted = sessions.has(idOf(client));
     const before = isHosted ? client.start < process.start : client.start <= process.start;
     return before && client.pid !== process.pid ? client.pid : INIT;
@@ -82,8 +82,9 @@ export const createHosted = (isAccount: IsAccount) => {
     },
 
     /**
-     * The same processes, with the parents that they would have if sshd had started them: of a hosted session its client; the first
-     * process, which makes it an outsider, where its client or connection is gone, or where no line has told of it for too long.
+     * The same processes, with the parents that they would have if sshd had started them. The parent of a hosted session is its client. The
+     * parent is the first process, which makes the session an outsider, where its client or connection is gone, or where no line has told of it
+     * for too long.
      *
      * @param processes all that there are: what is not among them is forgotten
      * @param now clock ticks since boot
@@ -108,7 +109,7 @@ export const createHosted = (isAccount: IsAccount) => {
       return running.get(idOf(connection)) ?? [];
     },
 
-    /** Whether it waits for a session, as far as is known: it ends with that by itself. */
+    /** Whether it waits for a session, as far as is known: it ends by itself with that session. */
     isClient: (process: ProcessId): boolean => {
       waiting ??= new Set([...sessions.values()].map(({ client }) => idOf(client)));
       return waiting.has(idOf(process));
@@ -120,7 +121,7 @@ export const createHosted = (isAccount: IsAccount) => {
       return sessions.get(id)?.connection ?? ended.get(id)?.connection;
     },
 
-    /** What the sessions of a connection have used that have ended; undefined where there was none. */
+    /** What the ended sessions of a connection have used; undefined where there was none. */
     usageOf: (connection: ProcessId): Usage | undefined => sums.get(idOf(connection))?.usage,
 
     /** Forgets the sums of connections that nobody asks for any more. */

@@ -16,12 +16,12 @@ const format = z.array(
   }),
 );
 
-/** Logins within this time are written at once: a server with a thousand clients does not write a thousand times. */
+/** Logins within this time are written together: a server with a thousand clients does not write a thousand times. */
 const WRITE_AFTER_MS = 5000;
 
 /**
- * Remembers when each key last opened its account, over restarts, in last-seen.json. What cannot be read is set aside and begun
- * anew; what cannot be written is tried again with the next login. Neither keeps anybody from backing up.
+ * Remembers when each key last opened its account, over restarts, in last-seen.json. A record that cannot be read is set aside, and a new one is
+ * begun. A write that fails is tried again with the next login. Neither keeps anybody from backing up.
  */
 export const openLastSeenRecord = (state: string, log: Logger) => {
   const path = join(state, 'last-seen.json');
@@ -51,7 +51,7 @@ export const openLastSeenRecord = (state: string, log: Logger) => {
       known = new Map(known).set(keyOf(seen), seen);
       timer ??= setTimeout(write, WRITE_AFTER_MS);
     },
-    /** What is granted from now on: of other keys only the newest are kept. */
+    /** Takes what is granted from now on. Of other keys only the newest are kept. */
     granted: (next: State): void => {
       granted = next;
     },

@@ -9,11 +9,11 @@ import { createStrangers, type Refusal } from './strangers.ts';
 import { refusedByOption, withOpened } from './why-refused.ts';
 
 export type LedgerEvent =
-  /** sshd says so, of a process that is a connection of ours. It may be judged by that, and nothing else. */
+  /** sshd says so, of a process that is a connection of ours. That is enough to judge it, and for nothing else. */
   | { readonly kind: 'accepted'; readonly session: Session }
   /** The kernel shows it: a process of the account's runs below the connection. */
   | { readonly kind: 'opened'; readonly session: Session }
-  /** sshd says that it is over, or soon will be: whether it is the kernel tells. */
+  /** sshd says that it is over, or soon will be. The kernel tells whether it is. */
   | { readonly kind: 'leaving'; readonly session: Session }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   /** A login that is told of by a process that is no connection of ours, or has logged in already. */
@@ -22,7 +22,7 @@ export type LedgerEvent =
       readonly account: string;
       readonly address: string;
       readonly writer: Writer;
-      /** Of a session that was told of with another account or key: nobody knows any more by which it was let in. */
+      /** The session, where the log told of it before with another account or key: nobody knows any more which of them let it in. */
       readonly session?: Session;
     };
 
@@ -39,12 +39,12 @@ type Entry = {
 /** A session that is over. */
 export type Closed = Entry;
 
-/** In which sshd's last message of a connection is read, which may come after its process is gone. */
+/** Within this time sshd's last message about a connection is read. It may come after the process is gone. */
 const LAST_WORDS_MS = 500;
 /** Connections that are remembered between two lines that sshd writes one after the other. */
 const MOST_REFUSED = 1000;
 
-/** The oldest goes where there are too many: who never comes to the line that takes it out must not keep later ones out. */
+/** Takes out the oldest where there are too many: a connection that never gets its second line must not keep later ones out. */
 const rememberIn = (connections: Set<string>, id: string): void => {
   connections.add(id);
   const [oldest] = connections;
@@ -52,8 +52,8 @@ const rememberIn = (connections: Set<string>, id: string): void => {
 };
 
 /**
- * Joins what sshd says into sessions and refused logins. A session is its connection's root process, which the kernel names as the
- * writer of the line; address, port and key are labels on it. Holds only what is not over yet.
+ * Joins what sshd says into sessions and refused logins. A session is the root process of its connection, which the kernel names as the writer
+ * of the line. Address, port and key are only labels. The ledger holds only what is not over yet.
  *
  * @param isConnection whether the kernel shows it as the root process of a connection of ours
  * @param now milliseconds since the epoch, for people
@@ -70,7 +70,7 @@ export const createLedger = (
   const asEvents = (refusals: readonly Refusal[]): readonly LedgerEvent[] =>
     refusals.map((refusal) => ({ kind: 'refused', refusal: withOpened(refusal, state()) }));
 
-  /** Connections of which a key was just refused by its options. */
+  /** Connections of which sshd has just refused a key because of its options. */
   const refusedByOptions = new Set<string>();
 
   /** Connections of which sshd has just refused an old client's signature. */
@@ -117,7 +117,7 @@ export const createLedger = (
     return asEvents(strangers.refused(event, why ?? (byOptions ? 'key-options' : null)));
   };
 
-  /** Said by the root process, or by the one that runs as the account, whose parent that is. */
+  /** Either the root process says it, or its child that runs as the account. */
   const closed = (event: Extract<SshdEvent, { kind: 'closed' }>, writer: Writer): readonly LedgerEvent[] => {
     const entry = entryOf(writer) ?? parentOf(writer);
     if (entry) return [{ kind: 'leaving', session: put({ ...entry, how: entry.how ?? event.reason }).session }];
@@ -125,7 +125,7 @@ export const createLedger = (
     return asEvents(strangers.closed(event, refusedSignatures.delete(idOf(writer))));
   };
 
-  /** Whose process below it has written. With its last words it may be gone already, or its parent. */
+  /** The session below which this process writes. When its last words are read, it or its parent may be gone already. */
   const parentOf = ({ pid, parent, uid }: Writer): Entry | undefined => {
     if (uid === 0) return undefined;
     for (const entry of entries.values()) {
@@ -135,7 +135,7 @@ export const createLedger = (
     return undefined;
   };
 
-  /** One that writes with the account's user id below the connection is the login, by the kernel's word. */
+  /** A writer with the account's user id below the connection is the login: the kernel says so. */
   const witness = (writer: Writer): readonly LedgerEvent[] => {
     const entry = parentOf(writer);
     return entry ? see(entry) : [];
@@ -178,26 +178,26 @@ export const createLedger = (
   return {
     /** Takes one message's event, and says what follows from it. */
     take: (event: SshdEvent, writer: Writer): readonly LedgerEvent[] => [...witness(writer), ...follow(event, writer)],
-    /** Takes what the kernel shows: who is in is 'opened'. */
+    /** Takes what the kernel shows. A session that it shows is 'opened'. */
     look: (connections: readonly Connection[]): readonly LedgerEvent[] =>
       connections.flatMap((connection) => {
         const entry = entries.get(idOf(connection));
         return entry && connection.uid !== null && connection.uid === entry.session.uid ? see(entry) : [];
       }),
-    /** Those that sshd has told of so long ago and the kernel has not shown yet. */
+    /** Sessions that sshd told of longer ago than this, and that the kernel has not shown yet. */
     unseen: (milliseconds: number): readonly Session[] =>
       [...entries.values()]
         .filter(({ seen, session, gone }) => !seen && gone === null && steady() - session.steadySince > milliseconds)
         .map(({ session }) => session),
-    /** What follows from sshd having said nothing more of a stranger for so long. */
+    /** What follows where sshd has said nothing more of a stranger for this long. */
     overdue: (milliseconds: number): readonly LedgerEvent[] => asEvents(strangers.overdue(milliseconds)),
     sessions: (): readonly Session[] =>
       [...entries.values()].flatMap(({ session, gone }) => (gone === null ? [session] : [])),
     has: (process: ProcessId): boolean => entries.has(idOf(process)),
     sessionOf: (process: ProcessId): Session | undefined => entries.get(idOf(process))?.session,
     /**
-     * Takes out those whose process has ended, each once; a moment later where nobody has said how, neither sshd nor whoever ended it, or
-     * where a session that ran over it goes on.
+     * Takes out the sessions whose process has ended, each once. That is a moment later where neither sshd nor the one who ended it has said
+     * how, or where a hosted session that ran over it goes on.
      */
     gone: (
       isAlive: (process: ProcessId) => boolean,

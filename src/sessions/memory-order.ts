@@ -3,14 +3,14 @@ import { readChildren, readOomScoreAdj, writeOomScoreAdj } from '../system/proc.
 import { processesBelow } from './processes.ts';
 
 /**
- * oom_score_adj (proc_pid_oom_score_adj(5)) of sshd's processes of a login, and of a session that could not lower its own (the
- * launcher gives each 300 to 400): a session with half of the memory still comes after every stranger, and before the server.
+ * oom_score_adj (proc_pid_oom_score_adj(5)) of sshd's processes of a login, and of a session that could not lower its own (the launcher gives
+ * each session 300 to 400). So the kernel ends even a session with half of the memory after every stranger, and before the server.
  */
 const LOGGED_IN = 300;
 const LOOK_MS = 1000;
 
 /**
- * Sees to it that where memory runs out the kernel ends strangers first, then sessions, and the listener and this process last.
+ * Sets the order in which the kernel ends processes where memory runs out: strangers first, then sessions, the listener and this process last.
  * Connections begin as strangers (see strangersFirst); those that have logged in are lowered within a second.
  *
  * @param isAccount whether a uid is one that only a login gives
@@ -29,15 +29,15 @@ export const createMemoryOrder = (isAccount: (uid: number) => boolean) => {
       if (!below.some(({ uid }) => isAccount(uid))) continue;
       const raised = [pid, ...below.map((each) => each.pid)].filter((each) => adjustmentOf(each) === STRANGER);
       for (const each of raised) setTo(each, LOGGED_IN, own);
-      // Looked at once more where something was done: what began meanwhile began with the old value.
+      // Where a value was changed, it is looked at once more: what began meanwhile has the old value.
       if (raised.length === 0) lowered.add(pid);
     }
   };
 
   return {
-    /** Call it once sshd listens: before, it would take the lower value for that of its connections. */
+    /** Call it once sshd listens. Before that, sshd would give the lower value to its connections, too. */
     listens: (listener: number): void => {
-      // With CAP_SYS_RESOURCE sshd has seen to itself, and is lower still.
+      // With CAP_SYS_RESOURCE sshd has lowered its own value already, and further.
       if ((adjustmentOf(listener) ?? own) > own) setTo(listener, own, own);
       timer = setInterval(() => {
         try {
@@ -51,7 +51,7 @@ export const createMemoryOrder = (isAccount: (uid: number) => boolean) => {
   };
 };
 
-/** Cheap, where the kernel tells children: most of them are strangers in a flood. */
+/** Cheap where the kernel tells children. In a flood most of them are strangers. */
 const connectionsOf = (listener: number): readonly number[] => {
   try {
     return readChildren(listener);
@@ -68,14 +68,14 @@ const adjustmentOf = (pid: number): number | null => {
   }
 };
 
-/** What began with a value above is not let below it without CAP_SYS_RESOURCE: as a container started with --oom-score-adj. */
+/** Without CAP_SYS_RESOURCE no process may go below the value that it began with, as in a container started with --oom-score-adj. */
 const setTo = (pid: number, wanted: number, least: number): void => {
   for (const value of [wanted, least]) {
     try {
       writeOomScoreAdj(pid, value);
       return;
     } catch {
-      // It has ended, or may not: the order is a precaution, and nothing else depends on it.
+      // The process has ended, or may not have this value: the order is a precaution, and nothing else depends on it.
     }
   }
 };

@@ -3,13 +3,13 @@ import type { Process } from './process.ts';
 import { readProcess } from './processes.ts';
 
 const MOST_LOOKS = 16;
-/** Each takes some microseconds, where a list takes milliseconds: one of them hits what lives for a millisecond. */
+/** Each try takes some microseconds, and a list takes milliseconds. So one of the tries finds a process that lives for a millisecond. */
 const TRIES = 12;
 
 /**
- * The processes that began last, by the kernel's word (proc_loadavg(5), the last field), and what stands above it, as far as they are
- * not known. A process that forks and ends again and again is gone each time that a list comes to it; this looks where it is now, some times.
- * Nothing where the kernel does not tell, or where that one has ended, too.
+ * The processes that began last, as the kernel says (proc_loadavg(5), the last field), and those above them, as far as they are not known. A
+ * process that forks and ends again and again is always gone when a list reaches it. This asks several times where it is now. It finds nothing
+ * where the kernel does not tell, or where that process has ended, too.
  *
  * @param known pids that are in the list already
  */
@@ -45,7 +45,7 @@ const newestPid = (proc: string): number => {
   }
 };
 
-/** A thread has a number of its own, which /proc knows, too. */
+/** A thread has a number of its own, and /proc knows that number, too. */
 const isProcess = (pid: number, proc: string): boolean => {
   try {
     return statusField(readStatus(pid, proc), 'Tgid') === String(pid);

@@ -10,11 +10,11 @@ const START_MS = 10_000;
 const AGAIN_MS = 10_000;
 
 /**
- * Hears what sessions say of how they ended, by a small program that asks the kernel who speaks. Where it cannot be started, or ends,
- * sessions go on without: `onTrouble` is told, and it is tried again.
+ * Hears what sessions say of how they ended. A small program reads it, and asks the kernel who speaks. Where the program cannot be started, or
+ * ends, sessions go on without it: `onTrouble` is called, and the program is started again.
  *
  * @param options.program image/session-ends as it was shipped, and the socket that it listens on
- * @returns resolves when it listens, or does not come to it; close() ends it
+ * @returns resolves when it listens, or has failed to; close() ends it
  */
 export const listenForOutcomes = async (options: {
   readonly python: string;

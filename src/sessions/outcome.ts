@@ -25,7 +25,7 @@ export type Failure = keyof typeof FAILURES;
 export type Outcome = {
   /** Of the process that said it. */
   readonly uid: number;
-  /** The root process of its connection, if it is a session at all; of one that the session host has forked, itself. */
+  /** The root process of its connection, if it is a session at all. For a session that the session host has forked: that session itself. */
   readonly process: ProcessId;
   readonly what: Failure | 'well';
   /** It was writing, or has written. */
@@ -38,7 +38,7 @@ const FORM = /^(\d{1,10}) (\d{1,10}) (\d{1,20}) ([a-z-]{1,20}) ([rw]) (.*)$/s;
 
 const isKnown = (word: string): word is Outcome['what'] => word === 'well' || Object.hasOwn(FAILURES, word);
 
-/** Reads a line that image/session-ends wrote, without its end; null where it is none, or says nothing that is known. */
+/** Reads a line that image/session-ends wrote, without its line end; null where it is no such line, or its word is not known. */
 export const parseOutcome = (line: string): Outcome | null => {
   const [, uid, pid, start, word = '', mode, path = ''] = FORM.exec(line) ?? [];
   if (!isKnown(word)) return null;
@@ -51,13 +51,13 @@ export const parseOutcome = (line: string): Outcome | null => {
   };
 };
 
-/** As deep as a repository may lie, and as long as a path is remembered. */
+/** How deep below /repos a repository may be, and how long a path may be that is remembered. */
 const MOST_PARTS = 5;
 const MOST_CHARACTERS = 500;
 
 /**
- * The repository, below /repos, that a session's word is about: never one of another account. Null where that is none; only an admin has
- * none of its own.
+ * The repository, below /repos, that a session speaks of. It is never one of another account. Null where there is none: only for an admin, who
+ * has no repository of its own.
  */
 export const repositoryOf = (
   { path }: Pick<Outcome, 'path'>,

@@ -10,14 +10,17 @@ import { sessionFacts, type TrailLog } from './trail.ts';
 /** How a session left its repository. */
 export type Ended = Pick<Outcome, 'what' | 'wrote'> & { readonly repository: string; readonly account: string };
 
-/** Lines for each account: at once, and a second after that. One whose backup fails each night is told each night. */
+/** Lines for each account: so many at once, and so many a second after that. An account whose backup fails each night is told of each night. */
 const LINES = { burst: 3, perSecond: 1 / 3600 };
-/** So long after a line that was too many, no session that ended well counts: failing and succeeding in turn pages nobody again and again. */
+/**
+ * For this long after a line too many, no session that ended well counts: an account that fails and succeeds in turn pages nobody again and
+ * again.
+ */
 const CALM_MS = 3_600_000;
-/** Of connections that sshd has not told of yet. */
+/** How many connections are kept that sshd has not told of yet. */
 const MOST_EARLY = 1000;
 
-/** What is no more than a label: a client that asks for what nobody may have. */
+/** Whether the log tells of it. 'refused' is only a label: the client asked for something that nobody may have. */
 const isTold = (what: Failure): boolean => what !== 'refused';
 
 /**
@@ -77,7 +80,7 @@ export const createOutcomes = (
     if (repository !== null) onEnded({ what, wrote, repository, account: session.account });
   };
 
-  /** What was said before sshd's line came. */
+  /** Applies what was said before sshd's line came. */
   const catchUp = (session: Session): void => {
     const id = idOf(session.process);
     const said = early.get(id) ?? [];
@@ -98,7 +101,7 @@ export const createOutcomes = (
 
   return {
     take: (outcome: Outcome): void => takeOf(connectionOf(outcome.process) ?? outcome.process, [outcome]),
-    /** What a hosted session has said before the session host's line about it came. */
+    /** Applies what a hosted session has said before the session host's line about it came. */
     began: ({ process, connection }: HostedSession): void => {
       const said = early.get(idOf(process));
       if (!said) return;

@@ -1,22 +1,22 @@
 import { idOf, type Process } from './process.ts';
 
-/** In which a process whose connection has just ended ends by itself. */
+/** Within this time a process ends by itself after its connection has ended. */
 const FAREWELL_MS = 1000;
 /**
- * How long an account may have processes under no connection that are others in each look. One that forks and ends again and again
- * never gets old. Where accounts share a user id, sessions that have just ended may look like it.
+ * How long an account may have processes under no connection that are different ones in each look. A process that forks and ends again and again
+ * never gets old. Where accounts share a user id, sessions that have just ended may look like that.
  */
 const CHAIN_MS = 3000;
 const SHARED_CHAIN_MS = 10_000;
-/** Looks that see none of them make no pause: what lives for a millisecond is missed by most. */
+/** They count as gone only after this time without any: most looks miss a process that lives for a millisecond. */
 const PAUSE_MS = 3000;
-/** How long a loss is remembered: a chain may be missed by the look at the loss itself. */
+/** How long a loss is remembered: the look at the loss itself may miss such a chain. */
 const URGENT_MS = 10_000;
 
 /** Since when there are processes under no connection. All times are milliseconds of a steady clock. */
 export type OutsiderTimes = {
   readonly processes: ReadonlyMap<string, number>;
-  /** Of each user id that has any, whichever they are in each look. */
+  /** By user id that has any, even if each look sees different ones. */
   readonly uids: ReadonlyMap<number, { readonly since: number; readonly seen: number }>;
   /** When the account of a user id has last lost something. */
   readonly losses: ReadonlyMap<number, number>;
@@ -44,7 +44,8 @@ export const followOutsiders = (
 };
 
 /**
- * Whose processes under no connection must end, by user id. All of that user id then: which of them comes from which is not known any more.
+ * The processes under no connection that must end, by user id. All of a user id must end together: nobody knows any more which of them comes
+ * from which.
  *
  * @param times after the look that has seen them
  * @param accountsOf how many accounts have a user id

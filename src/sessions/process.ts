@@ -1,4 +1,4 @@
-/** One process for ever. A pid may be given again, with another start. */
+/** Names one process for ever. The kernel may give its pid again, but with another start. */
 export type ProcessId = {
   readonly pid: number;
   /** Clock ticks (1/100 s) since boot at which it began (proc_pid_stat(5), field 22). */
@@ -19,14 +19,14 @@ export type Process = ProcessId & {
   readonly parent: number;
   /** Real user id. */
   readonly uid: number;
-  /** It has ended and waits to be reaped, all of it: one whose first thread has ended looks so, and goes on. */
+  /** All of it has ended and waits to be reaped. A process of which only the first thread has ended looks like that, and goes on. */
   readonly ended: boolean;
 };
 
-/** Everything below a process, among these, each once: also where they name each other as parents. */
+/** Everything below a process in this list, each once, even where two name each other as parents. */
 export const descendants = (pid: number, children: ReadonlyMap<number, readonly Process[]>): readonly Process[] => {
   const found = new Set(children.get(pid));
-  // It grows while it is walked through.
+  // The set grows while this loop walks through it.
   for (const process of found) for (const child of children.get(process.pid) ?? []) found.add(child);
   return [...found];
 };

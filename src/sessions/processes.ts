@@ -23,11 +23,14 @@ export const readProcess = (pid: number, folder = '/proc'): Process | null =>
     };
   });
 
-/** The command line of a process: text of its own, for people to read. Empty where it has ended. It costs as much as all else, so nobody asks for all. */
+/**
+ * The command line of a process. It is the process' own text, for people to read. Empty where it has ended. It costs as much as all else, so
+ * nobody reads it of all processes.
+ */
 export const readWords = (pid: number, folder = '/proc'): readonly string[] =>
   unlessGone([], () => proc.readWords(pid, folder).slice(0, 64));
 
-/** Of a process that ends between two readings. */
+/** The errors for a process that ends between two readings. */
 const GONE: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH']);
 
 const unlessGone = <Found>(otherwise: Found, read: () => Found): Found => {
@@ -57,7 +60,7 @@ export const isAlive = ({ pid, start }: ProcessId, folder = '/proc'): boolean =>
   });
 
 /**
- * Everything below a process, as the kernel tells it. Where it does not, by looking at all processes, which takes a tenth of a second
+ * Everything below a process, as the kernel tells it. Where the kernel does not, this looks at all processes. That takes a tenth of a second
  * where there are some thousands.
  */
 export const processesBelow = (pid: number, folder = '/proc'): readonly Process[] => {
@@ -76,8 +79,8 @@ export const processesBelow = (pid: number, folder = '/proc'): readonly Process[
 };
 
 /**
- * A clock of ticks since boot, like those of a process' beginning. From this process' own age, and from /proc/uptime, which stands
- * still where a container shows its own: the later of the two, so that nothing which began before seems to have begun after.
+ * A clock of ticks since boot, the unit of a process' start. It takes the later of two times: one from this process' own age, one from
+ * /proc/uptime, which stands still where a container shows its own. So nothing that began before now seems to begin after it.
  *
  * @throws the system's error; the clock itself never does
  */

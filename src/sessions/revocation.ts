@@ -9,7 +9,7 @@ type Admission = Pick<Session, 'account' | 'role' | 'uid' | 'subRepositories' | 
 /**
  * Why a session may not go on, or null if it may: what admitted it must still be in the state, and still admit it.
  *
- * @param now for expiry-time, which sshd judges in its own time zone, ours
+ * @param now for expiry-time: sshd judges it in its own time zone, which is also ours
  */
 export const reasonToEnd = (session: Admission, state: State, now: Date): string | null => {
   const account = accountNamed(state, session.account);
@@ -72,9 +72,9 @@ const loses = (had: Account, has: Account | undefined): boolean =>
   (had.subRepositories === true && !has.subRepositories);
 
 /**
- * Whether a connection may have been let in with privileges that its account has lost since, although sshd logged it after.
- * sshd reads role and user id when authentication *begins*; a client that waits with its signature is let in with what was
- * true then, up to LoginGraceTime later. The time at which the connection's process began shows it, the log line does not.
+ * Whether sshd may have let a connection in with privileges that its account has lost since, even where sshd logged the login after the loss.
+ * sshd reads role and user id when authentication *begins*; a client that waits with its signature is let in with what was true then, up to
+ * LoginGraceTime later. The start of the connection's process shows that, the log line does not.
  */
 export const mayHoldLostPrivileges = (account: string, startTicks: number, notes: PrivilegeLosses): boolean =>
   startTicks <= (notes.get(account) ?? -Infinity);

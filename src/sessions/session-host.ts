@@ -11,14 +11,14 @@ import type { TrailLog } from './trail.ts';
 
 /** Milliseconds. */
 const TIMES = {
-  /** How long its first start may take, for which the server waits: it imports borg, on a machine that may be busy. */
+  /** How long its first start may take. The server waits for it. The host imports borg, on a machine that may be busy. */
   start: 20_000,
   /** The same later on. Nobody waits for that, and hundreds of sessions that load borg themselves meanwhile may leave it little of the CPU. */
   laterStart: 120_000,
-  /** How often it is looked after, and how long it may take to answer. */
+  /** How often the server checks that it answers, and how long an answer may take. */
   look: 30_000,
   answer: 10_000,
-  /** Where it ends again and again: how long after the third end in ten minutes it is started again; each further time takes twice as long. */
+  /** Where it ends again and again: the wait before it is started again, after the third end in ten minutes. Each further wait is twice as long. */
   again: 1000,
   longestAgain: 60_000,
 };
@@ -42,22 +42,22 @@ export type SessionHost = { readonly state: () => SessionHostState; readonly clo
 
 /** What a session host is started and looked after with. */
 export type SessionHostOptions = HostProgram & {
-  /** What it has loaded: where one of these changes, so does the host. */
+  /** The files that it has loaded. Where one of them changes, the host is replaced. */
   readonly files: readonly string[];
   readonly hosted: Pick<Hosted, 'follow' | 'began' | 'ended'>;
   /** Each session as it begins, once `hosted` knows it. */
   readonly onBegan: (session: HostedSession) => void;
-  /** Whose connection it is, by sshd's word; undefined where it has not said so yet. */
+  /** Whose connection it is, as sshd says; undefined where sshd has not said so yet. */
   readonly accountOf: (connection: ProcessId) => string | undefined;
   readonly log: TrailLog;
   readonly times?: Partial<typeof TIMES>;
 };
 
 /**
- * Runs the session host: starts it anew when it ends or does not answer, and puts another in its place, the new one first, when what it
- * has loaded has changed or its memory has grown. Where there is none sessions load borg themselves.
+ * Runs the session host. Starts it again when it ends or does not answer. Replaces it when what it has loaded has changed or its memory has
+ * grown: the new one serves before the old one retires. Where there is no host, sessions load borg themselves.
  *
- * @returns resolves when it serves, or does not come to it; close() lets it end with its last session
+ * @returns resolves when it serves, or has failed to; close() lets it end with its last session
  */
 export const startSessionHost = async (options: SessionHostOptions): Promise<SessionHost> => {
   const { files, hosted, log } = options;
@@ -82,7 +82,7 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
       name = options.accountOf(connection);
     }
     asked.delete(id);
-    // By its digest: in the host's memory, of which each session has a copy, stands nobody's name.
+    // Only the digest: each session has a copy of the host's memory, and nobody's name may be in it.
     host.say(`account ${id} ${name === undefined ? '' : createHash('sha256').update(name).digest('hex')}`);
   };
 
@@ -113,14 +113,14 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
     const isReady = await host.ready;
     if (closed) host.retire();
     if (closed || !isReady) return false;
-    // The new one stands in its doors' place already.
+    // The new host's doors are in the place of the old ones already.
     current?.host.retire();
     current = { host, stamp, memory: memoryOf(host.process) };
     void host.ended.then((how) => lose(host, how));
     return true;
   };
 
-  /** One at a time, whoever asks for it. */
+  /** One start at a time, whoever asks for it. */
   const start = (limit = times.laterStart): Promise<boolean> => {
     starting ??= begin(limit)
       .catch(() => false)
@@ -193,5 +193,5 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
   };
 };
 
-/** Half as much again as at its start, and 16 MB. */
+/** By more than half of what it had at its start, and by more than 16 MB. */
 const hasGrown = (before: number, now: number): boolean => now > before * 1.5 && now - before > 16e6;

@@ -6,7 +6,7 @@ import type { Session, SessionView } from './session.ts';
 import type { Traffic } from './traffic.ts';
 import { together } from './usage.ts';
 
-/** By which the processes of the launcher that sshd has started are known. */
+/** Whether it is a process of the launcher that sshd has started. Its command line shows that. */
 const isBorg = (pid: number, { wordsOf }: Pick<Proc, 'wordsOf'>): boolean => wordsOf(pid).includes('--session');
 
 /** A session with what is known of its traffic and its processes just now. */

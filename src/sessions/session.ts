@@ -4,7 +4,7 @@ import type { HostedSession } from './host-line.ts';
 import type { Hosted } from './hosted.ts';
 import { idOf, type ProcessId } from './process.ts';
 
-/** One connection that is logged in, and by whose word. Every text in it is printable. */
+/** One connection that is logged in, and the key that let it in. Every text in it is printable. */
 export type Session = {
   /** Address and port of the client, as one word. */
   readonly peer: string;
@@ -17,15 +17,15 @@ export type Session = {
   /** It was let in to several repositories below its folder. */
   readonly subRepositories: boolean;
   readonly fingerprint: string;
-  /** Of the line that admitted it, and where the operator wrote that line; '' and null if it is not in the current state. */
+  /** The comment of the key line that admitted it, and where the operator wrote that line; '' and null if it is not in the current state. */
   readonly comment: string;
   readonly file: string | null;
   readonly line: number | null;
   /** Milliseconds since the epoch, for people. */
   readonly since: number;
-  /** The same moment in milliseconds of a steady clock: the other may be set. */
+  /** The same moment in milliseconds of a steady clock: the other clock may be set. */
   readonly steadySince: number;
-  /** Its connection's root process, which is its name: nobody else has it, and no text can say otherwise. */
+  /** The root process of its connection, which names the session: no other session has it, and no text can say otherwise. */
   readonly process: ProcessId;
 };
 
@@ -53,7 +53,7 @@ export const namesOf = ({ account, fingerprint, address, port }: Session): reado
 ];
 
 /**
- * How many sessions run over each session's connection: of the processes below it one is sshd's own, and a hosted session is two: itself,
+ * How many sessions run over each session's connection. Of the processes below it, one is sshd's own. A hosted session is two of them: itself,
  * and the client that waits for it.
  */
 export const sessionsOver = (

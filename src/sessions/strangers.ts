@@ -2,41 +2,41 @@ import type { RefusalReason, SshdEvent } from '../sshd/log.ts';
 import { printable } from '../text/printable.ts';
 import { peerName } from './connections.ts';
 
-/** Why a key that is right did not open: its from= does not allow the address, its expiry-time= has passed, or it is not known which. */
+/** Why a key that is right did not open: its from= does not allow the address, its expiry-time= has passed, or nobody knows which option it was. */
 export type OptionRefusal = 'not-from' | 'expired' | 'key-options';
 
-/** A login that was tried and came to nothing. Texts are printable. */
+/** A login that was tried and failed. Texts are printable. */
 export type Refusal = {
   readonly address: string;
   readonly port: number | null;
   /** The account asked for: hostile text, made printable and cut; null if none was named. */
   readonly asked: string | null;
-  /** Of the keys that were offered, as far as they were logged and not too many. */
+  /** Of the keys that were offered, as far as sshd logged them; only the first few. */
   readonly fingerprints: readonly string[];
   /** Other accounts that one of these keys opens, if there are any. */
   readonly opens?: readonly string[];
   readonly reason: RefusalReason | OptionRefusal | 'dropped' | 'penalty' | 'gave-up' | 'old-signature';
 };
 
-/** Strangers who have not come to an end yet: beyond these the oldest are told early, so that they never fill memory. */
+/** How many strangers are kept whose connection has not ended yet. Beyond that the oldest are told of early, so that they never fill memory. */
 const MOST_STRANGERS = 1000;
 const MOST_FINGERPRINTS = 5;
 const MOST_NAME = 64;
 
 type Stranger = Refusal & { readonly port: number; readonly at: number };
 
-/** After these sshd says no more of the connection that would be worth waiting for. */
+/** After one of these, sshd says nothing more of the connection that is worth waiting for. */
 const LAST_WORDS: ReadonlySet<RefusalReason> = new Set(['nothing-in-common', 'not-ssh', 'login-timeout']);
 
 /**
- * Gathers what sshd says of connections that are not logged in, until they end. One that says nothing at all, as a health
- * check or a port scan, is no login and leaves no trace.
+ * Gathers what sshd says of connections that are not logged in, until they end. A connection that says nothing at all, such as a health check or
+ * a port scan, is no login and leaves no trace.
  *
  * @param now milliseconds of a steady clock
  */
 export const createStrangers = (now: () => number) => {
   const waiting = new Map<string, Stranger>();
-  /** How many were told not to be allowed, by address and name: sshd names these without their port. */
+  /** How many logins sshd has called not allowed, by address and name: sshd names these without their port. */
   const notAllowed = new Map<string, number>();
 
   const makeRoom = (): readonly Refusal[] => {
@@ -87,7 +87,7 @@ export const createStrangers = (now: () => number) => {
   ): readonly Refusal[] => {
     const known = waiting.get(peerName(address, port));
     if (known) return told(oldSignature && known.reason === 'failed' ? { ...known, reason: 'old-signature' } : known);
-    // Said twice of some connections, and the second time nothing is known of it any more.
+    // sshd says this twice of some connections. The second time nothing is known of them any more.
     if (user === null) return [];
     const asked = printable(user, MOST_NAME);
     const silent = oldSignature ? 'old-signature' : 'gave-up';
@@ -106,7 +106,7 @@ export const createStrangers = (now: () => number) => {
     forget: (peer: string): void => {
       waiting.delete(peer);
     },
-    /** Those who began so long ago that sshd must have ended them, and of whose end nothing was heard. */
+    /** Those who began so long ago that sshd must have ended them, although it has not said so. */
     overdue: (milliseconds: number): readonly Refusal[] =>
       [...waiting.values()].filter(({ at }) => now() - at > milliseconds).flatMap(told),
   };

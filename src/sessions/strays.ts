@@ -5,15 +5,15 @@ import { idOf, type Process } from './process.ts';
 import { type Granted, mayHoldLostPrivileges } from './revocation.ts';
 import { type Verdict, verdictOnConnection, verdictOnOutsiders } from './verdict.ts';
 
-/** In which sshd's line about a login that has come through is read, however busy the machine is. */
+/** Within this time sshd's line about a successful login is read, however busy the machine is. */
 const PATIENCE_MS = 10_000;
-/** The same where its account has just lost a key: whoever was let in by that must not stay. */
+/** The same where its account has just lost a key: a client that got in with that key must not stay. */
 export const SETTLE_MS = 100;
 
-/** What counts at most of the time between two looks: a server that did not run meanwhile has read none of sshd's lines either. */
+/** The most that counts of the time between two looks: a server that did not run meanwhile has not read sshd's lines either. */
 const LONGEST_STEP_MS = 3000;
 
-/** What identifies it in the log; of admins, who share a user id, the first name stands for all. */
+/** What identifies it in the log. Admins share a user id, and the first name is used for all of them. */
 export const strayFacts = ({ roots, uid, kind }: Pick<Verdict, 'roots' | 'uid' | 'kind'>, state: State): object => {
   const account = [...state.values()].find((each) => each.uid === uid)?.name;
   return {
@@ -24,7 +24,7 @@ export const strayFacts = ({ roots, uid, kind }: Pick<Verdict, 'roots' | 'uid' |
   };
 };
 
-/** What the kernel shows and no session tells of: the line about it was lost, or it has left its connection. */
+/** What the kernel shows and no session explains: the line about it was lost, or it has left its connection. */
 export type Strays = {
   /** Connections that are logged in. */
   readonly connections: readonly Connection[];
@@ -34,10 +34,10 @@ export type Strays = {
 
 /** Since when they are seen. */
 export type StrayTimes = {
-  /** When was last looked, in milliseconds of a steady clock, and how much of that time this server has lived through. */
+  /** The time of the last look, in milliseconds of a steady clock, and how long this server has really run until then. */
   readonly looked: number;
   readonly lived: number;
-  /** By connection, in the time lived through. */
+  /** By connection, in the same measure as `lived`. */
   readonly connections: ReadonlyMap<string, number>;
   /** Connections whose account has lost something meanwhile. */
   readonly urgent: ReadonlySet<string>;
@@ -53,7 +53,7 @@ export const noStrays = (now: number): StrayTimes => ({
 /**
  * The times after a look.
  *
- * @param lost user ids of accounts that have just lost something: theirs get hardly any time
+ * @param lost user ids of accounts that have just lost something: their strays get hardly any time
  * @param now milliseconds of a steady clock
  */
 export const followStrays = (
@@ -90,7 +90,7 @@ export const judgeStrays = (
     const { uid } = connection;
     const names = (accounts.get(uid ?? -1) ?? []).map(({ name }) => name);
     if (names.length === 0) return [verdictOnConnection(connection, uid, 'its account is gone')];
-    // Of admins, who share a user id, it may be any.
+    // Admins share a user id: it may be any of them.
     if (names.some((name) => mayHoldLostPrivileges(name, connection.start, losses)))
       return [verdictOnConnection(connection, uid, 'its account lost a privilege')];
     const id = idOf(connection);

@@ -15,7 +15,7 @@ export type TrackerOptions = {
   readonly isAccount: IsAccount;
   /** Which sessions a session host has forked, and for whom. */
   readonly hosted: Hosted;
-  /** How a session that is over has ended, where it has failed by the server: in words. */
+  /** How a session that is over has failed because of the server, in words; undefined where it has not. */
   readonly endOf: (session: Session) => string | undefined;
   /** Every session as it opens. */
   readonly onOpened: (session: Session) => void;

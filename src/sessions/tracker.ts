@@ -22,23 +22,23 @@ import { type Verdict, verdictOnSession } from './verdict.ts';
 import { createWitness, type Sight } from './witness.ts';
 
 const SWEEP_MS = 1000;
-/** When it is looked whether a session is over that is said to be, in ms from then. */
+/** When to look whether a session is really over after sshd has said so, in ms from then. */
 const FAREWELLS_MS = [0, 20, 60, 150, 400];
 const COMPLAINTS = { burst: 3, perSecond: 1 / 60 };
 /** How often the kernel is asked for bytes. */
 const SWEEPS_TO_TRAFFIC = 5;
-/** Of the time that a look at all processes takes, how much passes until the next. */
+/** After a look at all processes, the next one waits this many times as long as the look took. */
 const REST = 20;
-/** How long sshd may take from a login's line to its process: a client that does not read keeps it there (unseen.ts). */
+/** How long sshd may take from a login's line to its process. A client that does not read holds it up there (unseen.ts). */
 const UNSEEN_MS = 10_000;
 /** Beyond LoginGraceTime, for a busy machine. */
 const SPARE_SECONDS = 60;
 
 /**
- * Knows who is connected, and ends whoever may not be any more. Fed with sshd's messages and with every new state. What the kernel
- * shows decides (witness.ts); what sshd says are labels (ledger.ts); who must end, and why, is decided in decision.ts.
+ * Knows who is connected, and ends those who may not be any more. It is fed with sshd's messages and with every new state. What the kernel shows
+ * decides (witness.ts). What sshd says is only a label (ledger.ts). decision.ts decides who must end, and why.
  *
- * @param machine what is looked at, and what ends
+ * @param machine what it looks at, and what ends connections
  */
 export const createTracker = (options: TrackerOptions, machine: Machine = realMachine(options.port)) => {
   const { log, loginGraceSeconds, hideStrangers, sessionsPerAccount, isAccount, hosted, onOpened, endOf } = options;
@@ -71,7 +71,7 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
 
   const carryOut = (verdict: Verdict): void => {
     const { kind, uid, session, reason } = verdict;
-    // What an earlier verdict ends already is not told twice.
+    // What an earlier verdict is ending already is not told twice.
     const roots = kind === 'process' ? verdict.roots.filter((each) => !ending.covers(each)) : verdict.roots;
     if (roots.length === 0) return;
     const facts = session ? sessionFacts(session) : strayFacts({ kind, roots, uid }, granted.state);
@@ -105,7 +105,7 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
     }
   };
 
-  /** A full table of files, for example: it must not end the server and all backups with it. The next sweep tries again. */
+  /** For example, the table of files is full. That must not end the server and all backups with it: the next sweep tries again. */
   const survive = (work: () => void): void => {
     try {
       work();
@@ -115,7 +115,7 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
   };
 
   /**
-   * Holds what sshd has told against what the kernel shows.
+   * Compares what sshd has told with what the kernel shows.
    *
    * @param lost user ids of accounts that have just lost something
    */
@@ -141,7 +141,7 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
     const verdict = decideByGrant(session, granted, { now: now() });
     if (verdict) carryOut(verdict);
   };
-  /** Each by itself: where one cannot be judged the others are. */
+  /** Each by itself: if one cannot be judged, the others still are. */
   const judgeAll = (): void => {
     for (const session of ledger.sessions()) survive(() => judge(session));
   };
@@ -206,7 +206,7 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
         .map((session) => viewOf(session, connections, traffic.of(session.peer), hosted.over, proc));
     },
 
-    /** What the kernel shows, for the end of the server: who is logged in, or is an account's without a connection. */
+    /** What the kernel shows, for the end of the server: connections that are logged in, and accounts' processes without one. */
     running: (): readonly Running[] => {
       const { connections, outsiders } = witness.look();
       const names = new Map(ledger.sessions().map(({ process, account }) => [idOf(process), account]));

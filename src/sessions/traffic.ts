@@ -5,8 +5,8 @@ import { peerName } from './connections.ts';
 export type Traffic = { readonly received: number; readonly sent: number };
 
 /**
- * The bytes of each connection to sshd's port as the kernel told them last, by the client's address and port. Where it could not be
- * asked they are unknown, not zero.
+ * The bytes of each connection to sshd's port as the kernel told them last, by the client's address and port. Where the kernel could not be
+ * asked, they are unknown, not zero.
  */
 export const createTrafficWatch = (port: number) => {
   let traffic: ReadonlyMap<string, Traffic> = new Map();
@@ -31,7 +31,7 @@ const readTraffic = async (port: number): Promise<ReadonlyMap<string, Traffic>> 
   return exitCode === 0 ? parseTraffic(stdout) : new Map();
 };
 
-/** Reads what `ss -tinH` prints: a line for the socket, then an indented one with its figures. A figure that is missing is 0 bytes yet. */
+/** Reads what `ss -tinH` prints: a line for the socket, then an indented one with its figures. A missing figure means 0 bytes so far. */
 export const parseTraffic = (text: string): ReadonlyMap<string, Traffic> => {
   const traffic = new Map<string, Traffic>();
   let peer: string | null = null;

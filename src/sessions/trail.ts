@@ -48,7 +48,7 @@ const closedFacts = (session: Session, how: string, { traffic, usage }: Used, no
  * @param reason why the server ended it; undefined where it did not
  * @param used its traffic, and what its hosted sessions have used
  * @param now milliseconds of a steady clock
- * @param ended how its borg failed by the server, in words; undefined where it did not
+ * @param ended how its borg failed because of the server, in words; undefined where it did not
  */
 export const tellClosed = (
   log: TrailLog,
@@ -59,7 +59,7 @@ export const tellClosed = (
   ended?: string,
 ): void => {
   const label = how === null ? 'its process ended' : HOW_CLOSED[how];
-  // What sshd alone has told of is written down, and counts as no login.
+  // A session that only sshd has told of is written down, but does not count as a login.
   if (!seen) log.info({ ...openedFacts(session), seen: 'it was over before the kernel showed it' }, 'session opened');
   const facts = closedFacts(session, reason === undefined ? label : `ended by the server: ${reason}`, used, now);
   log.info({ ...facts, ...(ended !== undefined && { ended }) }, 'session closed');

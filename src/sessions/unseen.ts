@@ -3,11 +3,11 @@ import { idOf, TICKS_PER_SECOND } from './process.ts';
 import type { Session } from './session.ts';
 
 /**
- * Why a login that sshd has told of, and that the kernel does not show, cannot be in order; null where a client can bring it about.
+ * Why a login that sshd has told of, and that the kernel does not show, cannot be in order; null where a client can cause it.
  *
- * sshd writes 'Accepted' before the client is told so and before it forks the process of the account's (userauth_finish, then
- * privsep_postauth, in OpenSSH 9.2 as in 10.x). A client that does not read keeps it there, and sshd goes on counting LoginGraceTime until
- * then (the alarm is cancelled behind it). Such a connection is ended early, and is no alarm: anybody with a key could raise one at will.
+ * sshd writes 'Accepted' before it tells the client so, and before it forks the account's process (userauth_finish, then privsep_postauth, in
+ * OpenSSH 9.2 as in 10.x). A client that does not read holds sshd up there. LoginGraceTime still counts then (sshd cancels its alarm only after
+ * that). Such a connection is ended early, but raises no alarm: anybody with a key could raise one at will.
  *
  * @param now clock ticks since boot
  * @param graceSeconds LoginGraceTime and some more

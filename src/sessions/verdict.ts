@@ -7,12 +7,12 @@ export type Verdict = {
   readonly kind: 'session' | 'process';
   /** The root process of the connection, or the processes under none: they end with all below them. */
   readonly roots: readonly ProcessId[];
-  /** Whose processes they may leave behind; null: nobody's. */
+  /** The user id of processes that they may leave behind; null: there are none. */
   readonly uid: number | null;
   /** The session, where sshd's log has told of one. */
   readonly session: Session | null;
   readonly reason: string;
-  /** In a sentence for the operator what should never be so; null where it may be. */
+  /** A sentence for the operator about what should never be so; null where it may be. */
   readonly alarm: string | null;
 };
 
@@ -21,7 +21,7 @@ export const verdictOnSession = (session: Session, reason: string, alarm: string
   ...{ session, reason, alarm },
 });
 
-/** Of a connection of which sshd's log does not tell. */
+/** On a connection that sshd's log does not tell of. */
 export const verdictOnConnection = (
   { pid, start }: ProcessId,
   uid: number | null,
@@ -29,7 +29,7 @@ export const verdictOnConnection = (
   alarm: string | null = null,
 ): Verdict => ({ ...{ kind: 'session', roots: [{ pid, start }], uid }, ...{ session: null, reason, alarm } });
 
-/** Of all that a user id has under no connection. */
+/** On all processes that a user id has under no connection. */
 export const verdictOnOutsiders = (roots: readonly Process[], uid: number, reason: string): Verdict => ({
   ...{ kind: 'process', roots, uid },
   ...{ session: null, reason, alarm: null },

@@ -3,12 +3,12 @@ import { readExpiryTime } from '../accounts/expiry-time.ts';
 import { fromAllows } from './from-allows.ts';
 import type { OptionRefusal, Refusal } from './strangers.ts';
 
-/** Whoever shares a key with a thousand accounts is told of a few. */
+/** One key may open a thousand accounts: only a few are named. */
 const MOST_OPENED = 3;
 
 /**
- * Why a key that the account has did not let its client in: looked up in what the server has granted, since sshd's words for it change
- * with each release, and the oldest do not say which option it was.
+ * Why a key of the account did not let its client in. It is looked up in what the server has granted: sshd's words for it change with each
+ * release, and the oldest releases do not say which option it was.
  *
  * @param now milliseconds since the epoch
  * @returns null where no option of the key refuses it, or the account has no such key
@@ -26,13 +26,13 @@ export const refusedByOption = (
   return expiry && expiry.getTime() < now ? 'expired' : null;
 };
 
-/** Says which accounts the offered keys do open, where it is not the one that was asked for: a wrong name in a URL, mostly. */
+/** Says which accounts the offered keys do open, where the account that was asked for is not among them. Mostly a URL has a wrong name. */
 export const withOpened = (refusal: Refusal, state: State): Refusal => {
   if (refusal.fingerprints.length === 0) return refusal;
   const owners = ownersOf(state);
   const opens = [...new Set(refusal.fingerprints.flatMap((each) => owners.get(each) ?? []))];
   const asked = accountNamed(state, refusal.asked);
-  // Of very many that share a key only a few are in the list.
+  // Where very many accounts share a key, only a few are in the list.
   const isRight = asked?.keys.some(({ fingerprint }) => refusal.fingerprints.includes(fingerprint)) === true;
   if (opens.length === 0 || isRight) return refusal;
   return { ...refusal, opens: opens.slice(0, MOST_OPENED) };

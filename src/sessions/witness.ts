@@ -5,7 +5,7 @@ import { outsiders } from './outsiders.ts';
 import type { Proc } from './proc.ts';
 import { idOf, type Process, type ProcessId } from './process.ts';
 
-/** In which looks that are asked for become one, and so many times what it takes. */
+/** How long requests for a look are gathered into one: so many milliseconds, and so many times what the last look took. */
 const GATHER_MS = 20;
 const GATHER_TIMES = 2;
 
@@ -17,7 +17,8 @@ export type Sight = {
 };
 
 /**
- * Looks at the kernel's list of processes for what is ours. Remembers the connections it has seen, so that they stay known when the listener has ended.
+ * Looks at the kernel's list of processes for what is ours. Remembers the connections it has seen, so that they stay known when the listener
+ * has ended.
  *
  * @param correct puts hosted sessions below their clients, as of now (clock ticks since boot)
  */
@@ -46,7 +47,7 @@ export const createWitness = (
     };
   };
 
-  /** Many who end in the same moment look once. */
+  /** One look serves many that end in the same moment. */
   const lookSoon = async (): Promise<Sight> => {
     await new Promise<void>((resolve) => clock.after(GATHER_MS + GATHER_TIMES * took, resolve));
     gathering = null;
@@ -63,7 +64,7 @@ export const createWitness = (
       process.parent === listener?.pid || known.has(idOf(process)),
     /** @throws the system's error where /proc cannot be read */
     look,
-    /** What is outside a moment from now. */
+    /** The processes of accounts that are under no connection a moment from now. */
     outsiders: async (): Promise<readonly Process[]> => {
       gathering ??= lookSoon();
       return (await gathering).outsiders;

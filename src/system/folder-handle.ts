@@ -2,14 +2,14 @@ import { type Dirent, opendirSync } from 'node:fs';
 import { closing, openFolder, openIfThere, pathOfOpen } from './open.ts';
 
 /**
- * A folder held open, for places where a name may be exchanged for a link between a look and a deed: what is done through
+ * A folder that is held open. It is for places where somebody may exchange a name for a link between a look and an action: what is done through
  * `path` happens in this very folder.
  */
 export type FolderHandle = {
   readonly path: string;
-  /** The first so many that the system tells of, in no order; no more are read, since somebody may fill a folder without end. */
+  /** The first `most` entries that the system tells of, in no order. No more are read: somebody may fill a folder without end. */
   readonly someEntries: (most: number) => Dirent[];
-  /** The same one by one, of which none is held. */
+  /** The same one by one, and none is kept in memory. */
   readonly eachEntry: (most: number) => Iterable<Dirent>;
 };
 

@@ -27,7 +27,7 @@ export const parseMountinfo = (text: string): readonly Mount[] =>
 const unescaped = (path: string): string =>
   path.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
-/** On what a path lies, which is absolute and has no links; of several mounts at one place the last is on top. */
+/** The mount that a path is on. The path is absolute and has no links. Of several mounts at one place the last is on top. */
 export const mountOf = (mounts: readonly Mount[], path: string): Mount | null =>
   mounts
     .filter(({ at }) => at === path || path.startsWith(at === '/' ? at : `${at}/`))

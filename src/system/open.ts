@@ -1,7 +1,7 @@
 import { closeSync, constants, fsyncSync, openSync } from 'node:fs';
 import { errorCode } from './errno.ts';
 
-/** Nobody waits for a writer at the other end of a pipe, and no terminal becomes this process' own. */
+/** An open never waits for a writer at the other end of a pipe, and no terminal becomes this process' own. */
 const NO_WAIT = constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /**
@@ -14,7 +14,7 @@ const NO_WAIT = constants.O_NONBLOCK | constants.O_NOCTTY;
 export const openFile = (path: string, flags: number = constants.O_RDONLY, mode?: number): number =>
   openSync(path, flags | constants.O_NOFOLLOW | NO_WAIT, mode);
 
-/** The same for a path whose last component may be a link: where that leads is the caller's to find out. */
+/** The same for a path whose last component may be a link: the caller must find out where that leads. */
 export const openFollowing = (path: string): number => openSync(path, constants.O_RDONLY | NO_WAIT);
 
 /**
@@ -26,10 +26,10 @@ export const openFollowing = (path: string): number => openSync(path, constants.
 export const openFolder = (path: string): number =>
   openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
 
-/** It is not there, was exchanged meanwhile, or is nothing that can be opened as what it should be. */
+/** It is not there, was exchanged meanwhile, or cannot be opened as what it should be. */
 const NOT_THERE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO']);
 
-/** What is opened; null where it is not there, or something else is. Any other error of the system is thrown. */
+/** Opens it; null where it is not there, or something else is. Any other error of the system is thrown. */
 export const openIfThere = (path: string, open: (path: string) => number): number | null => {
   try {
     return open(path);
@@ -39,7 +39,7 @@ export const openIfThere = (path: string, open: (path: string) => number): numbe
   }
 };
 
-/** Closes a descriptor behind its use. */
+/** Closes a descriptor after its use. */
 export const closing = <T>(descriptor: number, use: (descriptor: number) => T): T => {
   try {
     return use(descriptor);
@@ -49,7 +49,7 @@ export const closing = <T>(descriptor: number, use: (descriptor: number) => T): 
 };
 
 /**
- * Has what is in a file, or the names that are in a folder, on the disk before it returns (fsync(2)).
+ * Puts the content of a file, or the names in a folder, on the disk before it returns (fsync(2)).
  *
  * @throws the system's error
  */
@@ -58,5 +58,5 @@ export const flush = (path: string): void => closing(openSync(path, 'r'), fsyncS
 /** A path by which this process reaches what it has open, whatever takes its name meanwhile (proc(5), /proc/PID/fd). */
 export const pathOfOpen = (descriptor: number): string => `/proc/self/fd/${descriptor}`;
 
-/** The same for a program that this process starts. A dot behind it makes one go in that would stop at the link itself. */
+/** The same for a program that this process starts. A program may stop at the link itself: the dot at the end makes it go in. */
 export const pathForPrograms = (folder: number): string => `/proc/${process.pid}/fd/${folder}/.`;

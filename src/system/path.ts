@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 
-/** The folders of a search path. Relative ones, and so an empty one, would mean the working directory: they are left out. */
+/** The folders of a search path. Relative ones are left out, and so is an empty one: they would mean the working directory. */
 export const searchFolders = (search: string): readonly string[] => search.split(delimiter).filter(isAbsolute);
 
 /** The first of the folders that has the program, as execvp(3) looks for it; null: none has. */

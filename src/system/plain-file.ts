@@ -43,13 +43,13 @@ const usePlain = <T>(file: number, use: (read: ReadPart, facts: FileFacts) => T)
 export type OwnFile =
   | { readonly kind: 'file'; readonly text: string }
   | { readonly kind: 'none' }
-  /** A folder, a pipe: nobody but root can have put it there. */
+  /** Such as a folder or a pipe. Only root can have put it there. */
   | { readonly kind: 'other' };
 
 /**
- * Reads a text of the server's own, whose place a link must not have taken.
+ * Reads a text of the server's own. There must be no link in its place.
  *
- * @param most as many bytes are read
+ * @param most no more bytes are read
  * @throws the system's error of any other kind: ELOOP for a link
  */
 export const readOwnFile = (path: string, most = Number.POSITIVE_INFINITY): OwnFile => {

@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 type Pid = number | 'self';
 
 /**
- * Files that are read again and again, for all processes or for one that lives for a millisecond, are read as UTF-8: for that Node has a
- * path of its own that takes a third less of the CPU. What is looked for in them is ASCII.
+ * Files that are read again and again, for all processes or for one that lives for a millisecond, are read as UTF-8. Node has a path of its own
+ * for that, which takes a third less CPU. What is looked for in them is ASCII.
  */
 const QUICK = 'utf8';
 
@@ -33,14 +33,14 @@ export const readStatFields = (pid: Pid, proc = '/proc'): readonly string[] =>
   statFields(readFileSync(`${proc}/${pid}/stat`, QUICK));
 
 /**
- * The command line of a process: text of its own. Empty where it has ended and waits to be reaped.
+ * The command line of a process. It is the process' own text. Empty where it has ended and waits to be reaped.
  *
  * @throws the system's error: ENOENT or ESRCH where it is gone
  */
 export const readWords = (pid: Pid, proc = '/proc'): readonly string[] =>
   readFileSync(`${proc}/${pid}/cmdline`, 'latin1').split('\0');
 
-/** The second field, the program's name, may hold blanks and parentheses: counted is from its end. */
+/** The second field, the program's name, may hold blanks and parentheses, so the fields are counted from its end. */
 export const statFields = (stat: string): readonly string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 
 /** Whether a process may use the capability of this number (capabilities(7)). */
@@ -74,7 +74,7 @@ export const readChildren = (pid: Pid, proc = '/proc'): readonly number[] =>
     readFileSync(`${proc}/${pid}/task/${thread}/children`, QUICK).split(' ').filter(Boolean).map(Number),
   );
 
-/** Whether there is a process of this pid, told without what a kernel may leave out. */
+/** Whether there is a process of this pid. It uses nothing that a kernel may leave out. */
 export const isShown = (pid: Pid, proc = '/proc'): boolean => existsSync(`${proc}/${pid}/task/${pid}/stat`);
 
 /**
@@ -85,7 +85,7 @@ export const isShown = (pid: Pid, proc = '/proc'): boolean => existsSync(`${proc
 export const readControlGroups = (pid: Pid, proc = '/proc'): string => readFileSync(`${proc}/${pid}/cgroup`, 'utf8');
 
 /**
- * The number that the process or thread which began last has got (proc_loadavg(5), the last field); 0 where the kernel does not tell.
+ * The number of the process or thread that began last (proc_loadavg(5), the last field); 0 where the kernel does not tell.
  *
  * @throws the system's error
  */

@@ -1,8 +1,8 @@
 import { type Mount, mountOf, readMounts } from './mounts.ts';
 
 /**
- * Whether nothing can be written where `path` lies: its file system was mounted so, or the kernel has made it so after an error. Read
- * from mountinfo, since access(2) sees neither an ext4 of newer kernels after an error (`emergency_ro`) nor an XFS that was shut down.
+ * Whether nothing can be written where `path` is: its file system was mounted so, or the kernel has made it so after an error. This reads
+ * mountinfo, since access(2) sees neither an ext4 of newer kernels after an error (`emergency_ro`) nor an XFS that was shut down.
  *
  * @param path absolute, without links
  */

@@ -25,5 +25,5 @@ export const renderDuration = (seconds: number): string => {
   return `${Math.floor(seconds / size)} ${name}`;
 };
 
-/** How long before `now` it was, both in milliseconds; what seems to be to come is now: `3 min ago`. */
+/** How long before `now` it was, both in milliseconds: `3 min ago`. A time after `now` counts as now. */
 export const ago = (then: number, now: number): string => `${renderDuration(Math.max(0, now - then) / 1000)} ago`;

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { type CrowdTimes, connectionsBeyond, followCrowds, sessionsBeyond } from '../../src/sessions/crowd.ts';
 import { session } from './states.ts';
 
-/** Connections of the account, one after the other; each port tells its place. */
+/** Connections of the account, one after the other; the port says which one it is. */
 const connections = (account: string, since: readonly number[]) =>
   since.map((at, index) => session({ account, port: index + 1, steadySince: at }));
 

@@ -111,7 +111,7 @@ describe('by what is granted', () => {
 });
 
 describe('by what the kernel shows', () => {
-  /** What is decided by the last of these looks, each so many milliseconds after the first. */
+  /** What the last of these looks decides. Each comes so many milliseconds after the start. */
   const look = (
     looks: readonly (readonly [steady: number, shown: Partial<Shown>])[],
     rules = rulesOf([WEB]),
@@ -295,7 +295,7 @@ it('decides the same of the same, and changes nothing that it is given', () => {
 
 describe('what decides, and all that it imports,', () => {
   const SESSIONS = join(import.meta.dirname, '../../src/sessions');
-  /** A file with everything that runs because of it: types do not. */
+  /** A file with everything that it imports and that runs. Types do not run. */
   const withImports = (file: string, found = new Map<string, string>()): ReadonlyMap<string, string> => {
     const text = readFileSync(file, 'utf8');
     found.set(file, text);

@@ -14,7 +14,7 @@ afterEach(() => {
   started = [];
 });
 
-/** A shell and what it has started, once it has. A process group of its own: it may signal all of it. */
+/** Resolves with a shell and what it has started, once it has done so. A process group of its own: it may signal all of it. */
 const shell = async (script: string): Promise<{ readonly root: ProcessId; readonly below: readonly ProcessId[] }> => {
   const child = spawn('sh', ['-c', script], { stdio: 'ignore', detached: true });
   started.push(child);
@@ -32,7 +32,7 @@ const NONE = { over: () => [], isClient: () => false };
 const end = (...roots: readonly ProcessId[]) =>
   endConnection({ roots, uid: null, outsiders: async () => [], hosted: NONE });
 
-/** What runs as a user id that nobody has, wherever it is now. */
+/** A user id that nobody else has: what runs as it can be found, wherever it is now. */
 const LEAVER = 61_234;
 const ofLeaver = () => {
   const listed = listProcesses();
@@ -42,7 +42,7 @@ const ofLeaver = () => {
 const endLeaver = (root: ProcessId) =>
   endConnection({ roots: [root], uid: LEAVER, outsiders: async () => ofLeaver(), hosted: NONE });
 
-/** Once it ignores or handles a signal (proc_pid_status(5)): HUP, as the sign of its own. */
+/** Whether it ignores HUP (proc_pid_status(5)), its sign that it is ready. */
 const ready = (pid: number): boolean => {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return (BigInt(`0x${/^SigIgn:\t(\w+)/m.exec(status)?.[1] ?? 0}`) & 1n) === 1n;
@@ -117,7 +117,7 @@ it('who waits for a hosted session is not told, since that would be told twice, 
   expect(roots.map((each) => isAlive(each))).toEqual([false, false]);
 });
 
-/** Ends a connection over which these run by the session host's word, wherever the kernel shows them. */
+/** Ends a connection over which these run, as the session host says, wherever the kernel shows them. */
 const endHosted = (root: ProcessId, over: () => readonly ProcessId[], uid: number | null = null) => {
   const connection = { connection: root, client: root, uid: LEAVER };
   return endConnection({

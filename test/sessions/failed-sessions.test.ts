@@ -27,7 +27,7 @@ test('a failed repository stays so over a restart, until a later session of it h
   record.close();
   const next = openRecord();
   expect(causes(next)).toEqual(['web01 no-space', 'db01 lock-held']);
-  // Whoever can read has not shown that it can be written to.
+  // A session that only read has not shown that the repository can be written to.
   next.note(ended('well', false));
   next.note(ended('well', false, 'db01', 'db01'));
   expect(causes(next)).toEqual(['web01 no-space']);

@@ -8,7 +8,10 @@ export const LISTENER = { pid: 50, start: 90 };
 /** What the process below the connection says, which runs as the account. */
 const OF_USER_CHILD = /^(?:Starting session|Close session|Received disconnect|Disconnected from user|Transferred)/;
 
-/** Who writes a line: the root process of a connection has the pid 100,000 + the client's port, what runs as the account another 100,000. */
+/**
+ * Who writes a line: the root process of a connection has the pid 100,000 + the client's port, and the process that runs as the account has
+ * 100,000 more.
+ */
 export const writerOf = (line: string, uid = 10_000): Writer => {
   const port = Number(
     [...line.matchAll(/\bport (\d+)/g)].at(/^Invalid|^Connection closed/.test(line) ? -1 : 0)?.[1] ?? 0,

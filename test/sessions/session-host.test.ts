@@ -9,7 +9,7 @@ import { isAlive, readProcess } from '../../src/sessions/processes.ts';
 import { type SessionHost, type SessionHostOptions, startSessionHost } from '../../src/sessions/session-host.ts';
 import { until } from '../e2e/harness/machine.ts';
 
-// A small program stands for the host: it is the looking after that is tried here.
+// A small program is in the place of the host. These tests try how the server looks after it.
 
 /** Writes down what it hears and that it was started, and does what the file "does" says. */
 const HOST = `
@@ -51,7 +51,7 @@ const words = (name: string): readonly string[] =>
   readdirSync(folder).includes(name) ? readFileSync(file(name), 'utf8').split('\n').slice(0, -1) : [];
 const does = (...what: readonly string[]): void => writeFileSync(file('does'), what.join(' '));
 const said = (message: RegExp) => lines.filter(({ msg }) => message.test(String(msg)));
-/** The one that was started last, once so many were. */
+/** Resolves with the host that was started last, once `count` were started. */
 const started = (count: number): Promise<ProcessId> =>
   until(`${count} to be started`, () => {
     const pids = words('started');
@@ -191,7 +191,7 @@ test('when borg has changed another is started first, and the old one stays as l
   does();
   await until('the old one to end', () => !isAlive(first));
   expect(words('retired')).toEqual([String(first.pid)]);
-  // That was no end of the one that serves, and the change counts once.
+  // That was no end of the host that serves, and the change counts once.
   const heard = words('heard').length;
   await until('some looks', () => words('heard').length > heard + 3);
   expect([words('started').length, lines.length]).toEqual([2, 1]);

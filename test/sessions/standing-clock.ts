@@ -5,7 +5,7 @@ export const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 8; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** When it begins, by the clock of people. */
+/** When it begins, in people's time. */
 export const EPOCH = Date.parse('2026-01-01T12:00:00Z');
 
 /** A clock that stands still until it is told to go on. */

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { whileStandingStill } from '../../src/sessions/standstill.ts';
 import { until } from '../e2e/harness/machine.ts';
 
-/** Nobody's but this test's: all that it has is made to stand still. */
+/** Only this test uses this user id: all of its processes are made to stand still. */
 const UID = 64_321;
 const running: ChildProcess[] = [];
 afterEach(() => {

@@ -142,7 +142,7 @@ it('an old client whose signature sshd no longer takes did not just go away', ()
   expect(hearAs(8, failed(2, 'aa'), line, gone(2))).toMatchObject([{ reason: 'old-signature' }]);
   expect(hearAs(9, `Invalid user eve from ${from(3)}`, line, gone(3))).toMatchObject([{ reason: 'unknown-user' }]);
   expect(hearAs(10, gone(4))).toMatchObject([{ reason: 'gave-up' }]);
-  // Some never come to a last line of their own.
+  // Some connections never get a last line of their own.
   for (let process = 100; process < 1300; process += 1) hearAs(process, line);
   expect(hearAs(2000, line, gone(5))).toMatchObject([{ reason: 'old-signature' }]);
 });
@@ -158,7 +158,7 @@ it('a key that opens other accounts than the one that was asked for names some o
   expect(offer(1, 'web01', 1)).toMatchObject([{ opens: ['db', 'web02', 'web03'] }]);
   expect(offer(2, 'web02', 1)[0]).not.toHaveProperty('opens');
   expect(offer(3, 'web01', 9)[0]).not.toHaveProperty('opens');
-  // Also of an account that is none of the few that are named.
+  // This also holds for an account that is not among the few that are named.
   expect(offer(4, 'web04', 1)[0]).not.toHaveProperty('opens');
 });
 

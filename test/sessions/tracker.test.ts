@@ -12,7 +12,7 @@ import { account, keyOf, state } from './states.ts';
 
 const SERVER = [process_(1, 0, { start: 1 }), process_(10, 1, { start: 2 }), process_(50, 10, { start: 90 })];
 const WEB = account('web01', [keyOf(1)]);
-/** Of a connection from this port, as writerOf() has it. */
+/** The pid of the root process of a connection from this port, as in writerOf(). */
 const rootOf = (port: number) => 100_000 + port;
 
 type Ended = {
@@ -197,7 +197,7 @@ describe('a session', () => {
     say(accepted(4000, 'web02', 2));
     connect(4001);
     say(accepted(4001));
-    // No network has 99 bits. The reader of the key tree refuses such a key: should one come through, it must keep nobody else in.
+    // No network has 99 bits. The reader of the key tree refuses such a key. If one came through, it must keep nobody else in.
     tracker.access(state({ ...web02, keys: [keyOf(2, { from: '10.0.0.0/99' })] }));
     expect(ends()).toEqual([[rootOf(4001)]]);
     expect(said('the sessions could not be looked at; it is tried again')).toHaveLength(1);

@@ -12,7 +12,7 @@ export type Key = {
   readonly fingerprint: string;
 };
 
-/** OpenSSH 9's default costs a client 130 ms of CPU, this one 13; how keys are exchanged is nobody's subject here. */
+/** OpenSSH 9's default costs a client 130 ms of CPU, this one 13; no test is about the exchange of keys. */
 export const CHEAP_KEY_EXCHANGE = 'KexAlgorithms=curve25519-sha256';
 
 export type ClientOptions = ProgramOptions & {
@@ -43,7 +43,7 @@ export type Client = {
   ): Running;
   /** The options that make ssh, scp and sftp use this client's key and known hosts, without the port. */
   sshFlags(key?: Key): readonly string[];
-  /** Takes the server's host keys as they are now for the known ones. Done once when the client is created. */
+  /** Takes the server's present host keys as the known ones. Done once when the client is created. */
   rememberHost(): Promise<void>;
   cleanup(): Promise<void>;
 };
@@ -61,7 +61,7 @@ export const createClient = async (server: Pick<Server, 'sshkeys' | 'port'>): Pr
     BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'no',
     BORG_RELOCATED_REPO_ACCESS_IS_OK: 'no',
     BORG_EXIT_CODES: 'legacy',
-    // A third of what a short command of borg costs: it calls its own ciphers and chunker, and no server.
+    // The self-test is a third of the cost of a short borg command. It tries borg's own ciphers and chunker, and no server.
     BORG_SELFTEST: 'disabled',
   };
   let keys = 0;

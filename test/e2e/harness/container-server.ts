@@ -27,7 +27,7 @@ const watch = async (name: string): Promise<Container> => {
     ({ stdout }) => {
       code = Number(stdout);
     },
-    // Removed: of its end nobody asks any more.
+    // It was removed: nobody asks for its end any more.
     () => {},
   );
   return { id, log: containerLog(id, file), exitCode: () => code };
@@ -43,8 +43,8 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
   let container: Container | undefined;
   let settings: Environment = options.env ?? {};
 
-  // What is not the test's subject comes by the env file, as an operator's would; a test's settings by the environment,
-  // which carries any value without a second language of quotes.
+  // Settings that are not the test's subject come from the env file, like an operator's. A test's own settings come from the environment, which
+  // carries any value without quoting rules of its own.
   await writeFile(
     envFile,
     `IMAGE=${IMAGE}\nSSH_HOST_PORT=${port}\nSSHKEYS_DIR=${data.sshkeys}\nREPOS_DIR=${data.repos}\nRESTART=no\n`,

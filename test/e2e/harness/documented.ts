@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { PROJECT } from './machine.ts';
 
 /**
- * The shell commands that a page of docs/ shows, as they stand there, so that a test runs what an operator types.
+ * The shell commands that a page of docs/ shows, exactly as they are written there, so that a test runs what an operator types.
  *
  * @param has a text that only this block of the page has
  * @throws where no block has it, or more than one
@@ -19,7 +19,7 @@ export const documentedShell = (page: string, has: string): string => {
   return block;
 };
 
-/** The same with other words in the place of those that stand for something: `{ UID: '10000' }`. */
+/** The same with real values in the place of placeholders: `{ UID: '10000' }`. */
 export const filledIn = (commands: string, words: Readonly<Record<string, string>>): string =>
   Object.entries(words).reduce((text, [word, value]) => {
     const stands = new RegExp(`(?<![\\w-])${word}(?![\\w-])`, 'g');

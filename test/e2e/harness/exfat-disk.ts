@@ -20,14 +20,14 @@ const install = (): void => {
 };
 
 export type ExfatDisk = {
-  /** Once, and for whom: the mount options uid=, gid= and umask=. Over what is mounted there already. */
+  /** Call it once. `owner` becomes the mount options uid=, gid= and umask=. It goes on top of what is mounted there already. */
   mount(folder: string, owner: { readonly uid: number; readonly gid: number; readonly umask: string }): void;
   remove(): void;
 };
 
 /**
- * A disk as it comes with a USB drive: a real exFAT, which knows no owners, modes, links, and no difference between upper and
- * lower case. Everything on it belongs to whom the mount says.
+ * A real exFAT, as on a USB drive. It knows no owners, modes or links, and no difference between upper and lower case. Everything on it belongs
+ * to the owner that the mount names.
  */
 export const makeExfatDisk = (): ExfatDisk => {
   install();

@@ -7,12 +7,12 @@ const run = (file: string, ...words: string[]): string => execFileSync(file, wor
 
 export type FailingDisk = {
   mount(folder: string): void;
-  /** What a disk's error does to it: the kernel makes the file system read-only at once, whoever has files open there. */
+  /** Does what a disk's error does: the kernel makes the file system read-only at once, even where files are open. */
   fail(): void;
   remove(): void;
 };
 
-/** A real ext4 that turns read-only at its first error, as Debian mounts it; the kernel makes that error when it is asked to. */
+/** A real ext4 that turns read-only at its first error, as Debian mounts it; the kernel makes that error on request. */
 export const makeFailingDisk = (): FailingDisk => {
   const folder = mkdtempSync(join(tmpdir(), 'borgserver-ext4-'));
   const image = join(folder, 'image');

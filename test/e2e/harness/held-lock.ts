@@ -54,15 +54,12 @@ export const holdLock = async (
   };
 };
 
-/**
- * Resolves once somebody stands in front of the repository's lock: borg prepares the lock beside the real one, and renames it
- * when the way is free.
- */
+/** Resolves once a borg waits for the repository's lock: borg prepares its lock beside the real one, and renames it when that one is gone. */
 export const waitingForLock = (server: Server, repository: string): Promise<true> =>
   until('somebody to wait for the lock', async () => {
     const names = await readdir(join(server.repos, repository));
     if (!names.some((name) => /^lock\.exclusive\..+\.tmp$/.test(name))) return undefined;
-    // One that does not wait has its folder there only for a moment.
+    // A borg that does not wait has its folder there only for a moment.
     await setTimeout(300);
     return (await readdir(join(server.repos, repository))).some((name) => /^lock\.exclusive\..+\.tmp$/.test(name))
       ? true

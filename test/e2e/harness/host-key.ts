@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { BASE_ENVIRONMENT, PROJECT } from './machine.ts';
 import { run } from './program.ts';
 
-/** Below what is built, and not below what is mounted for a server. */
+/** In the folder for what is built, and outside of what is mounted for a server. */
 const MADE = join(PROJECT, 'dist/host-key-of-tests');
 const NAME = 'ssh_host_rsa_key';
 
@@ -19,7 +19,7 @@ export const makeHostKey = async (): Promise<void> => {
 };
 
 /**
- * Puts the RSA host key where the server would make its own: that costs a second of CPU, the other two some milliseconds. Does nothing
+ * Puts the RSA host key where the server would make its own: making it costs a second of CPU, the other two cost some milliseconds. Does nothing
  * where there is a folder for host keys already.
  */
 export const giveHostKey = async (sshkeys: string): Promise<void> => {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 /** The image that the suite tests: IMAGE, which is taken as it is, else the one that docker-compose.yml builds. */
 export const IMAGE = process.env.IMAGE || 'borgserver';
 
-/** Whether the suite has to build it first. One that was asked for by name is somebody's own, of whatever Debian. */
+/** Whether the suite has to build it first. An image that was asked for by name is somebody's own, of any Debian. */
 export const IS_BUILT_HERE = !process.env.IMAGE;
 
 /** @throws Error with the command that makes one, where there is no such image */

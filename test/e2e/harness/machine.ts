@@ -15,8 +15,8 @@ export const BASE_ENVIRONMENT: Readonly<Record<string, string>> = {
 };
 
 /**
- * Settings of every server of this run that does not have them otherwise: with E2E_SESSION_HOST=no the whole suite shows that sessions which
- * load borg themselves are held to the same.
+ * Settings of this run, for every server that does not set them itself. With E2E_SESSION_HOST=no the whole suite shows that the same holds for
+ * sessions that load borg themselves.
  */
 export const SETTINGS_OF_THIS_RUN: Readonly<Record<string, string>> =
   process.env.E2E_SESSION_HOST === undefined ? {} : { SESSION_HOST: process.env.E2E_SESSION_HOST };
@@ -75,7 +75,7 @@ export const until = async <T>(
     const found = await probe();
     if (found !== undefined && found !== false) return found;
     if (performance.now() > end) throw new Error(`waited ${limit} ms in vain for ${what}`);
-    // A look that starts programs leaves half of the time to what is waited for, and to the other tests.
+    // A look may start programs. The pause is as long as the look, so half of the time is left to what is waited for, and to other tests.
     await setTimeout(Math.min(Math.max(20, performance.now() - begun), 500));
   }
 };

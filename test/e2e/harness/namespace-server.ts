@@ -49,7 +49,7 @@ export const startNamespaceServer = async (options: ServerOptions, way: Way = DI
     };
     started.stdout.on('data', hear);
     started.stderr.on('data', hear);
-    // 'close' and not 'exit': everything inside holds the pipes, so it says that the last of them is gone, too
+    // 'close' and not 'exit': every process inside holds the pipes, so 'close' means that the last of them is gone, too
     end = new Promise((resolve, reject) => {
       started.on('error', reject);
       started.on('close', (code) => resolve(code ?? 137));

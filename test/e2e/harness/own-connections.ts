@@ -3,14 +3,14 @@ import type { Key } from './client.ts';
 import { client, server } from './own-server.ts';
 import { connected, type OpenConnection } from './sessions.ts';
 
-/** Connections to the file's own server (ownServer): what a test leaves open is ended after it, whatever happened. */
+/** Connections to the file's own server (ownServer): those that a test leaves open are ended after it, whatever happened. */
 export const ownConnections = () => {
   const opened: OpenConnection[] = [];
   afterEach(() => {
     for (const { ssh } of opened.splice(0)) ssh.kill();
   });
   return {
-    /** Has these end, too. */
+    /** Ends these after the test, too. */
     keep: (...connections: readonly OpenConnection[]): void => {
       opened.push(...connections);
     },

@@ -8,7 +8,7 @@ export let client: Client;
 
 const clients: Client[] = [];
 
-/** Another client of the server, which goes with it. */
+/** Another client of the server. It is removed with the server. */
 export const anotherClient = async (): Promise<Client> => {
   const another = await createClient(server);
   clients.push(another);
@@ -16,7 +16,7 @@ export const anotherClient = async (): Promise<Client> => {
 };
 
 /**
- * Starts a server and makes a client before the tests of a file, and takes both away behind them, whatever happened.
+ * Starts a server and makes a client before the tests of a file, and removes both after them, whatever happened.
  *
  * @param prepare what all tests of the file build upon
  */

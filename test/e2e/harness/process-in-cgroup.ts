@@ -11,7 +11,7 @@ import { firstProcess } from './small-disk.ts';
  * @param pid as the server sees it
  */
 export const moveInto = (folder: string, server: Server, pid: number): void => {
-  // The kernel reads a PID as one of the namespace of who writes it.
+  // The kernel reads a PID as one of the writer's own PID namespace.
   const inside = ['--target', String(firstProcess(server)), '--pid', '--'];
   execFileSync('nsenter', [...inside, 'sh', '-c', `echo ${pid} >${folder}/cgroup.procs`]);
 };

@@ -1,6 +1,6 @@
 /**
- * Words of borg's protocol (msgpack, borg/remote.py) as somebody may send them who did not take borg's own client: it
- * tidies up paths before they leave, and asks only for what makes sense.
+ * Messages of borg's protocol (msgpack, borg/remote.py), as a client other than borg's own may send them. borg's own client tidies up paths
+ * before it sends them, and asks only for what makes sense.
  */
 
 export type Value =

@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { connect } from 'node:net';
 import { greet, number, text, USERAUTH_FAILURE, USERAUTH_REQUEST, type Wire } from './raw-ssh.ts';
 
-// As much of RFC 4254 as a client needs that does with its channels what OpenSSH's never would.
+// The part of RFC 4254 that a client needs to do with its channels what OpenSSH's client never would.
 
 const USERAUTH_SUCCESS = 52;
 const [GLOBAL_REQUEST, REQUEST_FAILURE] = [80, 82];
@@ -36,7 +36,7 @@ export type RawChannel = {
   readonly write: (bytes: Uint8Array) => void;
   readonly eof: () => void;
   readonly close: () => void;
-  /** So many bytes more may be sent to this side. */
+  /** Allows sshd to send this many more bytes. */
   readonly adjust: (bytes: number) => void;
   readonly out: () => string;
   readonly error: () => string;
@@ -176,7 +176,7 @@ const channelsOf = (wire: Wire, socket: { readonly destroyed: boolean }): Omit<R
         flush(state);
       },
       eof: () => {
-        // Nothing is said to a channel that sshd knows no more: it would end the connection.
+        // Nothing is said to a channel that sshd does not know any more: sshd would end the connection.
         state.hasEnded = !state.over;
         flush(state);
       },

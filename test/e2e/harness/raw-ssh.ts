@@ -10,8 +10,8 @@ import {
 import { connect, type Socket } from 'node:net';
 
 /**
- * As much of SSH as a stranger needs who does not use OpenSSH's client, which refuses names that are none: RFC 4253 with curve25519-sha256
- * (RFC 8731) and aes128-gcm@openssh.com (RFC 5647), RFC 4252 up to the first answer. The server's key is not looked at.
+ * The part of SSH that a stranger needs who does not use OpenSSH's client, since that refuses names that are not real: RFC 4253 with
+ * curve25519-sha256 (RFC 8731) and aes128-gcm@openssh.com (RFC 5647), RFC 4252 up to the first answer. It does not look at the server's key.
  */
 
 const VERSION = 'SSH-2.0-stranger';
@@ -148,15 +148,15 @@ const converse = async (socket: Socket, offers: readonly Offer[]): Promise<void>
 
 /** What a client and sshd say to each other. */
 export type Wire = {
-  /** Sends a packet, and gives back what is in it. */
+  /** Sends a packet, and returns what is in it. */
   readonly send: (kind: number, ...parts: readonly Uint8Array[]) => Buffer;
   /** The next packet of one of these kinds, or of any; others on the way are left out. Fails where sshd hangs up. */
   readonly receive: (...kinds: readonly number[]) => Promise<Buffer>;
-  /** Of the exchange of keys: what a signature is over, too. */
+  /** The hash of the exchange of keys. A signature covers it, too. */
   readonly hash: Buffer;
 };
 
-/** The connection is sealed, and the next word is who one is. */
+/** Resolves once the connection is encrypted. In the next message the client says who it is. */
 export const greet = async (socket: Socket): Promise<Wire> => {
   const read = reader(socket);
   let [sending, receiving]: [Cipher | null, Cipher | null] = [null, null];

@@ -19,7 +19,7 @@ export type RunningBackup = {
 };
 
 /**
- * Starts a backup of random bytes that stands halfway, with data on the server and the session open, until `finish`.
+ * Starts a backup of random bytes that stops halfway, with data on the server and the session open, until `finish`.
  *
  * @param megabytes of each half; more than borg's largest chunk, so that something has been written
  */

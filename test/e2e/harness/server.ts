@@ -31,7 +31,7 @@ export type Server = {
   ended(): Promise<number>;
   /** Asks it to end as `docker stop` and Ctrl-C do; resolves with its exit code. */
   stop(): Promise<number>;
-  /** SIGKILL for the server and everything in it, as a power cut; resolves when it is gone. */
+  /** SIGKILL for the server and everything in it, like a power cut; resolves when it is gone. */
   kill(): Promise<void>;
   /**
    * Starts it again on the same data and port, in a new container or new namespaces (a running one is stopped first).
@@ -56,9 +56,9 @@ export type ServerOptions = StartOptions & {
   /** On 127.0.0.1; one that is free, if left out. */
   readonly port?: number;
   readonly env?: Environment;
-  /** How the kernel refuses to make a box for borg, which it else makes. */
+  /** How the kernel refuses to make a box for borg. If left out, it makes one. */
   readonly landlock?: Refusal;
-  /** Whether the server makes all of its host keys itself; else it finds the RSA key, which takes longest (giveHostKey). */
+  /** Whether the server makes all of its host keys itself; else it finds the RSA key, which takes longest to make (giveHostKey). */
   readonly ownHostKeys?: boolean;
   /** Fills the folders before the first start. Both exist and are empty. */
   readonly prepare?: (dirs: { readonly sshkeys: string; readonly repos: string }) => void | Promise<void>;

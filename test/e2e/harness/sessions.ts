@@ -8,9 +8,9 @@ import type { Server } from './server.ts';
 import { firstProcess } from './small-disk.ts';
 
 /**
- * What `borgserver sessions --json` says now, asked and written as the command does, but from here, through the server's own root: the
- * command takes a quarter of a second of CPU, and a test that waits for a session looks again and again. That the command itself says
- * the same is a test of sessions.test.ts.
+ * What `borgserver sessions --json` says now. This asks and writes as the command does, but from here, through the server's own root: the
+ * command takes a quarter of a second of CPU, and a test that waits for a session looks again and again. A test of sessions.test.ts shows that
+ * the command itself says the same.
  */
 export const sessionsOf = async (server: Server): Promise<readonly ListedSession[]> => {
   const sessions = await askServer(`/proc/${firstProcess(server)}/root${PLACES.run}`, { command: 'sessions' });
@@ -60,7 +60,7 @@ export const watched = (ssh: Running, key: Key): OpenConnection => {
   };
 };
 
-/** Resolves once the server knows as many sessions of the account with this key, with all of them. */
+/** Resolves with all sessions of the account with this key, once the server knows `count` of them. */
 export const known = (server: Server, account: string, key: Key, count = 1): Promise<readonly ListedSession[]> =>
   until(`${count} sessions of ${account}`, async () => {
     const all = await sessionsOf(server);

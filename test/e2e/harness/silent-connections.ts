@@ -8,7 +8,7 @@ export type SilentConnections = {
 };
 
 /**
- * Connects so many times, says what every SSH client says first, and then nothing any more.
+ * Connects `count` times. Each connection says what every SSH client says first, and then nothing more.
  *
  * @param addresses from how many addresses, of 127.0.0.0/8
  * @returns once each was greeted or turned away

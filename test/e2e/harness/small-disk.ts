@@ -15,7 +15,7 @@ export const unmount = (folder: string): void => {
 export const fill = async (server: Server, path: string): Promise<{ readonly free: () => Promise<void> }> => {
   // By default a tmpfs is half of the memory: make it just larger than what it holds, and then fill that.
   const [used = '0'] = (await server.exec(['df', '--output=used', path])).stdout.match(/\d+/) ?? [];
-  // Its options of now are left alone: the ids in them may not be those of a user namespace.
+  // Its present options are left alone: the ids in them may not be those of a user namespace.
   const size = `remount,size=${Number(used) + 64}k`;
   inMountsOf(server, ['mount', '--options-source', 'disable', '-o', size, path]);
   await server.exec(['dd', 'if=/dev/zero', `of=${path}/filler`, 'bs=4k', 'count=64'], { reject: false });

@@ -7,15 +7,15 @@ import type { Server } from './server.ts';
 import { type OpenConnection, watched } from './sessions.ts';
 
 export type StalledLogin = OpenConnection & {
-  /** Lets the client sign, and so the login come to its end. */
+  /** Lets the client sign, so that the login goes on to its end. */
   goOn(): Promise<void>;
 };
 
 let count = 0;
 
 /**
- * Begins `ssh -N` (or with other flags and words) and resolves while the client owes its signature: the server has accepted the key, and knows the account and
- * its role. The key gets a passphrase, and whoever is asked for it takes time.
+ * Begins `ssh -N` (or with other flags and words) and resolves while the client still owes its signature. By then the server has accepted the
+ * key, and knows the account and its role. The key gets a passphrase, and the program that is asked for it takes time.
  */
 export const stallLogin = async (
   server: Server,
@@ -34,7 +34,7 @@ export const stallLogin = async (
   );
   await chmod(askpass, 0o700);
   await run('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'passphrase', '-f', key.private], BASE_ENVIRONMENT).catch(
-    // It has its passphrase already: a second login with the same key.
+    // The key has its passphrase already: this is a second login with it.
     () => {},
   );
   const asking = client.sshFlags(key).map((flag) => (flag === 'BatchMode=yes' ? 'BatchMode=no' : flag));

@@ -35,7 +35,7 @@ export const startUserNamespaceServer = async (options: ServerOptions): Promise<
     const server = await startNamespaceServer(
       {
         ...options,
-        // One that is given belongs to this machine's root, and is out of reach.
+        // A key that giveHostKey puts there belongs to this machine's root, and is out of reach.
         ownHostKeys: true,
         prepare: async (dirs) => {
           await options.prepare?.(dirs);
@@ -62,13 +62,13 @@ export const startUserNamespaceServer = async (options: ServerOptions): Promise<
   }
 };
 
-/** What `npm start` runs, as files of the namespace's own root, as those of an image would be. */
+/** Copies what `npm start` runs. The files belong to the namespace's own root, as those of an image would. */
 const copyProject = async (folder: string): Promise<{ readonly project: string; readonly prelude: string }> => {
   const project = join(folder, 'project');
-  // Older than the program, or it would be built anew.
+  // The folder must be older than the program, or the program would be built again.
   await mkdir(join(project, 'src'), { recursive: true });
   const node = 'node_modules/node/bin/node';
-  // In this order: the cache is made anew if it is older than the program.
+  // In this order: the cache is made again if it is older than the program.
   for (const path of [
     'image',
     'package.json',

@@ -3,7 +3,10 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { findBorg } from '../../../src/borg/interpreter.ts';
 
-/** Starts the rest of its words, behind an errno, where the three calls of Landlock answer that, as under a profile of seccomp (seccomp(2), SECCOMP_MODE_FILTER). */
+/**
+ * Its words are an errno and a command. It starts the command where the three calls of Landlock fail with that errno, as under a profile of
+ * seccomp (seccomp(2), SECCOMP_MODE_FILTER).
+ */
 const PROGRAM = `
 import ctypes, os, struct, sys
 LOAD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
