@@ -69,7 +69,6 @@ export type Facts = {
   readonly path?: string;
   readonly file?: string;
   readonly found?: string;
-  readonly why?: string;
   /** What was made to find out, and what became of it. */
   readonly made?: string;
   readonly name?: string;
@@ -157,7 +156,7 @@ const lines = ({ words, facts, because, errors }: Told): readonly string[] => [
 export const failureFields = (error: unknown): Readonly<Record<string, string>> => {
   const { facts, ...told } = tell(error);
   return {
-    ...Object.fromEntries(facts.map(([name, value]) => [name, joined(value)])),
     why: oneLine({ ...told, brief: told.words, facts: [] }),
+    ...Object.fromEntries(facts.map(([name, value]) => [name, joined(value)])),
   };
 };

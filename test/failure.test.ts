@@ -20,6 +20,7 @@ test('a failure is one line for the log, several for a person, and fields for a 
   expect(failureInLines(PORT).split('\n')).toEqual([
     ...['sshd cannot listen', '  port: 22', `  found: ${found}`, '  one', '  two', '  remedy: set SSH_PORT'],
   ]);
+  expect(Object.keys(failureFields(PORT))[0]).toBe('why');
   expect(failureFields(PORT)).toEqual({
     ...{ why: 'sshd cannot listen', port: '22', found, problems: 'one; two', remedy: 'set SSH_PORT' },
   });

@@ -167,6 +167,10 @@ const rested = () =>
     return host?.sessions === 0 && (await ofAccounts()).length === 0 && { ...found, host };
   });
 
+/** borg takes a lock for stale if its owner has just given it back and ended, finds it gone, says so, and goes on. */
+const withoutStaleLocks = (stderr: string): string =>
+  stderr.replace(/^.*Found stale lock .* but cannot delete due to .*\n/gm, '');
+
 test(`all of ${SESSIONS} clients are served while the session host is killed again and again, and nothing is left of them`, {
   timeout: 2 * LONG,
 }, async () => {
@@ -187,9 +191,8 @@ test(`all of ${SESSIONS} clients are served while the session host is killed aga
   expect(found.filter(({ faults }) => faults.length > 0)).toEqual([]);
   // Nobody else than a client whose host has died does not hear how its session has ended.
   const unheard = found.filter(({ exitCode }) => exitCode !== 0);
-  expect(new Set(unheard.map(({ exitCode, stderr }) => `${exitCode} ${stderr}`)).difference(new Set(['1 ']))).toEqual(
-    new Set(),
-  );
+  const said = new Set(unheard.map(({ exitCode, stderr }) => `${exitCode} ${withoutStaleLocks(stderr)}`));
+  expect(said.difference(new Set(['1 ']))).toEqual(new Set());
   // One that a host has forked in its last instant, and that has served by the next look, is not among those.
   expect(unheard.length).toBeLessThanOrEqual(orphans + left.length);
 
