@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
@@ -117,7 +117,11 @@ describe('a client', () => {
     expect(status).toMatch(/^CapPrm:\s+0+$/m);
     expect(status).toMatch(/^CapEff:\s+0+$/m);
     expect(status).toMatch(/^Threads:\s+1$/m);
-    expect(readdirSync(`/proc/${pid}/fd`).sort()).toEqual(['0', '1', '2']);
+    // libffi keeps a file of its own open in some releases, which no session may close (host.py, own_descriptors).
+    const open = readdirSync(`/proc/${pid}/fd`).filter(
+      (number) => !readlinkSync(`/proc/${pid}/fd/${number}`).includes('/libffi.so'),
+    );
+    expect(open.sort()).toEqual(['0', '1', '2']);
     const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
     expect(limits).toMatch(/^Max processes +0 +0/m);
     expect(limits).toMatch(/^Max open files +256 +256/m);
