@@ -95,6 +95,9 @@ const KILLER = `
       ($host) = grep { content("/proc/$_/cmdline") =~ /session.host/ } map { numbers $_ } glob "/proc/$daemon/task/*/children";
       $seen{$_} = 1 for $host ? numbers "/proc/$host/task/$host/children" : ();
     } until $host && keys %seen >= $enough;
+    # It stands still before it is looked at: on a busy machine it would fork some more between the look and its end.
+    kill 'STOP', $host;
+    1 while content("/proc/$host/stat") =~ /\\) [^TZX] /;
     my %left = map { $_ => 1 } $children->();
     kill 'KILL', $host;
     1 while content("/proc/$host/stat") =~ /\\) [^Z] /;
