@@ -8,24 +8,19 @@ waits for nobody, and has one thread. When its standard input ends, it closes it
 """
 
 import errno
-import gc
 import os
-import resource
 import select
 import selectors
 import signal
 import socket
-import sys
 import time
 
-from launcher import hosted, rpc, serving
-from launcher.comfort import parser, read_buffer
+from launcher import hosted, serving
 from launcher.daemon_line import DaemonLine
+from launcher.descriptors import own_descriptors, spare_descriptor
 from launcher.others import Others
-from launcher.peer import Peer, begun_at, connection_above
+from launcher.peer import Peer, begun_at, connection_above, is_gone, said_nothing
 from launcher.promptly import Promptly
-from launcher.rehearsal import rehearse
-from launcher.terms import Terms
 from launcher.title import Title
 
 #: Seconds for a client to say something, and for the daemon to say whose connection it is.
@@ -39,8 +34,6 @@ FEW_MORE = 16
 #: Connections of one user id that have not said anything yet.
 MOST_SILENT = 64
 BACKLOG = 4096
-#: Descriptors that the host itself may have before the first client.
-MOST_OWN = 64
 #: Seconds that the host waits where there is no descriptor left.
 PAUSE = 0.05
 
@@ -130,17 +123,14 @@ class Host:
         connection.setblocking(False)
         if is_gone(connection):
             # Ended here, before it costs more: somebody may fill the queue, in which others wait, with such connections.
-            self.others.may_come()
-            return self.close(connection)
+            return self.send_away(connection)
         try:
             peer = Peer(connection)
         except OSError:
-            self.others.may_come()
-            return self.close(connection)
+            return self.send_away(connection)
         if peer.pid in self.clients:
             # A forced command waits for one session only. A session that was taken over can start no process, so it gets one more session, not many.
-            self.others.may_come()
-            return self.close(connection)
+            return self.send_away(connection)
         if peer.uid == 0 or sum(each.uid == peer.uid for each, _ in self.silent.values()) >= MOST_SILENT:
             return self.refuse(peer)
         self.clients.add(peer.pid)
@@ -153,14 +143,18 @@ class Host:
         if self.spare is not None:
             os.close(self.spare)
         try:
-            self.close(door.accept()[0])
-            self.others.may_come()
+            self.send_away(door.accept()[0])
         except OSError:
             time.sleep(PAUSE)  # else the selector would report the door again at once
         self.spare = spare_descriptor()
 
-    def refuse(self, peer):
+    def send_away(self, connection):
         """The client then begins a session by itself."""
+        self.others.may_come()
+        self.close(connection)
+
+    def refuse(self, peer):
+        """The same for a client that was let in."""
         self.others.may_come()
         self.forget(peer)
 
@@ -302,8 +296,10 @@ class Host:
             if not self.asking[above]:
                 del self.asking[above]
         for session, farewell in self.leaving.items():
-            if farewell.again <= now:
-                session.signal(signal.SIGKILL if farewell.until < now else signal.SIGTERM)
+            if farewell.until < now:
+                session.signal(signal.SIGKILL)
+            elif farewell.again <= now:
+                session.signal(signal.SIGTERM)
                 farewell.again = now + AGAIN
         kept, self.kept = self.kept, []
         for session in kept:
@@ -317,85 +313,3 @@ class Host:
                 key.data()
             if timed:
                 self.pass_time()
-
-
-def own_descriptors():
-    """Descriptors that a library has opened for itself. libffi maps a part of its own file for callbacks of ctypes. If it were closed, another
-    file would get its number, and libffi would map that one instead."""
-    return [each for each in range(3, MOST_OWN) if os.path.basename(link_of(each)).startswith('libffi.so')]
-
-
-def link_of(number):
-    try:
-        return os.readlink('/proc/self/fd/%d' % number)
-    except OSError:
-        return ''
-
-
-def spare_descriptor():
-    try:
-        return os.open('/', os.O_RDONLY)
-    except OSError:
-        return None
-
-
-def is_gone(connection):
-    """Whether the client is gone, even if it has said something before."""
-    ends = select.poll()
-    ends.register(connection, select.POLLRDHUP)
-    return bool(ends.poll(0))
-
-
-def said_nothing(connection):
-    """Whether there is no message, or an empty one. The message stays in the socket: the session reads it."""
-    try:
-        return connection.recv(1, socket.MSG_PEEK) == b''
-    except OSError:
-        return True
-
-
-def ignore_signals():
-    for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE):
-        signal.signal(each, signal.SIG_IGN)
-
-
-def run(path):
-    """Ends with SystemExit, in the host; its sessions end by themselves."""
-    ignore_signals()
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    gc.disable()
-    unknown = rpc.unknown()
-    if unknown:
-        sys.exit('the server does not know this borg: ' + '; '.join(unknown))
-    # Before Terms reads the words of the roles.
-    parser.keep()
-    terms = Terms(path)
-    rehearse(role.words for role in terms.roles)
-    read_buffer.keep()
-    pid = os.getpid()
-    try:
-        serving.begin(lambda: serve_all(terms))
-    except BaseException as err:
-        if os.getpid() == pid:
-            raise
-        code = serving.code_of(err)
-    # Outside the try: inside it, err would still refer to what borg has open, and borg gives that back only when nobody refers to it.
-    serving.leave(code)
-
-
-def serve_all(terms):
-    # borg has set umask and signals for its sessions; the host needs others.
-    os.umask(0o022)
-    ignore_signals()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # The shell of all sessions.
-    os.environ['SHELL'] = '/bin/sh'
-    host = Host(terms)
-    host.title.write(host.NAME)
-    gc.collect()
-    # The collector never looks at these objects again: it would touch all of them, and each session would then have a copy of its own.
-    gc.freeze()
-    gc.enable()
-    host.daemon.tell(event='ready', pid=os.getpid())
-    host.run()

@@ -16,6 +16,7 @@ from _signal import signal as set_handler
 
 from launcher import crowd, limits, process_limits, refusals, request, serving
 from launcher.box import libc
+from launcher.descriptors import close_all_but
 from launcher.ending import end
 from launcher.people import Person, find_person
 from launcher.session import close_in_hosted
@@ -26,8 +27,6 @@ WITHDRAWN = 250
 #: Seconds that a client may take to say that it is still there.
 PATIENCE = 10
 MOST_BYTES = 16_384
-#: The first descriptor after the standard streams.
-FIRST = 3
 #: prctl(2).
 SET_PDEATHSIG, SET_DUMPABLE = 1, 4
 # Set once in the host, not in each session.
@@ -65,18 +64,6 @@ def until_begun(host, peer, role, digest):
     take_streams(peer.connection, wanted.streams)
     close_all_but(host.own)
     return wanted
-
-
-def close_all_but(kept):
-    """Closes all descriptors after the standard streams but these. With a copy of another client's connection left open here, that client would
-    go on waiting after the host has closed it."""
-    start = FIRST
-    for each in sorted(kept):
-        # Not with an empty range: closerange() may then close everything.
-        if each > start:
-            os.closerange(start, each)
-        start = each + 1
-    os.closerange(start, os.sysconf('SC_OPEN_MAX'))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ import array
 import ctypes
 import errno
 import os
+import select
 import socket
 import struct
 
@@ -62,3 +63,18 @@ def connection_above(pid: int, uid: int) -> tuple[int, int] | None:
     if above <= 1 or owner(above) != 0:
         return None
     return above, descent(above)[1]
+
+
+def is_gone(connection: socket.socket) -> bool:
+    """Whether the client is gone, even if it has said something before."""
+    ends = select.poll()
+    ends.register(connection, select.POLLRDHUP)
+    return bool(ends.poll(0))
+
+
+def said_nothing(connection: socket.socket) -> bool:
+    """Whether there is no message, or an empty one. The message stays in the socket: the session reads it."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b''
+    except OSError:
+        return True
