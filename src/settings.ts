@@ -180,10 +180,14 @@ export const readSettings = (env: Readonly<Record<string, string | undefined>>):
   return parsed.success && problems.length === 0 ? { ok: true, settings: parsed.data } : { ok: false, problems };
 };
 
+/** For a caller that cannot go on with such settings. */
+export const wrongSettings = (problems: readonly string[]): Error =>
+  failure('the settings are wrong', { code: 'bad-settings', problems });
+
 /** The settings, for a caller that cannot go on without them. @throws failure 'bad-settings' with all problems */
 export const requireSettings = (env: Readonly<Record<string, string | undefined>>): Settings => {
   const read = readSettings(env);
-  if (!read.ok) throw failure('the settings are wrong', { code: 'bad-settings', problems: read.problems });
+  if (!read.ok) throw wrongSettings(read.problems);
   return read.settings;
 };
 

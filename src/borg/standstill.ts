@@ -1,4 +1,4 @@
-import { readStatFields, readStatus } from '../system/proc.ts';
+import { readStatFields, readStatus, statusField } from '../system/proc.ts';
 
 const LOOKS = 20;
 const LONGEST_LOOK_MS = 10_000;
@@ -34,7 +34,8 @@ const activityOf = (pid: number): string | null => {
   try {
     // utime and stime.
     const used = readStatFields(pid).slice(11, 13);
-    const woken = readStatus(pid).match(/\n(non)?voluntary_ctxt_switches:[^\n]*/g) ?? [];
+    const status = readStatus(pid);
+    const woken = ['voluntary_ctxt_switches', 'nonvoluntary_ctxt_switches'].map((name) => statusField(status, name));
     return [...used, ...woken].join(' ');
   } catch {
     return null;

@@ -1,8 +1,8 @@
 import { serve } from '../daemon/serve.ts';
-import { failure, failureFields } from '../failure.ts';
+import { failureFields } from '../failure.ts';
 import { createLog } from '../log.ts';
 import type { Places } from '../places.ts';
-import { readSettings, type Settings } from '../settings.ts';
+import { readSettings, type Settings, wrongSettings } from '../settings.ts';
 import { readServeArguments } from '../start/login-server.ts';
 
 /** The settings, and borg's words in them. @throws failure 'bad-settings' with the problems of both */
@@ -10,8 +10,7 @@ const requireAllSettings = (env: NodeJS.ProcessEnv): Settings => {
   const read = readSettings(env);
   const words = readServeArguments(env);
   if (read.ok && words.ok) return read.settings;
-  const problems = [read, words].flatMap((each) => (each.ok ? [] : each.problems));
-  throw failure('the settings are wrong', { code: 'bad-settings', problems });
+  throw wrongSettings([read, words].flatMap((each) => (each.ok ? [] : each.problems)));
 };
 
 /** `borgserver sshd`: the server itself, in the foreground. @returns the exit code */

@@ -1,4 +1,4 @@
-import type { Clock } from '../reconcile/scheduler.ts';
+import type { Clock } from '../system/clock.ts';
 
 /** How long no pass must have run before memory is given back, in ms: a burst of changes must not pay for it each time. */
 const QUIET_MS = 2000;
@@ -9,7 +9,7 @@ const QUIET_MS = 2000;
  *
  * @param collect frees the memory; undefined where Node runs without --expose-gc: then nothing is done
  */
-export const createIdleCollection = (clock: Clock, collect: (() => void) | undefined) => {
+export const createIdleCollection = (clock: Pick<Clock, 'after'>, collect: (() => void) | undefined) => {
   let waiting: { readonly cancel: () => void } | null = null;
   return {
     /** Call it whenever a pass has ended. */

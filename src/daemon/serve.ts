@@ -17,7 +17,7 @@ import { createPass, type PassReport } from '../reconcile/pass.ts';
 import { createPassRecord } from '../reconcile/pass-record.ts';
 import { createRecentChanges } from '../reconcile/recent-changes.ts';
 import { createReportLog } from '../reconcile/report-log.ts';
-import { createScheduler, realClock } from '../reconcile/scheduler.ts';
+import { createScheduler } from '../reconcile/scheduler.ts';
 import { openWorld } from '../reconcile/world.ts';
 import { createHosted } from '../sessions/hosted.ts';
 import { openLastSeenRecord } from '../sessions/last-seen-record.ts';
@@ -38,6 +38,7 @@ import { prepareRepositoriesFolder, SHARED_IDENTITIES } from '../start/repositor
 import { openHosting } from '../start/session-hosting.ts';
 import { openSessionOutcomes } from '../start/session-outcomes.ts';
 import { openCompactionRecord } from '../survey/compaction-record.ts';
+import { realClock } from '../system/clock.ts';
 import { collectGarbage, createIdleCollection } from './idle-collection.ts';
 import { endSessions } from './shutdown.ts';
 import { sshdLog } from './sshd-log.ts';

@@ -1,22 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { failure } from '../failure.ts';
+import type { Clock } from '../system/clock.ts';
 import { recheckOf } from './failed-pass.ts';
 import type { PassReport, PassRequest } from './pass.ts';
-
-/** Time as the scheduler needs it: a steady clock in milliseconds, and one timer. Tests bring their own. */
-export type Clock = {
-  readonly now: () => number;
-  readonly after: (milliseconds: number, action: () => void) => { readonly cancel: () => void };
-};
-
-export const realClock: Clock = {
-  now: () => performance.now(),
-  after: (milliseconds, action) => {
-    // Node's timers count whole milliseconds of their own clock, and may fire one millisecond too early.
-    const timer = setTimeout(action, Math.ceil(milliseconds) + 1);
-    return { cancel: () => clearTimeout(timer) };
-  },
-};
 
 export type SchedulerOptions = {
   readonly pass: (request: PassRequest, signal: AbortSignal) => Promise<PassReport>;
@@ -25,7 +11,7 @@ export type SchedulerOptions = {
   /** A pass that threw. */
   readonly onFailure: (error: unknown) => void;
   readonly resyncSeconds: number;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'steady' | 'after'>;
 };
 
 /** If more accounts than these are named, the whole tree is looked at. */
@@ -127,7 +113,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
       due = null;
       armCatchUp(at);
     }
-    const begun = clock.now();
+    const begun = clock.steady();
     try {
       const confirmed = new Set(taken.flatMap(({ request }) => [...(request.confirmed ?? [])]));
       const report = await pass({ ...at, dryRun, ...(confirmed.size > 0 && { confirmed }) }, controller.signal);
@@ -143,7 +129,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
     }
     running = null;
     rested();
-    const took = Math.max(PAUSE_MS.least, Math.min(clock.now() - begun, PAUSE_MS.most));
+    const took = Math.max(PAUSE_MS.least, Math.min(clock.steady() - begun, PAUSE_MS.most));
     if (!closed) pause = clock.after(took, rested);
   };
 

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import type { Clock } from '../system/clock.ts';
 
 /** Below the limit of setTimeout. A later expiry is looked at again by then. */
 const LONGEST_TIMER_MS = 24 * 3600 * 1000;

@@ -1,4 +1,4 @@
-import { type Clock, realClock } from './clock.ts';
+import { type Clock, realClock } from '../system/clock.ts';
 import { endConnection } from './end-connection.ts';
 import { openProc, type Proc } from './proc.ts';
 import { createTrafficWatch, type TrafficWatch } from './traffic.ts';

@@ -16,9 +16,9 @@ export const readProcess = (pid: number, folder = '/proc'): Process | null =>
     const status = proc.readStatus(pid, folder);
     return {
       pid,
-      // After \n only: the first line is the name, which the process chooses (statusField).
-      parent: Number(/(?:^|\n)PPid:\t(\d+)/.exec(status)?.[1]),
-      uid: Number(/(?:^|\n)Uid:\t(\d+)/.exec(status)?.[1]),
+      parent: Number.parseInt(proc.statusField(status, 'PPid') ?? '', 10),
+      // The first of four is the real one.
+      uid: Number.parseInt(proc.statusField(status, 'Uid') ?? '', 10),
       ...stateOf(proc.readStatFields(pid, folder)),
     };
   });

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import type { Clock } from '../system/clock.ts';
 import { type Connection, type IsAccount, listConnections } from './connections.ts';
 import type { Hosted } from './hosted.ts';
 import { outsiders } from './outsiders.ts';

@@ -6,13 +6,12 @@ import { findBorg } from '../borg/interpreter.ts';
 import { copyLauncher, sessionHostBelow } from '../borg/launcher.ts';
 import { type BoxState, checkBorg, noBoxText, requireBox } from '../borg/launcher-check.ts';
 import { parseServeArguments } from '../borg/serve-arguments.ts';
-import { failure } from '../failure.ts';
 import { serverMemory } from '../host/memory.ts';
 import { shippedFile } from '../host/shipped.ts';
 import { writeFileAtomically } from '../host/write.ts';
 import type { Logger } from '../log.ts';
 import type { Places } from '../places.ts';
-import type { Settings } from '../settings.ts';
+import { type Settings, wrongSettings } from '../settings.ts';
 import { renderSshdConfig, SSHD_CONFIG_FILES, sessionEnvironment } from '../sshd/config.ts';
 import { hostKeyFingerprints, prepareHostKeys } from '../sshd/host-keys.ts';
 import { probeSshd } from '../sshd/probe.ts';
@@ -70,7 +69,7 @@ export const readServeArguments = (
 /** The same for callers that cannot go on without them. @throws failure 'bad-settings' with all problems */
 export const serveArguments = (settings: Readonly<Partial<Record<ExtraArguments, string>>>) => {
   const read = readServeArguments(settings);
-  if (!read.ok) throw failure('the settings are wrong', { code: 'bad-settings', problems: read.problems });
+  if (!read.ok) throw wrongSettings(read.problems);
   return read.words;
 };
 

@@ -1,6 +1,6 @@
 type Timer = { readonly cancel: () => void };
 
-/** Time as the tracker needs it, in milliseconds. Tests bring their own. */
+/** Time, in milliseconds. Tests bring their own. */
 export type Clock = {
   /** Since the epoch. Somebody may set this clock. */
   readonly now: () => number;
@@ -14,7 +14,8 @@ export const realClock: Clock = {
   now: () => Date.now(),
   steady: () => performance.now(),
   after: (milliseconds, action) => {
-    const timer = setTimeout(action, milliseconds);
+    // Node's timers count whole milliseconds of their own clock, and may fire one millisecond too early.
+    const timer = setTimeout(action, Math.ceil(milliseconds) + 1);
     return { cancel: () => clearTimeout(timer) };
   },
   every: (milliseconds, action) => {

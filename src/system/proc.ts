@@ -21,8 +21,13 @@ export const readStatus = (pid: Pid, proc = '/proc'): string => readFileSync(`${
  * A line begins after \n and nowhere else. The first one is the name, which the process chooses (PR_SET_NAME): of the characters that begin
  * a line for JavaScript (the flag m) the kernel escapes \n alone, so a name with \r in it could be another field.
  */
-export const statusField = (status: string, name: string): string | null =>
-  new RegExp(`(?:^|\\n)${name}:[ \\t]*([^\\n]*)`).exec(status)?.[1] ?? null;
+export const statusField = (status: string, name: string): string | null => {
+  const line = `${name}:`;
+  const at = status.startsWith(line) ? 0 : status.indexOf(`\n${line}`) + 1;
+  if (!status.startsWith(line, at)) return null;
+  const end = status.indexOf('\n', at);
+  return status.slice(at + line.length, end < 0 ? undefined : end).replace(/^[ \t]+/, '');
+};
 
 /**
  * The fields of proc_pid_stat(5) from the third on.

@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { createIdleCollection } from '../../src/daemon/idle-collection.ts';
-import type { Clock } from '../../src/reconcile/scheduler.ts';
+import type { Clock } from '../../src/system/clock.ts';
 
 /** A clock whose timers run when the test says so. */
 const heldClock = () => {
   const timers = new Set<() => void>();
-  const clock: Clock = {
-    now: () => 0,
+  const clock: Pick<Clock, 'after'> = {
     after: (_milliseconds, action) => {
       timers.add(action);
       return { cancel: () => void timers.delete(action) };

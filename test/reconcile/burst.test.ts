@@ -6,7 +6,8 @@ import { askServer, controlSocket } from '../../src/control/client.ts';
 import { startControlServer } from '../../src/control/server.ts';
 import { watchTree } from '../../src/keys/watch.ts';
 import type { PassReport } from '../../src/reconcile/pass.ts';
-import { createScheduler, realClock, type Scheduler } from '../../src/reconcile/scheduler.ts';
+import { createScheduler, type Scheduler } from '../../src/reconcile/scheduler.ts';
+import { realClock } from '../../src/system/clock.ts';
 import { keyNumber } from '../accounts/any.ts';
 import { type ScratchRoot, scratchRoot } from './scratch-root.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { withRecheck } from '../../src/reconcile/failed-pass.ts';
 import type { PassReport, PassRequest } from '../../src/reconcile/pass.ts';
-import { type Clock, createScheduler } from '../../src/reconcile/scheduler.ts';
+import { createScheduler, type SchedulerOptions } from '../../src/reconcile/scheduler.ts';
 
 const REPORT: PassReport = { changes: [], findings: [], accounts: [], stopped: false, failed: null, recheckIn: null };
 const AT_ONCE: PassRequest = { occasion: 'asked', dryRun: false };
@@ -14,8 +14,8 @@ const PAUSE = 10;
 const standingClock = () => {
   let now = 0;
   let timers: { readonly at: number; readonly action: () => void }[] = [];
-  const clock: Clock = {
-    now: () => now,
+  const clock: SchedulerOptions['clock'] = {
+    steady: () => now,
     after: (milliseconds, action) => {
       const timer = { at: now + milliseconds, action };
       timers.push(timer);

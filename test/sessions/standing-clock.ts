@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/sessions/clock.ts';
+import type { Clock } from '../../src/system/clock.ts';
 
 /** Lets everything run that needs no time. */
 export const settle = async (): Promise<void> => {
