@@ -33,7 +33,7 @@ export const PUID = 1000;
 export const PGID = 1000;
 export const TAKEN: ReadonlySet<number> = new Set([0, 1, 770, 771, 772, 773, 774, 1000, 10003]);
 
-/** A sound ed25519 key whose 32 bytes follow from a number. */
+/** A sound ed25519 key. Its 32 bytes are computed from a number. */
 export const keyNumber = (number: number): Pick<AuthorizedKey, 'type' | 'blob' | 'fingerprint'> => {
   const type = 'ssh-ed25519';
   const point = createHash('sha256').update(`key ${number}`).digest();
@@ -76,7 +76,7 @@ export const anyGranted: fc.Arbitrary<GrantedKey> = fc
 const uniqueKeys = (max: number, min = 0) =>
   fc.uniqueArray(anyGranted, { minLength: min, maxLength: max, selector: (key) => key.blob });
 
-/** An admin has none. */
+/** An admin has no directives. */
 export const anyDirectives: fc.Arbitrary<Directives> = fc
   .record({ quota: fc.constantFrom(undefined, undefined, 20e6, 50e9), sub: fc.constantFrom(false, false, true) })
   .map(({ quota, sub }) => ({

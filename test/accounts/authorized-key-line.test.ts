@@ -14,7 +14,7 @@ describe('a line of authorized_keys', () => {
     expect(parseLine(`restrict ${SAMPLE_KEYS.rsa2048}`)).toMatchObject({ comment: '', options: {} });
   });
 
-  test('that anybody else wrote or changed is not ours', () => {
+  test('that somebody else wrote or changed is not ours', () => {
     for (const other of [
       '',
       SAMPLE_KEYS.ed25519,

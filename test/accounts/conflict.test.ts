@@ -36,7 +36,7 @@ const fingerprints = (merged: ReturnType<typeof merge>, name = web01): string[] 
 const print = (number: number): string => keyNumber(number).fingerprint;
 
 describe('one name declared twice', () => {
-  it('in two roles is a conflict told for each file, with the narrower role', () => {
+  it('in two roles is a conflict: it is told for each file, and the narrower role counts', () => {
     const merged = merge([file('repo', 'web01', [1]), file('append-only', 'web01', [2])]);
     expect(codes(merged)).toEqual([
       'conflicting-roles /sshkeys/repos-appendonly/web01',
@@ -52,14 +52,14 @@ describe('one name declared twice', () => {
     ]);
   });
 
-  it('is a conflict also where one of the files has no valid key or cannot be read', () => {
+  it('is a conflict also if one of the files has no valid key or cannot be read', () => {
     expect(merge([file('repo', 'web01', [1]), file('admin', 'web01', [])]).conflicting.has(web01)).toBe(true);
     expect(merge([file('repo', 'web01', [1]), unreadable(file('admin', 'web01', []))]).conflicting.has(web01)).toBe(
       true,
     );
   });
 
-  it('leaves out a key that two files of a conflict allow from places that have nothing in common', () => {
+  it('leaves out a key if the two files allow it from places that have nothing in common', () => {
     const files = [
       file('repo', 'web01', [1, 2], { from: '10.0.0.1' }),
       file('admin', 'web01', [1], { from: '10.0.0.2' }),
@@ -67,7 +67,7 @@ describe('one name declared twice', () => {
     expect(fingerprints(merge(files))).toEqual([print(2)]);
   });
 
-  it('is none for borg, whose keys stand in BORG_SSHKEYS and in admins/borg', () => {
+  it('is no conflict for borg: its keys may be in BORG_SSHKEYS and in admins/borg', () => {
     const merged = merge([file('admin', 'borg', [1]), file('admin', 'BORG_SSHKEYS', [2, 1])]);
     expect(merged.findings).toEqual([]);
     expect(fingerprints(merged, 'borg' as AccountName)?.sort()).toEqual([print(1), print(2)].sort());

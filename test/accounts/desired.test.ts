@@ -76,7 +76,7 @@ describe('the desired state', () => {
     );
   });
 
-  it('that is stopped grants nothing that does not run', () => {
+  it('of a stopped pass grants nothing that does not run', () => {
     fc.assert(
       fc.property(anyCircumstances, (given) => {
         const desired = desire(given);
@@ -92,7 +92,7 @@ describe('the desired state', () => {
     );
   });
 
-  it('prepares a folder only for a tenant, with that tenant’s uid, and none that is as it should be', () => {
+  it('prepares folders only for tenants, with the tenant’s uid, and no folder that is as it should be', () => {
     fc.assert(
       fc.property(anyCircumstances, (given) => {
         const desired = desire(given);

@@ -41,7 +41,7 @@ describe('a quota', () => {
     ]);
   });
 
-  it('of a role is the last one of its arguments', () => {
+  it('of a role is the last one in its arguments', () => {
     const words = { repo: ['--storage-quota=20G', '--progress', '--storage-quota=30G'], 'append-only': [], admin: [] };
     expect(roleQuotas(words)).toEqual({ repo: 30 * GIGA, 'append-only': Infinity, admin: Infinity });
   });
@@ -50,7 +50,7 @@ describe('a quota', () => {
 describe('the narrower directives', () => {
   const quotas = { repo: 20 * GIGA, 'append-only': Infinity, admin: Infinity };
 
-  it('have the smaller quota, where one says nothing against the one of its role', () => {
+  it('have the smaller quota; where one side sets none, the quota of its role is compared', () => {
     expect(narrowerDirectives(limited({ quota: 50 * GIGA }), limited({ quota: 10 * GIGA }))).toEqual({
       quota: 10 * GIGA,
     });
@@ -66,7 +66,7 @@ describe('the narrower directives', () => {
     expect(narrowerDirectives(sub, limited({}, 'admin'))).toEqual({ subRepositories: true });
   });
 
-  it('are a loss from a larger quota, and from having sub-repositories', () => {
+  it('are a loss where the quota was larger, and where sub-repositories were allowed', () => {
     expect(losesDirectives(limited(), limited({ quota: 50 * GIGA }))).toBe(true);
     expect(losesDirectives(limited(), limited({ quota: 50 * GIGA }), quotas)).toBe(false);
     expect(losesDirectives(limited({ quota: 50 * GIGA }), limited(), quotas)).toBe(true);
@@ -75,14 +75,14 @@ describe('the narrower directives', () => {
   });
 });
 
-it('who gets a smaller quota or loses sub-repositories is among the losers', () => {
+it('an account that gets a smaller quota or loses sub-repositories is among the losers', () => {
   const running = state({ quota: 50 * GIGA, subRepositories: true });
   expect([...losers(running, state({ quota: 20 * GIGA, subRepositories: true }))]).toEqual([NAME]);
   expect([...losers(running, state({ quota: 50 * GIGA }))]).toEqual([NAME]);
   expect([...losers(running, state({ quota: 60 * GIGA, subRepositories: true }))]).toEqual([]);
 });
 
-it('a stopped update gives no larger quota than the one that runs, be it the role’s', () => {
+it('a stopped update gives no larger quota than the one that runs, even if that is the role’s', () => {
   const quotas = { repo: 20 * GIGA, 'append-only': Infinity, admin: Infinity };
   expect(intersect(state(), state({ quota: 50 * GIGA }), quotas).get(NAME)?.quota).toBe(20 * GIGA);
   expect(intersect(state({ quota: 50 * GIGA }), state(), quotas).get(NAME)?.quota).toBe(20 * GIGA);
@@ -112,7 +112,7 @@ it('the directives of a role folder that cannot be read stay', () => {
   expect(mergeDeclarations(declaration, running).accounts).toMatchObject([{ quota: 50 * GIGA, subRepositories: true }]);
 });
 
-it('a change of directives is told with both', () => {
+it('a change of directives is told with the old and the new ones', () => {
   const [change] = diffStates(state({ quota: 50 * GIGA }), state({ subRepositories: true }));
   expect(change).toMatchObject({
     kind: 'account-changed',
@@ -124,7 +124,7 @@ it('a change of directives is told with both', () => {
   expect(directivesText({})).toBe('');
 });
 
-it('sub-repositories are a group of their own for either role, and nothing to an admin', () => {
+it('accounts with sub-repositories have a group of their own in either role; an admin does not', () => {
   const groups = (['repo', 'append-only', 'admin'] as const).map(
     (role) => loginGroup({ role, subRepositories: true }).name,
   );

@@ -25,7 +25,7 @@ test.each(['a; touch pwned', 'a$(touch pwned)', "a'b", 'two words', 'line\nbreak
   },
 );
 
-test('a lock of no date at all is told without one, and fails no update', () => {
+test('a lock with an impossible date is told without a date, and fails no update', () => {
   const told = (lockedSince: number) => {
     const folder = { name: 'web01', kind: 'folder', uid: 10_000, gid: 10_000, mode: 0o2770 } as const;
     return foreignFindings([{ ...folder, foreign: { ...foreign, lockedSince } }], new Set(['web01']), PUID)[0]?.message;

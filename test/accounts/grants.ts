@@ -5,8 +5,8 @@ import type { Role } from '../../src/accounts/role.ts';
 const WIDTH: Readonly<Record<Role, number>> = { 'append-only': 0, repo: 1, admin: 2 };
 
 /**
- * What `state` grants that `limit` does not: told by a way of its own, not by the code under test. Comments grant nothing.
- * A from= list counts as room for each pattern; a list with a negated pattern only for itself.
+ * What `state` grants and `limit` does not. It is computed here independently of the code under test. Comments grant nothing.
+ * A from= list grants each of its patterns. A list with a negated pattern is compared only as a whole.
  */
 export const grantsBeyond = (state: State, limit: State): string[] =>
   [...state].flatMap(([name, account]) => {

@@ -15,7 +15,7 @@ const folder = (text: string, uid: number) => ({ name: text, kind: 'folder' as c
 const NOTHING = { highWater: 0, uids: {} };
 
 describe('identities', () => {
-  it('are never shared, in the range, and none of the machine’s own', () => {
+  it('are in the range, never shared, and never one of the machine’s own', () => {
     fc.assert(
       fc.property(given, ({ names, folders, registry, range }) => {
         const { uids, without } = assignIdentities(names, folders, registry, range, TAKEN);
@@ -80,14 +80,14 @@ describe('identities', () => {
     expect(without).toEqual(['g', 'h']);
   });
 
-  it('of two folders with one owner go to the one that had the number before', () => {
+  it('stay with the account that had the number before, if two folders have the same owner', () => {
     const copies = [folder('web01', 10002), folder('copy-of-web01', 10002)];
     const names = [name('web01'), name('copy-of-web01')];
     const { uids } = assignIdentities(names, copies, { highWater: 10002, uids: { web01: 10002 } }, RANGE, TAKEN);
     expect(Object.fromEntries(uids)).toEqual({ web01: 10002, 'copy-of-web01': 10004 });
   });
 
-  it('are remembered for a folder that is gone while its key file is not', () => {
+  it('are remembered while the key file is there, even if the folder is gone', () => {
     const { uids } = assignIdentities(
       [name('a'), name('b')],
       [],
@@ -98,7 +98,7 @@ describe('identities', () => {
     expect(Object.fromEntries(uids)).toEqual({ a: 10005, b: 10001 });
   });
 
-  it('come for a range of 60,000 and as many folders', () => {
+  it('can be given in a range of 60,000 with 50,000 folders', () => {
     const folders = Array.from({ length: 50_000 }, (_, index) => folder(`r${index}`, 10_000 + index));
     expect(() => assignIdentities([name('x')], folders, NOTHING, WIDE_RANGE, TAKEN)).not.toThrow();
   });

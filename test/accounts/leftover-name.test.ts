@@ -31,7 +31,7 @@ test.each([
 });
 
 test.each(['bak', 'old', 'orig', 'save', 'backup', 'copy', 'BAK', 'bak1', 'bak.2', 'old-20260101', 'save.1', 'orig_2'])(
-  'web01.%s may be one',
+  'web01.%s may be a leftover of web01',
   (end) => {
     expect(leftoverName(`web01.${end}`)).toEqual({ of: ['web01'], surely: false });
     expect(leftoverName(`db.example.org.${end}`)).toEqual({ of: ['db.example.org'], surely: false });
@@ -50,7 +50,7 @@ test.each([
   ['web01.bak.txt', ['web01'], false],
   ['web01.bak.txt.old', ['web01.bak.txt', 'web01'], false],
   [`web01${'.bak'.repeat(12)}`, Array.from({ length: 12 }, (_, less) => `web01${'.bak'.repeat(11 - less)}`), false],
-])('%s is one of %j', (name, of, surely) => {
+])('%s is a leftover of %j', (name, of, surely) => {
   expect(leftoverName(name)).toEqual({ of, surely });
 });
 
@@ -77,6 +77,6 @@ test.each([
     'web01.sync-conflict',
     'sync-conflict-1',
   ],
-])('%s is none', (name) => {
+])('%s is no leftover', (name) => {
   expect(leftoverName(name)).toBeNull();
 });

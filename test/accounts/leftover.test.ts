@@ -65,7 +65,7 @@ describe('a leftover beside NAME', () => {
     });
   });
 
-  it('opens nothing in another role folder, nor where NAME has no valid key, or cannot be read', () => {
+  it('opens nothing in another role folder either, nor where NAME has no valid key or cannot be read', () => {
     expect(decide({ files: ['repos-appendonly/web01', 'repos/web01.bak'] }).open).toEqual(['web01']);
     expect(decide({ files: [file('repos/web01', { keys: [] }), 'repos/web01.bak'] }).open).toEqual([]);
     expect(decide({ files: [file('repos/web01', { keys: [], unreadable: true }), 'repos/web01.bak'] }).open).toEqual(
@@ -73,7 +73,7 @@ describe('a leftover beside NAME', () => {
     );
   });
 
-  it('that has a repository of its own is an error, with the names to move to', () => {
+  it('that has a repository of its own is an error, whose cure has the names to move to', () => {
     const { open, findings } = decide({
       files: ['repos/web01', 'repos/web01.old.pub'],
       folders: [folder('web01', true), folder('web01.old', true)],
@@ -90,7 +90,7 @@ describe('a leftover beside NAME', () => {
     ]);
   });
 
-  it('has no other finding but that there is a private key in it', () => {
+  it('has no further finding, except that a private key is in it', () => {
     const finding = (code: Finding['code']): Finding => ({
       ...{ severity: 'error', code, file: '/sshkeys/repos/web01.bak', line: 1, message: 'x', remedy: 'x' },
     });
@@ -118,7 +118,7 @@ describe('a leftover beside NAME', () => {
 });
 
 describe('a leftover without NAME', () => {
-  it('of which no host is called so never opens, nor one among the admins', () => {
+  it('never opens anything where no host has such a name, nor among the admins', () => {
     for (const path of [
       'repos/web01.disabled',
       'repos/web01.tmp',
@@ -134,7 +134,7 @@ describe('a leftover without NAME', () => {
     expect(decide({ files: ['repos/backup.old'], folders: [folder('backup.old', true)] }).open).toEqual(['backup.old']);
   });
 
-  it('keeps its account where that has a repository of its own, whatever is left of NAME', () => {
+  it('keeps its account if that has a repository of its own, whatever is left of NAME', () => {
     const folders = [folder('backup', true), folder('backup.old', true)];
     expect(decide({ files: ['repos/backup.old'], folders }).open).toEqual(['backup.old']);
   });

@@ -18,27 +18,27 @@ test('a repository counts once its folder holds something', () => {
   expect(trackRepositories(NO_REPOSITORIES, seen([folder('db', false)], ['db', 'new']))).toBe(NO_REPOSITORIES);
 });
 
-test('is lost where its folder is gone and its key file is not', () => {
+test('a repository is lost if its folder is gone and its key file is not', () => {
   expect(trackRepositories(KEPT, seen([], ['web01']))).toEqual(LOST);
   expect(trackRepositories(KEPT, seen([], ['web01'], false))).toEqual(LOST);
 });
 
-test('is lost where an empty folder of root’s is in its place: a mount point without its disk', () => {
+test('a repository is lost if an empty folder of root’s is in its place: a mount point without its disk', () => {
   expect(trackRepositories(KEPT, seen([folder('web01', false, 0)], ['web01']))).toEqual(LOST);
   expect(trackRepositories(NO_REPOSITORIES, seen([folder('web01', false, 0)], ['web01']))).toBe(NO_REPOSITORIES);
 });
 
-test('is no loss where its client has emptied it, where its key file is gone, too, or where it was never filled', () => {
+test('a repository is not lost if its client has emptied it, if its key file is gone, too, or if it was never filled', () => {
   expect(trackRepositories(KEPT, seen([folder('web01', false)], ['web01']))).toEqual(NO_REPOSITORIES);
   expect(trackRepositories(KEPT, seen([], []))).toEqual(NO_REPOSITORIES);
 });
 
-test('is not forgotten while a role folder cannot be read', () => {
+test('a lost repository is not forgotten while a role folder cannot be read', () => {
   expect(trackRepositories(KEPT, seen([], [], false))).toBe(KEPT);
   expect(trackRepositories(LOST, seen([], [], false))).toBe(LOST);
 });
 
-test('stays lost, filled again or not, until that is confirmed or its key file goes', () => {
+test('a repository stays lost, filled again or not, until the loss is confirmed or its key file goes', () => {
   for (const filled of [false, true]) {
     const now = trackRepositories(LOST, seen([folder('web01', filled)], ['web01']));
     expect(now.lost).toEqual(['web01']);

@@ -7,7 +7,7 @@ import { anyOptions, anyState, PUID } from './any.ts';
 import { grantsBeyond } from './grants.ts';
 
 describe('what two states have in common', () => {
-  it('is in both: no account, key, role or room in options beyond either', () => {
+  it('goes beyond neither: in no account, key, role or option', () => {
     fc.assert(
       fc.property(anyState, anyState, (running, wanted) => {
         const common = intersect(running, wanted);
@@ -18,7 +18,7 @@ describe('what two states have in common', () => {
     );
   });
 
-  it('is the same taken twice, and of a state with itself that state', () => {
+  it('is the same if it is computed twice, and a state has itself in common with itself', () => {
     fc.assert(
       fc.property(anyState, anyState, (running, wanted) => {
         const common = intersect(running, wanted);
@@ -41,7 +41,7 @@ describe('what two states have in common', () => {
     );
   });
 
-  it('leaves nobody who loses something once it is all that is wanted', () => {
+  it('is all that is granted to an account that is not among the losers', () => {
     fc.assert(
       fc.property(anyState, anyState, (running, wanted) => {
         const lost = losers(running, wanted);

@@ -22,7 +22,7 @@ const NOTHING = {
 const anyShared = anyState.map(withOneUid);
 
 describe('with IDENTITIES=shared', () => {
-  it('every account has PUID, and what is remembered of uids stays for the way back', () => {
+  it('every account has PUID, and the remembered uids stay for the way back', () => {
     fc.assert(
       fc.property(anyCircumstances, fc.boolean(), (given, keepsOwners) => {
         const shared = desire({ ...given, identities: policy(keepsOwners) });

@@ -45,7 +45,7 @@ describe('a loss seen by an event', () => {
     expect(late.recheckIn).toBeNull();
   });
 
-  it('is overdue once it has waited, by a look at its files alone, as long as they look as they did', () => {
+  it('is overdue once it has waited, if its files have not changed since: a look at them is enough', () => {
     const { waiting } = withholdLosses(web01, nobody, EMPTY, new Map(), 1000);
     const due = 1000 + STILLNESS_MS;
     expect([...overdue(waiting, EMPTY, due - 1)]).toEqual([]);
@@ -55,7 +55,7 @@ describe('a loss seen by an event', () => {
       expect([...overdue(waiting, { ...EMPTY, folders: { ...FOLDERS, [role]: 'missing' } }, due)]).toEqual([]);
   });
 
-  it('counts at last although its file never comes to rest', () => {
+  it('counts in the end even if its file never comes to rest', () => {
     let waiting: Waiting = new Map();
     for (let now = 0; now < PATIENCE_MS; now += 100) {
       const step = withholdLosses(web01, nobody, declared('web01', String(now)), waiting, now);
@@ -94,7 +94,7 @@ describe('a loss seen by an event', () => {
     }
   });
 
-  it('does not wait where the uid has moved on with the repository: a renamed one', () => {
+  it('does not wait if the repository was renamed: its uid belongs to the new name', () => {
     const wanted = stateOf([account('web02', 'repo', 10000, 1)]);
     expect([...withholdLosses(web01, wanted, EMPTY, new Map(), 0).accounts.keys()]).toEqual(['web02']);
   });
@@ -118,7 +118,7 @@ describe('a loss seen by an event', () => {
     );
   });
 
-  it('has gone through once nobody waits any more', () => {
+  it('counts completely once nothing waits any more', () => {
     fc.assert(
       fc.property(anyCircumstances, (given) => {
         const wanted = desire(given).accounts;

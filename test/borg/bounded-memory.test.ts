@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openToAccount } from '../../src/repositories/modes.ts';
 import { surveyRepositories } from '../../src/survey/repository-survey.ts';
 
-// A lock folder with a million entries cost root 638 MB. Here it are fewer, and what a process takes at most is compared.
+// A lock folder with a million entries cost root 638 MB. Here there are fewer, and the test compares the most memory that a process takes.
 
 const MANY = 200_000;
 const SPARE_KILOBYTES = 25_000;
@@ -19,7 +19,7 @@ let repos: string;
 
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'bounded-memory-'));
-  // In memory, where as many entries are made, handed over and removed in a tenth of the time.
+  // In memory: there as many entries are made, handed over and removed in a tenth of the time.
   repos = mkdtempSync('/dev/shm/bounded-memory-');
   for (const [name, count] of [
     ['few', 3],
@@ -42,7 +42,7 @@ import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)`;
 
-/** The most memory that a process of its own takes for it, or one that it starts, in kilobytes. */
+/** The most memory in kilobytes that a process of its own takes for the work, or a process that it starts. */
 const peak = (work: string): number => {
   const code = `import * as fs from 'node:fs'; ${work}`;
   const words = ['-I', '-c', MAX_RSS, process.execPath, '--input-type=module', '--eval', code];
@@ -56,20 +56,20 @@ test.each([
   ],
   ['`all`', (name: string) => `(await import('./src/borg/find-repositories.ts')).findRepositories('${repos}/${name}')`],
   [
-    'the look for what borg would wait for',
+    'the search for what borg would wait for',
     (name: string) => `(await import('./src/borg/odd-entry.ts')).findOddEntry('${repos}/${name}', true)`,
   ],
   [
-    'the same look where they lie in the repository itself',
+    'the same search, with the entries in the repository itself',
     (name: string) => `(await import('./src/borg/odd-entry.ts')).findOddEntry('${repos}/${name}/lock.exclusive')`,
   ],
   [
-    'the look for foreign owners',
+    'the search for foreign owners',
     (name: string) =>
       `await (await import('./src/repositories/foreign-entries.ts')).findForeignOwners('${repos}/${name}', 1)`,
   ],
   [
-    'the look for ACLs',
+    'the search for ACLs',
     (name: string) =>
       `await (await import('./src/repositories/extended-rights.ts')).findExtendedRights(['${repos}/${name}'])`,
   ],
@@ -78,7 +78,7 @@ test.each([
     (name: string) => `await (await import('./src/repositories/ownership.ts')).prepareRepository('${repos}',
         { name: '${name}', uid: 10007, action: 'adopt', reason: '' }, () => {}, new AbortController().signal)`,
   ],
-])('%s takes no more memory for a lock folder with entries without end', (_, work) => {
+])('%s takes no more memory if a lock folder has entries without end', (_, work) => {
   expect(peak(work('many'))).toBeLessThan(peak(work('few')) + SPARE_KILOBYTES);
 });
 
@@ -103,7 +103,7 @@ test('what is kept of each repository does not grow with what its owner writes i
   expect(peak(work('immodest'))).toBeLessThan(peak(work('modest')) + SPARE_KILOBYTES);
 });
 
-test('below a repository that lies in another’s folder no more are looked for', () => {
+test('no repository is looked for below one that lies in the folder of another', () => {
   const config = `[repository]\nversion = 1\nsegments_per_dir = 1000\nid = ${'0'.repeat(64)}\n`;
   for (const path of ['team/one', 'team/one/below/two']) {
     mkdirSync(join(root, 'nested', path, 'data'), { recursive: true });
@@ -114,7 +114,7 @@ test('below a repository that lies in another’s folder no more are looked for'
   expect(found[1]?.state).toMatchObject({ kind: 'repository', nested: [] });
 });
 
-test('a folder that is handed over leaves the others their turn, however much is in it', async () => {
+test('a folder that is handed over does not keep the others waiting, however much is in it', async () => {
   let turns = 0;
   let over = false;
   const count = (): void => {
@@ -127,7 +127,7 @@ test('a folder that is handed over leaves the others their turn, however much is
   expect(turns).toBeGreaterThan(MANY / 1000);
 });
 
-test('what reads it whole would take more than that', () => {
+test('code that reads the whole folder would take more than that', () => {
   const whole = `const all = fs.readdirSync('${repos}/many/lock.exclusive', { withFileTypes: true }); globalThis.all = all`;
   expect(peak(whole)).toBeGreaterThan(peak('') + SPARE_KILOBYTES);
 });

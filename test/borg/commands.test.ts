@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS, FAMILIES, wordsOfOption } from '../../src/borg/commands.ts';
 import { findBorg } from '../../src/borg/interpreter.ts';
 
-/** Walks the installed borg's own parser: of each command the options with the words they take, and its first positional. */
+/** Walks the installed borg's own parser. Tells for each command the options with the words that they take, and its first positional. */
 const ASK = `
 import argparse, json
 from borg.archiver import Archiver

@@ -99,7 +99,7 @@ describe('what borg does not open', () => {
     expect(await opens()).toBe(false);
   });
 
-  it('is a repository whose config ends inside of its key, and none whose key is whole, gone, or nobody’s', async () => {
+  it('is a repository whose config ends inside its key, but none whose key is whole, gone or no key of borg', async () => {
     await execa('rm', ['-r', repository]);
     await execa('borg', ['init', '--encryption', 'repokey', repository], {
       ...{ uid: OWNER.uid, gid: OWNER.gid, cwd: root, extendEnv: false },
@@ -132,13 +132,13 @@ describe('what borg does not open', () => {
       'without index, hints and integrity',
       () => ['index', 'hints', 'integrity'].map((each) => rmSync(file(`${each}.${last}`))),
     ],
-  ])('is not what is %s: borg opens it', async (_, spoil) => {
+  ])('is no repository that is %s: borg opens it', async (_, spoil) => {
     spoil();
     expect(damage()).toBeNull();
     expect(await opens()).toBe(true);
   });
 
-  it('is nothing that never was a repository', () => {
+  it('is no folder that never was a repository', () => {
     rmSync(repository, { recursive: true });
     mkdirSync(file('data/0'), { recursive: true });
     writeFileSync(file('README'), 'A project of somebody’s\n');
@@ -148,7 +148,7 @@ describe('what borg does not open', () => {
     rmSync(file('README'));
     cpSync(whole, file('data'), { recursive: true });
     cpSync(whole, file('config'), { recursive: true });
-    // An account calls its own repositories so.
+    // An account may give its own repositories such names.
     expect(damage()).toBeNull();
   });
 });

@@ -13,20 +13,20 @@ test.each([
   expect(diskFloor(setting, { total }, need)).toBe(floor);
 });
 
-test('a compaction needs no more than the repository holds, nor more than a segment, and the index four times', () => {
+test('a compaction needs as much as the repository holds, but at most a segment, and four times the index', () => {
   expect(compactionNeed({ bytes: 1000, objects: 0 })).toBe(1000);
   expect(compactionNeed({ bytes: 1e12, objects: 0 })).toBe(520 * 1024 * 1024);
   expect(compactionNeed({ bytes: null, objects: null })).toBe(520 * 1024 * 1024);
   expect(compactionNeed({ bytes: 1e12, objects: 1_000_000 })).toBeGreaterThan(800e6);
 });
 
-test('it is told before it comes to that; a file system that tells no size has no floor', () => {
+test('a disk near its floor is told before it reaches it; a file system that tells no size has no floor', () => {
   const total = 100 * GIGABYTE;
   expect(judgeSpace({ free: 1.9 * GIGABYTE, total }, 2 * GIGABYTE)).toBe('below');
   expect(judgeSpace({ free: 2 * GIGABYTE, total }, 2 * GIGABYTE)).toBe('near');
   expect(judgeSpace({ free: 4 * GIGABYTE, total }, 2 * GIGABYTE)).toBe('enough');
   expect(judgeSpace({ free: 0, total: 0 }, 2 * GIGABYTE)).toBe('enough');
-  // Whatever MIN_FREE is: what a compaction needs, and what a lock needs.
+  // Whatever MIN_FREE is, a compaction and a lock need their space.
   const small = 10e6;
   expect(judgeSpace({ free: 0.2 * GIGABYTE, total }, small, 0.5 * GIGABYTE)).toBe('short');
   expect(judgeSpace({ free: 0.6 * GIGABYTE, total }, small, 0.5 * GIGABYTE)).toBe('enough');

@@ -20,7 +20,7 @@ const repository = (path: string): void => {
   );
 };
 
-test('repositories of an account that are called as borg calls its own folders are found, and listed', () => {
+test('repositories of an account are found and listed, even if they have the names of borg’s own folders', () => {
   const names = ['config', 'data', 'deep/data', 'lock.exclusive', 'lock.old'];
   for (const name of names) repository(join('web01', name));
   repository('plain');
@@ -31,26 +31,26 @@ test('repositories of an account that are called as borg calls its own folders a
   expect(readRepositoryState(join(root, 'web01'))).toEqual({ kind: 'foreign', nested: names });
 });
 
-test('what lies in a repository below borg’s own folders is none', () => {
+test('what lies in a repository below borg’s own folders is no repository', () => {
   repository('web01');
   for (const name of ['data/0', 'lock.exclusive', 'beside']) repository(join('web01', name));
   expect(findRepositories(root).paths).toEqual(['web01']);
   expect(readRepositoryState(join(root, 'web01'))).toMatchObject({ kind: 'repository', nested: ['beside'] });
 });
 
-test('one inside an account’s folder is listed, too, where its config is damaged', () => {
+test('a repository inside an account’s folder is listed even if its config is damaged', () => {
   repository('fleet/one');
   writeFileSync(join(root, 'fleet/one/config'), '');
   expect(readRepositoryState(join(root, 'fleet'))).toEqual({ kind: 'foreign', nested: ['one'] });
 });
 
-test('one that has lost its config is among them, so that borg says so', () => {
+test('a repository that has lost its config is among them, so that borg says so', () => {
   repository('web01');
   rmSync(join(root, 'web01/config'));
   expect(findRepositories(root).paths).toEqual(['web01']);
 });
 
-test('no link is followed, and dotfiles are nobody’s', () => {
+test('no link is followed, and a dotfile is no repository', () => {
   repository('.hidden');
   repository('web01/.hidden');
   const elsewhere = mkdtempSync(join(tmpdir(), 'elsewhere-'));
@@ -62,7 +62,7 @@ test('no link is followed, and dotfiles are nobody’s', () => {
   rmSync(elsewhere, { recursive: true });
 });
 
-test('a folder with entries without end is looked at so far, and named; the others are found', () => {
+test('a folder with entries without end is read up to a bound, and named; the others are found', () => {
   mkdirSync(join(root, 'a'));
   for (let each = 0; each < 20_001; each += 1) writeFileSync(join(root, 'a', `${each}`), '');
   repository('b');

@@ -45,7 +45,7 @@ const write = (segment: number, ...entries: readonly Buffer[]): void => {
   writeFileSync(pathOf(segment), Buffer.concat([Buffer.from('BORG_SEG'), ...entries]));
   utimesSync(pathOf(segment), timeOf(segment) / 1000, timeOf(segment) / 1000);
 };
-/** As a client writes an archive; its number is its id. @returns the last segment */
+/** Writes an archive as a client does. Its number is its id. @returns the last segment */
 const archive = (from: number, id: number): number => {
   write(from, put(1000 + id), put(2000 + id), put(id));
   write(from + 1, remove(MANIFEST));
@@ -72,12 +72,12 @@ const seen = (segment: number | null, moved: number | null = null) => ({
   },
 });
 
-it('the last archive is told by the segment that it ends', () => {
+it('the segment that the last archive ends tells when that was', () => {
   archive(0, 7);
   expect(find(archive(4, 8))).toEqual(seen(4));
 });
 
-it('a compaction is no archive: what may have come before it, and left no trace, is said', () => {
+it('a compaction is no archive: its date is told, since an archive before it may have left no trace', () => {
   archive(0, 7);
   archive(4, 8);
   expect(find(compact(8, 4, 5, 7))).toEqual(seen(0, 8));
@@ -138,7 +138,7 @@ describe('what no client writes gives no date at all', () => {
     expect(find(3)).toEqual(UNKNOWN);
   });
 
-  it('and what an admin has written is the tenant’s by its group', () => {
+  it('but a file that an admin has written counts: its group is the tenant’s', () => {
     archive(0, 7);
     chownSync(pathOf(0), 12_345, process.getgid?.() ?? 0);
     expect(find(3)).toEqual(seen(0));
@@ -152,7 +152,7 @@ it('a million tiny entries cost no more than a few', () => {
   expect(find(7)).toEqual(seen(4));
 });
 
-it('whatever bytes are in place of segments, no date is told that is none of an archive’s', () => {
+it('whatever bytes are in place of segments, every date that is told is that of an archive', () => {
   const bytes = fc.uint8Array({ maxLength: 300 });
   const nonsense = fc.oneof(
     bytes.map((each) => Buffer.from(each)),
@@ -206,7 +206,7 @@ describe('what is remembered', () => {
     const memory = remembering();
     archive(0, 7);
     archive(4, 8);
-    // A prune behind it: what comes next is known, and it is no checkpoint.
+    // A prune comes after the archive: so it is known what comes next, and the archive is no checkpoint.
     write(8, remove(7));
     write(9, remove(MANIFEST));
     write(10, put(MANIFEST));
@@ -217,7 +217,7 @@ describe('what is remembered', () => {
     expect(find(archive(14, 9), memory)).toEqual(seen(14));
   });
 
-  it('is no checkpoint, of which it is only seen later that it was one', () => {
+  it('is forgotten if only what comes later shows that it was a checkpoint', () => {
     const memory = remembering();
     archive(0, 7);
     expect(find(archive(4, 8), memory)).toEqual(seen(4));

@@ -15,6 +15,6 @@ test('an upgrade of borg or its interpreter changes what is looked at', async ()
     ).toBe(true);
 });
 
-test('where the interpreter knows of no borg, or is none, its own file is left', async () => {
+test('if the interpreter has no borg, or is no interpreter, only its own file is looked at', async () => {
   expect(await loadedFiles('/bin/true')).toEqual([realpathSync('/bin/true')]);
 });

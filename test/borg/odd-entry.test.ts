@@ -29,7 +29,7 @@ test.each(['hints.7', 'data/pipe', 'data/0/2'])('a pipe is found: %s', (name) =>
   expect(findOddEntry(web, true)).toEqual({ path: name, kind: 'a pipe' });
 });
 
-test('what lies beside the data is nobody’s to wait for', () => {
+test('a pipe beside the data does not count: nobody waits for it', () => {
   mkdirSync(join(web, 'beside'));
   pipe('beside/pipe');
   expect(findOddEntry(web, true)).toBeNull();

@@ -125,7 +125,7 @@ describe('the state of a repository, read without its key', () => {
     expect(lastBackup(read(path))).toBeNull();
   });
 
-  test("takes a compaction without the key for no backup, and the client's next archive for one", async () => {
+  test("takes the client's next archive for a backup, but not a compaction without the key", async () => {
     const path = await init('compacted');
     await borg('create', `${path}::first`, 'letter');
     await borg('create', `${path}::second`, 'letter');
@@ -166,7 +166,7 @@ describe('the state of a repository, read without its key', () => {
     expect(lastBackup(read(path))).toBeGreaterThan(last ?? 0);
   });
 
-  test('takes the checkpoint of a backup that was interrupted for none', async () => {
+  test('does not take the checkpoint of an interrupted backup for a backup', async () => {
     const path = await init('checkpoint');
     await borg('create', `${path}::first`, 'letter');
     const before = read(path);
@@ -193,7 +193,7 @@ describe('the state of a repository, read without its key', () => {
     expect(lastBackup(read(path))).toBe(lastBackup(before));
   });
 
-  test('tells of an interrupted backup the last one that came to its end, and who holds the lock', async () => {
+  test('tells, after an interrupted backup, the last complete one, and who holds the lock', async () => {
     const path = await init('interrupted');
     await borg('create', `${path}::first`, 'letter');
     const before = read(path);
@@ -216,7 +216,7 @@ describe('the state of a repository, read without its key', () => {
     expect(read(path).locks).toEqual([]);
   });
 
-  test('tells nothing where the hints are cut off or of another version, and still what the index says', async () => {
+  test('tells nothing from hints that are cut off or of another version, but still what the index says', async () => {
     const path = await init('damaged');
     await borg('create', `${path}::first`, 'letter');
     const { objects } = read(path);
@@ -258,7 +258,7 @@ describe('the state of a repository, read without its key', () => {
     }
     writeFileSync(fileOf(path, 'index'), randomBytes(5000));
     expect(read(path).objects).toBeNull();
-    // Much of the disk would be kept free for all, for a file of holes.
+    // A sparse file: if it counted, much of the disk would be kept free for a compaction that never comes.
     const header = Buffer.alloc(18);
     header.write('BORG_IDX');
     header.writeInt32LE(50_000_000, 8);
@@ -269,7 +269,7 @@ describe('the state of a repository, read without its key', () => {
     expect(read(path).objects).toBeNull();
   });
 
-  test('looks behind what a segment deletes for its first object', async () => {
+  test('finds the first object of a segment after the deletions in it', async () => {
     const path = await init('deleting');
     rmSync(fileOf(path, 'hints'));
     /** The first byte of the checksum is that of the type 'repokey'. */

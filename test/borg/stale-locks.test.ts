@@ -45,7 +45,7 @@ const roster = (folder: string, content: unknown): void => {
 };
 
 describe('clearing stale locks', () => {
-  test('tells some of one folder, and of the rest their number', async () => {
+  test('tells some locks of one folder, and the number of the rest', async () => {
     const path = repository('web01');
     exclusive(path, ...Array.from({ length: 150 }, (_, each) => `${OURS}.${each + 1}-0`));
     roster(path, { shared: Array.from({ length: 20_000 }, (_, each) => [OURS, each, 0]), exclusive: [] });
@@ -78,7 +78,7 @@ describe('clearing stale locks', () => {
     expect(await list()).toMatchObject({ exitCode: 0 });
   });
 
-  test('leaves the locks of other hosts, also of one whose id begins alike', async () => {
+  test('leaves the locks of other hosts, even of one whose id begins in the same way', async () => {
     const path = repository('web01');
     const others = [`${THEIRS}.7-0`, `${OURS}.more.7-0`, `${OURS}0.7-0`, `${OURS}07-0`, 'junk', `${OURS}.x-0`];
     exclusive(path, ...others, `${OURS}.8-0`);
@@ -122,7 +122,7 @@ describe('clearing stale locks', () => {
     expect(await clearStaleLocks(places, OURS)).toEqual([]);
   });
 
-  test('finds them in repositories of an account that are called as borg calls its own folders', async () => {
+  test('finds them in repositories of an account that have the names of borg’s own folders', async () => {
     const names = ['data', 'config', 'lock.exclusive', 'lock.old', 'data2/data'];
     for (const name of names) exclusive(repository(join('fleet', name)), `${OURS}.1-0`);
     expect((await clearStaleLocks(places, OURS)).map(({ repository: where }) => where).sort()).toEqual(
