@@ -26,7 +26,7 @@ test('a failure is one line for the log, several for a person, and fields for a 
   });
 });
 
-test('what caused it, and what several have in common, is told with it', () => {
+test('the cause of a failure, and what several failures have in common, is told with it', () => {
   const outer = new Error('no server', { cause: new Error('no socket', { cause: 'gone' }) });
   expect(failureInOneLine(outer)).toBe('no server: no socket: gone');
   expect(failureInLines(outer)).toBe('no server\n  because: no socket\n  because: gone');
@@ -39,7 +39,7 @@ test('what caused it, and what several have in common, is told with it', () => {
   expect(failureInLines(all).split('\n')).toEqual(['all failed', ...[1, 2, 3, 4, 5].map((each) => `  part ${each}`)]);
 });
 
-test('of what failed first, and what failed while that was cleaned up, both are told', () => {
+test('a failure is told, and so is a second one during its clean-up', () => {
   const both = new SuppressedError(new Error('close'), new Error('start'), 'suppressed');
   expect(failureInOneLine(both)).toBe('suppressed: start, close');
   expect(failureInLines(both).split('\n')).toEqual(['suppressed', '  start', '  close']);
@@ -54,7 +54,7 @@ test('anything can be thrown', () => {
   expect(failureInOneLine(new Error('bare', { cause: null }))).toBe('bare');
 });
 
-test('of a program that failed the log has the short words; a person, and the line about a failed start, have all that it wrote', () => {
+test('if a program failed, the log has its short message; a person, and the line about a failed start, have all that it wrote', () => {
   const error = Object.assign(new Error('Command failed: borg all its output'), {
     shortMessage: 'Command failed: borg',
   });
@@ -63,7 +63,7 @@ test('of a program that failed the log has the short words; a person, and the li
   expect(failureInLines(error)).toBe('Command failed: borg all its output');
 });
 
-test('no code is left in the set that nothing fails with', () => {
+test('every code in the set is the code of some failure', () => {
   const source = new URL('../src/', import.meta.url);
   const texts = readdirSync(source, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts') && file !== 'failure.ts')

@@ -30,7 +30,7 @@ const toldOf = (...steps: readonly (readonly [string, string])[]): string[] => {
   return stdout.trimEnd().split('\n');
 };
 
-describe('what .ci/run tells last of what failed', () => {
+describe('what .ci/run tells at its end about failures', () => {
   symlinkSync(join(PROJECT, 'node_modules'), join(folder, 'node_modules'));
   const fromVitest = vitestOn(`
     it('is well', () => {});
@@ -38,7 +38,7 @@ describe('what .ci/run tells last of what failed', () => {
     it('throws', () => { throw new Error('one\\ntwo', { cause: new Error('inner') }); });
   `);
 
-  it('is what each failed test says, then its name with the step’s', () => {
+  it('is what each failed test says, then the name of the step and the test', () => {
     expect(toldOf(['units', fromVitest])).toEqual([
       'it.test.ts > is equal',
       '   AssertionError: expected { a: 1 } to deeply equal { a: 2 }',
@@ -55,7 +55,7 @@ describe('what .ci/run tells last of what failed', () => {
     ]);
   });
 
-  it('is the file, where what stands before its tests fails', () => {
+  it('is the name of the file, if something before its tests fails', () => {
     const output = vitestOn(`beforeAll(() => { throw new Error('no server'); }); it('is well', () => {});`);
     expect(toldOf(['units', output])).toEqual([
       'it.test.ts [ it.test.ts ]',

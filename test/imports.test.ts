@@ -33,12 +33,12 @@ const loadedWith = (file: string, known = new Set<string>()): Set<string> => {
 };
 const partOf = (file: string): string => relative('src', file).split('/')[0]?.replace(/\.ts$/, '') ?? '';
 
-/** What everything may import, and what of the ground each may import itself, from the top to the bottom. */
+/** The ground, from the top to the bottom: everything may import it. Each with what it may itself import of the ground. */
 const ON_GROUND: Readonly<Record<string, readonly string[]>> = {
   log: ['settings', 'failure', 'text'],
   settings: ['accounts', 'failure', 'text'],
   failure: ['text'],
-  // What it says of the machine is the kernel's: it knows no account, no setting and no repository.
+  // It says of the machine what the kernel says. It knows no account, no setting and no repository.
   system: ['text'],
   accounts: ['text'],
   places: [],
@@ -46,7 +46,7 @@ const ON_GROUND: Readonly<Record<string, readonly string[]>> = {
   text: [],
 };
 const GROUND = Object.keys(ON_GROUND);
-/** What does no I/O, and what it may import beside itself. */
+/** The parts that do no I/O, and what each may import besides itself. */
 const PURE: Readonly<Record<string, readonly string[]>> = { accounts: ['text'], text: [] };
 
 /** What each part of src may import besides itself and the ground, from the top to the bottom. */
@@ -73,7 +73,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   survey: ['host', 'borg', 'repositories'],
   // Sessions are recognised from sshd's log.
   sessions: ['host', 'sshd'],
-  // The forced command is borg's, and what is written as root is written by host.
+  // The forced command runs borg, and only host writes as root.
   sshd: ['host', 'borg'],
   borg: ['host'],
   host: [],
@@ -146,7 +146,7 @@ describe('the source', () => {
     expect(wrong).toEqual([]);
   });
 
-  it.each(Object.keys(PURE))('reads no clock, no chance and no process in %s/', (pure) => {
+  it.each(Object.keys(PURE))('reads no clock, no random number and no process in %s/', (pure) => {
     const wrong = SOURCES.filter((file) => partOf(file) === pure).filter((file) =>
       /\b(Date\.now|new Date\(\)|performance\.|Math\.random|process\.|console\.|setTimeout|randomBytes|randomUUID)/.test(
         textOf(file),
@@ -177,7 +177,7 @@ describe('the source', () => {
     expect(SOURCES.filter((file) => pattern.test(textOf(file)))).toEqual([`src/${place}`]);
   });
 
-  it('throws what it can tell in words by failure(), which says what kind it is', () => {
+  it('throws by failure() what it can tell in words: failure() says what kind it is', () => {
     const wrong = SOURCES.filter(
       (file) => file !== 'src/failure.ts' && /\{ cause\b|new Error\([^()]*,/.test(textOf(file)),
     );

@@ -41,7 +41,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 const asTenant = (uid: number, ...words: string[]) =>
   execa('setpriv', [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', ...words]);
 
-test('a pipe in one repository costs the others nothing: it is named, with its repository', async () => {
+test('a pipe in one repository does not stop the others: it is named, with its repository', async () => {
   const pipe = join(places.repos, 'b/hints.99');
   await asTenant(UIDS.b, 'mkfifo', pipe);
   const { stdout, stderr, exitCode } = await borg('list --short all');
@@ -53,7 +53,7 @@ test('a pipe in one repository costs the others nothing: it is named, with its r
 });
 
 test('a borg that waits without end is ended, said to be stuck, and the next one begins', async () => {
-  // In the account’s own folder of borg’s, where nobody looks before; borg opens it.
+  // The pipe is in the folder that borg has for this account. Nobody looks there before borg opens it.
   const security = join(places.state, `borg/${UIDS.b}/.config/borg/security`);
   const location = (await asTenant(UIDS.b, 'find', security, '-name', 'location')).stdout;
   await asTenant(UIDS.b, 'rm', location);
@@ -62,7 +62,7 @@ test('a borg that waits without end is ended, said to be stuck, and the next one
   expect(stdout.split('\n')).toEqual(['=== a', 'of-a', '=== b', '=== c', 'of-c']);
   expect(stderr).toContain('borgserver: b: borg stood still for too long (STUCK_AFTER), and was ended');
   expect(exitCode).not.toBe(0);
-  // It was given time to leave its lock.
+  // It was given time to release its lock.
   await asTenant(UIDS.b, 'rm', location);
   expect((await borg('list --short b')).stdout).toBe('of-b');
 });

@@ -40,7 +40,7 @@ const start = (words: readonly string[], extra: Record<string, string> = {}) =>
   });
 const borg = (line: string, extra: Record<string, string> = {}) => start(line.split(' '), extra);
 
-/** Until borg has started the program: a signal in between would leave that alone in the world. */
+/** Resolves once borg has started the program: a signal before that would leave the program running without borg. */
 const saysReady = (running: ReturnType<typeof start>): Promise<void> =>
   new Promise((resolve) => {
     running.stdout.on('data', (chunk) => String(chunk).includes('ready') && resolve());
@@ -90,7 +90,7 @@ describe('a borg command at the server', () => {
     expect(strangers(join(places.state, 'borg', String(WEB)), WEB)).toEqual([]);
   });
 
-  test('has no group, no right and no variable but those meant', async () => {
+  test('has only the groups, rights and variables that are meant for it', async () => {
     const shown = await start(
       ['with-lock', 'web01', 'sh', '-c', 'id -u; id -g; id -G; pwd; grep CapEff /proc/self/status; env'],
       {
@@ -135,7 +135,7 @@ describe('a borg command at the server', () => {
     expect(json.stderr).toBe('=== db\n=== web01');
   });
 
-  test('with all leaves out, by its name, what borg would read as something else', async () => {
+  test('with all leaves out a repository whose name borg would read as something else, and names it', async () => {
     // As an admin can make it over ssh. borg reads db::first as an archive of db, and {now} as the time.
     for (const name of ['db::first', 'db{now}', 'x:']) {
       mkdirSync(join(places.repos, name, 'data'), { recursive: true });
@@ -154,7 +154,7 @@ describe('a borg command at the server', () => {
     expect(await borg('info all')).toMatchObject({ exitCode: 0 });
   });
 
-  test('with a typo names what is near, and makes no folder', async () => {
+  test('with a typo names similar repositories, and makes no folder', async () => {
     const typo = await borg('list wep01');
     expect(typo).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('near: web01') });
     expect(await borg('init -e none web02')).toMatchObject({
@@ -223,7 +223,7 @@ describe('a borg command at the server', () => {
     expect(exitCode).toBeGreaterThan(0);
   });
 
-  test('removes first what a dead container has locked, and respects a stranger’s lock', async () => {
+  test('first removes the locks of a dead container, and respects the lock of another host', async () => {
     const lock = join(places.repos, 'db/lock.exclusive');
     const lockedBy = (id: string): void => {
       mkdirSync(lock);

@@ -15,7 +15,7 @@ describe('the entry point', () => {
   test('takes sshd for the server, although it is a program', () => {
     expect(decide('sshd', '-D', '-e')).toEqual({ kind: 'server', words: ['-D', '-e'] });
   });
-  test('never runs borg as the program that it is', () => {
+  test('never runs borg itself: borg is a command of the server', () => {
     expect(decide('borg', 'list', 'web01')).toEqual({ kind: 'borg', words: ['list', 'web01'] });
     expect(decide('borg')).toEqual({ kind: 'borg', words: [] });
   });
@@ -23,12 +23,12 @@ describe('the entry point', () => {
     expect(decide('bash', '-c', 'id')).toEqual({ kind: 'exec', file: '/bin/bash', args: ['-c', 'id'] });
     expect(decide('mount')).toEqual({ kind: 'exec', file: '/bin/mount', args: [] });
   });
-  test('takes all else for a borg command', () => {
+  test('takes everything else for a borg command', () => {
     expect(decide('list', 'web01')).toEqual({ kind: 'borg', words: ['list', 'web01'] });
     expect(decide('--version')).toEqual({ kind: 'borg', words: ['--version'] });
     expect(decide()).toEqual({ kind: 'borg', words: [] });
   });
-  test('gives its place to the program: same process, exit code, and signals as a shell starts it with', async () => {
+  test('is replaced by the program: the same process and exit code, and signals as from a shell', async () => {
     const script = `
       import { runEntrypoint } from ${JSON.stringify(`${import.meta.dirname}/../../src/cli/entrypoint.ts`)};
       import { PLACES } from ${JSON.stringify(`${import.meta.dirname}/../../src/places.ts`)};

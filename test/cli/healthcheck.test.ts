@@ -50,12 +50,12 @@ const daemon = async (
 
 const check = async (): Promise<string> => `${await runHealthcheck(placesBelow(root))} ${said.join()}`;
 
-test('healthy is who answers, whose last update did not fail, and whose sshd greets', async () => {
+test('a server is healthy if it answers, its last update did not fail, and its sshd greets', async () => {
   await daemon(await listen((socket) => socket.end('SSH-2.0-OpenSSH_10.0\r\n')));
   expect(await check()).toBe('0 healthy');
 });
 
-test('no daemon, one that stops, and one whose last update failed are not', async () => {
+test('a server is not healthy without a daemon, while it stops, or after an update that failed', async () => {
   expect(await check()).toBe('1 the server does not run');
   said = [];
   await daemon(1, null, 'stopping');
@@ -66,7 +66,7 @@ test('no daemon, one that stops, and one whose last update failed are not', asyn
   expect(await check()).toBe('1 the last update failed: the disk is full');
 });
 
-test('nor is one whose log and kernel do not agree, for some minutes', async () => {
+test('a server is not healthy for some minutes after its log and the kernel did not agree', async () => {
   const port = await listen((socket) => socket.end('SSH-2.0-OpenSSH_10.0\r\n'));
   await daemon(port, null, 'serving', [{ what: 'a login that\u001b nobody sees', times: 1, last: Date.now() }]);
   expect(await check()).toBe('1 a login that\\u{1b} nobody sees (see the log, and borgserver doctor)');
@@ -76,7 +76,7 @@ test('nor is one whose log and kernel do not agree, for some minutes', async () 
   expect(await check()).toBe('0 healthy');
 });
 
-test('neither is a port on which nobody listens, somebody else does, or sshd hangs up', async () => {
+test('a server is not healthy if nobody listens on its port, another program does, or sshd hangs up', async () => {
   const port = await listen((socket) => socket.end('220 smtp\r\n'));
   await daemon(port);
   expect(await check()).toBe(`1 what answers on port ${port} is not sshd`);
@@ -94,7 +94,7 @@ test('neither is a port on which nobody listens, somebody else does, or sshd han
   ends.pop()?.();
 });
 
-test('a daemon that hangs does not make the asking hang', async () => {
+test('whoever asks a daemon that hangs does not hang', async () => {
   const server = createServer(() => {});
   await new Promise<void>((resolve) => server.listen(controlSocket(placesBelow(root).run), resolve));
   ends.push(() => server.close());

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
 import { PLACES } from '../../src/places.ts';
 
-/** A command and all below it, by what is typed for them. */
+/** A command and all commands below it, each with the words that are typed for it. */
 const commandsOf = (command: Command, before = ''): readonly (readonly [string, Command])[] => {
   const name = `${before}${command.name()}`;
   return [[name, command], ...command.commands.flatMap((each) => commandsOf(each, `${name} `))];
@@ -47,7 +47,7 @@ describe.each(commands)('%s --help', (name, command) => {
     const known = command.options.flatMap(({ long, short }) => [long, short]);
     const own = (words: readonly string[]) => words.slice(0, words.includes('--') ? words.indexOf('--') : undefined);
     const given = examplesOf(command).flatMap((words) => own(words).filter((word) => /^--?[a-z]/.test(word)));
-    // What is handed on to borg or sshd is theirs.
+    // Options that are handed on to borg or sshd are theirs.
     const foreign = ['borgserver sshd', 'borgserver borg', 'borgserver entrypoint'].includes(name);
     if (!foreign) expect(given.filter((word) => !known.includes(word))).toEqual([]);
   });

@@ -40,7 +40,7 @@ test('a bar never breaks the line', () => {
   expect(written().length).toBe('\r\x1b[K'.length + 39);
 });
 
-test('elsewhere there are sober lines, and none for a short work', () => {
+test('elsewhere there are plain lines, and none for short work', () => {
   const { progress, pass, written } = scene(false);
   progress.at(1, 'web01');
   progress.end();

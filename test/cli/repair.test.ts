@@ -51,7 +51,7 @@ afterEach(() => {
   rmSync(root, { recursive: true });
 });
 
-test('a counter at its end is set above all that was used, as its owner’s', async () => {
+test('a counter at its end is set above every value that was used, and keeps its owner', async () => {
   const path = folder('web01');
   file(join(path, 'nonce'), SPENT);
   expect(await repair('web01', 'nonce')).toMatch(/^0 web01: its counter is above every number/);
@@ -59,7 +59,7 @@ test('a counter at its end is set above all that was used, as its owner’s', as
   expect(statSync(join(path, 'nonce'))).toMatchObject({ uid: OWNER, gid: OWNER });
 });
 
-test('one that is not is left alone: a counter never goes back', async () => {
+test('a counter that is not at its end is left alone: a counter never goes back', async () => {
   const path = folder('web01');
   file(join(path, 'nonce'), '0000000000123456');
   expect(await repair('web01', 'nonce')).toMatch(/^2 .*not at its end/);
@@ -93,7 +93,7 @@ test('replaced keys are removed, and nothing that their folder leads to', async 
   expect(readFileSync(join(places.repos, 'other/kept'), 'utf8')).toBe('kept');
 });
 
-test('what is no repair and no repository is refused in words', async () => {
+test('an unknown repair and an unknown repository are refused in words', async () => {
   expect(await repair('web01', 'everything')).toBe(
     "2 borgserver: 'everything' is not one of: nonce, former-keys, integrity, config",
   );

@@ -118,7 +118,7 @@ describe('the marks of a repository', () => {
         ?.text;
     expect(said({})).toMatch(/not its account’s \(an update hands them over\): config/);
     expect(said({ nested: true })).toContain('or at once: borgserver doctor --fix');
-    // Of an admin's repository nothing is handed over.
+    // Nothing of an admin's repository is handed over.
     const admins = { folder: { ...FOLDER, uid: 1000, gid: 1000 } };
     expect(said(admins, { account: null })).toMatch(/not the admins’ \(update-borgusers tells what to do\): config/);
   });

@@ -15,7 +15,7 @@ const ONE: Surveyed = { ...FLEET, path: 'fleet/one', nested: true, state: { kind
 
 const rows = (...failedSessions: FailedSession[]) => {
   const account = { name: 'fleet', role: 'repo', uid: 10_000, keys: 1, quota: null, lastLogin: null, connected: false };
-  // What else a server tells is nothing to a row.
+  // A row needs nothing else that a server tells.
   const server = {
     ...{ version: '', borg: '', openssh: '', since: 0, puid: 1000, pgid: 1000, identities: 'own', box: null, port: 22 },
     ...{ staleAfter: null, minFree: 'auto', lastPass: null, sessions: 0, findings: [], alarms: [], failedSessions },

@@ -2,7 +2,7 @@ import { runBorgCommand } from '../../src/cli/borg.ts';
 import { failureInLines } from '../../src/failure.ts';
 import { placesBelow } from '../../src/places.ts';
 
-// The passthrough in a process of its own, as `docker exec` has it: run-borg.ts ROOT WORD…
+// Runs the passthrough in a process of its own, as `docker exec` does: run-borg.ts ROOT WORD…
 const [root = '', ...words] = process.argv.slice(2);
 try {
   process.exitCode = await runBorgCommand(words, placesBelow(root));

@@ -39,12 +39,12 @@ describe('the table of sessions', () => {
     expect(text.split('\n').every((line) => [...line].length <= 80)).toBe(true);
   });
 
-  it('says it where nobody is connected', () => {
+  it('says so if nobody is connected', () => {
     expect(sessionsText([], 0)).toBe('Nobody is connected.');
   });
 });
 
-it('is for programs: times that any of them reads, and nothing of the server’s own', () => {
+it('the JSON has times that every program can read, and nothing internal to the server', () => {
   expect(JSON.parse(sessionsJson([view({ since: Date.parse('2026-11-20T21:44:48.250Z') })]))).toEqual([
     {
       ...{ account: 'web01', role: 'repo', uid: 10_000, address: '10.0.0.9', port: 4000 },
@@ -55,7 +55,7 @@ it('is for programs: times that any of them reads, and nothing of the server’s
   ]);
 });
 
-it('is cut where the screen ends, and says so', () => {
+it('the table is cut where the screen ends, and says so', () => {
   expect(fittingRows('HEAD\na\nb', 4)).toBe('HEAD\na\nb');
   expect(fittingRows('HEAD\na\nb\nc', 4)).toBe('HEAD\na\n… and 2 more');
 });

@@ -80,7 +80,7 @@ describe('borg on all repositories, on a terminal', () => {
 });
 
 describe('what a client chose, on an operator’s terminal', () => {
-  // A title, a colour, a deletion of the line above, a byte that is a control by itself, a direction.
+  // They set a title and a colour, delete the line above, are a control in one byte, and change the direction.
   const NAME = 'a\x1b]0;owned\x07b\x1b[31mc\x1b[1A\x1b[2Kd\u009be\u202ef\rg';
   const SHOWN = 'a\\u{1b}]0;owned\\u{7}b\\u{1b}[31mc\\u{1b}[1A\\u{1b}[2Kd\\u{9b}e\\u{202e}f\\u{d}g';
   const BYTES = Buffer.from(Uint8Array.from({ length: 70_000 }, (_, index) => index % 256));
@@ -125,7 +125,7 @@ describe('what a client chose, on an operator’s terminal', () => {
     expect(Buffer.compare(Buffer.from(extracted.stdout), BYTES)).toBe(0);
   });
 
-  test('is escaped also as a file’s content', async () => {
+  test('is escaped in the content of a file, too', async () => {
     const { stdout } = await runOnTerminal(node('run-borg.ts', 'extract', '--stdout', `web01::${NAME}`, 'stdin'), env);
     expect(stdout).toContain('\\u{1b}');
     expect(stdout).toContain('\\x9b');
@@ -163,7 +163,7 @@ describe('update-borgusers, while a large tree is handed over', () => {
     { account: 'web01', entries: 0, done: 3, total: 4 },
   ];
 
-  /** A server that is done with the update once it has been asked how far it is, so often. */
+  /** A server whose update ends once it has been asked for each of the steps how far it is. */
   const busyServer = async () => {
     const asked = Promise.withResolvers<void>();
     const steps = [...STEPS];
@@ -184,7 +184,7 @@ describe('update-borgusers, while a large tree is handed over', () => {
     expect(stdout).toContain('\r\x1b[KNothing to change. 0 accounts, 0 keys.\r\n');
   });
 
-  test('keeps standard output and short work free of it elsewhere', async () => {
+  test('shows none elsewhere: standard output stays free of it', async () => {
     const server = await busyServer();
     const { stdout, stderr } = await execa(process.execPath, node('run-update.ts').slice(1), { stdin: 'ignore' });
     server.close();

@@ -143,7 +143,7 @@ describe('the control socket', () => {
     expect(replies).toEqual(Array.from({ length: 200 }, () => HEALTH));
   });
 
-  it('turns away who comes when 500 are connected, and says why, until they are gone', async () => {
+  it('turns new clients away while 500 are connected, and says why', async () => {
     await listen();
     const idle = Array.from({ length: 500 }, open);
     await Promise.all(idle.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
@@ -161,7 +161,7 @@ describe('the control socket', () => {
     await expect(askServer(run, { command: 'update', dryRun: false })).rejects.toThrow('the disk is full');
   });
 
-  it('replaces what a server that was killed has left', async () => {
+  it('replaces the socket that a killed server has left', async () => {
     await listen();
     const left = server;
     await listen();

@@ -20,7 +20,7 @@ const written = (level: Settings['SSH_LOG_LEVEL'], lines: readonly string[], wri
 };
 
 describe('the lines of sshd themselves', () => {
-  it('are not shown at INFO and below, but for what an operator has to cure', () => {
+  it('are not shown at INFO and below, except for what an operator has to cure', () => {
     for (const level of ['INFO', 'ERROR', 'QUIET'] as const) {
       expect(written(level, ['Server listening on ::1 port 22.', TROUBLE])).toEqual([
         { level: 'error', facts: { sshd: TROUBLE } },

@@ -23,12 +23,12 @@ test('a private host key that others can read is told, with its mode and the com
   expect(diagnoseOpenHostKeys(folder)[0]?.cure).toContain(`chmod 600 ${join(folder, 'ssh_host_rsa_key')}`);
 });
 
-test('so is a copy that somebody left beside it', () => {
+test('a copy that somebody left beside it is told, too', () => {
   key('ssh_host_ed25519_key.bak', 0o604);
   expect(told()).toHaveLength(1);
 });
 
-test('keys of their owner alone, public halves, what is no host key, and a folder that nobody else may enter are fine', () => {
+test('private keys that only their owner can read, public halves, files that are no host key, and a folder that nobody else may enter are fine', () => {
   key('ssh_host_rsa_key', 0o600);
   key('ssh_host_rsa_key.pub', 0o644);
   key('README', 0o644);

@@ -12,7 +12,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What is said on a machine called lost.example.org, in a network of its own with a resolver that hears and never answers. */
+/** What doctor says on a machine called lost.example.org. Its network has a resolver that hears and never answers. */
 const onLostMachine = async (hosts: string, patience: number): Promise<Diagnosis> => {
   writeFileSync(join(folder, 'hosts'), hosts);
   const mute = 'import socket,time; s=socket.socket(type=socket.SOCK_DGRAM); s.bind(("127.0.0.2",53)); time.sleep(600)';
@@ -36,7 +36,7 @@ test('a resolver that does not answer is told, since every session waits for it'
   });
 });
 
-test('it is not waited for longer than it takes to know', async () => {
+test('the check waits no longer for it than it takes to know', async () => {
   expect(await onLostMachine('127.0.0.1 localhost\n', 1200)).toMatchObject({
     message: expect.stringContaining('takes more than 1200 ms'),
   });

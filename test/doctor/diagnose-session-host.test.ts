@@ -3,14 +3,14 @@ import { diagnoseSessionHost, sessionHostText } from '../../src/doctor/diagnose-
 
 const RUNS = { running: true, coldSince: null, ends: 0 };
 
-test('one that runs is a good line, also where it has ended a few times', () => {
+test('a session host that runs is a good line, even if it has ended a few times', () => {
   for (const ends of [0, 1, 3]) {
     expect(diagnoseSessionHost({ ...RUNS, ends })).toMatchObject({ level: 'ok', topic: 'session host', cure: null });
     expect(sessionHostText({ ...RUNS, ends })).toBeNull();
   }
 });
 
-test('one that does not run is told, since when, with what follows and what to look at', () => {
+test('a session host that does not run is told: since when, what follows, and where to look', () => {
   const found = diagnoseSessionHost({ running: false, coldSince: Date.parse('2026-11-29T01:02:03Z'), ends: 2 });
   expect(found).toMatchObject({
     level: 'warning',
@@ -20,13 +20,13 @@ test('one that does not run is told, since when, with what follows and what to l
   expect(sessionHostText({ running: false, coldSince: null, ends: 0 })).toMatch(/^the session host: it does not run: /);
 });
 
-test('one that ends again and again is told', () => {
+test('a session host that ends again and again is told', () => {
   const found = diagnoseSessionHost({ ...RUNS, ends: 4 });
   expect(found).toMatchObject({ level: 'warning', message: expect.stringContaining('4 times in the last hour') });
   expect(sessionHostText({ ...RUNS, ends: 4 })).toContain('4 times');
 });
 
-test('where there is none by the settings, or on this machine, nothing is wrong, and it is told', () => {
+test('where the settings or the machine allow no session host, this is told, and nothing is wrong', () => {
   expect(diagnoseSessionHost('off')).toMatchObject({
     level: 'ok',
     message: expect.stringContaining('SESSION_HOST=no'),

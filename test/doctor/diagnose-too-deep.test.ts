@@ -43,7 +43,7 @@ test.each([
   { what: 'beside other files', inside: 'old', others: ['letter'] },
   { what: 'deeper than one level', inside: 'backup/old', others: [] },
   { what: 'deeper, with names that are not harmless', inside: "b*ck [up]/o'ld $(touch pwned)", others: ['letter'] },
-])('a repository that lies one level too deep, $what, is where it belongs after what is printed', async (given) => {
+])('the printed cure moves a repository that lies one level too deep, $what, to where it belongs', async (given) => {
   make(`web01/${given.inside}`);
   mkdirSync(join(places.repos, 'web01.up'));
   mkdirSync(join(places.repos, 'web01.old'));
@@ -62,7 +62,7 @@ test.each([
   expect(found()).toEqual([]);
 });
 
-test('a folder that its account exchanges for a link before the cure is typed leads it nowhere', async () => {
+test('if the account exchanges the folder for a link before the cure is typed, the cure goes nowhere else', async () => {
   make('web01/backup/old');
   make('victim/old');
   const cure = found()[0]?.cure ?? '';
@@ -81,7 +81,7 @@ test('an update between the two moves, which makes the folder anew, does no harm
   expect(existsSync(join(places.repos, 'web01/data/0'))).toBe(true);
 });
 
-test('of several the first is moved, or all are meant; what has room for several is right', () => {
+test('of several repositories the first is moved, or the account may have several; one that may already is right', () => {
   make('web01/one');
   make('web01/two');
   expect(found()[0]?.message).toContain('web01/one, web01/two');

@@ -9,7 +9,7 @@ const refused = (missing: readonly string[]) =>
     cause: expect.objectContaining({ missing: missing.map((name) => expect.stringContaining(`capability ${name} `)) }),
   });
 
-it('the capabilities of the compose file are enough, and so is all of root’s', () => {
+it('the capabilities of the compose file are enough, and so are all of root’s', () => {
   expect(() => checkCapabilities({ IDENTITIES: 'own' }, status(EIGHT))).not.toThrow();
   expect(() => checkCapabilities({ IDENTITIES: 'own' })).not.toThrow();
 });
@@ -21,7 +21,7 @@ it('names every one that is missing', () => {
   expect(() => checkCapabilities({ IDENTITIES: 'own' }, status('00000000000400db'))).toThrow(refused(['KILL']));
 });
 
-it('asks for none of a folder’s owner where all accounts are one', () => {
+it('does not ask for the right to change owners where all accounts have one uid', () => {
   expect(() => checkCapabilities({ IDENTITIES: 'shared' }, status('00000000000400e2'))).not.toThrow();
   expect(() => checkCapabilities({ IDENTITIES: 'shared' }, status('00000000000000e2'))).toThrow(
     refused(['SYS_CHROOT']),

@@ -15,7 +15,7 @@ const ADDRESSES = ['0.0.0.0', '127.0.0.1', '::1'].filter((address) =>
   ),
 );
 
-/** What the check says in a network of its own, in which the low ports are root's as in Podman. */
+/** What the check says in a network of its own. The low ports there are root's, as in Podman. */
 const check = async (port: number, rights: string): Promise<string> => {
   const { stdout } = await execa('unshare', [
     ...['--net', 'setpriv', `--bounding-set=${rights}`, `--inh-caps=${rights}`],
@@ -50,7 +50,7 @@ test.each(ADDRESSES)(
   },
 );
 
-test('a port that somebody uses otherwise is left to sshd to tell', async () => {
+test('a port that somebody uses in another way is no concern of the check: sshd tells it', async () => {
   await checkPort(0);
   const socket = createSocket('udp4');
   try {

@@ -20,14 +20,14 @@ test('the machine’s own zone counts where TZ is not set', async () => {
 });
 
 test.each(['europe/berlin', 'Foo/Bar', 'CET-1CEST', '<+03>-3', ':Europe/Berlin'])(
-  'what is no zone of the machine is told, although each may take it for UTC: %s',
+  'a name that is no zone of the machine is told, although sshd and the server may both take it for UTC: %s',
   async (TZ) => expect(JSON.parse(await check({ TZ }))).toMatchObject({ code: 'time-zone' }),
 );
 
 test.each([
   ['of the machine', {}, '/etc/localtime'],
   ['that is named', { TZ: 'Europe/Berlin' }, '/usr/share/zoneinfo/Europe/Berlin'],
-])('a zone %s that is another one to the C library is told', async (_which, env, file) => {
+])('a zone %s that the C library reads differently is told', async (_which, env, file) => {
   const found = await check(env, `mount --bind /usr/share/zoneinfo/Asia/Kathmandu "$(readlink -f ${file})"`);
   expect(JSON.parse(found)).toMatchObject({ code: 'time-zone', found: expect.stringContaining('20700 s') });
 });

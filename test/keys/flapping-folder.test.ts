@@ -33,7 +33,7 @@ afterEach(async () => {
   rmSync(outer, { recursive: true, force: true });
 });
 
-/** Moves it away and back for ever; each time it stays for a millisecond. */
+/** Moves the folder away and back for ever. Each time it stays for a millisecond. */
 const flap = async (path: string): Promise<void> => {
   const script = `
     const { renameSync } = require('node:fs');

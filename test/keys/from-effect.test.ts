@@ -27,7 +27,7 @@ describe('a pattern of from=', () => {
     '0.0.0.0',
     '::ffff:192.0.2.7',
     'fe80::1:lan*',
-  ])('%s, which looks like one, never matches either', (pattern) => {
+  ])('%s looks like an address, but never matches either', (pattern) => {
     expect(effectOfFrom(pattern).nobody).toBe(true);
   });
 
@@ -103,7 +103,7 @@ describe('a list of them', () => {
     '192.0.2.7,!192.0.2.*',
     '*,!0.0.0.0/0,!::/0',
     '1?.*,!1?.*',
-  ])('%s leaves nobody', (list) => {
+  ])('%s lets nobody in', (list) => {
     expect(effectOfFrom(list).nobody).toBe(true);
   });
 
@@ -141,7 +141,7 @@ describe('a key with an option that does nothing', () => {
     ]);
   });
 
-  test('is verify-required before a key that no FIDO token has', () => {
+  test('may have verify-required although no FIDO token has the key', () => {
     expect(read(`verify-required ${ed25519}`)).toMatchObject({
       keys: [{}],
       findings: [{ severity: 'warning', code: 'option-without-effect', message: expect.stringContaining('FIDO') }],

@@ -70,7 +70,7 @@ const marker = (index: number): { readonly line: string; readonly fingerprint: s
   return { line: `ssh-ed25519 ${blob.toString('base64')}`, fingerprint: `SHA256:${fingerprint}` };
 };
 
-/** The refusals of what ssh-keygen takes: each by its own name, and only where it is true. */
+/** Why a line is refused that ssh-keygen takes. Each reason has its own name, and counts only where it is true. */
 const REFUSED_BY_NAME: Partial<Record<FindingCode, (answer: NonNullable<Answer>, message: string) => boolean>> = {
   // Exponent 1 or 0: a signature is its own message, so whoever knows the public key has the private one.
   'weak-key': ({ bits, type }, message) => type === 'RSA' && (bits < 2048 || message.includes('exponent')),

@@ -40,7 +40,7 @@ describe('a key file', () => {
     expect(JSON.stringify(read(text))).not.toContain('c2VjcmV0');
   });
 
-  test('counts a key that stands in it twice once, as it stands first', () => {
+  test('counts a key once that is in it twice: the first one', () => {
     const { keys, findings } = read(`from="10.0.0.1" ${ed25519}\n${ed25519}\n`);
     expect(keys).toMatchObject([{ line: 1, options: { from: '10.0.0.1' } }]);
     expect(findings).toMatchObject([{ severity: 'warning', code: 'duplicate-key', line: 2 }]);

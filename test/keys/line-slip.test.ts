@@ -20,7 +20,7 @@ describe('two keys on one line', () => {
     ['with a semicolon', `${ed25519} me;${skEd25519}`],
     ['with a comma, which is none in a file', `${ed25519} me,${ecdsa256}`],
     ['with options before the second', `from="10.0.0.1" ${ed25519} me from="10.0.0.1" ${rsa2048}`],
-  ])('%s are the first, and an error', (_how, line) => {
+  ])('%s count as the first one, and are an error', (_how, line) => {
     expect(read(`# ours\n${line}\n`)).toEqual({
       keys: ['ssh-ed25519:2'],
       findings: ['2 2 keys on one line; only the first counts, and the rest is its comment'],
@@ -52,7 +52,7 @@ describe('two keys on one line', () => {
     });
   });
 
-  test('where nothing is between their blobs are told as that, too', () => {
+  test('with nothing between their blobs are told as that, too', () => {
     expect(read(`${ed25519}${rsa2048}`).findings).toEqual(['1 2 keys on one line; none of them counts']);
   });
 

@@ -30,7 +30,7 @@ test.each([
   ['authorized_keys.txt', null],
   ['known_hosts', null],
   ['ssh_host_ed25519_key.pub', null],
-])('%s is hardly meant', (entry, name) => {
+])('%s is hardly what the operator meant', (entry, name) => {
   expect(meant(entry)).toBe(name);
 });
 
@@ -58,6 +58,6 @@ test.each([
     'web_01-b',
     'x',
   ],
-])('%s may well be meant', (entry) => {
+])('%s may well be what the operator meant', (entry) => {
   expect(meant(entry)).toBeUndefined();
 });

@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 describe('what the kernel calls an open file', () => {
-  test('is inside the folder, whatever that is called by now', () => {
+  test('is inside the folder, whatever name the folder has now', () => {
     expect(pathInside(join(tree, 'repos/web01'), identity)).toBe('/repos/web01');
     renameSync(tree, join(root, 'away'));
     expect(pathInside(join(root, 'away/repos/web01'), identity)).toBe('/repos/web01');

@@ -43,7 +43,7 @@ describe('a file that is something else is one finding that says so', () => {
     });
   });
 
-  test('of BORG_SSHKEYS, too', () => {
+  test('in BORG_SSHKEYS, too', () => {
     for (const value of ['Not Found', `["${ed25519}","${rsa2048}"]`, PAGE])
       expect(parseEnvironmentKeys(value)).toMatchObject({
         keys: [],
@@ -51,7 +51,7 @@ describe('a file that is something else is one finding that says so', () => {
       });
   });
 
-  test('and takes nothing from a line that is a key, nor from what is wrong with that', () => {
+  test('and changes nothing about a line that is a key, nor about the findings of that line', () => {
     const { keys, findings } = read(`${PAGE}${ed25519}\n${rsa2048}\n${rsa2048}\n`);
     expect(keys).toHaveLength(2);
     expect(findings.map(({ code }) => code)).toEqual(['not-a-key-file']);
@@ -61,7 +61,7 @@ describe('a file that is something else is one finding that says so', () => {
     ]);
   });
 
-  test('but not where a private key is in it', () => {
+  test('but not if a private key is in it', () => {
     const page = `<pre>\n-----BEGIN OPENSSH PRIVATE KEY-----\n</pre>`;
     expect(read(page).findings.map(({ code }) => code)).toEqual(['private-key', 'no-valid-key']);
   });
@@ -75,7 +75,7 @@ test.each([
   '{ key',
   '# Not Found',
   `Not Found\n${ed25519}\n${rsa2048}`,
-])('%j is no more than a file with mistakes, or an error message alone', (content) => {
+])('%j is just a file with mistakes, unless an error message is all of it', (content) => {
   const codes = read(content).findings.map(({ code }) => code);
   expect(codes.includes('not-a-key-file')).toBe(content === 'found');
 });

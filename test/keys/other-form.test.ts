@@ -16,7 +16,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What ssh-keygen makes of a public key; it is asked for a file. */
+/** What ssh-keygen makes of a public key, which it reads from a file. */
 const exported = (key: string, form: string): string => {
   writeFileSync(file, `${key} me@laptop\n`);
   return execFileSync('ssh-keygen', ['-e', '-m', form, '-f', file], { encoding: 'utf8' });
@@ -64,7 +64,7 @@ describe('a public key in another form', () => {
     expect(outline(text)).toEqual({ keys: [], findings: ['other-form:1', 'no-valid-key:-'] });
   });
 
-  test('takes nothing from the lines beside it, nor from what is wrong with them', () => {
+  test('changes nothing about the lines beside it, nor about their findings', () => {
     const text = `${ed25519}\n${exported(rsa2048, 'RFC4716')}${ecdsa256}\nnonsense here\n`;
     const last = text.split('\n').length - 2;
     expect(outline(text)).toEqual({ keys: [1, last], findings: ['other-form:2', `malformed-key:${last + 1}`] });
@@ -87,7 +87,7 @@ describe('a public key in another form', () => {
   });
 
   test.each(['CERTIFICATE', 'PGP PUBLIC KEY BLOCK', 'SSH SIGNATURE'])(
-    'is told from what is no key of ssh at all: %s',
+    'is not confused with what is no key of ssh at all: %s',
     (what) => {
       const { findings } = read(`-----BEGIN ${what}-----\n\nmDMEZ\nAAAA\n-----END ${what}-----\n`);
       expect(findings[0]).toMatchObject({ code: 'other-form', line: 1 });
@@ -152,7 +152,7 @@ describe('a key that is cut into several lines', () => {
     });
   });
 
-  test('is not seen in what does not become a key', () => {
+  test('is not seen in lines that do not make a key together', () => {
     expect(outline(`${type} ${blob.slice(0, 200)}\n${blob.slice(204)}\n`).findings).toEqual([
       'malformed-key:1',
       'malformed-key:2',
@@ -160,7 +160,7 @@ describe('a key that is cut into several lines', () => {
     ]);
   });
 
-  test('costs no time in a large file that is made for it', () => {
+  test('costs no time even in a large file that is made to cost much', () => {
     const text = `${type} ${blob.slice(0, 40)}\n${`${'A'.repeat(160)}\n`.repeat(100)}`;
     const began = process.cpuUsage();
     read(text.repeat(60));

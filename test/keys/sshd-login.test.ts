@@ -43,7 +43,7 @@ beforeAll(async () => {
       'StrictModes no',
       'MaxStartups 100',
       'ForceCommand echo admitted',
-      // Else the logins that must be refused soon have all be refused.
+      // Otherwise sshd would soon refuse all logins, because of those that must be refused.
       ...((await probeSshd()).supported.has('PerSourcePenalties') ? ['PerSourcePenalties no'] : []),
       '',
     ].join('\n'),

@@ -70,7 +70,7 @@ describe.each([
     await told(() => writeFileSync(join(root, 'repos/web01'), 'a'));
     await told(() => writeFileSync(join(root, 'repos/web01'), 'bcd'));
     await told(() => renameSync(join(root, 'repos/web01'), join(root, 'admins/web01')));
-    // That it is gone may have been told alone: what has come and gone before it was seen needs no word.
+    // Perhaps only the removal was told: a file that comes and goes before it was seen need not be told.
     await told(() => writeFileSync(join(root, 'admins/web01'), 'efghi'));
     await told(() => rmSync(join(root, 'admins/web01')));
   });
@@ -100,7 +100,7 @@ describe('a watch', () => {
     }
   });
 
-  test('is deaf to what a NAS keeps for itself, in the tree and in a role folder', async () => {
+  test('ignores what a NAS keeps for itself, in the tree and in a role folder', async () => {
     const folders = [join(root, '@eaDir'), join(root, 'repos/@eaDir')];
     for (const folder of folders) mkdirSync(folder);
     await start(false);
@@ -145,7 +145,7 @@ describe('a watch', () => {
     }
   });
 
-  test('names the account whose file it is, and none where any may be concerned', async () => {
+  test('names the account whose file it is, and no account where any may be concerned', async () => {
     await start(false);
     const named = async (change: () => void): Promise<ReadonlySet<string | undefined>> => {
       accounts.clear();

@@ -30,7 +30,7 @@ export const admin: ClientFacts = {
   ...{ account: name('alice'), role: 'admin', repository: null, appendOnly: [name('db01'), name('db-2.example.org')] },
   appendOnlyFolders: [name('fleet')],
 };
-/** As a single user has it: the account borg backs up to a repository that is named. */
+/** The account of a single user: borg, which backs up to a repository that is named. */
 export const adminWithRepository: BackupFacts = { ...admin, account: name('borg'), repository: 'laptop', port: 22 };
 
 /** Every kind of account. */

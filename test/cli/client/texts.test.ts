@@ -73,7 +73,7 @@ describe('the shell text', () => {
     expect(comments.filter((line) => !/^#( [A-Za-z0-9_.,:/@-]+)+$/.test(line))).toEqual([]);
   });
 
-  test('does not ask where a repository has moved to if an admin reads what clients know by another URL', () => {
+  test('of an admin lets borg open repositories that it knows by the URL of another account, without asking', () => {
     expect(renderClient(admin, 'shell')).toContain('export BORG_RELOCATED_REPO_ACCESS_IS_OK=yes');
     expect(renderClient(repo, 'shell')).not.toContain('RELOCATED');
   });
@@ -83,7 +83,7 @@ describe('the shell text', () => {
     expect(renderClient({ ...admin, appendOnly: [] }, 'shell')).not.toContain('prune --');
   });
 
-  test('of an account with several repositories leaves its folder itself free', () => {
+  test('of an account with several repositories puts none into the account’s folder itself', () => {
     expect(renderClient(severalRepositories, 'shell')).toContain('/repos/web01.example.org/main');
   });
 });
@@ -133,7 +133,7 @@ test('the NixOS text is a module with one job and a known host for each key', ()
   ]);
 });
 
-/** How nix-instantiate(1) ends, and what it says; with no store, so that it makes none. */
+/** How nix-instantiate(1) ends, and what it says. It gets no store, so that it makes none. */
 const parseNix = (input: string): string => {
   const { status, stderr } = spawnSync('nix-instantiate', ['--parse', '--store', 'dummy://', '-'], {
     ...{ input, encoding: 'utf8' },
@@ -146,7 +146,7 @@ test.each(backups)('the NixOS text of %s is Nix', (_, facts) => {
   expect(parseNix(renderClient(facts, 'nixos'))).toBe('0 ');
 });
 
-test('it would not be with a quote or a brace too few', () => {
+test('a NixOS text without one of its quotes or braces is refused', () => {
   const text = renderClient(repo, 'nixos');
   for (const wrong of [text.replace('"zstd"', '"zstd'), text.slice(0, -1), text.replace('"daily";', '"daily"')])
     expect(parseNix(wrong)).toMatch(/^1 .*error/);
@@ -172,11 +172,11 @@ describe('the systemd text', () => {
     }
   };
 
-  test.each(kinds)('of %s stands before systemd-analyze', (_, facts) => {
+  test.each(kinds)('of %s is accepted by systemd-analyze', (_, facts) => {
     expect(verify(renderClient(facts, 'systemd'))).toBe('0 ');
   });
 
-  test('would not stand there with a mistake', () => {
+  test('is refused with a mistake in it', () => {
     const wrong = renderClient(repo, 'systemd').replace('/usr/bin/borg create', 'borg/create');
     expect(verify(wrong)).not.toBe('0 ');
   });
