@@ -64,7 +64,7 @@ test('an account and an admin use one repository in turn, and every file stays o
   await everything(operator, asAdmin, 'admin');
   await host.borg(['create', `${own}::again-2`, 'documents'], { cwd: host.home });
 
-  // What the other one made, each can take away.
+  // Each can delete what the other has made.
   await host.borg(['delete', `${own}::admin-2`]);
   await operator.borg(['delete', `${asAdmin}::again-2`]);
   await operator.borg(['key', 'change-passphrase', asAdmin], { env: { BORG_NEW_PASSPHRASE: 'borgserver' } });
@@ -74,7 +74,7 @@ test('an account and an admin use one repository in turn, and every file stays o
   await expectShared('web01', [account, 1000]);
 });
 
-test('an admin goes on with a repository whose key file is gone, and the account finds all its own when it is back', async () => {
+test('an admin goes on with a repository whose key file is gone, and so does the account when its key file is back', async () => {
   await writeKeyFile(server, 'repos/leaver', host.key);
   await server.exec(['update-borgusers']);
   const borg = (client: Client, ...words: string[]) => client.borg(words, { cwd: client.home });
@@ -105,7 +105,7 @@ test('an admin deletes the repository of an account and makes it anew, and the a
   await expectShared('bare', [account, 1000]);
 });
 
-test('a repository that an admin made becomes that of the account whose key appears', async () => {
+test('a repository that an admin made is given to its account once the key file is there', async () => {
   const asAdmin = operator.url('ops', 'later');
   await operator.borg(['init', '--encryption', 'repokey-blake2', asAdmin]);
   await operator.borg(['create', `${asAdmin}::of-admin`, 'documents'], { cwd: operator.home });
@@ -147,7 +147,7 @@ test('an admin reaches nothing but the repositories', async () => {
     expect({ path, exitCode: refused.exitCode }).toEqual({ path, exitCode: 2 });
     expect(refused.stderr, path).toContain('Repository path not allowed');
   }
-  // The server's own state lies beside the repositories, and is root's.
+  // The server's own state lies beside the repositories, and belongs to root.
   const state = await operator.borg(['init', '--encryption', 'none', operator.url('ops', '.borgserver/mine')], {
     reject: false,
   });

@@ -10,7 +10,7 @@ import { anotherClient, client as host, ownServer, server } from './harness/own-
 import { open, requests } from './harness/raw-borg.ts';
 import { contents } from './harness/repository-files.ts';
 
-/** What is run here is what an operator reads there. */
+/** These tests run the commands that an operator reads on this page. */
 const PAGE = 'docs/append-only.md';
 
 let operator: Client;
@@ -32,7 +32,7 @@ const transactions = async (): Promise<readonly number[]> =>
     Number(match[1]),
   );
 
-/** Holds that every segment that was there is there, with the same bytes. More may have come. */
+/** Holds that no segment of `kept` is gone, and that each has the same bytes. There may be more segments now. */
 const expectKept = async (): Promise<void> => {
   const now = await contents(join(folder(), 'data'));
   expect([...kept].filter(([path, digest]) => now.get(path) !== digest)).toEqual([]);
@@ -51,7 +51,7 @@ test('an append-only account makes its repository and fills it', async () => {
   expect(goodTransaction).toBeGreaterThan(0);
 });
 
-test('to whoever took over the host, deletions seem to succeed, and every byte is still there', async () => {
+test('an intruder’s deletions seem to succeed, and every byte is still there', async () => {
   const db01 = host.url('db01');
   const borg = (...words: string[]) => host.borg(words, { cwd: host.home });
   await borg('delete', `${db01}::monday`);
@@ -66,7 +66,7 @@ test('to whoever took over the host, deletions seem to succeed, and every byte i
   expect((await borg('list', '--short', db01)).stdout).toBe('rubbish\n');
 });
 
-test('what cannot be undone is refused: the whole repository, a repair, and what only a raw client sends', async () => {
+test('what cannot be undone is refused: to delete the whole repository, to repair it, and what only a raw client sends', async () => {
   const db01 = host.url('db01');
   const YES = { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES', BORG_CHECK_I_KNOW_WHAT_I_AM_DOING: 'YES' };
   for (const words of [
@@ -98,8 +98,8 @@ test('what cannot be undone is refused: the whole repository, a repair, and what
   }
 });
 
-test('the operator takes the repository back to before the deletions, without touching the original', async () => {
-  // The operator looks, on the server, at what the intruder has left.
+test('the operator gets the repository back as it was before the deletions, and the original stays untouched', async () => {
+  // The operator looks on the server at what the intruder has left.
   await server.exec(['list', 'db01'], { env: { BORG_PASSPHRASE: 'borgserver' } });
   // Last, the intruder locks the operator out of the data.
   await host.borg(['key', 'change-passphrase', host.url('db01')], { env: { BORG_NEW_PASSPHRASE: 'mine now' } });
@@ -109,7 +109,7 @@ test('the operator takes the repository back to before the deletions, without to
   const goBack = filledIn(documentedShell(PAGE, 'for segment in'), { 5: String(goodTransaction) });
   await server.exec(['sh', '-c', `set -eu\ncd /\n${copy}\n${goBack}`]);
   const undone = operator.url('ops', 'db01-undone');
-  // A client that never saw the newer state, as the operator's machine after its cache and security folder were dropped.
+  // This client has never seen the newer state. It stands for the operator's machine without its cache and security folder.
   const fresh = await createClient(server);
   try {
     const options = { cwd: fresh.home, key: operator.key };
@@ -137,7 +137,7 @@ test('the operator takes the repository back to before the deletions, without to
   await expectKept();
   const damaged = await contents(folder());
 
-  // It takes the place of the damaged one; whoever has seen that has to forget it, the server's own borg too.
+  // The copy takes the place of the damaged repository. Every borg that has seen the damaged one has to forget it, the server's own too.
   const passphrase = { env: { BORG_PASSPHRASE: 'borgserver' }, reject: false };
   const listedHere = () => server.exec(['list', '--short', 'db01'], passphrase);
   const id = /^id = ([0-9a-f]{64})$/m.exec(await readFile(join(folder(), 'config'), 'utf8'))?.[1] ?? '';
@@ -156,7 +156,7 @@ test('the operator takes the repository back to before the deletions, without to
   await host.borg(['delete', '--cache-only', db01]);
   await execa('sh', ['-c', filledIn(forget, { ID: id })], { env: { HOME: host.home } });
 
-  // What has used a counter once may not use it again: neither side forgets how far it was.
+  // A counter must not be used twice. So neither the client nor the repository may forget how far it has counted.
   const nonce = async (path: string): Promise<bigint> => BigInt(`0x${(await readFile(path, 'utf8')).trim()}`);
   const [ofHost, ofServer] = [join(host.home, '.config/borg/security', id, 'nonce'), join(folder(), 'nonce')];
   const highest = await nonce(ofHost);
@@ -164,6 +164,6 @@ test('the operator takes the repository back to before the deletions, without to
   await host.borg(['create', `${db01}::wednesday`, 'documents'], { cwd: host.home });
   expect(await nonce(ofHost)).toBeGreaterThan(highest);
   expect(await nonce(ofServer)).toBeGreaterThan(highest);
-  // Nor does the new backup write into what is kept of the damaged repository.
+  // The new backup writes nothing into the damaged repository that is kept.
   expect(await contents(join(server.repos, 'db01-damaged'))).toEqual(damaged);
 });

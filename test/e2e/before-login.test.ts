@@ -8,7 +8,7 @@ import { startBackup } from './harness/running-backup.ts';
 import { onlyOn, type Server } from './harness/server.ts';
 import { connectSilently, type SilentConnections } from './harness/silent-connections.ts';
 
-// A container has its own limit, which docker sets; here it is a group of the test's own.
+// Docker limits the memory of a container. Here the test has a cgroup of its own.
 onlyOn('namespace', () => {
   const MEMORY = 900e6;
   let group: MemoryGroup;
@@ -32,7 +32,7 @@ onlyOn('namespace', () => {
 
   const listener = async (): Promise<string> => (await server.exec(['sh', '-c', LISTENER])).stdout.trim();
 
-  test('600 connections that say nothing, in 900 MB: as many stand as there is memory for, and a backup comes to its end', async () => {
+  test('of 600 silent connections the server holds as many as fit into 900 MB, and a backup finishes meanwhile', async () => {
     const backup = await startBackup(server, client, 'web01', 'calm');
     const before = await listener();
     silent = await connectSilently(server.port, 600, 200);
@@ -45,7 +45,7 @@ onlyOn('namespace', () => {
     expect(await listener()).toBe(before);
   });
 
-  test('one address holds at most half of the places, and another one gets in beside it', async () => {
+  test('one address holds at most half of the places, and another address still gets in', async () => {
     silent = await connectSilently(server.port, 300, 1);
     expect(silent.open()).toBeGreaterThan(50);
     expect(silent.open()).toBeLessThanOrEqual(MEMORY / 8e6);

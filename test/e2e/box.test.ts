@@ -9,7 +9,7 @@ import { type Server, startServer } from './harness/server.ts';
 import { connected } from './harness/sessions.ts';
 import { sessionOf } from './isolation/processes.ts';
 
-// A server whose kernel has no box for borg. One server, from the refusal on.
+// The kernel of this server has no box for borg. All tests use this one server. The first test sees its start refused.
 
 let server: Server;
 let client: Client;
@@ -39,7 +39,7 @@ test('with BOX=required the start ends with one sentence that names the cure, an
   expect(lines.at(-1)).toContain(CURE);
 });
 
-test('else it starts, and says so in one line at the start, in status and in doctor', async () => {
+test('without BOX=required it starts, and says in one line that there is no box: at the start, in status and in doctor', async () => {
   await server.start({});
   client = await createClient(server);
   admin = await createClient(server);
@@ -55,7 +55,7 @@ test('else it starts, and says so in one line at the start, in status and in doc
   expect(stdout).toContain(CURE);
 });
 
-test('a session works as ever, and looks at every entry: a link leads neither an admin nor the server itself anywhere', async () => {
+test('a session works as with a box, and the launcher checks every entry: neither an admin nor the server follows a link', async () => {
   for (const name of ['web01', 'web02']) await writeKeyFile(server, `repos/${name}`, client.key);
   await grant(server, 'admins/ops', admin.key);
   for (const name of ['web01', 'web02']) {
@@ -87,7 +87,7 @@ test('a session works as ever, and looks at every entry: a link leads neither an
     expect(of.exitCode).toBe(2);
     expect(of.stderr).toMatch(refused);
   }
-  // Nor by the protocol without borg: what was refused is not open.
+  // The protocol without borg gets no farther: a repository that was refused is not open.
   const input = requests(
     open('/repos/web01', { lock: false }),
     ['check', { repair: true, save_space: false }],

@@ -8,12 +8,12 @@ import { BASE_ENVIRONMENT, freePort, makeData, PROJECT } from './harness/machine
 import { type Finished, run } from './harness/program.ts';
 import { onlyOn } from './harness/server.ts';
 
-// Each capability that the compose file gives is there because something fails without it: what fails is tried with the programs
-// that do it, below the server, which refuses to start.
+// Each capability in the compose file is there because something fails without it. The server refuses to start without it.
+// So the test runs the programs that need it by themselves, and sees what fails.
 
 const ACCOUNT = 10_000;
 
-/** Each does one thing that the server or its sshd does, and prints its name if that fails. None needs another one's success. */
+/** Each deed is one thing that the server or its sshd does. A deed that fails prints its name. No deed depends on another. */
 const DEEDS = `
 deed() { name=$1; shift; "$@" >/dev/null 2>&1 || echo "$name"; }
 deed 'give a folder to its account'              chown ${ACCOUNT}:${ACCOUNT} /repos/new
@@ -27,7 +27,7 @@ mkdir -p /run/sshd && ssh-keygen -qt ed25519 -N '' -f /run/key </dev/null
 printf 'SSH-2.0-x\\r\\n' | /usr/sbin/sshd -i -e -f /dev/null -h /run/key 2>&1 >/dev/null | sed -n 's/^\\([a-z]*\\).*: Operation not permitted.*/sshd: \\1/p'
 `;
 
-/** Capability → what then fails, and what the server says of it. */
+/** Capability → what fails without it, and what the server says of that. */
 const NEEDED: Readonly<Record<string, { readonly fails: string; readonly said: string }>> = {
   CHOWN: { fails: 'give a folder to its account', said: 'repositories cannot be given to their accounts' },
   DAC_OVERRIDE: { fails: 'read the key file of somebody', said: 'keys and repositories of other owners' },
@@ -89,7 +89,7 @@ onlyOn('container', () =>
       }
       const rights = ['--cap-drop', 'ALL', ...capabilities.flatMap((each) => ['--cap-add', each])];
       const folders = ['--tmpfs', '/run:mode=0755', '--tmpfs', '/tmp:mode=1777', '--tmpfs', '/var/lib/extrausers'];
-      // Each is a server of its own: two that start beside each other in one folder would take each other's half-made host keys away.
+      // Each server has a folder of its own: two that start at once in one folder would remove each other's half-made host keys.
       const host = join(data.folder, `host-${name}`);
       await mkdir(host);
       await putHostKey(host);
@@ -125,9 +125,9 @@ onlyOn('container', () =>
       },
     );
 
-    // As in Podman and Kubernetes, which leave the low ports to who has the right to them.
-    describe('where low ports are not everybody’s', () => {
-      // Each look starts a program as large as the server, which waits for the cores meanwhile.
+    // As in Podman and Kubernetes: there only a process with this capability may listen on a low port.
+    describe('where a low port needs a capability', () => {
+      // Each look starts a program as large as the server, and takes the cores from it.
       const UNTIL_HEALTHY =
         'borgserver sshd & until borgserver healthcheck || ! kill -0 $!; do sleep 1; done; kill $!; wait';
       const START = ['timeout', '20', 'borgserver', 'sshd'];
@@ -146,7 +146,7 @@ onlyOn('container', () =>
         ['SSH_PORT=2222', [], ['-e', 'SSH_PORT=2222']],
         ['NET_BIND_SERVICE', ['NET_BIND_SERVICE'], []],
         ['the sysctl', [], ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=22']],
-      ] as const)('each of them is one: %s', async ([name, more, options], { expect }) => {
+      ] as const)('each cure works: %s', async ([name, more, options], { expect }) => {
         const folder = `port-${name.replace(/\W/g, '-')}`;
         const closed = name === 'the sysctl' ? [] : CLOSED;
         const rights = [...given, ...more];

@@ -36,7 +36,7 @@ const newcomer = async (name: string) => {
   const home = join(client.home, name);
   await mkdir(join(home, 'documents'), { recursive: true });
   await writeFile(join(home, 'documents/letter'), 'the letter');
-  // As the harness' own client: what is printed starts borg and ssh two hundred times.
+  // The harness' own client does the same: the printed texts start borg and ssh two hundred times.
   await mkdir(join(home, 'cheap'));
   await writeFile(join(home, 'cheap/ssh'), `#!/bin/sh\nexec ${SSH} -o ${CHEAP_KEY_EXCHANGE} "$@"\n`, { mode: 0o755 });
   const PATH = `${join(home, 'cheap')}:${BASE_ENVIRONMENT.PATH}`;
@@ -48,7 +48,7 @@ const newcomer = async (name: string) => {
   };
 };
 
-/** Of the archives of one day prune keeps the last, and the oldest of all where there are few. */
+/** Of the archives of one day prune keeps the last. Where there are few archives, it keeps the oldest of all, too. */
 const prunedByHost = (stdout: string): void => {
   const left = stdout.split('left:\n')[1]?.trim().split('\n') ?? [];
   expect(left.filter((name) => /^twin-2-/.test(name))).toHaveLength(2);
@@ -56,7 +56,7 @@ const prunedByHost = (stdout: string): void => {
   expect(left.filter((name) => name.startsWith('*-'))).toHaveLength(1);
 };
 
-/** What systemd would run of the service for this instance, with /etc below `home`, as commands of a shell. */
+/** What systemd would run for this instance of the service, as commands of a shell, with /etc below `home`. */
 const asSystemd = async (text: string, instance: string, home: string): Promise<string> => {
   const files = new Map(
     [...text.matchAll(/^# (\/\S+)\n(.*?)(?=^# \/|^# systemctl|$(?![\s\S]))/gms)].map(([, path = '', content = '']) => [
@@ -71,7 +71,7 @@ const asSystemd = async (text: string, instance: string, home: string): Promise<
   for (const [path, content] of files)
     if (!path.endsWith('.service')) await writeFile(join(home, path.split('/').at(-1) ?? ''), content);
   const service = files.get('/etc/systemd/system/borg-prune@.service') ?? '';
-  // systemd.exec(5): specifiers. Nothing of it has a dollar, and the quotes are a shell's.
+  // systemd.exec(5): specifiers. The text has no dollar, and its quotes mean the same to a shell.
   const lines = below(service.replaceAll('%i', instance).replaceAll('%%', '%')).split('\n');
   const valuesOf = (name: string) =>
     lines.filter((line) => line.startsWith(`${name}=`)).map((line) => line.slice(name.length + 1));
@@ -83,7 +83,7 @@ const asSystemd = async (text: string, instance: string, home: string): Promise<
   ].join('\n');
 };
 
-/** Whoever has the client's key deletes an archive, or data from below one: the admin's job does not make that final. */
+/** A thief with the client's key deletes an archive, or the data of one. The admin's job does not make that final. */
 const keepsWhatThievesDelete = async (
   passphrase: string,
   job: () => Promise<Finished>,
@@ -102,7 +102,7 @@ const keepsWhatThievesDelete = async (
   await borg('delete', `${client.url('db01')}::${first}`);
   await expectKept(/archives of this list are gone/);
 
-  // The admin has looked, and takes it as it is.
+  // The admin has looked, and accepts what is there.
   const accept = async () => {
     await rm(seen);
     expect((await job()).stderr).not.toMatch(/Nothing is pruned|Prune would keep/);
@@ -130,7 +130,7 @@ const refusal = (words: readonly string[]): Promise<Finished> =>
   server.exec(['borgserver', 'client', ...words], { reject: false });
 
 describe('the shell text', () => {
-  test('run as a whole makes the repository, backs up, restores, prunes, compacts and checks, on a machine that asks nothing', async () => {
+  test('run as a whole, makes the repository, backs up, restores, prunes, compacts and checks, and asks nothing', async () => {
     const { home, sh } = await newcomer('home of web01');
     const text = await print('web01', client.key);
     expect(text).toContain('StrictHostKeyChecking=yes');
@@ -141,13 +141,13 @@ describe('the shell text', () => {
     expect(await readFile(join(folder, 'key'), 'utf8')).toContain('BORG_KEY');
   });
 
-  test('lets nobody in who has another host key than the server', async () => {
+  test('connects to no server that has another host key', async () => {
     const { sh } = await newcomer('deceived');
     const text = await print('web01', client.key);
     const other = (await client.newKey()).public.split(' ').slice(0, 2).join(' ');
     const deceived = text.replaceAll(/^(\[127\.0\.0\.1\]:\d+) .*$/gm, `$1 ${other}`);
     expect(deceived).not.toBe(text);
-    // Only up to BORG_RSH, and then ssh itself: borg does not hand on why ssh gave up.
+    // The text runs only up to BORG_RSH, and then ssh by itself: borg does not hand on why ssh gave up.
     const login = `eval "$BORG_RSH -p ${server.port} web01@127.0.0.1 borg --version"`;
     const connecting = (all: string): string => all.slice(0, all.indexOf('export BORG_REPO'));
     expect((await sh(`${connecting(text)}\n${login}`)).stdout).toMatch(/^borg /);
@@ -156,13 +156,14 @@ describe('the shell text', () => {
     expect(stderr).toMatch(/host key/i);
   });
 
-  test('of an append-only account leaves compact out, and an admin’s texts prune and compact what it has left', async () => {
+  test('leaves compact out for an append-only account, and an admin’s texts prune and compact its repository', async () => {
     const { sh } = await newcomer('home of db01');
     const text = await print('db01', logger);
     expect(text).not.toMatch(/^borg compact/m);
     expect(text).toContain('append-only');
     const again = text.split('\n').find((line) => line.startsWith('borg create')) ?? 'false';
-    // Two hosts share it, and the name of one begins like the other's. A third has a name that means all. Names hold the second.
+    // Two hosts share the repository, and the name of one begins like the other's. A third host has a name that means all.
+    // An archive's name has the second in it.
     const shared = ['twin', 'twin', 'twin', 'twin-2', 'twin-2', 'twin-2', '*'].map(
       (host) =>
         `unshare --uts sh -ec 'python3 -c "import socket; socket.sethostname(\\"${host}\\")"; sleep 1; eval "$0"' ${shellQuote(again)}`,
@@ -223,7 +224,7 @@ describe('the other texts', () => {
     expect(stdout).toMatch(/^borg /);
   });
 
-  test('env, sourced, is all that borg needs besides the known host', async () => {
+  test('env is all that borg needs besides the known host, once a shell has sourced it', async () => {
     const { home, sh } = await newcomer('sourced');
     const hosts = join(home, 'hosts');
     await writeFile(hosts, await print('web01', client.key, '--format', 'known-hosts'));
@@ -242,7 +243,7 @@ describe('borgserver client refuses', () => {
     expect(stderr).toContain('PUBLIC_HOST');
   });
 
-  test('an account that is not there, and names those near it', async () => {
+  test('an account that is not there, and names those with similar names', async () => {
     const { exitCode, stdout, stderr } = await refusal(['web02', '--host', 'backup.example.org']);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(stderr).toContain('(near: web01)');
@@ -254,14 +255,14 @@ describe('borgserver client refuses', () => {
     expect(stderr).toContain('--repository NAME');
   });
 
-  test('a tenant the repository of another', async () => {
+  test('the repository of another account', async () => {
     const { exitCode, stderr } = await refusal(['web01', '--host', 'h', '--repository', 'db01']);
     expect(exitCode).toBe(2);
     expect(stderr).toContain('may not use /repos/db01');
   });
 });
 
-test('PUBLIC_HOST and PUBLIC_PORT are what is told where nothing else is said', async () => {
+test('without --host and --port the text has PUBLIC_HOST and PUBLIC_PORT', async () => {
   await server.start({ PUBLIC_HOST: '2001:db8::1', PUBLIC_PORT: '2022' });
   const { stdout } = await server.exec(['borgserver', 'client', 'web01', '--format', 'env']);
   expect(stdout).toContain("BORG_REPO='ssh://web01@[2001:db8::1]:2022/repos/web01'");

@@ -30,7 +30,7 @@ const small = (folder: string, megabytes: number): void => {
 const ENV = { BORG_PASSPHRASE: 'borgserver', BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' };
 const borg = (words: readonly string[]) => client.borg([...words], { cwd: client.home, reject: false, env: ENV });
 
-/** Backs up this many bytes that nobody can compress or has seen before. */
+/** Backs up this many new bytes, which borg can neither compress nor deduplicate. */
 const create = async (name: string, archive: string, bytes: number) => {
   await mkdir(join(client.home, 'documents'), { recursive: true });
   await writeFile(join(client.home, 'documents/film'), randomBytes(bytes));
@@ -42,7 +42,7 @@ const freeOf = (path: string): number => {
   return bavail * bsize;
 };
 
-/** Bytes of the segments above the last commit: of a file of 17 bytes, which is a commit and nothing else. */
+/** Bytes of the segments after the last commit. A file of 17 bytes is a commit and nothing else. */
 const unfinishedOf = (repository: string): number => {
   const data = join(repository, 'data');
   const segments = readdirSync(data)
@@ -70,7 +70,7 @@ const REFUSED = /the server has less than \d+\.\d [MGT]B left and takes no new d
 // The engine may see other mounts than the tests do.
 onlyOn('namespace', () => {
   describe.each(['own', 'shared'])('with IDENTITIES=%s, on a small disk that clients fill', (IDENTITIES) => {
-    test('new data are refused before it is full, and all that reads or makes room goes on, until backups come again', async () => {
+    test('new data are refused before the disk is full, what reads or makes room goes on, and then backups work again', async () => {
       const running = await startServer({ env: { IDENTITIES }, prepare: ({ repos }) => small(repos, 120) });
       server = running;
       client = await createClient(running);
@@ -89,7 +89,7 @@ onlyOn('namespace', () => {
       expect(refused.exitCode).toBe(2);
       expect(refused.stderr).toMatch(REFUSED);
       expect(kept).toBeGreaterThan(4);
-      // What did not fit is gone already, and what is kept free is there.
+      // What did not fit is gone already, and MIN_FREE is free.
       expect(unfinishedOf(join(running.repos, 'web01'))).toBe(0);
       const floor = freeOf(running.repos);
       expect(floor).toBeGreaterThan(whole / 3);
@@ -125,7 +125,7 @@ onlyOn('namespace', () => {
   });
 });
 
-test('below MIN_FREE whatever makes room goes on, by a client, by an admin and on the server; append-only reads', async () => {
+test('below MIN_FREE a client, an admin and the server still make room, and an append-only account still reads', async () => {
   const running = await startServer();
   server = running;
   client = await createClient(running);
@@ -137,7 +137,7 @@ test('below MIN_FREE whatever makes room goes on, by a client, by an admin and o
     await borg(['init', '-e', 'repokey-blake2', client.url(name)]);
     for (const archive of ['a', 'b', 'c', 'd']) expect((await create(name, archive, 1_000_000)).exitCode).toBe(0);
   }
-  // More than there is, and less than twice as much.
+  // More than is free, and less than twice that.
   const floor = Math.round(freeOf(running.repos) * 1.4);
   await running.start({ MIN_FREE: String(floor) });
 
@@ -166,7 +166,7 @@ test('below MIN_FREE whatever makes room goes on, by a client, by an admin and o
   expect(await borg(['check', client.url('web01')])).toMatchObject({ exitCode: 0 });
   expect((await borg(['list', '--short', client.url('web01')])).stdout).toBe('d\n');
 
-  // It makes no room, so it may not take any.
+  // To delete makes no room for an append-only account, so it may not take any.
   const kept = await borg(['delete', `${client.url('mail01')}::a`]);
   expect(kept.exitCode).toBe(2);
   expect(kept.stderr).toContain('its operator has to make room');

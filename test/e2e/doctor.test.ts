@@ -33,7 +33,7 @@ const doctor = async (...words: string[]) => {
 };
 const about = (lines: readonly Line[], topic: string) => lines.filter((line) => line.topic === topic);
 
-test('a server that is well has only good lines, each topic one', async () => {
+test('a server that is well has only good lines, one for each topic', async () => {
   const { lines, wrong } = await doctor();
   // alice's key opens an append-only account, too; and the machine that runs the tests may be short of space.
   expect(wrong.filter(({ topic }) => !['keys', 'space', 'inotify', 'own name', 'inodes'].includes(topic))).toEqual([]);
@@ -55,7 +55,7 @@ test('a server that is well has only good lines, each topic one', async () => {
   expect(lines.filter(({ level, cure }) => (level === 'ok') !== (cure === null))).toEqual([]);
 });
 
-test('a repository that borg does not open is damaged at once, and each cure that is printed brings it back', async () => {
+test('a repository that borg does not open is shown as damaged at once, and each printed cure brings it back', async () => {
   const file = (name: string) => join(server.repos, 'db01', name);
   const integrity = (await readdir(file('.'))).find((name) => name.startsWith('integrity.')) ?? '';
   const list = () => client.borg(['list', '--short', client.url('db01')], { reject: false });
@@ -80,7 +80,7 @@ test('a repository that borg does not open is damaged at once, and each cure tha
   }
 });
 
-test('a private host key that others can read is told', async () => {
+test('a private host key that others can read is reported', async () => {
   const key = join(server.sshkeys, 'host/ssh_host_rsa_key');
   await chmod(key, 0o644);
   expect(about((await doctor()).wrong, 'host keys')).toMatchObject([
@@ -97,7 +97,7 @@ onlyOn('container', () =>
         `${join(server.repos, '..', path)}:/${path}`,
       ]);
       const words = ['run', '--rm', ...volumes, IMAGE, 'sh', '-c'];
-      // Host keys as a start makes them where no volume is.
+      // Host keys as a start makes them where there is no volume.
       const script = 'mkdir -p /sshkeys/host; touch /sshkeys/host/ssh_host_ed25519_key; borgserver doctor --json';
       const { stdout } = await run('docker', [...words, script], BASE_ENVIRONMENT, { reject: false });
       return about(JSON.parse(stdout), 'mounts').map(({ level, message }) => `${level}: ${message}`);
@@ -118,7 +118,7 @@ onlyOn('container', () =>
   }),
 );
 
-test('files of root’s in a repository are found, and repaired without following a link', async () => {
+test('files of root in a repository are found, and repaired without following a link', async () => {
   const outside = join(server.repos, '../outside');
   await writeFile(outside, 'not to be touched');
   await chown(outside, 0, 0);
@@ -150,13 +150,13 @@ test('files of root’s in a repository are found, and repaired without followin
   await client.borg(['create', `${client.url('web01')}::second`, 'letter'], { cwd: client.home });
 });
 
-test('on a terminal a repair shows how far it is, and leaves only what it did', async () => {
+test('on a terminal a repair shows how far it is, and at the end only what it did', async () => {
   await chown(join(server.repos, 'db01/config'), 0, 0);
   const terminal = await server.terminal(['borgserver', 'doctor', '--fix'], { reject: false });
   const shown = stripVTControlCharacters(terminal.stdout);
   expect(shown).toMatch(/\rlooking through repositories \[\.{24}\] 0\/\d /);
   expect(shown).toMatch(/\rrepairing \[\.{24}\] 0\/1 db01/);
-  // What is drawn over is gone.
+  // A terminal overwrites what stands before the last carriage return of a line.
   const left = shown.split('\r\n').map((line) => line.split('\r').at(-1));
   expect(left).toContain("repaired db01: 1 entry is not its own or closed to it, 1 of them root's: config (0:0, 660)");
   expect(left.filter((line) => line?.includes('] 0/'))).toEqual([]);
@@ -198,7 +198,7 @@ test('locks left behind, a quota in config, and repositories without an account 
   await writeFile(join(server.sshkeys, 'repos/db01'), `${client.key.public}\n`);
   await server.exec(['update-borgusers']);
 
-  // The cures cure.
+  // Each cure helps.
   await server.exec(['break-lock', 'web01']);
   await server.exec(['borgserver', 'borg', 'config', '--delete', 'db01', 'storage_quota']);
   await rm(join(server.repos, 'forgotten'), { recursive: true });
@@ -206,7 +206,7 @@ test('locks left behind, a quota in config, and repositories without an account 
   for (const topic of ['locks', 'accounts', 'quota']) expect(about(after.wrong, topic)).toEqual([]);
 });
 
-test('a repository that is append-only by its own config frees nothing, which is told, with the command that ends it', async () => {
+test('a repository that is append-only by its own config frees no space: doctor says so, with the command that ends it', async () => {
   await writeFile(join(client.home, 'film'), randomBytes(3_000_000));
   await client.borg(['init', '-e', 'none', '--append-only', client.url('mail01')]);
   await client.borg(['create', `${client.url('mail01')}::film`, 'film'], { cwd: client.home });
@@ -236,7 +236,7 @@ test('a repository that is append-only by its own config frees nothing, which is
   expect(await codes()).not.toContain('append-only-config');
 });
 
-test('a bad key file is told with its cure, for a person too', async () => {
+test('a bad key file is reported with its cure, in the text for a person, too', async () => {
   await writeFile(join(server.sshkeys, 'repos/bad'), 'ssh-ed25519 AAAA\n');
   await server.exec(['update-borgusers'], { reject: false });
   const { stdout, exitCode } = await server.exec(['borgserver', 'doctor'], { reject: false });
@@ -245,7 +245,7 @@ test('a bad key file is told with its cure, for a person too', async () => {
   expect(stdout).toMatch(/\d+ ok, \d+ warnings?, \d+ errors?\n$/);
 });
 
-test('sshd that lets somebody do more than his role is an error', async () => {
+test('an sshd that lets an account do more than its role is an error', async () => {
   const config = '/run/borgserver/sshd_config.repositories';
   await server.exec(['sh', '-c', `cp ${config} ${config}.right && sed -i 's/ --append-only//' ${config}`]);
   const { wrong, exitCode } = await doctor();
@@ -254,7 +254,7 @@ test('sshd that lets somebody do more than his role is an error', async () => {
   expect(about(wrong, 'sshd').map(({ message }) => message)).toEqual([
     'borg-appendonly is not restricted as it should be: no --append-only',
   ]);
-  // The same of what the session host is told.
+  // The same for the terms that the session host reads.
   const terms = '/run/borgserver/session-terms.json';
   await server.exec(['sh', '-c', `cp ${terms} ${terms}.right && sed -i 's/,"--append-only"//' ${terms}`]);
   const again = await doctor();

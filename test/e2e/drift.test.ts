@@ -24,7 +24,7 @@ const KEYS = '/run/borgserver/authorized_keys';
 const inside = async (script: string): Promise<string> => (await server.exec(['sh', '-c', script])).stdout;
 const uidOf = async (name: string) => (await stat(join(server.repos, name))).uid;
 
-/** What a pass does about it, and whether the log and a second pass agree. */
+/** What a pass changes. Holds that the log says so, too, and that a second pass changes nothing. */
 const repair = async () => {
   const logged = server.log().length;
   const { changes } = JSON.parse((await server.exec(['update-borgusers', '--json'])).stdout);
@@ -79,7 +79,7 @@ test('a key that somebody added to authorized_keys is taken out', async () => {
   expect(await letsIn(client, 'web01')).toBe(true);
 });
 
-test('and also one that is written as the server would', async () => {
+test('so is a key that is written as the server would write it', async () => {
   await inside(`sed 's|restrict .*|restrict ${intruder.public}|' ${KEYS}/web01 | tail -n 1 >>${KEYS}/web01`);
   await repair();
   expect(await letsIn(client, 'web01', intruder)).toBe(false);
@@ -106,7 +106,7 @@ test('a key planted for an account without a role lets nobody in, even before it
   expect(await repair()).toEqual(accounts.toSorted().map((account) => `authorized-keys-repaired ${account}`));
 });
 
-test('a file of authorized_keys that is a link, or not to be read by sshd, is replaced', async () => {
+test('a file of authorized_keys that is a link, or that sshd cannot read, is replaced', async () => {
   await inside(`cd ${KEYS}; mv web01 /run/elsewhere; ln -s /run/elsewhere web01; chmod 600 web02; chmod 700 .`);
   await repair();
   expect(await inside(`cd ${KEYS}; stat -c '%F %a %u' . web01 web02`)).toBe(
@@ -127,7 +127,7 @@ test('a file of authorized_keys that another account could read is closed to it 
   expect(await letsIn(client, 'web01')).toBe(true);
 });
 
-test('what root has written into a repository with a borg of its own belongs to its account again, and is nobody’s backup', async () => {
+test('what root has written into a repository with its own borg is given back to the account, and counts as no backup', async () => {
   await client.borg(['init', '--encryption', 'none', client.url('web02')]);
   const env = { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' };
   const create = (archive: string, reject = true) =>
@@ -152,7 +152,7 @@ test('what root has written into a repository with a borg of its own belongs to 
 
   expect(await repair()).toEqual(['repository-repaired web02']);
   const after = await shown();
-  // What failed stays told until a backup has come to its end.
+  // The mark of a failure stays until a backup has finished.
   expect(after.marks).toEqual(['failed', 'not-encrypted']);
   expect(after.lastBackup).toBeLessThan(begun);
   await create('after');
@@ -170,7 +170,7 @@ test('a repository that was chowned belongs to its account again, with the same 
   expect((await client.borg(['create', `${client.url('web01')}::chowned`, '/etc/hostname'])).exitCode).toBe(0);
 });
 
-test("a repository that was chowned to another account's uid costs neither its own", async () => {
+test("where a repository was chowned to another account's uid, neither account loses its repository", async () => {
   const [uid, other] = [await uidOf('web01'), await uidOf('web02')];
   await inside(`chown -R ${other}:${other} /repos/web01`);
   await repair();
@@ -183,7 +183,7 @@ test('a setgid bit that is gone comes back', async () => {
   expect((await stat(join(server.repos, 'web01'))).mode & 0o7777).toBe(0o700);
   expect(await repair()).toEqual(['repository-repaired web01']);
   expect((await stat(join(server.repos, 'web01'))).mode & 0o7777).toBe(0o2770);
-  // One borg client for two accounts: to it, the repository has moved.
+  // One borg client uses two accounts. To this client the repository has moved.
   const options = { env: { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' } };
   for (const [account, archive] of [
     ['ops', 'by-the-admin'],

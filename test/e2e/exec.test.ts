@@ -42,13 +42,13 @@ test('a command that only asks the server loads nothing else', async () => {
   }
 });
 
-test("variables of borg's go along, and no others", async () => {
+test("borg's variables are handed on, and no others", async () => {
   const words = ['sh', '-c', 'echo "$BORG_PASSPHRASE/$ELSE"'];
   const { stdout } = await server.exec(words, { env: { BORG_PASSPHRASE: 'a b', ELSE: 'no' } });
   expect(stdout).toBe('a b/\n');
 });
 
-test("borg's subcommands are behind every real program, and borg itself is never the bare one", async () => {
+test("a real program comes before borg's subcommand of the same name, and borg is never the bare one", async () => {
   const where = async (name: string) => (await server.exec(['sh', '-c', `command -v ${name}`])).stdout;
   expect(await where('borg')).toMatch(/borgserver\/first\/borg$/m);
   expect(await where('mount')).toBe('/usr/bin/mount\n');
@@ -65,7 +65,7 @@ test('every account can read what its session needs, and none of the host keys',
   expect(attempt.exitCode).not.toBe(0);
 });
 
-test('stopped and started again, it is the same server to its clients', async () => {
+test('a server that was stopped and started again is the same server to its clients', async () => {
   const hostKey = () => readFile(join(server.sshkeys, 'host/ssh_host_ed25519_key.pub'), 'utf8');
   const before = await hostKey();
   expect(await server.stop()).toBe(0);
@@ -73,7 +73,7 @@ test('stopped and started again, it is the same server to its clients', async ()
   expect(await hostKey()).toBe(before);
 });
 
-test('killed as by a power cut, it starts again', async () => {
+test('a server that was killed as by a power cut starts again', async () => {
   await server.kill();
   await server.start();
   expect((await server.exec(['true'])).exitCode).toBe(0);

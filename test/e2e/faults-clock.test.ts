@@ -12,12 +12,12 @@ import { connected } from './harness/sessions.ts';
 
 const library = (): string => globSync('/usr/lib/*/faketime/libfaketimeMT.so.1')[0] ?? '';
 
-// A time namespace has no clock of the wall. libfaketime gives one to the server, sshd and borg, but only where it is installed.
+// A time namespace does not change the wall clock. libfaketime changes it for the server, sshd and borg, but only where it is installed.
 onlyOn('namespace', () => {
   let server: Server;
   let client: Client;
   let other: Key;
-  /** Beside the repositories: everybody who runs inside can read it. */
+  /** The file is beside the repositories, where every process in the server can read it. */
   const clock = () => join(server.repos, '.clock');
   const jump = async (offset: string): Promise<void> => {
     await writeFile(clock(), `${offset}\n`);
@@ -43,7 +43,7 @@ onlyOn('namespace', () => {
         LD_PRELOAD: library(),
         FAKETIME_TIMESTAMP_FILE: '/repos/.clock',
         FAKETIME_NO_CACHE: '1',
-        // Timers follow the clock that nobody can set.
+        // Timers follow the monotonic clock, which nobody can set.
         FAKETIME_DONT_FAKE_MONOTONIC: '1',
         // The times of files are the kernel's.
         NO_FAKE_STAT: '1',
@@ -79,7 +79,7 @@ onlyOn('namespace', () => {
       session.ssh.kill();
       await session.ended();
       expect((await server.exec(['update-borgusers'])).exitCode).toBe(0);
-      // A session lasts as long as it lasts, whatever the clock says.
+      // The log says how long a session really took, whatever the clock shows.
       const seconds = [...server.log().matchAll(/session closed.*"seconds":(\d+)/g)].map(([, each]) => Number(each));
       expect(seconds.length).toBeGreaterThan(0);
       expect(Math.max(...seconds)).toBeLessThan(600);

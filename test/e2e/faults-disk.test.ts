@@ -33,7 +33,7 @@ describe('a full disk of the server’s own state', () => {
     ['/run', ['/run']],
     ['the account database', ['/var/lib/extrausers']],
   ])(
-    '%s: what is gone is gone, sessions of others go on, and all is right once there is space',
+    '%s: what was removed lets nobody in, sessions of others go on, and all is right once there is space',
     async (where, places) => {
       const name = (what: string) => `${what}-${places.length}${where.length}`;
       const [gone, loses, narrows, stays] = ['gone', 'loses', 'narrows', 'stays'].map(name) as [
@@ -61,7 +61,7 @@ describe('a full disk of the server’s own state', () => {
       expect(stdout).toMatch(/FAILED.*ENOSPC.*remedy: free space there/);
       await leaving.ended();
       for (const account of [gone, loses]) expect(await letsIn(client, account)).toBe(false);
-      // It may be closed; but what it may do, it may do in its new role.
+      // The account may be closed. If it is open, it has its new role.
       if (await letsIn(client, narrows))
         expect((await server.exec(['id', '-gn', narrows])).stdout.trim()).toBe('borg-appendonly');
       expect(await letsIn(client, stays)).toBe(true);
@@ -114,7 +114,7 @@ onlyOn('namespace', () => {
     [server, client] = [undefined, undefined];
   });
 
-  test('a disk that turns read-only is told everywhere with its cure, and clients restore without a lock', async () => {
+  test('a disk that turns read-only is reported everywhere with its cure, and clients restore without a lock', async () => {
     const disk = makeFailingDisk();
     try {
       const running = await startServer({ prepare: ({ repos }) => disk.mount(repos) });
@@ -159,14 +159,14 @@ onlyOn('namespace', () => {
       );
       expect((await told('update-borgusers')).stdout).toContain('[repositories-read-only]');
       await until('the log to tell it', () => /repositories-read-only.*fsck/.test(running.log()));
-      // What is gone from the keys goes all the same.
+      // A key that is removed is revoked all the same.
       await rm(join(running.sshkeys, 'repos/web01'));
       await lockedOut(someone, 'web01');
       await running.stop();
       await running.start(undefined, { ready: false });
       expect(await running.ended()).not.toBe(0);
       expect(running.log()).toMatch(/cannot start.*fsck/);
-      // From a server that does not run nobody restores.
+      // Nobody can restore from a server that does not run, so nothing advises it.
       expect(running.log()).not.toMatch(/cannot start.*restore/);
     } finally {
       await server?.kill();
@@ -174,7 +174,7 @@ onlyOn('namespace', () => {
     }
   });
 
-  test('a full disk of the repositories stops backups, and neither logins nor revocations nor a new start', async () => {
+  test('a full disk of the repositories stops backups, but no login, no revocation and no new start', async () => {
     const running = await startServer({ prepare: ({ repos }) => small(repos, 8192) });
     server = running;
     client = await createClient(running);
@@ -215,7 +215,7 @@ onlyOn('namespace', () => {
     await until('the mark to go', async () => !FAILED.test((await told()).stdout));
   });
 
-  test('without space for a single host key the start is refused in a clear sentence, and with space for one it is enough', async () => {
+  test('without space for a single host key the start is refused in a clear sentence, and space for one key is enough', async () => {
     let host = '';
     const running = await startServer({
       ready: false,

@@ -21,7 +21,7 @@ ownServer({ env: { RESYNC_SECONDS: '1', STOP_ON: 'nothing' } }, async () => {
 });
 
 beforeEach(async () => {
-  // A link that an earlier test has left must never lead a test's own hands.
+  // An earlier test may have left a link here. A test must never write through it.
   expect((await lstat(join(server.repos, 'web01'))).isDirectory()).toBe(true);
 });
 
@@ -35,7 +35,7 @@ const update = async () => {
 };
 const removals = (): number => (server.log().match(/account-removed|key-removed/g) ?? []).length;
 
-/** Does one thing and the other in turns, every 50 ms, while somebody asks for updates; at the end the first is undone. */
+/** Calls `away` and `back` in turns, 50 ms apart, while it asks for updates again and again. The last call is `back`. */
 const flap = async (away: () => unknown, back: () => unknown, milliseconds = 2000): Promise<void> => {
   const end = performance.now() + milliseconds;
   const flapping = (async () => {
@@ -90,7 +90,7 @@ test('a key tree that is unmounted and mounted again and again costs nobody a se
   await grant(server, 'repos/web02', client.key);
 });
 
-test('while a folder cannot be read, its names are not to be had in another one', async () => {
+test('while a folder cannot be read, nobody gets one of its names in another folder', async () => {
   await rename(inTree('repos'), inTree('.repos-away'));
   await writeKeyFile(server, 'admins/web01', other);
   for (const _again of [1, 2, 3]) {
@@ -104,7 +104,7 @@ test('while a folder cannot be read, its names are not to be had in another one'
   await letIn(client, 'web01');
 });
 
-test('ten thousand changes at once: the server answers meanwhile, and what it has in the end is right', async () => {
+test('ten thousand changes at once: the server answers meanwhile, and is right in the end', async () => {
   const names = Array.from({ length: 500 }, (_, number) => `busy${number}`);
   const [stay, go] = [names.slice(0, 250), names.slice(250)];
   const all = (some: readonly string[], act: (path: string) => Promise<void>) =>
@@ -137,7 +137,7 @@ test('ten thousand changes at once: the server answers meanwhile, and what it ha
 const EXCHANGE = `python3 -c 'import ctypes
 if ctypes.CDLL(None).renameat2(-100, b"/repos/.link", -100, b"/repos/web01", 2): raise SystemExit("not exchanged")'`;
 
-test('a repository folder that becomes a link, to /etc or to another repository, closes its account; nothing is done to where it leads', async () => {
+test('a repository folder that becomes a link, to /etc or to another repository, closes its account; the target of the link is not touched', async () => {
   await writeFile(join(server.repos, 'web02/data-of-web02'), 'precious');
   const etc = (): Promise<string> =>
     inside("stat -c '%a %u %g %n' /etc /etc/. /etc/passwd /etc/shadow /etc/group /etc/hosts");
@@ -186,7 +186,7 @@ os.unlink(".enough")
   await swapping;
   expect(await etc()).toBe(before);
   expect((await update()).findings.filter(({ severity }: { severity: string }) => severity === 'error')).toEqual([]);
-  // A pass that a newer one interrupts leaves the rest of the repair to that.
+  // A pass that a newer pass interrupts leaves the rest of the repair to the newer one.
   await until('the folder to be repaired', async () => {
     const found = await lstat(join(server.repos, 'web01'));
     return found.isDirectory() && (found.mode & 0o7777) === 0o2770;

@@ -23,7 +23,7 @@ describe('update-borgusers', () => {
     await update();
   });
 
-  test('exits with 0 where all is right, and says what there is', async () => {
+  test('exits with 0 where all is right, and says what is there', async () => {
     await writeKeyFile(server, 'repos/web01', client.key);
     const { exitCode, stdout, stderr } = await update();
     expect(stdout).toMatch(/\+ account added web01 \(repo\): 1 key in \/sshkeys\/repos\/web01/);
@@ -68,7 +68,7 @@ describe('update-borgusers', () => {
     }
   });
 
-  test('exits with 2 at a conflict: nobody gains, what is gone is gone, and the cure lets it go on', async () => {
+  test('exits with 2 at a conflict: nobody gains a right, removed rights are taken away, and after the cure it goes on', async () => {
     const [gone, fresh] = [await client.newKey(), await client.newKey()];
     await writeKeyFile(server, 'repos/web01', client.key, gone);
     await writeKeyFile(server, 'repos/leaving', client.key);
@@ -107,7 +107,7 @@ describe('update-borgusers', () => {
     expect(await letsIn(client, 'web01', other)).toBe(false);
   });
 
-  test('a copy that was put aside opens nothing beside its account, nor once that is gone', async () => {
+  test('a copy that was put aside opens nothing, neither beside its account nor once the account is gone', async () => {
     const [old, sync] = [await client.newKey(), await client.newKey()];
     await writeKeyFile(server, 'repos/copied', client.key);
     await writeKeyFile(server, 'repos/copied.bak', old);
@@ -122,7 +122,7 @@ describe('update-borgusers', () => {
       expect(await letsIn(client, 'copied.sync-conflict-20260101-120000-ABCDEFG', sync)).toBe(false);
     };
     await closed();
-    // Revoked; and then renamed, as somebody may close an account.
+    // The account is revoked. Then its copy is renamed, as somebody may do to close an account.
     await drop('repos/copied');
     expect((await update()).stdout).toMatch(/\/sshkeys\/repos\/copied\.bak: .*whose key file is gone.*\[leftover\]/);
     await closed();
@@ -132,7 +132,7 @@ describe('update-borgusers', () => {
     expect((await server.exec(['ls', '/repos'])).stdout).not.toMatch(/copied\./);
   });
 
-  test('an account that is truly called like a copy is closed loudly, and opens by what the finding prints', async () => {
+  test('an account that really has the name of a copy is closed with a finding, and the printed cure opens it', async () => {
     const own = await client.newKey();
     await writeKeyFile(server, 'repos/twin.old', own);
     await update();
@@ -153,8 +153,8 @@ describe('update-borgusers', () => {
     await writeKeyFile(server, 'repos/dry', client.key);
     await update();
     const passwd = async () => (await server.exec(['cat', '/var/lib/extrausers/passwd'])).stdout;
-    // Nothing watches the account database, so that there is something to do which nobody does by himself; only a look at the
-    // tree that is still due may come first.
+    // Nothing watches the account database, so no other pass makes this change first. Only a look at the tree that is still due
+    // may come first.
     const { before, dry, between, foretold, done } = await until('a dry run with something to do', async () => {
       await server.exec(['sed', '-i', '/^dry:/d', '/var/lib/extrausers/passwd']);
       const before = await passwd();
@@ -175,7 +175,7 @@ describe('update-borgusers', () => {
     expect(await passwd()).not.toBe(before);
   });
 
-  test('exits with 3 where the pass fails, says why, and what is gone is revoked all the same', async () => {
+  test('exits with 3 where the pass fails, says why, and revokes all the same what was removed', async () => {
     await writeKeyFile(server, 'repos/failing', client.key);
     await update();
     expect(await letsIn(client, 'failing')).toBe(true);
@@ -202,7 +202,7 @@ describe('update-borgusers', () => {
   });
 });
 
-test('a key that stands in the file and is refused by one of its options is told as that in the log, and a key of another account names it', async () => {
+test('the log says which option of a key in the file refuses it, and which account the key of another account opens', async () => {
   const [elsewhere, former, other] = [await client.newKey(), await client.newKey(), await client.newKey()];
   await put(
     'repos/optioned',
@@ -210,7 +210,7 @@ test('a key that stands in the file and is refused by one of its options is told
   );
   await writeKeyFile(server, 'repos/other', other);
   expect((await update()).stdout).toMatch(/optioned:1: from= has '\*\.lan'.*\[option-without-effect\]/);
-  // Of many refused logins the log has one a second.
+  // Where many logins are refused, the log has one a second.
   for (const [key, told] of [
     [elsewhere, /"reason":"its key is right, and from= does not allow its address"/],
     [former, /"reason":"its key is right, and its expiry-time= has passed"/],

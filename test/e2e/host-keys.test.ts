@@ -73,7 +73,7 @@ test('modes of 0777, as a NAS shows them, are fine', async () => {
   await server.stop();
 });
 
-test('one key, pasted with Windows line ends or without the last one, is enough', async () => {
+test('one key is enough, also if it was pasted with Windows line ends or without the last line end', async () => {
   await rm(host(), { recursive: true });
   await mkdir(host());
   await writeFile(host(ED25519), (await readFile(join(good, ED25519), 'utf8')).trimEnd());

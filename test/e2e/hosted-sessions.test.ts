@@ -10,13 +10,13 @@ import { client, ownServer, server } from './harness/own-server.ts';
 import { sessionsOf } from './harness/sessions.ts';
 import { borgsOf } from './isolation/processes.ts';
 
-// What the server does with sessions that its session host has forked, while that is well, ill and gone.
+// What the server does with the sessions of its session host, while the host is well, while it is ill, and when it is gone.
 
 ownServer({ env: { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json', SESSION_HOST: 'yes' } });
 
 const trail = (message: RegExp) => logged(server, message);
 
-/** By its title, which it writes when it is about to serve. One program looks at all processes. */
+/** Finds a host by its title, which it writes when it is about to serve. One program looks at all processes. */
 const HOSTS = `
   for each in $(grep -las '^borgserver: session host' /proc/[0-9]*/cmdline); do
     each=\${each%/cmdline}
@@ -39,11 +39,11 @@ const init = async (account: string, key: Key = client.key): Promise<string> => 
   await client.borg(['init', '-e', 'none', url], { env, key });
   return url;
 };
-/** Whether the one that runs for the account has been started by itself. */
+/** Whether each borg that runs for the account is a hosted session. */
 const isHosted = async (account: string): Promise<boolean> =>
   (await borgsOf(server, account)).every(({ words }) => words.includes(' --hosted '));
 
-test('a session goes on when its host is killed, is ended with its key all the same, and the next one has another host', async () => {
+test('a session goes on when its host is killed, still ends with its key, and the next session has another host', async () => {
   const [url, other] = [await init('goes-on'), await init('comes-later')];
   const held = await holdLock(server, client, 'goes-on', url, { env });
   expect(await isHosted('goes-on')).toBe(true);
@@ -53,7 +53,7 @@ test('a session goes on when its host is killed, is ended with its key all the s
   await until('another to serve', () => trail(/the session host runs again/).length === 1);
   expect(trail(/the session host does not run/)).toEqual([expect.objectContaining({ error: 'it ended with SIGKILL' })]);
   expect(await doctor()).toMatchObject({ level: 'ok' });
-  // It is known by its process still, which init has adopted, and nothing ends it.
+  // The server still knows the session by its process, which init has adopted. Nothing ends it.
   const { borg } = (await sessionsOf(server)).find(({ account }) => account === 'goes-on') ?? { borg: [] };
   expect(borg).toEqual([held.pid]);
   await client.borg(['list', other], { env });
@@ -66,7 +66,7 @@ test('a session goes on when its host is killed, is ended with its key all the s
   expect((await readdir(join(server.repos, 'goes-on'))).filter((name) => name.startsWith('lock.'))).toEqual([]);
 });
 
-test('a session is ended with its key while the host stands still, and its lock with it', async () => {
+test('while the host stands still, a session ends with its key, and gives its lock back', async () => {
   const key = await client.newKey();
   const url = await init('ends', key);
   const held = await holdLock(server, client, 'ends', url, { env, key });
@@ -87,7 +87,7 @@ test('a session is ended with its key while the host stands still, and its lock 
   expect((await held.release()).exitCode).not.toBe(0);
 });
 
-test('one that ends again and again is told by doctor, and sessions are served all the while', async () => {
+test('doctor reports a host that ends again and again, and sessions are served all the while', async () => {
   const url = await init('served');
   const again = () => trail(/the session host runs again/).length;
   for (let times = again(); again() < 4; times = again()) {

@@ -10,18 +10,18 @@ import { ATTEMPTS } from './isolation/matrix.ts';
 import { type Scene, setScene } from './isolation/scene.ts';
 import { placeOf, readLastRuns, renderSection, sectionOf } from './isolation/section.ts';
 
-// Every cell of the table in docs/isolation.md is made here, by a real client against the real server. What must be
-// refused comes through in the same run where it is allowed: to an admin, to its owner, or at an sshd that allows everything.
+// A real client tries every cell of the table in docs/isolation.md against the real server. In the same run, what must be
+// refused succeeds where it is allowed: for an admin, for the owner, or at an sshd that allows everything.
 
 let scene: Scene;
 let programs: string;
-/** The victims of those who may do nothing to them. */
+/** The folders that nobody may change, as they were before the attempts. */
 let before: readonly (readonly [folder: string, ReadonlyMap<string, string>])[] = [];
 const results = new Map<string, Record<Column, Verdict>>();
 
 beforeAll(async () => {
   scene = await setScene();
-  // Before the flood, after which sshd may have had enough of this address.
+  // This comes before the flood of logins. After the flood sshd may refuse this address.
   programs = await programsOf(scene);
   const closed = COLUMNS.filter((column) => column !== 'admin').map((column) => scene.actors[column].victimFolder);
   before = await Promise.all(closed.map(async (folder) => [folder, await contents(folder)] as const));
@@ -33,7 +33,7 @@ afterAll(async () => {
 
 test.for(ATTEMPTS)('$id', async ({ id, expected, control, inTurn }) => {
   const attempt = TRIES[id];
-  if (attempt === undefined) throw new Error(`nobody knows how to try ${id}`);
+  if (attempt === undefined) throw new Error(`no attempt is written for ${id}`);
   const cell = async (column: Column): Promise<[Column, Verdict | string]> => {
     if (expected[column] === '–') return [column, '–'];
     return [column, await attempt(scene.actors[column], scene).catch((error) => String(error))];
@@ -49,16 +49,16 @@ test.for(ATTEMPTS)('$id', async ({ id, expected, control, inTurn }) => {
   results.set(id, expected);
 });
 
-test('whatever was tried, nothing has changed where nothing may', async () => {
+test('no attempt has changed a folder that it may not change', async () => {
   for (const [folder, files] of before) expect(await contents(folder)).toEqual(files);
 });
 
-test('what is refused to everybody has somebody for whom it comes through', () => {
+test('what is refused to every actor succeeds for a control that may do it', () => {
   const proved: readonly Verdict[] = ['allowed', 'own only'];
   const unproved = ATTEMPTS.filter(
     ({ expected, control }) => !control && !Object.values(expected).some((verdict) => proved.includes(verdict)),
   );
-  // Of these three the attempt itself looks whether it has got anywhere.
+  // These three attempts look themselves whether they have got anywhere.
   expect(unproved.map(({ id }) => id)).toEqual(['forge-log', 'stay', 'outlive']);
 });
 

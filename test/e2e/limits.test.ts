@@ -23,7 +23,7 @@ ownServer(
   },
 );
 
-test('above the quota of its role a client reads so in borg’s own words, and keeps what it had', async () => {
+test('a client above the quota of its role is told so in borg’s own words, and keeps what it had', async () => {
   await grant(server, 'repos/full', client.key);
   const full = client.url('full');
   const letter = randomBytes(100_000);
@@ -44,7 +44,7 @@ test('above the quota of its role a client reads so in borg’s own words, and k
   expect(await readFile(join(client.home, 'restored/documents/letter'))).toEqual(letter);
 });
 
-/** Of the kernel's objects that outlive whoever makes them; a box (Landlock) holds none of these. Prints those that can be made, and removes them. */
+/** Tries to make each kind of kernel object that outlives its maker; a box (Landlock) stops none of them. Prints what it could make, and removes it. */
 const LEAVES_BEHIND = `
 import ctypes
 c = ctypes.CDLL(None)
@@ -86,11 +86,11 @@ test('a client that vanished from the network loses its lock, and another one ge
   const held = await holdLock(server, client, 'laptop', laptop);
   const ssh = await until('the ssh of the client', () => descendant(held.borg.pid ?? 0, 'ssh'));
 
-  // Stopped, it answers nothing any more, not even the end of the connection.
+  // A stopped ssh answers nothing any more, not even the end of the connection.
   process.kill(ssh, 'SIGSTOP');
   try {
     await writeFile(join(other.home, 'note'), 'from another host');
-    // The promise is 8 s; with a probe after twice the interval, as with sshd 9.2, it would be 20.
+    // The promise is 8 s. It would be 20 s if the probe came after twice the interval, as with sshd 9.2.
     await other.borg(['--lock-wait', '14', 'create', `${laptop}::after`, 'note'], { cwd: other.home });
   } finally {
     process.kill(ssh, 'SIGKILL');

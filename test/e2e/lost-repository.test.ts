@@ -14,7 +14,7 @@ ownServer({}, async () => {
 
 const exec = (...words: string[]) => server.exec(words, { reject: false });
 
-test('a repository whose folder is gone is told everywhere until that is confirmed, and its client is told clearly', async () => {
+test('a repository whose folder is gone is reported everywhere until an operator confirms it, and its client is told clearly', async () => {
   expect((await exec('update-borgusers')).exitCode).toBe(0);
   await rm(join(server.repos, 'web01'), { recursive: true });
   const update = await exec('update-borgusers');
@@ -38,7 +38,7 @@ test('a repository whose folder is gone is told everywhere until that is confirm
   expect((await exec('update-borgusers')).exitCode).toBe(0);
 });
 
-test('a repository that was moved into the folder of its new account is told as too deep, and what is printed cures it', async () => {
+test('a repository that was moved into the folder of its new account is reported as too deep, and the printed command cures it', async () => {
   await writeKeyFile(server, 'repos/old', client.key);
   await exec('update-borgusers');
   await client.borg(['init', '--encryption', 'repokey', client.url('old')]);
@@ -55,7 +55,7 @@ test('a repository that was moved into the folder of its new account is told as 
   expect((await exec('borgserver', 'status')).stdout).not.toContain('too deep');
 });
 
-test('a start without the disk of the repositories is refused until it is confirmed, and no name gets another number', async () => {
+test('a start without the disk of the repositories is refused until an operator confirms it, and no name gets another uid', async () => {
   await client.borg(['init', '--encryption', 'repokey', client.url('web01')], {
     env: { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' },
   });
@@ -95,7 +95,7 @@ test('a start without the disk of the repositories is refused until it is confir
   await rm(away, { recursive: true });
 });
 
-test('while it runs, a server whose repositories are all gone does not take that for new ones', async () => {
+test('a running server whose repositories are all gone does not take its accounts for new ones', async () => {
   const status = async () => {
     const { stdout, exitCode } = await exec('borgserver', 'status');
     return { stdout, exitCode };
@@ -105,7 +105,7 @@ test('while it runs, a server whose repositories are all gone does not take that
   });
   await exec('update-borgusers');
   expect(await status()).toMatchObject({ exitCode: 0, stdout: expect.not.stringContaining('VANISHED') });
-  // With the server's own records, as another disk has it, or only what can be seen.
+  // Either the server's own records are gone, too, as with another disk, or only the visible folders are gone.
   for (const gone of ['/repos/* /repos/.borgserver', '/repos/*']) {
     await exec('sh', '-c', `mkdir /repos/.away && mv ${gone} /repos/.away/`);
     const found = await status();

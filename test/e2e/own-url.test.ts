@@ -21,10 +21,10 @@ test.each([
   ['mail01', 'The repository of this account is ssh://mail01@127.0.0.1:PORT/repos/mail01'],
   ['fleet', 'The repositories of this account are ssh://fleet@127.0.0.1:PORT/repos/fleet/NAME'],
   ['alice', 'The repositories of this account are ssh://alice@127.0.0.1:PORT/repos/NAME'],
-])('%s, who asks for a path as other hosters have it, is told the own one, and nothing else', async (account, own) => {
+])('%s asks for a path as other hosters have it, and is told its own URL, and nothing else', async (account, own) => {
   const key = account === 'alice' ? admin : client.key;
   const elsewhere = ['/backup/x', '/x', '/~/../backup'];
-  // Below the folder of an account with several, and below /repos for an admin, that is a path of its own.
+  // For an account with several repositories and for an admin these are paths that they may use.
   const relative = account === 'web01' ? ['/./x', '/~/x'] : [];
   for (const path of account === 'alice' ? elsewhere : [...elsewhere, ...relative, '/repos/nobody', '/repos/db01']) {
     const url = `ssh://${account}@127.0.0.1:${server.port}${path}`;
@@ -43,7 +43,7 @@ test('the sentence after a bare ssh has a URL that works as it stands', async ()
   expect(await client.borg(['init', '-e', 'none', url ?? ''], { reject: false })).toMatchObject({ exitCode: 0 });
 });
 
-test('no repository inside a folder is called like a file of borg’s own', async () => {
+test('no repository inside a folder can have the name of one of borg’s own files', async () => {
   const init = (account: string, path: string) =>
     client.borg(['init', '-e', 'none', client.url(account, path)], {
       reject: false,

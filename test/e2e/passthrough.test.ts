@@ -87,7 +87,7 @@ describe('a borg command at the server', () => {
   });
 
   test('breaks a lock that a client left', async () => {
-    // Of a host that is not this server, so that borg must take it for alive.
+    // The lock is from a host that is not this server. So borg must assume that its owner is alive.
     const lock = join(server.repos, 'web02/lock.exclusive');
     await mkdir(lock);
     await writeFile(join(lock, 'gone@1.12-0'), '');
@@ -188,7 +188,7 @@ test.for([
 });
 
 onlyOn('container', () =>
-  test('docker run means the same by its words', async () => {
+  test('docker run understands the same words', async () => {
     const once = (...words: string[]) =>
       run('docker', ['run', '--rm', IMAGE, ...words], BASE_ENVIRONMENT, { reject: false });
     expect((await once('borg', '--version')).stdout).toMatch(/^borg 1\.\d/);

@@ -6,14 +6,14 @@ import { grant } from './harness/key-files.ts';
 import { letsIn, lockedOut } from './harness/logging-in.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
 
-// All clients of a test have one address, as those behind a NAT or Docker's gateway. OpenSSH 9.2 punishes nobody; 10.0 by one
-// class, and 10.3 and newer by another.
+// All clients of a test have one address, like clients behind a NAT or Docker's gateway. OpenSSH 9.2 punishes nobody. OpenSSH 10.0
+// punishes by one class of penalties, 10.3 and newer by another.
 
 ownServer({}, async () => {
   await grant(server, 'repos/well', client.key);
 });
 
-/** More than any class of penalties takes until it counts, each as soon as the one before was refused. */
+/** Tries more often than any class of penalties needs until it counts. Each try begins as soon as the one before was refused. */
 const goesOnTrying = async (account: string, of: Client): Promise<void> => {
   const inTurn = async () => {
     for (let tries = 0; tries < 12; tries += 1) expect(await letsIn(of, account)).toBe(false);
@@ -21,7 +21,7 @@ const goesOnTrying = async (account: string, of: Client): Promise<void> => {
   await Promise.all([inTurn(), inTurn(), inTurn(), inTurn()]);
 };
 
-test('a client that goes on trying after its key file was removed keeps nobody else of its address out', async () => {
+test('a client that goes on trying after its key file was removed keeps out nobody else at its address', async () => {
   const removed = await createClient(server);
   try {
     await grant(server, 'repos/removed', removed.key);
@@ -35,7 +35,7 @@ test('a client that goes on trying after its key file was removed keeps nobody e
   }
 });
 
-test('nor does one with a key that is not its account’s', async () => {
+test('neither does a client whose key does not belong to the account', async () => {
   const wrong = await createClient(server);
   try {
     await goesOnTrying('well', wrong);
