@@ -40,7 +40,7 @@ afterEach(async () => {
   scratch.remove();
 });
 
-/** What this machine does in the meantime, in milliseconds: how long the event loop was away at most. */
+/** Returns a function that tells how long the event loop was away at most since then, in milliseconds. */
 const longestAbsence = (): (() => number) => {
   let last = performance.now();
   let longest = 0;
@@ -79,7 +79,7 @@ it('ten thousand changes in the tree are a few passes, of which the last sees th
   expect(absence()).toBeLessThan(5000);
 });
 
-it('two hundred updates asked for at once are answered each, by a few passes, whoever else is at the socket', async () => {
+it('two hundred updates that are asked for at once are all answered by a few passes, whoever else uses the socket', async () => {
   const update = async (): Promise<unknown> => ({
     ...(await scheduler.now({ occasion: 'asked', dryRun: false })),
     recent: [],

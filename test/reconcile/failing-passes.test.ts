@@ -32,7 +32,7 @@ const ofState = (state: State): Set<string> =>
       keys.map(({ fingerprint }) => `${name} ${role} ${fingerprint}`),
     ),
   );
-/** What is granted of a role is granted of those above it, too. */
+/** The roles above a role: a login that may have one of them may have the role itself, too. */
 const ABOVE: Readonly<Record<string, readonly string[]>> = { repo: ['admin'], 'append-only': ['repo', 'admin'] };
 const beyond = (granted: Set<string>, ...allowed: Set<string>[]): string[] =>
   [...granted].filter((login) => {
@@ -61,7 +61,7 @@ const failingServer = () => {
       for (const [name, { role, keys }] of next) scratch.declare(`${FOLDERS[role]}/${name}`, keys.map(line).join(''));
       tree = next;
     },
-    /** What the pass says, or null where it has thrown; everything has been still for long. */
+    /** The report of a pass, or null if it has thrown. All files have been still for long. */
     pass: async (
       occasion: PassRequest['occasion'],
       fails: (call: Call, number: number) => boolean = () => false,
@@ -83,7 +83,7 @@ const failingServer = () => {
   };
 };
 
-/** What was told, played back: which accounts there must be now. */
+/** Plays back what was told. Returns the accounts that there must be now. */
 const played = (names: ReadonlySet<string>, changes: readonly Change[]): Set<string> => {
   const after = new Set(names);
   for (const { kind, account } of changes) {
@@ -111,7 +111,7 @@ const anyPass = fc.record({
 });
 
 describe('several passes in a row in which one or two calls of the system fail', () => {
-  it('never let anybody in whom neither the machine nor the tree did, tell nothing that is not so and forget nothing, and heal', async () => {
+  it('let nobody in whom neither the machine nor the tree let in, tell only what is true, forget nothing, and heal', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyPass, { minLength: 2, maxLength: 5 }), async (passes) => {
         const server = failingServer();
@@ -165,7 +165,7 @@ describe('a file of keys that can be neither written nor removed', () => {
   };
 
   it.each(['asked', 'periodic'] as const)(
-    'closes its account, narrows all others’ all the same, and says what is so (%s)',
+    'closes its account, still narrows all other accounts, and tells the true state (%s)',
     async (occasion) => {
       const server = await start();
       const tree: Tree = new Map([
@@ -193,7 +193,7 @@ describe('a file of keys that can be neither written nor removed', () => {
     },
   );
 
-  it('keeps a new account closed that somebody has left more keys for', async () => {
+  it('keeps a new account closed if somebody has left more keys there for it', async () => {
     const server = await start();
     const folder = join(scratch.places.run, 'authorized_keys');
     mkdirSync(folder, { recursive: true });
@@ -209,7 +209,7 @@ describe('a file of keys that can be neither written nor removed', () => {
 });
 
 describe('a database that can be neither written nor read again', () => {
-  it('is reported with the accounts of whom nothing was to change, and with no other', async () => {
+  it('is reported with the accounts that were not to change, and with no other', async () => {
     const server = failingServer();
     const of = (accounts: Readonly<Record<string, { role: Role; keys: readonly number[] }>>): Tree =>
       new Map(Object.entries(accounts));

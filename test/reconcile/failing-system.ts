@@ -37,7 +37,7 @@ export type Call = { readonly name: string; readonly path: string };
 
 const { readlinkSync } = fs;
 
-/** What goes through a descriptor of ours by the name of the folder that it stands for. */
+/** The path of a call. If it goes through one of our descriptors, the path of the folder that the descriptor stands for. */
 const whereIs = (place: unknown): string => {
   const path = typeof place === 'number' ? `/proc/self/fd/${place}` : String(place);
   const [link] = /^\/proc\/(self|\d+)\/fd\/\d+(?=\/|$)/.exec(path) ?? [];
@@ -45,8 +45,8 @@ const whereIs = (place: unknown): string => {
 };
 
 /**
- * Lets `before` see every call of the file system and every process that is started, in the modules under test too, and throw
- * instead. Undone by what it returns.
+ * Calls `before` before every call of the file system and every start of a process, in the modules under test, too. `before` may throw: then
+ * the call does not happen. The returned function undoes all this.
  */
 export const interceptSystem = (before: (call: Call) => void): (() => void) => {
   const undo: (() => void)[] = [];
@@ -62,12 +62,12 @@ export const interceptSystem = (before: (call: Call) => void): (() => void) => {
   };
   for (const name of CALLS) {
     replace(fs, name, (original) => (...args: unknown[]) => {
-      // A number is a file that is open: reading it again belongs to the opening.
+      // A number is a file that is open already: reading it is part of the call that opened it.
       if (name !== 'readFileSync' || typeof args[0] !== 'number') before({ name, path: whereIs(args[0]) });
       return original(...args);
     });
   }
-  // A network's disk may tell only then that it is full (close(2)); closed it is all the same.
+  // A network's disk may tell only at close(2) that it is full. The file is closed all the same.
   replace(fs, 'closeSync', (original) => (...args: unknown[]) => {
     const path = whereIs(args[0]);
     original(...args);

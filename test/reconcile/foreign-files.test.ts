@@ -59,7 +59,7 @@ const update = async () => {
 const everyUid = (): Promise<string[]> =>
   execa('find', [inside(), '-printf', '%U\n']).then(({ stdout }) => [...new Set(stdout.split('\n'))]);
 
-test('what a borg of root’s has written is handed over by the next full pass, and is nobody’s backup, before and after', async () => {
+test('what a borg of root’s has written is handed over by the next full pass, and never counts as a backup', async () => {
   await init();
   await create(uidOf(), 'own');
   const status = () => {
@@ -87,7 +87,7 @@ test('what a borg of root’s has written is handed over by the next full pass, 
   expect(status()).toBeGreaterThan(own ?? Infinity);
 });
 
-test('a repository in which only root has written has no backup of its client’s', async () => {
+test('a repository in which only root has written has no backup', async () => {
   await init();
   await create(0, 'roots');
   const state = () => surveyWithRecord(machine.places)[0]?.state;
@@ -100,7 +100,7 @@ test('a repository in which only root has written has no backup of its client’
   expect(last()).toBe(null);
 });
 
-test('what root copies in is handed over, and no file that has a second name elsewhere', async () => {
+test('what root copies in is handed over, except a file that has a second name elsewhere', async () => {
   await init();
   await create(uidOf(), 'own');
   await update();
@@ -121,22 +121,25 @@ test('what root copies in is handed over, and no file that has a second name els
   expect(lstatSync(outside).mode & 0o777).toBe(0o600);
 });
 
-test.each(['data', 'data/0'])('a link in the place of %s, to what is root’s, is no file of root’s', async (place) => {
-  await init();
-  await create(uidOf(), 'own');
-  await update();
-  const roots = join(machine.root, 'roots');
-  mkdirSync(join(roots, '0'), { recursive: true });
-  for (const path of ['900', '0/900']) writeFileSync(join(roots, path), 'root’s');
-  rmSync(inside(place), { recursive: true });
-  symlinkSync(roots, inside(place));
-  writeFileSync(inside('index.900'), '');
-  chownSync(inside('index.900'), uidOf(), uidOf());
-  expect(await update()).toEqual({ done: [], told: [] });
-  expect(lstatSync(join(roots, '0/900'))).toMatchObject({ uid: 0, gid: 0 });
-});
+test.each(['data', 'data/0'])(
+  'a link in the place of %s that leads to files of root’s does not count as files of root’s',
+  async (place) => {
+    await init();
+    await create(uidOf(), 'own');
+    await update();
+    const roots = join(machine.root, 'roots');
+    mkdirSync(join(roots, '0'), { recursive: true });
+    for (const path of ['900', '0/900']) writeFileSync(join(roots, path), 'root’s');
+    rmSync(inside(place), { recursive: true });
+    symlinkSync(roots, inside(place));
+    writeFileSync(inside('index.900'), '');
+    chownSync(inside('index.900'), uidOf(), uidOf());
+    expect(await update()).toEqual({ done: [], told: [] });
+    expect(lstatSync(join(roots, '0/900'))).toMatchObject({ uid: 0, gid: 0 });
+  },
+);
 
-test('while a borg of root’s holds the lock it is told, and nothing is changed below it', async () => {
+test('while a borg of root’s holds the lock, that is told, and nothing changes in the repository', async () => {
   await init();
   await update();
   chownSync(inside('config'), 0, 0);
@@ -150,7 +153,7 @@ test('while a borg of root’s holds the lock it is told, and nothing is changed
   expect(await update()).toEqual({ done: ['repository-repaired'], told: [] });
 });
 
-test('one of several repositories of an account is looked at, too', async () => {
+test('each of several repositories of an account is looked at, too', async () => {
   machine.declare('repos/web01', `# borgserver: sub-repositories=yes\n${KEY}`);
   await update();
   mkdirSync(inside('system/data/0'), { recursive: true });
@@ -159,7 +162,7 @@ test('one of several repositories of an account is looked at, too', async () => 
   expect(await everyUid()).toEqual([String(uidOf())]);
   expect((await update()).done).toEqual([]);
 
-  // And one in folders, with nothing else that would be handed over.
+  // And a repository that lies in folders, with nothing else that would be handed over.
   mkdirSync(inside('hosts/a/home/data/0'), { recursive: true });
   for (const path of ['hosts', 'hosts/a', 'hosts/a/home', 'hosts/a/home/data', 'hosts/a/home/data/0'])
     chownSync(inside(path), uidOf(), uidOf());
@@ -168,7 +171,7 @@ test('one of several repositories of an account is looked at, too', async () => 
   expect(await everyUid()).toEqual([String(uidOf())]);
 });
 
-test('of very many that do not change some are looked at in each pass, until all were', () => {
+test('each pass looks at some of very many repositories that do not change, until it has looked at all', () => {
   const { repos } = machine.places;
   for (let number = 0; number < 230; number += 1) {
     mkdirSync(join(repos, `r${number}/data/0`), { recursive: true });
@@ -183,7 +186,7 @@ test('of very many that do not change some are looked at in each pass, until all
   expect(foreign()).toBe(100);
   expect(foreign()).toBe(200);
   expect(foreign()).toBe(230);
-  // What borg makes does.
+  // A file that borg makes changes it.
   for (let number = 0; number < 230; number += 1) chownSync(join(repos, `r${number}/config`), 20_000, 20_000);
   expect(foreign()).toBe(0);
   writeFileSync(join(repos, 'r7/index.3'), '');

@@ -36,20 +36,20 @@ describe('no space for authorized keys', () => {
   });
   const keys = (call: Call): boolean => call.path.includes('authorized_keys');
 
-  it('costs nobody what he keeps, closes whoever cannot be narrowed, and says what is full and what helps', async () => {
+  it('takes nothing from accounts that keep their keys, closes one that cannot be narrowed, and says what is full and what helps', async () => {
     const { failed } = await passWithout(keys);
     expect(granted()).toEqual(['gains: key1 key2', 'stays: key1 key2']);
     expect(failed).toMatch(/file: .*authorized_keys\/gains, found: ENOSPC.*remedy: free space there/);
   });
 
-  it('is cured for a narrower file by the removal of the wider one', async () => {
+  it('does not keep out a narrower file: removing the wider one makes the space', async () => {
     await passWithout((call) => keys(call) && existsSync(join(scratch.places.run, 'authorized_keys/loses')));
     expect(granted()).toEqual(['gains: key1 key2', 'loses: key1', 'stays: key1 key2']);
   });
 });
 
 describe('no space for the record of uids', () => {
-  it('keeps out who is new, and nobody else; what is gone goes, and what comes to the others comes', async () => {
+  it('keeps out a new account, and no other; the others lose and get their keys as ever', async () => {
     for (const name of ['gains', 'gone', 'mode']) scratch.declare(`repos/${name}`, line(1));
     await scratch.pass();
     scratch.declare('repos/gains', line(1) + line(2));
@@ -68,7 +68,7 @@ describe('no space for the record of uids', () => {
     expect(granted()).toEqual(['gains: key1 key2', 'mode: key1', 'new: key3']);
   });
 
-  it('is told as what it is, pass after pass, and not as something that somebody else has written', async () => {
+  it('is told as a full disk, pass after pass, and not as something that somebody else has written', async () => {
     scratch.declare('admins/boss', line(1));
     await scratch.pass();
     scratch.declare('repos/new', line(3));

@@ -96,7 +96,7 @@ const expectDataKept = (): void => {
   expect(readFileSync(join(scratch.places.repos, 'adopted/data/1'), 'utf8')).toBe('segment');
 };
 
-/** A file that could not be read the first time gets its number later: which of the new ones it is does not matter. */
+/** A file that could not be read the first time gets its number later. It does not matter which of the new numbers it gets. */
 const anyNewUid = (owned: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(owned).map(([path, text]) => [path, text.replaceAll(/\b1000[678]\b/g, 'NEW')]));
 
@@ -167,7 +167,7 @@ describe('a process that is killed in a pass', () => {
 });
 
 describe('a pass in which one call fails', () => {
-  // Together they fail every call once; with FAULTS=all each of them does, which takes minutes.
+  // Together these errors fail every call once. With FAULTS=all each error fails every call, which takes minutes.
   const step = process.env.FAULTS === 'all' ? 1 : 5;
   it.each([...['EACCES', 'ENOSPC', 'EIO', 'EROFS', 'EMFILE'].entries()])(
     'with error %i, %s, takes away all that is gone, and the next one heals',

@@ -1,6 +1,6 @@
 import { CHANGING, interceptSystem } from './failing-system.ts';
 
-/** Runs one pass below the root given as first argument; kills itself before the call that the second one counts. */
+/** Runs one pass below the root that is the first argument. Kills itself before a call: the second argument is the number of that call. */
 const [root = '', last = ''] = process.argv.slice(2);
 const { passBelow } = await import('./scratch-root.ts');
 let number = 0;

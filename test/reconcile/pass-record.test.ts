@@ -36,7 +36,7 @@ test('the last pass is told with its time, and when something last changed', asy
   expect(record.last()).toEqual({ at: 2000, took: 1000, changes: 0, changed: 1000, stopped: false, failed: null });
 });
 
-test('one that threw is told as failed, and leaves the accounts as they were', async () => {
+test('a pass that threw is told as failed, and leaves the accounts as they were', async () => {
   const { record, run } = scene();
   await run(CHANGED);
   await run(new Error('the disk is full'));

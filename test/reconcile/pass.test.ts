@@ -132,7 +132,7 @@ describe('a pass', () => {
     );
   });
 
-  it('that begins with what the last one left does what one does that looks everywhere', async () => {
+  it('that begins with what the last one left does the same as one that looks everywhere', async () => {
     const steps = fc.array(fc.record({ wait: fc.constantFrom(0, 100, 200, 2000), next: fc.option(anyDeclaration) }), {
       minLength: 1,
       maxLength: 6,
@@ -150,7 +150,7 @@ describe('a pass', () => {
           const { changes: _, ...report } = await remembering({ ...EVENT, ...(next ? {} : { changed: NONE }) }, signal);
           const { changes: __, ...expected } = await looking({ occasion: 'periodic', dryRun: false }, signal);
           if (!allRead(declaration)) {
-            // What cannot be read counts as it runs, so that what was taken early is decided upon a second time.
+            // What cannot be read counts as it is in Running. So a loss that was taken early is decided upon a second time.
             const states = [one, other].map(({ writes }) => writes.at(-1) ?? given.running) as [State, State];
             expect(grantsBeyond(...states)).toEqual([]);
             return;
@@ -190,7 +190,7 @@ describe('a pass', () => {
         await createPass(world)(AT_ONCE, signal);
         const [first, last] = [writes.at(0), writes.at(-1)];
         if (!first || !last) return;
-        // What takes nothing from anybody is given in one write.
+        // If nothing is taken from anybody, all is given in one write.
         if (writes.length === 1) {
           expect(grantsBeyond(given.running, last)).toEqual([]);
           return;
@@ -343,7 +343,7 @@ describe('what cannot be known', () => {
 });
 
 describe('what was taken by an update that failed', () => {
-  it('is told by the one that sees the machine again, however many could not', async () => {
+  it('is told by the next update that can see the machine, however many could not', async () => {
     scratch = scratchRoot();
     for (const name of ['web01', 'db', 'late']) scratch.declare(`repos/${name}`, line(1));
     const world = scratch.world();
@@ -377,7 +377,7 @@ describe('what was taken by an update that failed', () => {
     expect(told(await pass(AT_ONCE, signal))).toEqual([]);
   });
 
-  it('is looked at again when a loss that waits may count, also where the update has thrown', async () => {
+  it('is looked at again when a loss that waits may count, even if the update has thrown', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', line(1));
     const world = scratch.world();
@@ -394,7 +394,7 @@ describe('what was taken by an update that failed', () => {
     expect(recheckOf(thrown)).toBe(200);
   });
 
-  it('is told by the next one that does not', async () => {
+  it('is told by the next update that does not fail', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', line(1));
     scratch.declare('repos/db', line(2));
@@ -622,14 +622,14 @@ describe('a pass after an event of the key tree', () => {
     expect(changes.map(({ kind, account }) => `${kind} ${account}`)).toEqual(['key-added db']);
   });
 
-  it('gives in one write what takes nothing from anybody', async () => {
+  it('gives in one write if nothing is taken from anybody', async () => {
     const { called, pass } = await remembering();
     scratch.declare('repos/new', line(3));
     await pass('new');
     expect(called).toEqual(['look at new', 'grant db+new+web01']);
   });
 
-  it('looks everywhere once a write has failed, and tells all the same what is gone', async () => {
+  it('looks everywhere once a write has failed, and still tells what is gone', async () => {
     const { called, pass, wait, machine } = await remembering();
     scratch.undeclare('repos/db');
     await pass('db');
@@ -681,7 +681,7 @@ describe('the files of the machine', () => {
     ['own', { web01: 'the account alone', db: 'the account alone', root2: 772 }],
     ['shared', { web01: 770, db: 771, root2: 772 }],
   ])(
-    'with IDENTITIES=%s let only the account read its keys, or who is one Unix user with it',
+    'with IDENTITIES=%s let only the account read its keys, or accounts that share its Unix group',
     async (identities, groups) => {
       scratch = scratchRoot({ IDENTITIES: identities });
       scratch.declare('repos/web01', line(1));
@@ -702,7 +702,7 @@ describe('the files of the machine', () => {
     },
   );
 
-  it('let nobody read them who had the number of the account before', async () => {
+  it('let the former number of an account read nothing once the account is an admin', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', line(1));
     await scratch.pass();
@@ -750,7 +750,7 @@ describe('the files of the machine', () => {
 });
 
 describe('who may be connected', () => {
-  it('is told as soon as what is gone is gone, and never more than what is granted in the end', async () => {
+  it('is told as soon as the losses are written, and never goes beyond what is granted in the end', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', line(1));
     await scratch.pass();
@@ -790,7 +790,7 @@ describe('who may be connected', () => {
     expect(told.at(-1)).toEqual(['db']);
   });
 
-  it('is who was before, while a newer pass interrupts the repair of its folder; who is new waits', async () => {
+  it('includes the earlier keys of an account while a newer pass interrupts the repair of its folder; a new account waits', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', line(1));
     await scratch.pass();
@@ -823,7 +823,7 @@ describe('who may be connected', () => {
     ]);
   });
 
-  it('is who has less now, and it is told, while the repair of his folder is interrupted', async () => {
+  it('includes only what is left to an account with losses while the repair of its folder is interrupted; the losses are told', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', `${line(1)}${line(2)}`);
     await scratch.pass();
@@ -845,7 +845,7 @@ describe('who may be connected', () => {
     expect(next.changes.map(({ kind }) => kind).sort()).toEqual(['key-added', 'repository-repaired']);
   });
 
-  it('is also who is new, while the folder of somebody else is being handed over', async () => {
+  it('includes a new account while the folder of another is being handed over', async () => {
     scratch = scratchRoot();
     mkdirSync(join(scratch.places.repos, 'taken-over'), { recursive: true });
     scratch.declare('repos/taken-over', line(1));
@@ -863,7 +863,7 @@ describe('who may be connected', () => {
     expect([...scratch.running().keys()].sort()).toEqual(['taken-over', 'web01']);
   });
 
-  it('no longer is who has lost his key, however long a folder takes to hand over', async () => {
+  it('does not go on to include an account without its key, however long a folder takes to hand over', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/web01', line(1));
     await scratch.pass();
@@ -878,7 +878,7 @@ describe('who may be connected', () => {
       prepareRepositories: (all, aborted) =>
         all.some(({ action }) => action === 'adopt') ? slow(all, aborted) : world.prepareRepositories(all, aborted),
     });
-    // Interrupted once, so that what is left to wait for is no whole number of milliseconds.
+    // Interrupted once, so that the rest of the wait is no whole number of milliseconds.
     for (const interruption of [AbortSignal.timeout(20), signal])
       expect(await pass({ occasion: 'periodic', dryRun: false }, interruption)).toMatchObject({
         recheckIn: expect.any(Number),

@@ -39,7 +39,7 @@ const foreign = (name: string): void => {
 };
 
 describe('a repository folder', () => {
-  it('that takes long to hand over is told of, with how many are done', async () => {
+  it('that takes long to hand over is told, with the number of entries that are done', async () => {
     for (const name of ['one', 'two']) foreign(name);
     for (let file = 0; file < 2500; file += 1) writeFileSync(join(repos, 'two/data/0', String(file)), '');
     const told: unknown[] = [];

@@ -19,7 +19,7 @@ test('what was done in the last minute is told, with how long ago it was', () =>
   expect(recent.list().map(({ account }) => account)).toEqual(['web02']);
 });
 
-test('of very many only the last hundred', () => {
+test('of very many changes only the last hundred are told', () => {
   const recent = createRecentChanges(() => 0);
   for (let number = 0; number < 300; number += 1) recent.add([change(`web${number}`)]);
   expect(recent.list()).toHaveLength(100);

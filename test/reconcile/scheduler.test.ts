@@ -114,7 +114,7 @@ describe('the scheduler', () => {
     expect(passes).toHaveLength(2);
   });
 
-  it('gives whoever asks a pass that began after the asking, shared with all who asked meanwhile', async () => {
+  it('answers a request with a pass that began after it, and all requests in the meantime with the same pass', async () => {
     const { scheduler, passes, pass } = start();
     scheduler.changed();
     await settle();
@@ -128,7 +128,7 @@ describe('the scheduler', () => {
     expect(answers).toEqual(['a', 'b', 'c']);
   });
 
-  it('lets a pass that was asked for do for the events before it', async () => {
+  it('takes a pass that was asked for as the pass for the events before it, too', async () => {
     const { scheduler, passes, pass } = start();
     scheduler.changed();
     void scheduler.now(AT_ONCE);
@@ -138,7 +138,7 @@ describe('the scheduler', () => {
     expect(pass(0).request).toEqual(AT_ONCE);
   });
 
-  it('does not let a dry run do for an event, whichever comes first', async () => {
+  it('does not take a dry run as the pass for an event, whichever comes first', async () => {
     for (const eventFirst of [true, false]) {
       const { scheduler, passes, pass } = start();
       if (eventFirst) scheduler.changed();
@@ -152,7 +152,7 @@ describe('the scheduler', () => {
     }
   });
 
-  it('gives a dry run and a real one that are asked for together what each asked for', async () => {
+  it('runs both a dry run and a real pass that are asked for together', async () => {
     const { scheduler, pass, reports } = start();
     const [rehearsed, real] = [scheduler.now(REHEARSAL), scheduler.now(AT_ONCE)];
     await settle();
@@ -192,7 +192,7 @@ describe('the scheduler', () => {
     }
   });
 
-  it('comes back when a loss may count that had to wait', async () => {
+  it('comes back when a loss that had to wait may count', async () => {
     const { scheduler, advance, passes, pass } = start();
     scheduler.changed();
     await settle();
@@ -248,7 +248,7 @@ describe('the scheduler', () => {
     expect(passes).toHaveLength(3);
   });
 
-  it('lets nobody who asks wait for that, nor a loss that has waited', async () => {
+  it('makes no request wait for that pause, nor a loss that has waited', async () => {
     const { scheduler, advance, passes, pass } = start();
     scheduler.changed('web01');
     await settle();
@@ -262,7 +262,7 @@ describe('the scheduler', () => {
     expect(passes).toHaveLength(3);
   });
 
-  it('names the accounts of the events, and none where one of them named none or where they are many', async () => {
+  it('names the accounts of the events, and no account if an event named none or if they are many', async () => {
     const { scheduler, advance, pass } = start();
     scheduler.changed('web01');
     scheduler.changed('db');
@@ -297,7 +297,7 @@ describe('the scheduler', () => {
     expect(passes).toHaveLength(3);
   });
 
-  it('looks everywhere when that is due, although an event comes at the same time or a dry run goes before', async () => {
+  it('looks everywhere when that is due, even if an event comes at the same time or a dry run comes first', async () => {
     const { scheduler, advance, passes, pass } = start(10);
     void scheduler.now(REHEARSAL);
     await settle();
@@ -370,7 +370,7 @@ describe('the scheduler', () => {
     expect(passes).toHaveLength(2);
   });
 
-  it('looks again also where what it tells cannot be written down, and answers who has asked', async () => {
+  it('looks again even if its report cannot be written to the log, and answers the request', async () => {
     const { scheduler, advance, passes, pass } = start(300, () => {
       throw new Error('ENOSPC of the log');
     });
@@ -391,7 +391,7 @@ describe('the scheduler', () => {
     await refused;
   });
 
-  it('looks when a loss may count although the pass has thrown, and not only when its patience ends', async () => {
+  it('looks when a loss may count even if the pass has thrown, and not only when its patience ends', async () => {
     const { scheduler, advance, passes, pass } = start();
     scheduler.changed();
     await settle();
@@ -437,7 +437,7 @@ describe('the scheduler', () => {
     expect(passes).toHaveLength(1);
   });
 
-  it('once closed turns away who was still waiting for a pass', async () => {
+  it('once closed turns away a request that still waited for a pass', async () => {
     const { scheduler, passes, pass } = start();
     scheduler.changed();
     await settle();

@@ -24,7 +24,7 @@ const SYSTEM = {
     'root:x:0:\nborg-repo:x:770:\nborg-appendonly:x:771:\nborg-admin:x:772:\nborg-repo-sub:x:773:\nborg-appendonly-sub:x:774:\n',
 };
 
-/** A machine of one's own below a folder in /tmp: real files, real owners, nothing of the host. */
+/** A machine below a folder in /tmp: real files, real owners, nothing of the host. */
 export const scratchRoot = (env: Readonly<Record<string, string>> = {}, system: Partial<typeof SYSTEM> = {}) => {
   const root = mkdtempSync(join(tmpdir(), 'borgserver-'));
   chmodSync(root, 0o755);

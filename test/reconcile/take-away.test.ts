@@ -18,7 +18,7 @@ afterEach(() => scratch.remove());
 const CALLS = ['observe', 'write', 'scanRepositories', 'readRegistry', 'writeRegistry', 'takenIds'] as const;
 type CallName = (typeof CALLS)[number];
 
-/** A server whose calls of the machine and of the world fail by name, and what it last told of who may be connected. */
+/** A server whose calls of the machine and of the world fail by name. It keeps what it last told about who may be connected. */
 const failingServer = () => {
   scratch = scratchRoot();
   let now = 0;
@@ -92,7 +92,7 @@ describe.each(['asked', 'periodic', 'event'] as const)('a pass (%s) in which two
       if (name === 'write' ? seen : name === 'scanRepositories')
         expect(failed).toContain(seen ? `EIO of ${name}` : 'EIO of observe');
     }
-    // The files may still say otherwise: nobody comes back by that.
+    // The files may still say otherwise. Nobody gets back in by that.
     await server.pass('event');
     expectGone();
     await server.pass('periodic');
@@ -106,7 +106,7 @@ describe.each(['asked', 'periodic', 'event'] as const)('a pass (%s) in which two
 });
 
 describe('an update in which the machine’s own accounts cannot be read', () => {
-  it('takes away all the same, and gives nothing', async () => {
+  it('still takes away, and gives nothing', async () => {
     scratch = scratchRoot();
     scratch.declare('repos/stays', line(1));
     scratch.declare('repos/gone', line(2));

@@ -25,7 +25,7 @@ for path in sys.argv[2:]:
 const letStrangerIn = (...paths: string[]) =>
   execFileSync('python3', ['-c', SETFACL, String(STRANGER), ...paths.map((path) => join(folder, path))]);
 
-/** Whether somebody without any group gets at it. */
+/** Whether a stranger without any group can read the file. */
 const strangerReads = (path: string): boolean => {
   try {
     execFileSync('setpriv', ['--reuid', String(STRANGER), '--regid', '65534', '--clear-groups', 'cat', path], {
@@ -56,7 +56,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true }));
 
 test.each(['adopt', 'repair-mode'] as const)(
-  'whom an ACL let in is out after %s, also of what is made later',
+  'a user whom an ACL let in is shut out by %s, also from files that are made later',
   async (action) => {
     if (action === 'repair-mode') execFileSync('chown', ['-R', `${UID}:${UID}`, folder]);
     letStrangerIn('.', 'data', 'data/0', 'data/0/1', 'config');
@@ -68,7 +68,7 @@ test.each(['adopt', 'repair-mode'] as const)(
   },
 );
 
-test('are found, each entry once, in every folder that is asked for, and no name reaches the terminal', async () => {
+test('ACLs are found, each entry once, in every folder that is asked for, and no name reaches the terminal', async () => {
   mkdirSync(join(root, 'other'));
   letStrangerIn('data', 'config');
   writeFileSync(join(folder, 'data/\x1b[31mred'), '');
@@ -79,7 +79,7 @@ test('are found, each entry once, in every folder that is asked for, and no name
   expect([none, gone]).toEqual([{ count: 0, examples: [] }, null]);
 });
 
-test('are taken from nothing that a link leads to', async () => {
+test('ACLs are not removed from what a link leads to', async () => {
   const outside = mkdtempSync(join(tmpdir(), 'outside-'));
   try {
     writeFileSync(join(outside, 'file'), '');
@@ -97,12 +97,12 @@ test('are taken from nothing that a link leads to', async () => {
   }
 });
 
-test('one that takes too long is given up, which is not the same as nothing found', async () => {
+test('a search that takes too long is given up, which is not the same as nothing found', async () => {
   expect(await findExtendedRights([folder, folder], 0)).toEqual([null, null]);
   expect(await findExtendedRights([folder])).toEqual([{ count: 0, examples: [] }]);
 });
 
-test('of a folder that is nested without end are not looked for without end', async () => {
+test('the search in a folder that is nested without end comes to an end', async () => {
   mkdirSync(join(folder, `${'d/'.repeat(150)}`), { recursive: true });
   expect(await findExtendedRights([folder])).toEqual([null]);
   chownSync(folder, UID, UID);

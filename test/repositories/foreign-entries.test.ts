@@ -31,7 +31,7 @@ test('the files of the account and of the admins are right', async () => {
   expect(await findForeignEntries(folder, UID, PUID)).toEqual({ count: 0, roots: 0, examples: [] });
 });
 
-test('files of root’s, of another account or group, and closed ones are told, each once', async () => {
+test('files of root’s, of another account or group, and closed files are told, each once', async () => {
   make('index.1', 0, 0, 0o600);
   make('hints.1', 10_008);
   make('nonce', UID, 10_008);
@@ -47,7 +47,7 @@ test('what a file system or a NAS keeps there for itself is nobody’s fault', a
   make('lost+found/#12', 0, 0, 0o600);
   make('data/@eaDir/', 0, 0, 0o755);
   expect((await findForeignEntries(folder, UID, PUID)).count).toBe(0);
-  // A file of that name is none.
+  // A file of that name is not kept by a NAS: only a folder is.
   make('#recycle', 0, 0);
   expect((await findForeignEntries(folder, UID, PUID)).count).toBe(1);
 });

@@ -63,13 +63,13 @@ test('a folder that belongs to somebody else becomes its account’s, with all t
   expect(of('secret/key')).toEqual(['0:0', '644']);
 });
 
-test('a new one is made', async () => {
+test('a new folder is made', async () => {
   rmSync(join(root, 'repos/web01'), { recursive: true });
   await prepare('create');
   expect([ownerOf(join(root, 'repos/web01')), modeOf(join(root, 'repos/web01'))]).toEqual([`${UID}:${UID}`, '2770']);
 });
 
-test('what is in it gets the modes that the account and the admins need, and nobody else any', async () => {
+test('everything in the folder gets the modes that the account and the admins need, and lets nobody else in', async () => {
   const modes = { 'data/plain': 0o400, 'data/program': 0o4755, 'data/open': 0o666, 'data/right': 0o660 };
   for (const [path, mode] of Object.entries(modes)) {
     writeFileSync(join(root, 'repos/web01', path), '');
@@ -84,7 +84,7 @@ test('what is in it gets the modes that the account and the admins need, and nob
   expect(found).toEqual(['660', '770', '660', '660', '2770', '2770']);
 });
 
-test('one that is nested without end is refused, not followed until files run out', async () => {
+test('a folder that is nested without end is refused before there are no descriptors left', async () => {
   const deep = `repos/web01/${'d/'.repeat(120)}`;
   mkdirSync(join(root, deep), { recursive: true });
   await expect(prepare('repair-mode')).rejects.toMatchObject({ cause: { code: 'too-deep' } });
@@ -92,7 +92,7 @@ test('one that is nested without end is refused, not followed until files run ou
 });
 
 test.each(['adopt', 'repair-mode'] as const)(
-  'files and folders in it become links again and again under %s: nothing is done to where they lead',
+  'files and folders in it become links again and again during %s: nothing changes where they lead',
   async (action) => {
     for (let number = 0; number < 100; number += 1) {
       writeFileSync(join(root, `repos/web01/data/file${number}`), '');
@@ -128,7 +128,7 @@ test.each(['adopt', 'repair-mode'] as const)(
   },
 );
 
-/** Something that has to be repaired, whatever the name leads to by now. */
+/** Makes a file that has to be repaired, unless its name leads to something else by now. */
 const makeWrong = (path: string): void => {
   try {
     const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -139,9 +139,9 @@ const makeWrong = (path: string): void => {
   }
 };
 
-test('its owner exchanges it for a link while it is handed over: nothing is done to where that leads', async () => {
+test('the owner exchanges the folder for a link while it is handed over: nothing changes where the link leads', async () => {
   mkdirSync(join(root, 'bin'));
-  // What the owner could do at any moment, done at the worst: between two of the steps.
+  // The owner could do this at any moment. Here it happens at the worst moment: between two of the steps.
   writeFileSync(
     join(root, 'bin/chown'),
     `#!/bin/sh\n/usr/bin/chown "$@"\nmv '${root}/repos/web01' '${root}/repos/aside'\nln -s '${root}/secret' '${root}/repos/web01'\n`,
