@@ -3,31 +3,31 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { MEMORY_OF_NODE, NOT_OF_THE_IMAGE } from './test/not-of-the-image.ts';
 import { NOT_OF_THE_RELEASE } from './test/not-of-the-release.ts';
 
-// Debian's programs, and not what a version manager's shims find: each `python3` by a shim costs a pass six times its own time, and borg
-// does not run on that Python.
+// The tests use Debian's programs, not those that a version manager's shims find. Each `python3` that a shim starts makes a pass take six
+// times as long, and borg does not run on that Python.
 process.env.PATH = process.env.PATH?.split(':')
   .filter((folder) => !folder.endsWith('/shims'))
   .join(':');
 
 /** Installs what a bare Debian lacks, and builds the program once. */
 const globalSetup = ['test/e2e/harness/prepare-machine.ts'];
-/** Real servers and real borg on a busy machine: a test that hangs fails late, one that works never fails for being slow. */
+/** Real servers and real borg run on a busy machine: a test that hangs fails late, but no good test fails because it is slow. */
 const patience = { testTimeout: 400_000, hookTimeout: 400_000 };
 
-/** What has no meaning with Docker, and what cannot be made in a user namespace: another one of as many ids. */
+/** Files that have no meaning with Docker. Files that need what a user namespace cannot have: another user namespace of as many ids. */
 const notThere =
   {
     container: ['without-docker', 'user-namespace', 'faults-clock', 'before-login'],
     'user-namespace': ['user-namespace', 'before-login'],
   }[process.env.E2E_TARGET ?? ''] ?? [];
 
-/** `test/units-in-image` leaves out what has run on the machine itself and cannot end otherwise in an image. */
+/** `test/units-in-image` leaves out the files that have run on the machine itself and have the same result in an image. */
 const alreadyRun = process.env.UNITS_IN_IMAGE === undefined ? [] : [...NOT_OF_THE_IMAGE, MEMORY_OF_NODE];
 
-/** The gate leaves out against a second image what has run against the first and does not depend on Debian's release. */
+/** Against the second image the gate leaves out files that have run against the first and do not depend on Debian's release. */
 const notOfTheRelease = process.env.E2E_OF_THE_RELEASE === undefined ? [] : NOT_OF_THE_RELEASE;
 
-/** The files that take longest: begun last, each would run alone at the end. */
+/** The files that take longest. If they began last, each would run alone at the end. */
 const LONGEST = [
   ...['interrupted-pass', 'box', 'all-goes-on', 'bounded-memory', 'walls', 'login', 'tiny-segments', 'terminal'],
   ...['client-text', 'isolation', 'shared-identities', 'status', 'repository', 'disk-floor', 'doctor', 'drift'],
@@ -48,7 +48,7 @@ const isLong = (file: TestSpecification): boolean => place(file) >= 0;
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
-    // Most of a test's time is spent waiting for other programs, so that two cores take more than two files.
+    // A test mostly waits for other programs. So two cores can run more than two files at once.
     projects: [
       {
         test: {

@@ -1,9 +1,9 @@
 /**
- * Files in folders of `test/units-in-image` that an image cannot change, and why: run once, on the machine itself. Node is the same there.
- * What starts borg, OpenSSH or Python, or looks at the kernel's box, never stands here.
+ * Test files that `test/units-in-image` leaves out, and why: no image can change their result. They run once, on the machine itself. Node is
+ * the same in an image. A file that starts borg, OpenSSH or Python, or looks at the kernel's box, is never in this list.
  */
 export const NOT_OF_THE_IMAGE: readonly string[] = [
-  // Values in, values out, or files that the test itself has made; not-of-the-image.test.ts sees that they start no program.
+  // They have values in and values out, or files that the test itself has made. not-of-the-image.test.ts checks that they start no program.
   ...['disk-floor', 'find-repositories', 'host-id', 'passthrough', 'repository-config'].map((name) => `borg/${name}`),
   ...['directives', 'environment-keys', 'from-effect', 'key-file', 'line-slip', 'name-slip'].map(
     (name) => `keys/${name}`,
@@ -15,5 +15,5 @@ export const NOT_OF_THE_IMAGE: readonly string[] = [
   ...['keepalive', 'log', 'penalties', 'startups', 'strict-modes'].map((name) => `sshd/${name}`),
 ].map((name) => `test/${name}.test.ts`);
 
-/** What its processes take in memory grows with a folder's entries or does not, by how this server reads it; it takes minutes of CPU. */
+/** It depends only on how this server reads a folder whether its processes need more memory for more entries. The test takes minutes of CPU. */
 export const MEMORY_OF_NODE = 'test/borg/bounded-memory.test.ts';

@@ -9,7 +9,7 @@ const PROJECT = join(import.meta.dirname, '..');
 const OF_THE_RELEASE =
   /sshd_config|SSH_LOG_LEVEL|login refused|session closed|borg-serve|session.host|SESSION_HOST|\/opt\/borg|onlyOn\('container'/;
 
-it.each(NOT_OF_THE_RELEASE)('%s asks nothing that another release of borg, OpenSSH or Python answers', (file) => {
+it.each(NOT_OF_THE_RELEASE)('%s tests nothing that depends on the release of borg, OpenSSH or Python', (file) => {
   expect(existsSync(join(PROJECT, file))).toBe(true);
   expect(readFileSync(join(PROJECT, file), 'utf8')).not.toMatch(OF_THE_RELEASE);
 });

@@ -1,18 +1,18 @@
 /**
- * End-to-end files that another release of borg, OpenSSH and Python cannot make fail while all others pass, and why. Against the
- * second image they are left out; a new file runs everywhere. Their borg and ssh are the testing machine's own, as in every file.
+ * End-to-end files that are left out against the second image, and why: another release of borg, OpenSSH and Python cannot make them fail
+ * while all others pass. A new file runs against both images. The client's borg and ssh are the testing machine's own, as in every file.
  *
- * What tells of borg's messages, of sshd's log, of how processes of a session end, of the launcher or the session host never stands here.
+ * A file that looks at borg's messages, sshd's log, how processes of a session end, the launcher or the session host is never in this list.
  */
 export const NOT_OF_THE_RELEASE: readonly string[] = [
-  // The text that this server prints, and whether the client's borg and ssh do what it says. Init, create, prune, compact, check and
-  // extract against the image's borg: `repository`, `append-only`, `admin`.
+  // It tests the text that this server prints, and whether the client's borg and ssh do what the text says. Init, create, prune, compact,
+  // check and extract against the image's borg are tested in `repository`, `append-only` and `admin`.
   'client-text',
-  // How key files are read while they change. That sshd reads what comes of it: `drift`; that sessions end by it: `revocation`.
+  // They test how key files are read while they change. `drift` tests that sshd reads the result, `revocation` that sessions end by it.
   'hot-changes',
   'faults-tree',
-  // Owners, uids and names of folders that come from elsewhere; that borg asks whether a repository has moved is the client's doing.
+  // It tests owners, uids and names of folders that come from elsewhere. The client's borg is the one that asks whether a repository has moved.
   'takeover',
-  // A screen of what the server knows. Last backups, locks, damage: test/borg, in the image.
+  // It tests a screen of what the server knows. test/borg, which runs in the image, tests last backups, locks and damage.
   'status',
 ].map((name) => `test/e2e/${name}.test.ts`);

@@ -23,7 +23,7 @@ describe('the settings', () => {
     expect(requireSettings(empty)).toEqual(requireSettings({}));
   });
 
-  it('that stand in quotes are told as that, each once', () => {
+  it('that are in quotes are told as that, each once', () => {
     const env = { PUID: '"1000"', PUBLIC_HOST: "'backup.example.org'", TZ: '"Europe/Berlin"', MIN_FREE: '""' };
     expect(problemsOf(env).map((problem) => problem.split(',')[0])).toEqual([
       'PUID: stands in quotes',
@@ -37,7 +37,7 @@ describe('the settings', () => {
   it('ignore what is not theirs', () =>
     expect(requireSettings({ PATH: '/bin', PUIDS: 'x' })).toEqual(requireSettings({})));
 
-  it('tell every problem at once, each with its variable, also those between two variables', () => {
+  it('tell every problem at once, each with its variable, also a problem between two variables', () => {
     const problems = problemsOf({
       STOP_ON: 'never',
       WATCH: 'sometimes',
@@ -141,7 +141,7 @@ describe('the settings', () => {
 describe('the time zone', () => {
   it.each(['Europe/Berlin', 'UTC', 'CET', ''])('may be %j', (TZ) => expect(problemsOf({ TZ })).toEqual([]));
   it.each(['CET-1CEST', 'Foo/Bar', ':Europe/Berlin', '+01:00', '../etc/passwd', 'UTC\n'])(
-    'is refused where sshd and the daemon would not mean the same by it: %j',
+    'is refused if sshd and the daemon would read it differently: %j',
     (TZ) => expect(problemsOf({ TZ })).toEqual(['TZ: must be the name of a time zone, such as Europe/Berlin or UTC']),
   );
 });

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-// What `npm run lint` and `npm run types` find in the Python of this server: each fault is put into a copy. That nothing is found without
-// one, they say themselves.
+// What `npm run lint` and `npm run types` find in the Python of this server: each test puts faults into a copy.
+// Without a fault they find nothing: that shows whenever they run.
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -48,14 +48,14 @@ test('an import that nobody uses, an undefined name and a syntax that Python 3.1
   expect(said).toMatch(/depth\.py:\d+:\d+ syntax|depth\.py:\d+:\d+ invalid-syntax/);
 });
 
-test('a call that does not fit, and a guard that does not fit what it stands before, are found', () => {
+test('a call that does not fit, and a guard that does not fit the class that it extends, are found', () => {
   // A wrong number of arguments between modules.
   put('image/launcher/session.py', 'crowd.give_way(older)', 'crowd.give_way(older, 1)');
   // Another type.
   put('image/launcher/process_limits.py', 'return int(setting)', 'return setting');
   // A method of a guard with other parameters than borg's.
   put('image/launcher/guards/nonce.py', 'self, next_unreserved, start_nonce', 'self, next_unreserved');
-  // One that calls what borg has not.
+  // A guard that calls what borg does not have.
   put('image/launcher/comfort/keep_folder.py', 'super().destroy()', 'super().destroy_all()');
   // A program without the ending .py.
   put('image/session-ends', 'text_of(said)', 'text_of(said, 1)');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Diagnostic, PositionEncoding, Workspace } from '@astral-sh/ruff-wasm-nodejs';
 
 // node test/python/lint.ts [FOLDER]: what `npm run lint` holds the Python to. Ruff comes as WebAssembly from npm, so that a machine
-// needs no Python for it. Which files, pyrightconfig.json says for this and for `npm run types`.
+// needs no Python for it. pyrightconfig.json says which files, for this and for `npm run types`.
 
 const OPTIONS = {
   'target-version': 'py311',
@@ -12,11 +12,11 @@ const OPTIONS = {
     // Errors and unused names (E, F, W, ARG), what is likely wrong (B, PLE, PLW), and what could be said more plainly.
     select: ['E', 'F', 'W', 'ARG', 'B', 'C4', 'FLY', 'I', 'ISC', 'PIE', 'PLE', 'PLW', 'RET', 'RSE', 'SIM', 'T10', 'UP'],
     ignore: [
-      // A session's first answer waits for each import: no contextlib for what try and pass say, too.
+      // A session's first answer waits for each import: no contextlib where try and pass are enough.
       'SIM105',
       // Bytes have no other format, and lines that mix both would be harder to read.
       'UP031',
-      // `return refuse(…)` says in one line that nothing comes behind it.
+      // `return refuse(…)` says in one line that nothing comes after it.
       'RET502',
       'RET503',
       // The launcher's words come in pairs and end where one is missing.

@@ -100,7 +100,7 @@ describe('at every later start', () => {
   });
 });
 
-test('a folder that cannot be written is enough with one key, and not without', async () => {
+test('a folder that cannot be written is enough if it has one key, and not if it has none', async () => {
   const names = ['ssh_host_ed25519_key'];
   for (const name of readdirSync(folder)) if (!names.includes(name)) rmSync(join(folder, name));
   const readOnly = async (where: string) => {

@@ -153,7 +153,7 @@ describe('nothing a client sends can speak for sshd', () => {
     expect(parseLogLine(line)).toMatchObject({ kind: 'refused', user: 'web01', ...peer });
   });
 
-  test('as much text as makes sshd cut off the words that tell who has said it', () => {
+  test('so much text that sshd cuts off the words that tell who has said it', () => {
     const accepted = `Accepted publickey for web01 from 127.0.0.1 port 4000 ssh2: ED25519 SHA256:${'A'.repeat(43)}`;
     expect(parseLogLine(accepted).kind).toBe('accepted');
     expect(parseLogLine(accepted.replace('ED25519', 'E'.repeat(1000))).kind).toBe('other');

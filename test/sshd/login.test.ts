@@ -33,7 +33,7 @@ describe('an account of a repository', () => {
       expect(init.stderr).toBe('');
       expect(init.exitCode).toBe(0);
       expect((await machine.borg(['create', `${web01()}::first`, '/etc/hostname'])).exitCode).toBe(0);
-      // The sentences are the server's, and only said where the client's --info reaches it.
+      // These sentences come from the server. It says them only if the client's --info reaches it.
       const check = await machine.borg(['check', '-v', web01()]);
       expect(check.stderr).toContain('Starting repository check');
       const deleted = await machine.borg(['delete', web01()]);
@@ -109,7 +109,7 @@ test('an append-only account loses nothing by deleting, and cannot delete the re
 });
 
 describe('an admin and an account that share a repository', () => {
-  test('wait for the lock of each other, and find files they can both change', async () => {
+  test('wait for each other’s lock, and find files that they can both change', async () => {
     const own = machine.url('web01', 'web01');
     const admins = machine.url('boss', 'web01');
     expect((await machine.borg(['init', '-e', 'none', own])).exitCode).toBe(0);

@@ -9,7 +9,7 @@ const PRINTED = {
 };
 const classesOf = (printed: string) => penaltyClasses(effectiveOptions(printed).get('persourcepenalties') ?? '');
 
-test('the classes are read as each release prints them, the limits are none of them', () => {
+test('the classes are read as each release prints them; the limits are no classes', () => {
   const common = ['crash', 'authfail', 'noauth', 'grace-exceeded', 'refuseconnection'];
   expect([...classesOf(PRINTED['10.0'])].sort()).toEqual([...common].sort());
   expect([...classesOf(PRINTED['10.6'])].sort()).toEqual([...common, 'invaliduser'].sort());
@@ -17,7 +17,7 @@ test('the classes are read as each release prints them, the limits are none of t
   expect(penaltyClasses('')).toEqual([]);
 });
 
-test('each class that this sshd knows is written out, and no other', () => {
+test('each class that this sshd knows is in the configuration, and no other', () => {
   expect(penaltiesOf(classesOf(PRINTED['10.0']))).toBe(
     'crash:90 authfail:0 noauth:0 grace-exceeded:10 refuseconnection:10',
   );

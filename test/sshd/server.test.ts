@@ -53,8 +53,8 @@ test('the kernel says who wrote it', async () => {
   expect(other?.start).toBeGreaterThanOrEqual(own?.start ?? Infinity);
 });
 
-test('of a writer that had ended by then, it is not known whose child it was', async () => {
-  // Five hundred at once: some are gone before they are looked at, and none is taken for another.
+test('the parent of a writer that has already ended is unknown', async () => {
+  // Five hundred write at once. Some are gone before they are looked at, but none is taken for another process.
   const { messages, exits } = await start('for n in $(seq 500); do (echo "$n" >&2) & done; wait');
   await until(() => exits.length > 0 && messages.length === 500);
   expect(new Set(messages.map(({ text }) => text)).size).toBe(500);
@@ -74,7 +74,7 @@ test('a message of any length costs some kilobytes, not the memory of the server
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(4096);
 });
 
-test('while the listener stands still somebody may look, and then it ends', async () => {
+test('before it ends, the listener stands still so that somebody may look', async () => {
   const { exits, server } = await start('while :; do sleep 0.01; done');
   let state = '';
   await server.stop(() => {
@@ -84,14 +84,14 @@ test('while the listener stands still somebody may look, and then it ends', asyn
   expect(exits).toEqual([{ code: null, signal: 'SIGTERM', error: null, stopped: true }]);
 });
 
-test('a log that ends while sshd runs is told as its end: nobody could be told any more', async () => {
+test('a log that ends while sshd runs counts as the end of sshd: no session could be told any more', async () => {
   const { exits, server } = await start('exec 2>/dev/null; exec sleep 60');
   await until(() => exits.length > 0);
   expect(exits).toMatchObject([{ error: 'its log has ended' }]);
   await server.stop();
 });
 
-test('the end of sshd is told once, with how it came about', async () => {
+test('the end of sshd is told once, and how it ended', async () => {
   const died = await start('exit 3');
   await until(() => died.exits.length > 0);
   expect(died.exits).toEqual([{ code: 3, signal: null, error: null, stopped: false }]);

@@ -30,7 +30,7 @@ const config = (client: SshdConfigInput['client']) => {
   return `${repositories}${main}`.split('\n').flatMap((line) => /^ +ForceCommand (exec .*)/.exec(line)?.[1] ?? []);
 };
 
-/** The words that a shell makes of a command of which only `exec` is taken off. */
+/** The words that a shell makes of a command without its `exec`. */
 const wordsOf = async (command: string): Promise<readonly string[]> => {
   const env = { USER: 'web01', SSH_CONNECTION: '192.0.2.1 1024 192.0.2.2 22', PATH: '/usr/bin:/bin' };
   const shown = command.replace(/^exec/, String.raw`printf '%s\0'`);
@@ -40,7 +40,7 @@ const wordsOf = async (command: string): Promise<readonly string[]> => {
 
 const client = { perl: '/usr/bin/perl', program: '/run/borgserver/session-client', sendmsg: 46 };
 
-test('a forced command hands the session over, and has the cold start of its role as one word', async () => {
+test('a forced command hands the session over, and has the command of the cold start as one word', async () => {
   const [cold, hosted] = [config(null), config(client)];
   expect(hosted).toHaveLength(5);
   const groups = ['borg-appendonly', 'borg-appendonly-sub', 'borg-repo', 'borg-repo-sub', 'borg-admin'];
@@ -63,7 +63,7 @@ test('the host has the words of each role that the cold start has, in the order 
   }
 });
 
-test('only where accounts share a user id the host has their group', () => {
+test('the host has the group of the accounts only if they share a user id', () => {
   const shared = { ...sessions, settings: requireSettings({ IDENTITIES: 'shared', PUID: '1000', PGID: '1001' }) };
   expect(JSON.parse(renderSessionTerms(sessions))).toMatchObject({ sharedGid: null, adminGid: 1000 });
   expect(JSON.parse(renderSessionTerms(shared))).toMatchObject({ sharedGid: 1001, adminGid: 1001 });

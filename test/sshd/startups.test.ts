@@ -8,7 +8,7 @@ test.each([
   ['a tiny one', 100e6, 50, 25],
 ])('%s', (_, memory, most, perSource) => expect(startupsFor('auto', memory)).toEqual({ most, perSource }));
 
-test('a number counts whatever the memory is, and one address holds half of it, at least one place', () => {
+test('a number counts whatever the memory is, and one address may have half of it, but at least one place', () => {
   expect(startupsFor(300, 100e6)).toEqual({ most: 300, perSource: 150 });
   expect(startupsFor(1, 64e9)).toEqual({ most: 1, perSource: 1 });
 });

@@ -23,7 +23,7 @@ test.each([0o775, 0o757, 0o1777])('a folder above that others may write is named
   expect(() => checkStrictModes(join(folder, 'run/authorized_keys'))).toThrow(unsafe(folder));
 });
 
-test('so is one that is not root’s, and the sticky bit makes nothing better', () => {
+test('a folder above that is not root’s is named, too, and the sticky bit makes nothing better', () => {
   chownSync(join(folder, 'run'), 12_345, 0);
   expect(() => checkStrictModes(join(folder, 'run/authorized_keys'))).toThrow(unsafe(join(folder, 'run')));
   expect(() => checkStrictModes(tmpdir())).toThrow(unsafe(tmpdir()));

@@ -18,20 +18,23 @@ afterEach(() => scratch.remove());
 const mode = (path: string): string => (lstatSync(path).mode & 0o7777).toString(8);
 
 describe('the first start', () => {
-  it.each([0o022, 0o077])('makes /repos the admins’ group’s, closed to tenants’ eyes, under umask %o', (umask) => {
-    const { places } = scratch;
-    rmSync(places.state, { recursive: true });
-    chownSync(places.repos, 1000, 1000);
-    const before = process.umask(umask);
-    try {
-      prepareRepositoriesFolder(places, requireSettings({ PGID: '1234' }));
-    } finally {
-      process.umask(before);
-    }
-    expect(lstatSync(places.repos)).toMatchObject({ uid: 0, gid: 1234 });
-    expect([mode(places.repos), mode(places.state)]).toEqual(['1771', '711']);
-    expect(lstatSync(places.state)).toMatchObject({ uid: 0, gid: 0 });
-  });
+  it.each([0o022, 0o077])(
+    'gives /repos the group of the admins, and lets no tenant list it, under umask %o',
+    (umask) => {
+      const { places } = scratch;
+      rmSync(places.state, { recursive: true });
+      chownSync(places.repos, 1000, 1000);
+      const before = process.umask(umask);
+      try {
+        prepareRepositoriesFolder(places, requireSettings({ PGID: '1234' }));
+      } finally {
+        process.umask(before);
+      }
+      expect(lstatSync(places.repos)).toMatchObject({ uid: 0, gid: 1234 });
+      expect([mode(places.repos), mode(places.state)]).toEqual(['1771', '711']);
+      expect(lstatSync(places.state)).toMatchObject({ uid: 0, gid: 0 });
+    },
+  );
 
   it('refuses where /repos is missing, a file or a link', () => {
     const { places } = scratch;
@@ -61,7 +64,7 @@ describe('the first start', () => {
       expect(existsSync(join(scratch.places.sshkeys, folder))).toBe(true);
   });
 
-  it('is refused where a role folder is missing that had accounts: the mount is missing', async () => {
+  it('is refused if a role folder that had accounts is missing: then its mount is missing', async () => {
     scratch.declare('repos-appendonly/web01', `${keyNumber(1).type} ${keyNumber(1).blob}\n`);
     await scratch.pass();
     rmSync(scratch.places.sshkeys, { recursive: true });
@@ -71,7 +74,7 @@ describe('the first start', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('goes on where the folder is there again and empty: nobody', async () => {
+  it('goes on if the folder is there and empty: then nobody has access', async () => {
     scratch.declare('repos/web01', `${keyNumber(1).type} ${keyNumber(1).blob}\n`);
     await scratch.pass();
     scratch.undeclare('repos/web01');
@@ -109,7 +112,7 @@ describe('the record of uids', () => {
     expect(readRegistry(scratch.places.state).damaged).toBe(false);
   });
 
-  it('that cannot be read is no empty one', () => {
+  it('that cannot be read does not count as an empty one', () => {
     mkdirSync(join(scratch.places.state, 'identities.json'));
     expect(() => readRegistry(scratch.places.state)).toThrow();
   });

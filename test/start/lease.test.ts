@@ -69,7 +69,7 @@ describe('the lease on /repos', () => {
     await (await requireLease(places, 'stop it first')).release();
   });
 
-  test('is free after kill -9 of its holder, although a child of the holder lives on', async () => {
+  test('is free after kill -9 of its holder, even if a child of the holder lives on', async () => {
     const other = await otherProcess();
     expect(other.verdict).toBe('held');
     expect(await acquireLease(places)).toEqual({ heldBy: 'another' });

@@ -49,7 +49,7 @@ const unplug = () => {
   mkdirSync(scratch.places.repos);
 };
 
-it('doctor tells of a disk that is the same and has lost all of its repositories, what a NAS keeps there left aside', () => {
+it('doctor tells that the same disk has lost all of its repositories; what a NAS keeps there does not count', () => {
   expect(diagnoseDisk(scratch.places)).toEqual([]);
   mkdirSync(join(scratch.places.repos, '@eaDir/web'), { recursive: true });
   mkdirSync(disk());
@@ -80,7 +80,7 @@ describe('a start without the disk of the repositories', () => {
     expect(told).toEqual([]);
   });
 
-  it('is possible once it is confirmed; every name keeps its number, and the disk of before is then the other one', async () => {
+  it('is possible once the new disk is confirmed; every name keeps its number, and from then on the former disk is the wrong one', async () => {
     unplug();
     mkdirSync(scratch.places.state);
     adoptDisk(scratch.places);
@@ -134,7 +134,7 @@ describe('a start without the disk of the repositories', () => {
       mkdirSync(scratch.places.state);
       claimDisk(scratch.places, log as never);
       checkRepositoriesDisk(scratch.places);
-      // A copy of the disk is told from it, where that can be written down.
+      // A copy of the disk can be told apart from it, if the mark can be written.
       expect(readDiskMark(scratch.places) === before).toBe(!writes);
     },
   );
@@ -158,7 +158,7 @@ describe('the second record', () => {
     expect(statSync(file).ino).toBe(ino);
   });
 
-  it('that cannot be kept is told once, and nothing else fails', () => {
+  it('is told once if it cannot be kept, and nothing else fails', () => {
     rmSync(join(scratch.places.sshkeys, 'host'), { recursive: true });
     const { keep } = openWitnessKeeper(scratch.places, log as never);
     keep();
@@ -168,14 +168,14 @@ describe('the second record', () => {
 });
 
 describe('a disk that goes while the server runs', () => {
-  it('fails the update and deals no number anew, and the next one goes on when it is back', async () => {
+  it('fails the update, which gives no number to another name; the next update goes on when the disk is back', async () => {
     const update = scratch.server();
     await update();
     unplug();
     mkdirSync(scratch.places.state);
     scratch.undeclare('repos/zeta');
     await expect(update()).rejects.toThrow(/disk of the repositories is gone/);
-    // What is gone from the keys goes all the same, and nothing was made in the empty folder.
+    // An account without its key file is still removed, and nothing was made in the empty folder.
     expect([...scratch.running().keys()]).toEqual(['alpha']);
     expect(existsSync(join(scratch.places.repos, 'alpha'))).toBe(false);
     expect(readFileSync(witnessFile(scratch.places), 'utf8')).toContain('"zeta":10000');

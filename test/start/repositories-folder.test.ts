@@ -24,7 +24,7 @@ const KEY = `${keyNumber(1).type} ${keyNumber(1).blob}`;
 const OWN = requireSettings({});
 const SHARED = requireSettings({ IDENTITIES: 'shared' });
 
-/** A file system that answers every change of owner so. Real ones are in test/e2e/shared-identities.test.ts. */
+/** A file system that answers every change of owner with this error. test/e2e/shared-identities.test.ts has real ones. */
 const refuseOwners = (code: string): void => {
   undo = interceptSystem((call) => {
     if (call.name === 'chownSync' && /\/repos(\/|$)/.test(call.path)) throw systemError(code, call);
@@ -56,31 +56,31 @@ describe('a file system that cannot change owners', () => {
     expect(error?.cause).toMatchObject({ code: 'fixed-owners', found: `chown: ${code}` });
   });
 
-  it('ends it also where chown says yes and does nothing', () => {
+  it('ends the start also if chown succeeds and changes nothing', () => {
     ignoreOwners();
     expect(refusal(OWN)?.cause).toMatchObject({ code: 'fixed-owners', found: 'chown changes nothing' });
     expect(readdirSync(scratch.places.state)).toEqual([]);
   });
 
-  it('is told from one that is full or broken', () => {
+  it('is not confused with one that is full or broken', () => {
     chownSync(scratch.places.repos, 1000, 1000);
     refuseOwners('EIO');
     expect(refusal(OWN)?.cause).toMatchObject({ code: 'unusable-repositories' });
   });
 
-  it('is none: a start with shared identities is possible on any that PUID can write to', () => {
+  it('does not matter with shared identities: the start only needs that PUID can write', () => {
     expect(refusal(SHARED)).toBeNull();
     expect(probeRepositories(scratch.places, SHARED)).toMatchObject({ kind: 'kept' });
     refuseOwners('EPERM');
     expect(probeRepositories(scratch.places, SHARED)).toEqual({ kind: 'refused', code: 'EPERM' });
-    // Here all is root's, so PUID cannot write: as on a mount without uid= and gid=.
+    // Here everything is root's, as on a mount without uid= and gid=. So PUID cannot write.
     const error = refusal(SHARED);
     expect(error?.message).toContain('uid=1000,gid=1000');
     expect(error?.cause).toMatchObject({ code: 'unusable-repositories' });
     expect(readdirSync(scratch.places.state)).toEqual([]);
   });
 
-  it('never has a folder repaired: what is made there is as the mount says', async () => {
+  it('never needs a repair of a folder: what is made there gets its owner from the mount', async () => {
     const shared = scratchRoot({ IDENTITIES: 'shared' });
     try {
       mkdirSync(join(shared.places.repos, 'web01'), { mode: 0o755 });

@@ -28,7 +28,7 @@ it('what was found is there the next time, and what is gone is forgotten', () =>
   expect(openArchiveRecord(state).recall('id 1:2')).toBeUndefined();
 });
 
-it('nothing is written where nothing has changed', () => {
+it('nothing is written if nothing has changed', () => {
   write();
   const before = readFileSync(path(), 'utf8');
   writeFileSync(path(), `${before} `);
@@ -49,7 +49,7 @@ it.each([
   write();
 });
 
-it('where nothing can be written it is done without', () => {
+it('if nothing can be written, the survey does without a record', () => {
   rmSync(state, { recursive: true });
   write();
   expect(openArchiveRecord(state).recall('id 1:2')).toBeUndefined();

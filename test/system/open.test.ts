@@ -23,7 +23,7 @@ beforeEach(() => {
   symlinkSync(place('file'), place('link'));
   mkdirSync(place('folder'));
   symlinkSync(place('folder'), place('linked-folder'));
-  // Whoever waits for its writer waits without end.
+  // A program that waits for its writer waits without end.
   execFileSync('mkfifo', [place('pipe')]);
 });
 afterEach(() => rmSync(folder, { recursive: true }));
@@ -35,7 +35,7 @@ test('a link is not followed, and a pipe not waited for', () => {
   expect(closing(openFollowing(place('link')), (file) => readlinkSync(pathOfOpen(file)))).toBe(place('file'));
 });
 
-test('what is opened is closed, whatever its use comes to', () => {
+test('what is opened is closed, even if its use fails', () => {
   let file = -1;
   const use = (descriptor: number): never => {
     file = descriptor;
@@ -45,7 +45,7 @@ test('what is opened is closed, whatever its use comes to', () => {
   expect(() => fstatSync(file)).toThrow(expect.objectContaining({ code: 'EBADF' }));
 });
 
-test('what is not there, or is something else, is no error to who asks whether it is there', () => {
+test('for a caller that asks whether something is there, it is no error that it is missing or something else', () => {
   for (const name of ['none', 'file/below', 'link']) expect(openIfThere(place(name), openFile)).toBeNull();
   for (const name of ['none', 'file', 'linked-folder']) expect(openIfThere(place(name), openFolder)).toBeNull();
   expect(() => openIfThere(place('folder'), (path) => openFile(path, constants.O_RDWR))).toThrow(
@@ -58,7 +58,7 @@ test('only a plain file is read', () => {
   expect(['file', 'link', 'folder', 'pipe', 'none'].map(read)).toEqual(['words', null, null, null, null]);
 });
 
-test('a file of the server’s own is read where it is; a link in its place is an error, and anything else is told', () => {
+test('a file of the server’s own is read if it is there; a link in its place is an error, and anything else is told', () => {
   expect(readOwnFile(place('file'))).toEqual({ kind: 'file', text: 'words' });
   expect(readOwnFile(place('file'), 2)).toEqual({ kind: 'file', text: 'wo' });
   expect(readOwnFile(place('none'))).toEqual({ kind: 'none' });

@@ -16,7 +16,7 @@ test('a search path never means the working directory', () => {
   expect(searchFolders('')).toEqual([]);
 });
 
-test('the first file that may be run is the program: no folder of its name, and no file that is only read', () => {
+test('the program is the first file that may be executed: not a folder of its name, nor a file that can only be read', () => {
   const in_ = (name: string) => join(folder, name, 'borg');
   const find = () =>
     findProgram(

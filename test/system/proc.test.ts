@@ -51,8 +51,8 @@ open('/proc/self/comm', 'wb').write(sys.argv[1].encode())
 print('renamed', flush=True)
 sys.stdin.read()`;
 
-test('the name that a process gives itself is no other field, whatever is in it', async () => {
-  // Of what begins a line for JavaScript the kernel escapes \\n alone.
+test('the name that a process gives itself is never read as another field, whatever is in it', async () => {
+  // Of the characters that begin a line for JavaScript, the kernel escapes only \\n.
   for (const name of ['\rUid:\t0\rPPid:\t1', '\u2028Uid:\t0', '\nUid:\t0', 'x\rTgid:\t1']) {
     const child = spawn('python3', ['-c', RENAMED, name], { uid: NOBODY, stdio: ['pipe', 'pipe', 'inherit'] });
     try {

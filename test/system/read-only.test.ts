@@ -8,7 +8,7 @@ const ROOT = line('/', 'rw,relatime', 'rw');
 const at = (path: string, ...lines: readonly string[]) => isReadOnly(path, parseMountinfo(lines.join('\n')));
 const of = (...lines: readonly string[]) => at('/repos', ROOT, ...lines);
 
-test('a file system is read-only as it was mounted, after an error, or shut down; by the mount that is seen', () => {
+test('a file system is read-only if it was mounted so, after an error, or if it is shut down; the uppermost mount counts', () => {
   expect(of(line('/repos', 'rw', 'rw,errors=remount-ro'))).toBe(false);
   expect(of(line('/repos', 'rw', 'ro,errors=remount-ro'))).toBe(true);
   expect(of(line('/repos', 'rw', 'rw,errors=remount-ro,emergency_ro'))).toBe(true);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { firstOf, plural } from '../../src/text/list.ts';
 
-test('one is told as one, and none as many', () => {
+test('one thing is told in the singular, and none in the plural', () => {
   expect([0, 1, 2].map((count) => plural(count, 'key'))).toEqual(['0 keys', '1 key', '2 keys']);
   expect([1, 3].map((count) => plural(count, 'repository', 'repositories'))).toEqual([
     '1 repository',
