@@ -43,19 +43,32 @@ export const benchRush = async ({ own }: Contenders, full: boolean): Promise<Row
   const size = full ? 500 : 100;
   const accounts = crowdOf(size);
   for (const each of own) await makeAccounts(each, accounts);
-  const took = await inTurn(own, full ? ROUNDS : 3, ({ way }) =>
+  const unserved = new Map<Own, number>();
+  const took = await inTurn(own, full ? ROUNDS : 3, (each) =>
     timed(async () => {
-      const count = await served(accounts.map((account) => () => answers(way(account))));
-      if (count < size) throw new Error(`of ${size} clients ${count} were served`);
+      const count = size - (await served(accounts.map((account) => () => answers(each.way(account)))));
+      unserved.set(each, (unserved.get(each) ?? 0) + count);
     }),
   );
   const cold = own.find(({ name }) => name === 'cold');
-  return own.map((each) => ({
-    ...{ part: 'h', what: `${size} clients in one instant, to the last answer, ${TITLES[each.name]}`, unit: 'ms' },
-    ...{ ours: median(took(each)), note: 'the clients’ own work on the same cores is in it' },
-    ...(each.name === 'hosted' &&
-      cold && { beside: { what: TITLES.cold, figure: median(took(cold)) }, goal: { of: 'ratio', limit: 0.5 } }),
-  }));
+  return own.flatMap((each): Row[] => [
+    {
+      ...{ part: 'h', what: `${size} clients in one instant, to the last answer, ${TITLES[each.name]}`, unit: 'ms' },
+      ...{ ours: median(took(each)), note: 'the clients’ own work on the same cores is in it' },
+      ...(each.name === 'hosted' &&
+        cold && { beside: { what: TITLES.cold, figure: median(took(cold)) }, goal: { of: 'ratio', limit: 0.5 } }),
+    },
+    {
+      ...{
+        part: 'h',
+        what: `${size} clients in one instant, not served in all rounds, ${TITLES[each.name]}`,
+        unit: '',
+      },
+      ...{ ours: unserved.get(each) ?? 0, note: NOTE },
+      // A client that waits for two minutes is not served, however it was to start: on two cores 500 cold starts take about as long.
+      ...(each.name === 'hosted' && { goal: { of: 'ours', limit: 0 } }),
+    },
+  ]);
 };
 
 const NO_ENCRYPTION = { env: { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' } };

@@ -75,15 +75,14 @@ const measure = async (): Promise<Judged[]> => {
   };
   if (any('a')) add('passes', await benchPasses(full));
   if (any('b', 'c', 'e', 'h')) {
-    const beside = await withContenders(async (contenders) => [
-      ...(any('b') ? await benchLogins(contenders) : []),
-      ...(any('h') ? await benchSessions(contenders) : []),
-      ...(any('h') ? await benchResting(contenders) : []),
-      ...(any('h') ? await benchRush(contenders, full) : []),
-      ...(any('c') ? await benchThroughput(contenders, size) : []),
-      ...(any('e') ? await benchCrowd(contenders, full) : []),
-    ]);
-    add('beside a plain server', beside);
+    await withContenders(async (contenders) => {
+      if (any('b')) add('logins', await benchLogins(contenders));
+      if (any('h')) add('sessions', await benchSessions(contenders));
+      if (any('h')) add('memory at rest', await benchResting(contenders));
+      if (any('h')) add('a rush', await benchRush(contenders, full));
+      if (any('c')) add('throughput', await benchThroughput(contenders, size));
+      if (any('e')) add('crowds', await benchCrowd(contenders, full));
+    });
   }
   for (const count of [1000, 10_000, ...(full ? [40_000] : [])]) {
     if (!any('b', 'd', 'f')) break;
