@@ -19,7 +19,7 @@ const declare = async (name: string, ...directives: readonly string[]): Promise<
 
 const init = (name: string) => client.borg(['init', '--encryption', 'repokey-blake2', client.url(name)]);
 
-/** Backs up this many bytes that nobody can compress or has seen before. */
+/** Backs up this many new bytes, which borg can neither compress nor deduplicate. */
 const create = async (name: string, archive: string, bytes: number) => {
   await mkdir(join(client.home, 'documents'), { recursive: true });
   await writeFile(join(client.home, 'documents/film'), randomBytes(bytes));
@@ -34,7 +34,7 @@ const segmentsOf = async (name: string): Promise<readonly string[]> => {
   return (await Promise.all(sizes)).sort();
 };
 
-test('the quota of a key file counts instead of the one of its role, be it larger or smaller', async () => {
+test('the quota of a key file counts instead of the quota of its role, whether it is larger or smaller', async () => {
   expect(await declare('large', 'quota=60M')).toContain('In force by key files:\n  large: quota=60M\n');
   await declare('small', 'quota=12M');
   await declare('usual');
@@ -52,7 +52,7 @@ test('the quota of a key file counts instead of the one of its role, be it large
   expect(told.accounts).toContainEqual({ name: 'usual', role: 'repo', uid: expect.any(Number), keys: 1 });
 });
 
-test('what a backup beyond the quota has written is gone with its end, in both roles, and the next one is well', async () => {
+test('when a backup beyond the quota ends, what it has written is gone, in both roles, and the next backup works', async () => {
   for (const role of ['repos', 'repos-appendonly']) {
     const name = `over-${role}`;
     await writeFile(join(server.sshkeys, role, name), `# borgserver: quota=12M\n${client.key.public}\n`);
@@ -71,7 +71,7 @@ test('what a backup beyond the quota has written is gone with its end, in both r
   }
 });
 
-test('a quota that was changed counts for the next backup; a slip of the pen does not lift it', async () => {
+test('a quota that was changed counts for the next backup, and a typing error does not lift it', async () => {
   await declare('changed', 'quota=12M');
   await init('changed');
   expect((await create('changed', 'first', 15_000_000)).exitCode).toBe(2);
@@ -87,7 +87,7 @@ test('a quota that was changed counts for the next backup; a slip of the pen doe
   await server.exec(['update-borgusers']);
 });
 
-test('over its quota a client is refused even delete and compact, maintenance makes room, and the client goes on', async () => {
+test('a client over its quota is refused even delete and compact, maintenance makes room, and the client goes on', async () => {
   // borg keeps the first quota in the repository's config, where a plain borg on the server finds it.
   await declare('full', 'quota=12M');
   await init('full');
@@ -138,7 +138,7 @@ test('maintenance waits for whoever has the lock', async () => {
   expect((await maintained).stderr).toContain('waits up to 24 h');
 });
 
-test('maintenance does nothing else, and nothing to another repository', async () => {
+test('maintenance runs no other command, and touches no other repository', async () => {
   for (const [words, why] of [
     [['usual', '--', 'create', '::x', '/etc'], 'maintenance is for prune, compact, delete'],
     [['usual', '--', '--umask', '0', 'compact'], 'maintenance is for prune, compact, delete'],

@@ -61,10 +61,10 @@ test('an account does everything with its own repository, deletes it, and begins
   expect(await restored(client, `${web01}::anew`)).toEqual(letter);
 });
 
-test('relative addresses mean the own repository, too', async () => {
+test('relative addresses mean the account’s own repository, too', async () => {
   await grant(server, 'repos/relative', client.key);
   const at = (path: string) => `ssh://relative@127.0.0.1:${server.port}${path}`;
-  // What is another address to borg is the same repository: it asks, since it could be somebody else's.
+  // borg sees another address of the same repository. It asks, since the repository could be somebody else's.
   const options = { cwd: client.home, env: { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' } };
   await client.borg(['init', '--encryption', 'repokey-blake2', at('/./')], options);
   await client.borg(['create', `${at('/./')}::first`, 'documents'], options);

@@ -34,7 +34,7 @@ const hostKeys = async () => {
   return Promise.all(names.sort().map((name) => readFile(join(folder, name), 'utf8')));
 };
 
-test('removed and made again over the same data, it has the same uids and host keys, and backups go on', async () => {
+test('a server that is removed and made again over the same data has the same uids and host keys, and backups go on', async () => {
   const before = { owners: await owners(), hostKeys: await hostKeys() };
   expect(before.hostKeys).toHaveLength(6);
   expect((await create('before')).exitCode).toBe(0);
@@ -46,7 +46,7 @@ test('removed and made again over the same data, it has the same uids and host k
   expect((await client.borg(['list', '--short', client.url('web01')])).stdout).toBe('before\nafter\n');
 });
 
-test('an account that comes back after another took its turn has its own uid and data again', async () => {
+test('an account that comes back after a new account has come has its own uid and data again', async () => {
   const before = await owners();
   await rm(join(server.sshkeys, 'repos/web01'));
   await server.stop();
@@ -82,7 +82,7 @@ test('a power cut in the middle of a backup costs that backup and nothing else',
   expect((await client.borg(['check', client.url('web01')])).exitCode).toBe(0);
 });
 
-test('told to stop, it lets a running backup finish within the grace', async () => {
+test('a server that is told to stop lets a running backup finish within the grace', async () => {
   const backup = await startBackup(server, client, 'web01', 'graceful');
   const stopped = server.stop();
   const { exitCode, stderr } = await backup.finish();

@@ -15,7 +15,7 @@ import { onlyOn } from './harness/server.ts';
 import { known, openConnection, sessionsOf } from './harness/sessions.ts';
 import { stallLogin } from './harness/stalled-login.ts';
 
-// No periodic pass comes to anybody's help.
+// No periodic pass helps.
 ownServer({ env: { RESYNC_SECONDS: '86400' } });
 const { keep, openKnown } = ownConnections();
 
@@ -75,7 +75,7 @@ test('a backup of several hundred MB ends with its key, leaves no lock and a sou
   await rm(file);
 });
 
-test('with one key of several end its idle, multiplexed and borg connections, and nobody else’s', async () => {
+test('when one key of several is removed, its idle, multiplexed and borg connections end, and no others', async () => {
   const [stays, goes] = [await client.newKey(), await client.newKey()];
   await grant(server, 'repos/several', stays, goes);
   const url = client.url('several');
@@ -103,10 +103,10 @@ test('with one key of several end its idle, multiplexed and borg connections, an
   expect(bystanders.map((each) => each.over())).toEqual([false, false]);
 });
 
-test('who connects after a key is gone is not taken for one whose process was in doubt', async () => {
+test('a client that connects after a key is gone is not taken for a session of that key whose process was in doubt', async () => {
   const [stays, goes] = [await client.newKey(), await client.newKey()];
   await grant(server, 'repos/doubt', stays, goes);
-  // At once: which process is whose is seen by none of them.
+  // All connect at once, so that no process shows which session it belongs to.
   const [kept, revoked] = [stays, goes].map((key) =>
     Array.from({ length: 4 }, () => openConnection(client, 'doubt', key)),
   );
@@ -119,7 +119,7 @@ test('who connects after a key is gone is not taken for one whose process was in
   expect(later.over()).toBe(false);
 });
 
-test('an account with the longest name that is possible is ended like others', async () => {
+test('a session of an account with the longest possible name is ended like others', async () => {
   const key = await client.newKey();
   const name = 'n'.repeat(100);
   await grant(server, `repos/${name}`, key);
@@ -140,7 +140,7 @@ test('a key that several accounts share goes on with the others when one loses i
   await known(server, 'shared2', shared);
 });
 
-test('of admins, who share a user id, only the one who is gone is ended', async () => {
+test('admins share a user id, and only the sessions of the one who is gone are ended', async () => {
   const [one, extra, two] = [await client.newKey(), await client.newKey(), await client.newKey()];
   await writeKeyFile(server, 'admins/boss1', one, extra);
   await grant(server, 'admins/boss2', two);
@@ -156,7 +156,7 @@ test('of admins, who share a user id, only the one who is gone is ended', async 
   expect(stays.map((each) => each.over())).toEqual([false, false]);
 });
 
-test('who becomes append-only is ended and may come back; who is given more goes on', async () => {
+test('the sessions of an account that becomes append-only are ended, and it may come back; those of one that may do more go on', async () => {
   const [down, up] = [await client.newKey(), await client.newKey()];
   await writeKeyFile(server, 'repos/down', down);
   await grant(server, 'repos-appendonly/up', up);
@@ -171,7 +171,7 @@ test('who becomes append-only is ended and may come back; who is given more goes
   expect(goesOn.over()).toBe(false);
 });
 
-test('an admin who becomes a tenant is ended', async () => {
+test('the sessions of an admin who becomes a tenant are ended', async () => {
   const key = await client.newKey();
   await grant(server, 'admins/demoted', key);
   const session = await openKnown('demoted', key);
@@ -180,7 +180,7 @@ test('an admin who becomes a tenant is ended', async () => {
   await endedBecause('demoted', 'its role admin became repo');
 });
 
-test('who may no longer have several repositories is ended: a connection that is open still could', async () => {
+test('the sessions of an account that may no longer have several repositories are ended: an open connection could still use them', async () => {
   const key = await client.newKey();
   const line = '# borgserver: sub-repositories=yes';
   await writeFile(keyFile('repos/subs'), `${line}\n${key.public}\n`);
@@ -190,7 +190,7 @@ test('who may no longer have several repositories is ended: a connection that is
   await session.ended();
 });
 
-test('from= that no longer allows the live address ends it, and one that does ends nobody', async () => {
+test('a from= that no longer allows the address of a session ends it, and one that still allows it ends nobody', async () => {
   const key = await client.newKey();
   await grant(server, 'repos/narrowed', key);
   const [first, second] = [await openKnown('narrowed', key), await openKnown('narrowed', key, BORG)];
@@ -217,7 +217,7 @@ onlyOn('namespace', () =>
     await v4.ended();
     await known(server, 'families', key, 1);
     expect(v6.over()).toBe(false);
-    // Not ended by the next pass either, and sshd admits it anew.
+    // The next pass does not end it either, and sshd admits it anew.
     await openKnown('families', key, { flags: ['-N', '-o', 'HostName=::1', '-o', alias] });
     await update();
     expect(v6.over()).toBe(false);
@@ -237,7 +237,7 @@ onlyOn('namespace', () =>
     await new Promise((resolve) => decoy.once('data', resolve));
     decoy.end('SSH-2.0-decoy\r\n');
     await new Promise((resolve) => decoy.once('close', resolve));
-    // Of the other connection's end the log says nothing; what comes later it says.
+    // The log says nothing of the other connection's end. So the test waits for something later that the log does say.
     await letsIn(client, 'comes-later');
     await until('what sshd said so far to be read', () => server.log().includes('"comes-later"'));
     await writeKeyFile(server, 'repos/hidden', stays);
@@ -253,7 +253,7 @@ test('an expiry-time that passes ends the session, without any pass', async () =
   await grant(
     server,
     'repos/expiring',
-    // Two logins fit into it also on a busy machine.
+    // Two logins fit into this time, also on a busy machine.
     withOptions(`expiry-time="${stamp(20_000)}"`, expires),
     withOptions(`expiry-time="${stamp(600_000)}"`, later),
   );
@@ -264,7 +264,7 @@ test('an expiry-time that passes ends the session, without any pass', async () =
   expect(stays.over()).toBe(false);
 });
 
-test('logins that began before their role changed and end after it are ended, also two at once', async () => {
+test('logins that began before the role of their account changed, and succeed after that, are ended, also two at once', async () => {
   const key = await client.newKey();
   await grant(server, 'repos/stalled', key);
   const stalled = [
@@ -306,7 +306,7 @@ test('a key file that is rewritten in place, truncated first, ends nobody', asyn
   expect(server.log()).not.toMatch(/session ended.*"rewritten"/);
 });
 
-test('update-borgusers ends at once what is gone', async () => {
+test('update-borgusers ends at once the sessions of what is gone', async () => {
   const key = await client.newKey();
   await grant(server, 'repos/now', key);
   const session = await openKnown('now', key);

@@ -62,7 +62,7 @@ RepositoryServer.serve = serve
 
 const shell = (script: string, ...words: readonly string[]) => server.exec(['sh', '-c', script, ...words]);
 
-/** Puts the probe beside the launcher, and has another host load it. victim: a session of somebody else's. */
+/** Puts the probe beside the launcher, and has another host load it. victim: the pid of another account's session. */
 const installProbe = async (victim: number): Promise<void> => {
   const places = ({ name, group }: Account) => ({
     ...{
@@ -90,7 +90,7 @@ const installProbe = async (victim: number): Promise<void> => {
   await until('another host', () => server.log().split('the session host runs again').length > again);
 };
 
-/** At which somebody listens outside of all boxes. All servers of one network have these names in common. */
+/** The name of an abstract socket. `listening` listens there, outside of all boxes. All servers of one network share these names. */
 const ABSTRACT = `borgserver-same-session-${process.pid}`;
 const listening = async (): Promise<{ readonly listener: Running }> => {
   const script = `import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(chr(0) + sys.argv[1]); s.listen(); print('here', flush=True); sys.stdin.read()`;
@@ -116,13 +116,13 @@ const hold = async (account: Account, outside: string): Promise<Held> => {
   const answered = until(`the answer to ${account.name}`, () => said.includes('server_version'));
   await Promise.race([answered, ssh.then((how) => Promise.reject(new Error(`it ended: ${JSON.stringify(how)}`)))]);
   const inside = JSON.parse(said.slice(0, said.indexOf('\n')));
-  // As the account: it may look at its own.
+  // This runs as the account, which may look at its own processes.
   const become = `exec setpriv --reuid="$(id -u "$0")" --regid="$(sed -n 's/^Gid:.//p' /proc/$1/status | cut -f 1)" --clear-groups python3 -I -c "$2" "$1"`;
   const { stdout } = await shell(become, account.name, String(inside.pid), outside);
   return { ssh, found: flat({ ...inside.found, ...JSON.parse(stdout) }) };
 };
 
-/** Objects in objects become names; lists are one value. */
+/** An object in an object becomes several names; a list stays one value. */
 const flat = (found: object, deep = 2): Found =>
   new Map(
     Object.entries(found).flatMap(([name, value]): (readonly [string, string])[] =>
@@ -140,7 +140,7 @@ const leave = async (held: readonly Held[]): Promise<void> => {
 const rename = (from: string, to: string) =>
   shell(`for each in ${DOORS}/*/; do mv "$each$0" "$each$1"; done`, from, to);
 
-/** What is not in the list. */
+/** The differences that are not in the list. */
 const compare = ({ name, group }: Account, cold: Found, hosted: Found): readonly string[] =>
   [...new Set([...cold.keys(), ...hosted.keys()])].flatMap((each) => {
     const [before, after] = [cold.get(each) ?? '', hosted.get(each) ?? ''];
@@ -159,8 +159,8 @@ const differences = async (): Promise<readonly string[]> => {
   await installProbe(victim?.pid ?? 0);
   const outside = await source('outside_session.py');
   const { listener } = await listening();
-  // All at once, so that the second of one account stands back, and no other. They begin one after another: admins try the same in one folder
-  // as its account does, and one would find what another has just made.
+  // All are open at once, so that the second session of one account stands back, and no other. They begin one after another: an admin tries
+  // the same in a folder as the account of the folder, and one would find what the other has just made.
   const all = async (): Promise<readonly Held[]> => {
     const held: Held[] = [];
     for (const each of [...ACCOUNTS, WEB]) held.push(await hold(each, outside));
@@ -179,16 +179,16 @@ const differences = async (): Promise<readonly string[]> => {
   );
   const areHosted = (held: readonly Held[]) => held.map(({ found }) => found.get('words')?.includes(' --hosted '));
   expect([...new Set(areHosted(hosted)), ...new Set(areHosted(cold))]).toEqual([true, false]);
-  // It is told that the second session stands back, as an instance of what is compared.
+  // One example of what is compared: the second session stands back.
   expect([...ACCOUNTS, WEB].map((_, index) => cold[index]?.found.get('nice'))).toEqual(['0', '0', '0', '0', '0', '1']);
   return found;
 };
 
-test('a hosted session differs from a cold one in nothing but what is in the list, for each role', async () => {
+test('in each role a hosted session differs from a cold one only in what is in the list', async () => {
   expect(await differences()).toEqual([]);
 });
 
-test('the same where all accounts are one user id', async () => {
+test('the same holds where all accounts share one user id', async () => {
   await server.start({ SESSION_HOST: 'yes', IDENTITIES: 'shared' });
   await client.rememberHost();
   await server.exec(['update-borgusers']);

@@ -7,14 +7,14 @@ import { client, ownServer, server } from './harness/own-server.ts';
 import { requests } from './harness/raw-borg.ts';
 import { connected, sessionsOf } from './harness/sessions.ts';
 
-/** ENDURANCE_SESSIONS=10000 for the record, which then tells both looks. */
+/** ENDURANCE_SESSIONS=10000 for the record. The test then prints both looks. */
 const GIVEN = process.env.ENDURANCE_SESSIONS;
 const SESSIONS = Number(GIVEN ?? 300);
-/** What is loaded, and kept, with the first sessions is no growth. */
+/** What the first sessions load, and the server keeps, is no growth. */
 const FIRST = 50;
-/** Each of these is looked at while it runs. */
+/** One session of so many is looked at while it runs. */
 const LOOKED_AT = 100;
-/** MB. A leak of 200 bytes a session is found in 10,000; the daemon clears up when it likes. */
+/** MB. With 10,000 sessions this finds a leak of 200 bytes a session. The daemon has more room: it clears up when it likes. */
 const HOST_ROOM = 2;
 const DAEMON_ROOM = 25;
 
@@ -41,13 +41,13 @@ test(`after ${SESSIONS} sessions over one connection neither the session host no
       now.processes <= before.processes,
   );
   if (GIVEN) console.log(JSON.stringify({ sessions: SESSIONS, before, after }));
-  // A host that was put in the place of one that had grown would hide it.
+  // A new host in the place of one that had grown would hide the growth.
   expect(after.host.pid).toBe(before.host.pid);
   expect((await sessionsOf(server)).map((each) => each.since)).toEqual(since);
   expect(master.over()).toBe(false);
 });
 
-/** A session that borg answers, by the connection that is there. */
+/** A session over the open connection. borg answers it. */
 const session = async (socket: string, number: number): Promise<void> => {
   const flags = ['-S', socket, '-o', 'ControlMaster=no'];
   const looks = number % LOOKED_AT === 0;
@@ -65,7 +65,7 @@ const session = async (socket: string, number: number): Promise<void> => {
 
 type Hosted = Look & { readonly host: HostLook };
 
-/** The server when no session is left, and it is as it should be beside `before`; the daemon has given back what it gives back after a pass. */
+/** The server once no session is left and `isRight` holds. A pass comes first, since after a pass the daemon gives memory back. */
 const rested = async (before: Hosted | null, isRight: (found: Hosted) => boolean): Promise<Hosted> => {
   await server.exec(['update-borgusers']);
   let last: Look | undefined;

@@ -18,9 +18,9 @@ import { TARGET } from './harness/server.ts';
 import { sessionsOf } from './harness/sessions.ts';
 import { fill } from './harness/small-disk.ts';
 
-// What is left to revocation and to new clients while clients flood, the session host lacks something, or the server is killed.
+// Revocation works and new clients are served while clients flood, the session host lacks something, or the server is killed.
 
-/** Sessions that begin at once, of each account. */
+/** How many sessions of each account begin at once. */
 const MOST = 10;
 const ENV = {
   ...{ RESYNC_SECONDS: '86400', LOG_FORMAT: 'json', SESSION_HOST: 'yes' },
@@ -36,7 +36,7 @@ const COMMIT: Call = ['commit', { save_space: false, compact: false, threshold: 
 const put = (bytes: number): Call => ['put', { id: Buffer.alloc(32, 'x'), data: Buffer.alloc(bytes) }];
 const get: Call = ['get', { id: Buffer.alloc(32, 'x') }];
 
-/** All that serve borg to an account, by one look. */
+/** All processes that serve borg to an account, found in one look. */
 const borgs = async () => {
   const { stdout } = await server.exec(['sh', '-c', BORGS], { reject: false });
   return stdout.split('\n').flatMap((line) => {
@@ -51,7 +51,7 @@ done 2>/dev/null`;
 
 type Flood = { readonly ssh: Running; readonly over: () => Finished | undefined };
 
-/** A session with the lock of its repository, that gets one call after the other, as fast as it takes them. */
+/** A session with the lock of its repository. It gets one call after the other, as fast as it takes them. */
 const flood = async (account: string, key: Key, call: Call, reads: boolean): Promise<Flood> => {
   const ssh = client.ssh(account, ['borg', 'serve'], { key, input: 'pipe', reject: false });
   let how: Finished | undefined;
@@ -70,7 +70,7 @@ const flood = async (account: string, key: Key, call: Call, reads: boolean): Pro
   return { ssh, over: () => how };
 };
 
-/** Nothing that is sent gets any farther: the session waits for its client to read. */
+/** Resolves once nothing that is sent gets any farther: the session waits for its client to read. */
 const untilStuck = (ssh: Running): Promise<true> => {
   let [last, times] = [-1, 0];
   return until('the session to wait', () => {
@@ -87,7 +87,7 @@ const FLOODS = [
 ];
 const WAYS = ['operator', 'removed', 'host-died'] as const;
 
-test('a session of a client that sends as fast as it can, or does not read, is ended at once with its key and by an operator, also where its host has died', async () => {
+test('a session whose client sends as fast as it can, or does not read, is ended at once with its key or by an operator, also where its host has died', async () => {
   const keys = Object.fromEntries(await Promise.all(WAYS.map(async (way) => [way, await client.newKey()] as const)));
   const wanted = WAYS.flatMap((way) =>
     FLOODS.map((flooding) => ({ ...flooding, way, account: `${flooding.name}-${way}` })),
@@ -115,7 +115,7 @@ test('a session of a client that sends as fast as it can, or does not read, is e
     const accounts = new Set(ended.map(({ account }) => account));
     await until('their borg to be gone', async () => !(await borgs()).some(({ account }) => accounts.has(account)));
     for (const { account, ssh } of ended) {
-      // By TERM, as any other: what it had is given back.
+      // It ends by TERM, as any other session, and gives its lock back.
       expect([account, await locksOf(account)]).toEqual([account, []]);
       ssh.stdout?.resume();
       expect((await ssh).exitCode).not.toBe(0);
@@ -141,7 +141,7 @@ const begin = (account: string, key = client.key, more = {}) => {
   return { ssh, end, said: () => said, isOpen: () => said.includes('\xa1i\x02\xa1r') };
 };
 
-/** Takes something from the session host, and gives it back. died: whether another is there, where sessions begin. */
+/** Takes something from the session host, and gives it back. died: the host has died, and new sessions begin in another one. */
 type Lack = {
   readonly what: string;
   readonly died: boolean;
@@ -195,7 +195,7 @@ test.each(LACKS)(
     await writeKeyFile(server, `repos/${leaving}`, key);
     for (const account of [staying, coming, last]) await writeKeyFile(server, `repos/${account}`, client.key);
     await server.exec(['update-borgusers']);
-    /** With the lock of its repository. */
+    /** A session with the lock of its repository. */
     const hold = async (account: string, own = client.key) => {
       const session = begin(account, own, { create: true, exclusive: true });
       await until('a session to begin', () => session.isOpen());
@@ -210,10 +210,10 @@ test.each(LACKS)(
     try {
       const comes = await hold(coming);
       expect(await of(coming)).toEqual([expect.objectContaining({ hosted: died })]);
-      // Before the host gets anything back: what the client has handed over to it is not kept there.
+      // It ends before the host gets anything back: the host has kept nothing that the client handed over to it.
       expect((await comes.end()).exitCode).toBe(0);
       await rm(join(server.sshkeys, 'repos', leaving));
-      // With a full /run it fails to write down what it has done.
+      // With a full /run the command cannot write down what it has done, and fails.
       await server.exec(['update-borgusers'], { reject: false });
       await until('its session to be gone', async () => (await of(leaving)).length === 0);
       expect(await locksOf(leaving)).toEqual([]);
@@ -226,7 +226,7 @@ test.each(LACKS)(
     await server.exec(['update-borgusers']);
     stays.ssh.stdin?.write(request(3, ['__len__', {}]));
     await until('an answer', () => stays.said().includes('\xa1i\x03\xa1r'));
-    // How a session ends nobody knows whose host has died.
+    // Nobody knows how a session ends whose host has died.
     expect((await stays.end()).exitCode).toBe(died ? 1 : 0);
     await hostPid();
     const lasts = await hold(last);
@@ -235,10 +235,10 @@ test.each(LACKS)(
   },
 );
 
-/** For longer than what is nobody's may stay: looks at everybody who is here. */
+/** The test watches the list of sessions for longer than the server lets a process stay that belongs to no session. */
 const WATCHED_MS = 5000;
 
-test('a session that begins while the daemon stands still, and whose host dies then, goes on and is known', async () => {
+test('a session that begins while the daemon stands still, and whose host then dies, goes on and is known', async () => {
   await grant(server, 'repos/unheard', client.key);
   const { daemon } = await look(server);
   const host = await hostPid();
@@ -271,13 +271,13 @@ test('a session that begins while the daemon stands still, and whose host dies t
   expect(await locksOf('unheard')).toEqual([]);
 });
 
-/** More than a session may have sent before it is complete, and less than one is ended for. */
+/** Bytes of a request that never ends: more than any complete request of borg's, and less than a session is ended for. */
 const HALF = 40_000_000;
-/** Of the host and all its sessions. */
+/** Bytes for the host and all its sessions. */
 const MEMORY = 150e6;
 
 if (HAS_GROUPS) {
-  test('where memory runs out a session is ended that has much of it, not the host, nor who has little', async () => {
+  test('where memory runs out, a session that has much of it is ended, not the host and not a session that has little', async () => {
     const key = await client.newKey();
     await writeKeyFile(server, 'repos/greedy', key);
     await writeKeyFile(server, 'repos/modest', client.key);
@@ -288,7 +288,7 @@ if (HAS_GROUPS) {
     try {
       const modest = begin('modest', client.key, { create: true, exclusive: true });
       await until('it to begin', () => modest.isOpen());
-      // A request that never ends: all of it is kept.
+      // The session keeps all of a request that never ends.
       const half = request(3, ['put', { id: Buffer.alloc(32), data: Buffer.alloc(HALF + 1000) }]).subarray(0, HALF);
       const greedy = Array.from({ length: MOST }, () => begin('greedy', key, { create: true }));
       for (const { ssh } of greedy) ssh.stdin?.write(half);
@@ -313,7 +313,7 @@ const ACCOUNTS = ['first', 'second', 'third', 'fourth', 'fifth'] as const;
 /** SERVER_KILLS=20 for the record. */
 const KILLS = Number(process.env.SERVER_KILLS ?? 1);
 
-test('the server is killed while sessions begin: none stays, none comes back whose key has gone, and the next ones are counted right', async () => {
+test('when the server is killed while sessions begin, none stays, no key that is gone opens one, and the next ones are counted right', async () => {
   const lost = await client.newKey();
   for (const account of ACCOUNTS) await writeKeyFile(server, `repos/${account}`, client.key);
   await writeKeyFile(server, 'repos/lost', lost);
@@ -338,7 +338,7 @@ test('the server is killed while sessions begin: none stays, none comes back who
     expect(await borgs()).toEqual([]);
   }
 
-  // As many as may be, and of what was held before nothing counts.
+  // As many as are allowed begin: nothing that was held before counts.
   const now = Array.from({ length: MOST }, () => begin('first'));
   await until('all to be served', () => now.every((each) => each.isOpen()));
   expect((await sessionsOf(server)).filter(({ account }) => account === 'first')).toHaveLength(MOST);

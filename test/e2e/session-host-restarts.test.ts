@@ -14,21 +14,21 @@ import { sessionsOf } from './harness/sessions.ts';
 // A crowd logs in while the session host is killed again and again. What a client hears of a session whose host has died:
 // docs/session-host.md, "What goes wrong".
 
-/** RESTART_SESSIONS=500 for the record, which then tells the figures. */
+/** RESTART_SESSIONS=500 for the record. The test then prints the figures. */
 const GIVEN = process.env.RESTART_SESSIONS;
 const SESSIONS = Number(GIVEN ?? 60);
-/** Of one account, and as many as it may have: one that is counted although it is over keeps another out. */
+/** Sessions of one account, as many as it may have. So a session that is over and still counted would keep another one out. */
 const MOST = 10;
 const ACCOUNTS = Array.from({ length: Math.ceil(SESSIONS / MOST) }, (_, index) => `crowd${index}`);
 /** More than one read(2) takes: a second reader of the stream would take some of them away. */
 const OBJECTS = 40;
-/** The daemon starts it again after a while only, where it dies more often. */
+/** Where the host dies more often, the daemon waits a while before it starts it again. */
 const KILLS = 2;
-/** Seconds. How long a client waits for its turn to log in is nobody's subject here. */
+/** Seconds. These tests do not ask how long a client waits for its turn to log in. */
 const PATIENCE = 1800;
 const ENV = {
   ...{ RESYNC_SECONDS: '86400', LOG_FORMAT: 'json', SESSION_HOST: 'yes', SESSIONS_PER_ACCOUNT: String(MOST) },
-  // Half of them may come from one address.
+  // Half of MAX_STARTUPS may come from one address.
   ...{ LOGIN_GRACE_TIME: String(PATIENCE), MAX_STARTUPS: String(2 * MOST * ACCOUNTS.length) },
 };
 const LONG = 300_000 + SESSIONS * 3000;
@@ -39,7 +39,7 @@ const idOf = (number: number): Buffer => Buffer.from(`${number}`.padEnd(32, '.')
 const dataOf = (account: string, number: number): string => `${account} has ${number};`.padEnd(1000, 'x');
 const range = (length: number): readonly number[] => Array.from({ length }, (_, index) => index);
 
-/** Many sessions share a repository: they wait for each other's moment at its lock. */
+/** Many sessions share a repository. Each waits until another one lets go of its lock. */
 const openShared = (account: string): Call => open(`/repos/${account}`, { lock_wait: PATIENCE });
 const FILLED = (account: string): Uint8Array =>
   requests(
@@ -61,10 +61,10 @@ const logIn = (account: string, input: Uint8Array | 'pipe') => {
   return { account, ssh, said: () => said };
 };
 
-/** What is wrong with the answers of a session that was asked for all: each has to come once, and to be its repository's own. */
+/** What is wrong with the answers of a session that was asked for all objects. Each has to come once, and from its own repository. */
 const faultsOf = (account: string, said: string): readonly string[] => {
   const times = (text: string): number => said.split(text).length - 1;
-  // The greeting, the repository, and each object.
+  // The answers to the greeting, to `open`, and to the request for each object.
   const answers = range(OBJECTS + 2).filter((index) => times(`\xa1i${String.fromCharCode(index + 1)}\xa1r`) !== 1);
   const data = range(OBJECTS).filter((number) => times(dataOf(account, number)) !== 1);
   return [
@@ -76,8 +76,8 @@ const faultsOf = (account: string, said: string): readonly string[] => {
 };
 
 /**
- * Kills the session host each time that it has forked a few sessions more, sometimes none: while it starts. Tells how many sessions each has left
- * behind: "killed HOST SESSIONS". Ends with its standard input.
+ * Kills the session host each time that it has forked a few more sessions. Sometimes these are none: then the host dies while it starts. Prints
+ * how many sessions each host has left behind: "killed HOST SESSIONS". Ends with its standard input.
  */
 const KILLER = `
   $| = 1;
@@ -105,10 +105,10 @@ const KILLER = `
     print "killed $host ", scalar(grep { !$told{$_}++ } keys %left), "\\n";
   }
 `;
-/** Less than so many sessions has a host before it is killed. */
+/** A host has fewer sessions than this when it is killed. */
 const FEW = Math.ceil(SESSIONS / 5);
 
-/** Resolves with how many sessions each host had that was killed, once somebody ends it. */
+/** Starts the killer. `left` says how many sessions each killed host has left; `end` ends the killer and says the same. */
 const killAgainAndAgain = () => {
   const killer = server.exec(['perl', '-e', KILLER, String(FEW)], { input: 'pipe' });
   let said = '';
@@ -124,7 +124,7 @@ const killAgainAndAgain = () => {
   return { left, end };
 };
 
-/** All that is asked of one account at most, of all accounts, in one instant. */
+/** As many logins as each account may have, of all accounts, in one instant. */
 const crowd = async (): Promise<
   readonly (Finished & { readonly account: string; readonly faults: readonly string[] })[]
 > => {
@@ -142,7 +142,7 @@ const crowd = async (): Promise<
   return Promise.all(found);
 };
 
-/** Every process that is an account's, by the kernel's word. */
+/** Every process of an account, as the kernel shows it. */
 const ofAccounts = async (): Promise<readonly string[]> => {
   const script = `for each in /proc/[0-9]*; do
     uid=$(sed -n 's/^Uid:[^0-9]*\\([0-9]*\\).*/\\1/p' "$each/status") && [ "\${uid:-0}" -ge 10000 ] && [ "$uid" -lt 60000 ] &&
@@ -170,7 +170,7 @@ const rested = () =>
     return host?.sessions === 0 && (await ofAccounts()).length === 0 && { ...found, host };
   });
 
-/** borg takes a lock for stale if its owner has just given it back and ended, finds it gone, says so, and goes on. */
+/** If the owner of a lock has just given it back and ended, another borg takes the lock for stale. It finds it gone, says so, and goes on. */
 const withoutStaleLocks = (stderr: string): string =>
   stderr.replace(/^.*Found stale lock .* but cannot delete due to .*\n/gm, '');
 
@@ -192,11 +192,11 @@ test(`all of ${SESSIONS} clients are served while the session host is killed aga
   const orphans = left.reduce((sum, count) => sum + count, 0);
 
   expect(found.filter(({ faults }) => faults.length > 0)).toEqual([]);
-  // Nobody else than a client whose host has died does not hear how its session has ended.
+  // Only a client whose host has died does not hear how its session has ended.
   const unheard = found.filter(({ exitCode }) => exitCode !== 0);
   const said = new Set(unheard.map(({ exitCode, stderr }) => `${exitCode} ${withoutStaleLocks(stderr)}`));
   expect(said.difference(new Set(['1 ']))).toEqual(new Set());
-  // One that a host has forked in its last instant, and that has served by the next look, is not among those.
+  // A host may fork one session in its last instant. If that has ended by the next look, the killer has not counted it.
   expect(unheard.length).toBeLessThanOrEqual(orphans + left.length);
 
   const after = await rested();
@@ -222,7 +222,7 @@ test(`all of ${SESSIONS} clients are served while the session host is killed aga
     );
 });
 
-test('none of those sessions counts any more, and those that a dead host has left count beside the next ones', async () => {
+test('none of those sessions counts any more, and sessions that a dead host has left count together with new ones', async () => {
   const [account = ''] = ACCOUNTS;
   const stay = async () => {
     const session = logIn(account, 'pipe');

@@ -15,9 +15,9 @@ ownServer({ env: { ...ENV, SESSION_HOST: 'yes' } });
 
 const lines = (message: string) => logged(server, message);
 
-/** The pids of session hosts: of processes that are called so, as far as root started them. */
+/** The pids of session hosts: processes of this name that root has started. */
 const hosts = async (): Promise<readonly number[]> => {
-  // One program looks at all of them: who waits for a host looks again and again.
+  // One program looks at all processes: a test that waits for a host looks again and again.
   const script = `for each in $(grep -las 'session[ ]host' /proc/[0-9]*/cmdline); do
     folder=\${each%/cmdline}
     grep -qs '^Uid:[^0-9]*0[^0-9]' $folder/status && echo \${folder#/proc/}
@@ -31,7 +31,7 @@ const again = async (times: number) =>
 const isHosted = async (account: string): Promise<boolean> =>
   (await borgsOf(server, account)).every(({ words }) => words.includes(' --hosted '));
 
-test('a backup is a fork of the host, and what it has used stands in the log', async () => {
+test('a backup is a fork of the host, and the log says what it has used', async () => {
   await grant(server, 'repos/web01', client.key);
   await client.borg(['init', '--encryption', 'none', client.url('web01')]);
   const backup = await startBackup(server, client, 'web01', 'first');
@@ -52,7 +52,7 @@ test('a backup is a fork of the host, and what it has used stands in the log', a
   }
 });
 
-test('a host that dies takes no backup along; whoever comes meanwhile is served, and it comes back', async () => {
+test('a host that dies ends no backup, whoever comes meanwhile is served, and the host comes back', async () => {
   const backup = await startBackup(server, client, 'web01', 'second');
   const [host] = await hosts();
   await kill('KILL', host ?? 0);

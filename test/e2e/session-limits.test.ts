@@ -30,7 +30,7 @@ const leave = async (held: readonly OpenConnection[]): Promise<void> => {
   await Promise.all(held.map((each) => each.ssh));
 };
 
-/** An admin's URL of a repository is another one than its account's. */
+/** An admin's URL of a repository is not the same as its account's. */
 const listing = (url: string) =>
   client.borg(['list', url], { reject: false, env: { BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' } });
 
@@ -86,7 +86,7 @@ test('each further session of an account stands back behind others, for the CPU 
   await leave(held);
 });
 
-test('of sessions that begin in the same instant as many go on as may', async () => {
+test('of sessions that begin in the same instant, as many go on as the account may have', async () => {
   await grant(server, 'repos/crowd', client.key);
   const all = Array.from({ length: 8 }, () =>
     openConnection(client, 'crowd', client.key, { flags: [], words: ['borg', 'serve'] }),
@@ -97,7 +97,7 @@ test('of sessions that begin in the same instant as many go on as may', async ()
   });
   for (const each of over) expect((await each.ssh).stderr).toContain(REFUSED);
   const alive = all.filter((each) => !over.includes(each));
-  // They answer: it was not only that they had not come to be refused yet.
+  // They answer. So they are not just sessions that the server had not yet refused.
   for (const { ssh } of alive) ssh.stdin?.end(requests());
   for (const { ssh } of alive) expect((await ssh).stdout).toContain('server_version');
   expect(alive).toHaveLength(3);
@@ -135,13 +135,13 @@ test('connections that open no session are ended beyond the same number, the new
   await Promise.all(idle.slice(3).map((each) => each.ended()));
   await known(server, 'idle', client.key, 3);
   expect([...idle.slice(0, 3), other].map((each) => each.over())).toEqual([false, false, false, false]);
-  // A moment later: it is written when the server has seen that nothing is left.
+  // This line comes a moment later: the server writes it when it has seen that nothing is left.
   const why = /session ended.*idle.*more than 3 connections \(SESSIONS_PER_ACCOUNT\)/;
   await until('the log to say why', async () => why.test(server.log()) || undefined);
   for (const each of [...idle, other]) each.ssh.kill();
 });
 
-/** Does what needs 100,000 objects: what is stored is nobody's archive, and the index of the repository has them all the same. */
+/** Stores 100,000 objects. They belong to no archive, but the index of the repository has them all the same. */
 const fill = async (account: string, path: string): Promise<void> => {
   const puts = Array.from({ length: 100_000 }, () => ['put', { id: randomBytes(32), data: Buffer.from('x') }] as const);
   const commit = ['commit', { save_space: false, compact: false, threshold: 0 }] as const;
@@ -168,7 +168,7 @@ test('a repository of 100,000 chunks is used, checked, pruned and compacted with
   await client.borg(['delete', many], { env: { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' } });
 });
 
-test('a client whose repository needs more memory than a session may have reads so in one line, and everybody else goes on', async () => {
+test('a client whose repository needs more memory than a session may have is told so in one line, and everybody else goes on', async () => {
   await server.start({ SESSION_MEMORY: '128M', SESSIONS_PER_ACCOUNT: '3' });
   await client.rememberHost();
   for (const path of ['repos/large', 'repos/small']) await grant(server, path, client.key);

@@ -96,7 +96,7 @@ test('fifty sessions at once, each with a key of its own, are attributed rightly
     const all = (await sessionsOf(server)).filter(({ account }) => account.startsWith('many'));
     return all.length === owners.length - 1 && all.every((each) => each.fingerprint !== gone?.key.fingerprint);
   });
-  // It is said once another look has found nothing of it.
+  // The line comes once another look has found nothing of the connection.
   await until('the line about it', () => trail('session ended').length > 0);
   expect(trail('session ended')).toHaveLength(1);
 });
@@ -133,7 +133,7 @@ test('watched on a terminal, the table is drawn anew in its place, and fits', as
   watching.stdout?.on('data', (chunk) => {
     shown += chunk;
   });
-  /** What a person sees: all since the screen was last cleared, once it is complete. */
+  /** What a person sees: the complete lines since the screen was last cleared. */
   const screen = () => shown.split('\x1b[H\x1b[J').at(-1)?.split('\r\n').slice(0, -1) ?? [];
   const rows = () => screen().filter((line) => line.startsWith('watched '));
   await until('an empty screen', () => shown.startsWith('\x1b[H\x1b[J') && rows().length === 0);
@@ -190,7 +190,7 @@ test('a borg that waits for a lock does not outlive the client that asked for it
   expect((await held.release()).exitCode).toBe(0);
 });
 
-/** Resolves with how the last session of the account that has ended was written down, once it is another than before. */
+/** Does the work. Resolves with the log's line about the end of the account's session that this has ended. */
 const nextEnd = async (account: string, work: () => Promise<unknown>): Promise<Record<string, unknown>> => {
   const ends = () => trail('session closed').filter((line) => line.account === account);
   const before = ends().length;
@@ -204,13 +204,13 @@ const statusOf = async (account: string) => {
   return found.marks.map(({ text }: { text: string }) => text).filter((text: string) => text.startsWith('FAILED'));
 };
 
-test('a session that fails by the server says so, and status does until one has ended well; by its client it does not', async () => {
+test('the log tells of a session that failed by the server, and status does until one has ended well; a failure of the client is not told', async () => {
   await grant(server, 'repos/ends', client.key);
   const url = client.url('ends');
   const borg = (...words: string[]) => client.borg(words, { reject: false, cwd: client.home });
   const first = await nextEnd('ends', () => borg('init', '--encryption', 'repokey-blake2', url));
   expect(first).not.toHaveProperty('ended');
-  // What a session has used only the session host tells once it is over.
+  // Only the session host tells what a session has used, once it is over.
   const isTold = Number(first.cpuSeconds) > 0 && Number(first.peakMemory) > 5_000_000;
   expect(isTold).toBe(SETTINGS_OF_THIS_RUN.SESSION_HOST !== 'no');
   const data = join(server.repos, 'ends/data/0');
@@ -228,13 +228,13 @@ test('a session that fails by the server says so, and status does until one has 
 
   await chown(data, uid, gid);
   await chmod(data, 0o2770);
-  // Who has only read has not shown that it can be written to.
+  // A session that has only read does not show that the repository can be written to.
   expect(await nextEnd('ends', () => borg('list', url))).not.toHaveProperty('ended');
   expect((await statusOf('ends')).length).toBe(1);
   expect(await nextEnd('ends', () => borg('create', `${url}::first`, '.ssh'))).not.toHaveProperty('ended');
   await until('the mark to go', async () => (await statusOf('ends')).length === 0);
 
-  // Another passphrase; a client that is killed, and one that asks for a repository of somebody else.
+  // Failures of the client: another passphrase, a client that is killed, and one that asks for somebody else's repository.
   const wrong = { env: { BORG_PASSPHRASE: 'wrong' }, reject: false };
   expect(await nextEnd('ends', () => client.borg(['list', url], wrong))).not.toHaveProperty('ended');
   const held = await holdLock(server, client, 'ends', url);
@@ -244,7 +244,7 @@ test('a session that fails by the server says so, and status does until one has 
   });
   expect(killed).not.toHaveProperty('ended');
   expect(await statusOf('ends')).toEqual([]);
-  // Who may not delete the whole repository is told so by borg.
+  // borg itself tells a client that it may not delete the whole repository.
   await server.exec(['borgserver', 'borg', 'config', 'ends', 'append_only', '1']);
   const sure = { env: { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' }, reject: false };
   expect(await nextEnd('ends', () => client.borg(['delete', url], sure))).not.toHaveProperty('ended');
@@ -255,7 +255,7 @@ test('a session that fails by the server says so, and status does until one has 
   await until('the mark to go', async () => (await statusOf('ends')).length === 0);
 });
 
-/** As a borg that was taken over may: by the socket of all sessions, in its own name and in that of others. */
+/** What a borg that was taken over may do: it writes to the socket of all sessions, in its own name and in the name of others. */
 const SPEAK = `
 import socket
 for word in ('no-space w forged', 'floor w neighbour', 'well w neighbour'):
@@ -270,7 +270,7 @@ for word in ('no-space w forged', 'floor w neighbour', 'well w neighbour'):
 print('said')
 `;
 
-test('nobody says how a session ended but a process below its connection, and no other account’s', async () => {
+test('only a process of the same account below its connection can say how a session ended', async () => {
   for (const account of ['forged', 'neighbour']) await grant(server, `repos/${account}`, client.key);
   const become = 'exec setpriv --reuid="$(id -u "$0")" --regid="$(id -g "$0")" --clear-groups "$@"';
   const before = trail('a session failed, and not by its client').length;

@@ -8,7 +8,7 @@ import { type Server, startServer } from './harness/server.ts';
 let server: Server | undefined;
 afterAll(() => server?.cleanup());
 
-/** What a start with these settings says, which must end in a refusal. */
+/** Starts with these settings. The start must be refused. Returns what it says. */
 const refusal = async (env: Record<string, string>): Promise<string> => {
   const seen = server?.log().length ?? 0;
   if (server) await server.start(env, { ready: false });
@@ -135,7 +135,7 @@ test('TZ is the time zone of the log and of sessions', async () => {
   expect(Math.abs(minutes(said.slice(12, 17)) - minutes(there.slice(11, 16)))).toBeLessThan(5);
 });
 
-test('PUID and PGID are who the admins are', async () => {
+test('admins have PUID and PGID as their ids', async () => {
   const running = await serving({ PUID: '5001', PGID: '5002' });
   const client = await createClient(running);
   try {

@@ -160,12 +160,12 @@ describe('on a disk that cannot change owners (exFAT)', () => {
     expect(await contents(join(server.repos, 'web01'))).toEqual(before);
   });
 
-  test('the links of another session, which one user id may read, tell no tenant whose it is', async () => {
+  test('a tenant does not learn from the links in /proc of another session whose session it is, although the user id is the same', async () => {
     const session = client.ssh('web01', ['borg', 'serve'], { input: 'pipe', reject: false });
     try {
       session.stdin?.write(requests(open('/repos/web01', { lock: false })));
       const pid = await until('the session of web01', () => sessionOf(server, 'web01'));
-      // As mallory's own session, which has the same user id and the role's group, may do.
+      // mallory's own session has the same user id and the role's group, and may read this.
       const { stdout: gid } = await server.exec(['sh', '-c', `sed -n 's/^Gid:.//p' /proc/${pid}/status | cut -f 1`]);
       const asTenant = ['setpriv', '--reuid', '1500', '--regid', gid.trim(), '--clear-groups'];
       const { stdout: seen } = await server.exec([...asTenant, 'readlink', `/proc/${pid}/cwd`]);
@@ -181,7 +181,7 @@ describe('on a disk that cannot change owners (exFAT)', () => {
     }
   });
 
-  test('a name that only differs in case gets no folder, and no one else’s', async () => {
+  test('a name that only differs in case gets no folder of its own, and no other account’s folder', async () => {
     await writeKeyFile(server, 'repos/Web01', mallory.key);
     const told = await server.exec(['update-borgusers'], { reject: false });
     expect(told).toMatchObject({
@@ -197,7 +197,7 @@ describe('on a disk that cannot change owners (exFAT)', () => {
     expect(await server.exec(['update-borgusers'])).toMatchObject({ exitCode: 0 });
   });
 
-  test('a quota of a key file is its account’s alone', async () => {
+  test('a quota of a key file counts for its account alone', async () => {
     await writeFile(join(server.sshkeys, 'repos/mallory'), `# borgserver: quota=10M\n${mallory.key.public}\n`);
     await server.exec(['update-borgusers']);
     await writeFile(join(client.home, 'film'), randomBytes(14_000_000));
@@ -237,7 +237,7 @@ describe('on a disk that cannot change owners (exFAT)', () => {
     expect((await server.exec(['with-lock', 'web01', 'id', '-u'])).stdout.trim()).toBe('1500');
     expect((await server.exec(['list', '--short', 'web01'], { env })).stdout).toContain('again');
     const lock = await holdLock(server, client, 'web01', client.url('web01'));
-    // It exits 1: what others were refused before stays until a later session of theirs has ended well.
+    // status exits with 1: the marks of accounts that were refused before stay until a later session of theirs has ended well.
     const status = JSON.parse((await server.exec(['borgserver', 'status', '--json'], { reject: false })).stdout);
     expect(status.server.identities).toBe('shared');
     const row = status.repositories.find(({ name }: { name: string }) => name === 'web01');
@@ -249,7 +249,7 @@ describe('on a disk that cannot change owners (exFAT)', () => {
     expect(doctor.stdout).not.toMatch(/ERROR +owners/);
   });
 
-  test('after a power cut its locks are removed, and the disk is used on', async () => {
+  test('after a power cut the old locks are removed, and the disk is still used', async () => {
     const lock = await holdLock(server, client, 'web01', client.url('web01'));
     await server.kill();
     await lock.release().catch(() => {});
@@ -276,7 +276,7 @@ describe('on a disk with owners', () => {
     await server?.cleanup();
   });
 
-  test('the way to shared identities and back changes the owners of all files, and back to the same uid', async () => {
+  test('a change to shared identities changes the owners of all files, and the change back gives them the same uid as before', async () => {
     const folder = join(server.repos, 'web01');
     const owners = async () => new Set((await ownerships(folder)).map(({ uid, gid }) => `${uid}:${gid}`));
     const { uid } = statSync(folder);

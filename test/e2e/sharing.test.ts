@@ -61,7 +61,7 @@ describe.for([
     const held = await hold(holder());
     await server.exec(['sh', '-c', 'kill -KILL "$0"', String(held.pid)]);
     await held.release();
-    // The process is gone, and its lock is not.
+    // The process is gone, and its lock is still there.
     expect(await lockFiles()).toEqual(['lock.exclusive']);
     const next = await create(other(), `killed-${holderName.replace(' ', '-')}`, 20);
     expect(next.stderr).toMatch(/Killed stale lock|^$/);

@@ -11,7 +11,7 @@ import { type Server, startServer } from './harness/server.ts';
 import { sessionsOf } from './harness/sessions.ts';
 import { borgsOf, clientsOf } from './isolation/processes.ts';
 
-// What somebody with a key of its own can do to the session host over ssh, with a client that keeps to nothing.
+// What an account can do to the session host over ssh, with a client that keeps to no rule.
 
 const SESSIONS = 4;
 const REFUSED = `has ${SESSIONS} sessions on this server already`;
@@ -56,13 +56,14 @@ const answered = (channel: RawChannel) =>
     return channel.out().includes('server_version');
   });
 const over = (channel: RawChannel) => until('the channel to be over', () => channel.isOver());
-/** Nothing of an account is left, and nothing of it counts: as many sessions as it may have begin at once, and not one more. */
+/** Resolves once nothing of the account is left. */
 const leftNothing = async (account: string): Promise<void> => {
   await until(`nothing of ${account} to be left`, async () => {
     const [borgs, clients] = [await borgsOf(server, account), await clientsOf(server, account)];
     return borgs.length + clients.length === 0;
   });
 };
+/** Holds that as many sessions as the account may have begin at once, and not one more: nothing from before counts. */
 const countsRight = async (account: string): Promise<void> => {
   const connection = await arrive(account);
   const served = [];
@@ -100,7 +101,7 @@ test('ten channels of one connection that ask at once are as many sessions as th
   await leftNothing('web');
 });
 
-test('what a channel may ask for beside a command changes nothing, and sends the session no signal', async () => {
+test('what a channel asks for beside a command changes nothing, and sends the session no signal', async () => {
   const connection = await arrive('web');
   const channel = await connection.open();
   const flag = Buffer.of(0);
@@ -159,7 +160,7 @@ const COMMANDS: Readonly<Record<string, string | Uint8Array>> = {
   'a letter of four bytes, often': `${'🗄'.repeat(2000)} serve --rest`,
 };
 
-/** Without what names a process, a place in a program or a moment; of its FUSE the host has loaded less. */
+/** The text without what is different each time: a process, a place in a program, a time. FUSE is left out, too: the host has not loaded it. */
 const plain = (text: string): string =>
   text
     .replaceAll(/"[^"]*\.py", line \d+/g, 'PLACE')
@@ -200,10 +201,10 @@ test('a command with a zero byte in it ends the connection, and leaves nothing',
   await leftNothing('web');
 });
 
-test('a session ends with its input, however early; a client that does not read holds up only its own', async () => {
+test('a session ends with its input, however early that ends, and a client that does not read holds up only its own session', async () => {
   const connection = await arrive('web');
   const early = await connection.open();
-  // Before sshd has answered, and with all in one breath.
+  // One ends before sshd has answered; the other sends its input and its end at once.
   const started = early.exec('borg serve');
   early.eof();
   await started;
@@ -226,7 +227,7 @@ test('a session ends with its input, however early; a client that does not read 
   await answered(slow);
 
   const flood = await serving(connection);
-  // No message begins with this byte (the msgpack specification, "never used"): by chance it could be one that is only not complete.
+  // No message begins with this byte (the msgpack specification, "never used"). Random bytes alone could be the beginning of a message.
   flood.write(Buffer.concat([Buffer.of(0xc1), randomBytes(4_000_000)]));
   flood.eof();
   await over(flood);
@@ -291,7 +292,7 @@ const locked = async (account: string): Promise<RawChannel> => {
   return channel;
 };
 
-test('a connection that is cut in whatever phase leaves no session, no lock and no count', async () => {
+test('a connection that is cut in any phase leaves no session, no lock and no count', async () => {
   const phases = Object.entries(PHASES);
   await Promise.all(phases.map(async ([, phase], index) => phase(CUT[index] ?? '')));
   leave();
@@ -304,9 +305,9 @@ test('a connection that is cut in whatever phase leaves no session, no lock and 
   for (const index of [3, 5, 8]) await countsRight(CUT[index] ?? '');
 });
 
-test('a session whose client has gone and left it the connection to the host is ended by the server', async () => {
+test('a session whose client is gone, but has left it the connection to the host, is ended by the server', async () => {
   const source = await readFile(join(import.meta.dirname, '../image/door_attacks.py'), 'utf8');
-  // In the place of sshd's processes: one of the account, below one of root's.
+  // This stands for sshd's processes: a process of the account, below one of root.
   const login = 'setpriv --reuid="$(id -u web)" --regid="$(id -g web)" --init-groups python3 -I -c "$0" "$@"; exit $?';
   const door = '/run/borgserver/sessions/borg-repo/door';
   const attacks = ['itself', 'passed on'];

@@ -38,7 +38,7 @@ const age = async (name: string, days: number): Promise<void> => {
     if (/^(index|nonce|data\/)/.test(file)) await utimes(join(server.repos, name, file), then, then);
 };
 
-test('a server without anything has a screen, too', async () => {
+test('an empty server has a screen, too', async () => {
   const { stdout, exitCode } = await server.exec(['borgserver', 'status']);
   expect(exitCode).toBe(0);
   expect(stdout).toMatch(/^borgserver \d.* borg 1\.\d.*, OpenSSH_\d.*; on port \d+, started \d+ s ago\n/);
@@ -46,7 +46,7 @@ test('a server without anything has a screen, too', async () => {
   expect(stdout).toContain('There is no repository.');
 });
 
-test('a repository with a backup is all right, and what is shown is what borg counts', async () => {
+test('a repository with a backup is all right, and status shows what borg counts', async () => {
   await declare('repos/web01');
   await init('web01');
   await create('web01');
@@ -147,7 +147,7 @@ test('a prune by an admin does not hide that the backups of an account have stop
   expect(login).toBeLessThanOrEqual(between + 1000);
 });
 
-test('who holds the lock is told by account and address', async () => {
+test('status names the holder of a lock by account and address', async () => {
   const held = await holdLock(server, client, 'web01', client.url('web01'));
   const { locks } = await rowOf('web01');
   expect(locks).toEqual([
@@ -173,7 +173,7 @@ test('on a narrow terminal what matters stays, coloured', async () => {
   expect((await narrow('TERM=xterm NO_COLOR=1')).stdout).not.toContain('\x1b[');
 });
 
-test('without a server the repositories are still told', async () => {
+test('without a server status still shows the repositories', async () => {
   await server.exec(['sh', '-c', 'mv /run/borgserver/control.sock /run/borgserver/away']);
   const { stdout, exitCode } = await server.exec(['borgserver', 'status'], { reject: false });
   await server.exec(['sh', '-c', 'mv /run/borgserver/away /run/borgserver/control.sock']);

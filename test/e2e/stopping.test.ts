@@ -13,7 +13,7 @@ ownServer({ env: { STOP_GRACE_SECONDS: '60', STOP_GRACE_PERIOD: '80s' } }, async
   await client.borg(['init', '--encryption', 'none', client.url('web01')]);
 });
 
-test('told to stop, it takes nobody new, says whom it waits for, and ends with 0 after the last of them', async () => {
+test('a server that is told to stop lets nobody new in, says whom it waits for, and ends with 0 after the last of them', async () => {
   const backup = await startBackup(server, client, 'web01', 'in-time');
   const stopped = server.stop();
   await until('the log to say whom it waits for', () =>
@@ -46,7 +46,7 @@ test('a key that is removed while the server stops ends its session all the same
   expect(await stopped).toBe(0);
 });
 
-test('who was just logging in when the server was told to stop comes in, and is no alarm', async () => {
+test('a client that was just logging in when the server was told to stop gets in, and is no alarm', async () => {
   await server.start({ STOP_GRACE_SECONDS: '60', STOP_GRACE_PERIOD: '80s' });
   const seen = server.log().length;
   const key = await client.newKey();
@@ -71,7 +71,7 @@ test('who was just logging in when the server was told to stop comes in, and is 
   expect(errors).toEqual([]);
 });
 
-test('whom the grace does not suffice is ended, idle ones too, and no lock is left', async () => {
+test('a session that outlasts the grace is ended, an idle one too, and no lock is left', async () => {
   await server.start({ STOP_GRACE_SECONDS: '1' });
   const seen = server.log().length;
   const idle = await connected(server, client, 'web01', client.key);
@@ -86,7 +86,7 @@ test('whom the grace does not suffice is ended, idle ones too, and no lock is le
   expect(log.match(/session closed/g)).toHaveLength(2);
 });
 
-test('asked a second time, it ends what still runs at once, and cleanly', async () => {
+test('a server that is told to stop a second time ends at once, and cleanly, what still runs', async () => {
   await server.start({ STOP_GRACE_SECONDS: '600', STOP_GRACE_PERIOD: '610s' });
   const seen = server.log().length;
   const log = () => server.log().slice(seen);

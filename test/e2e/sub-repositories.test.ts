@@ -27,7 +27,7 @@ ownServer({ env: { REPOSITORIES_PER_ACCOUNT: '4' } }, async () => {
   expect(await declare('repos/fleet', 'sub-repositories=yes')).toContain('fleet: sub-repositories=yes');
 });
 
-test('an account that asked for it keeps several repositories in its folder, which belong to it', async () => {
+test('an account with sub-repositories keeps several repositories in its folder, and owns them', async () => {
   for (const name of ['one', 'two']) {
     expect((await init('fleet', `fleet/${name}`)).exitCode).toBe(0);
     await create('fleet', `fleet/${name}`, name);
@@ -43,7 +43,7 @@ test('an account that asked for it keeps several repositories in its folder, whi
   expect((await init('fleet', 'fleet/two')).exitCode).toBe(0);
 });
 
-test('it stays in its folder', async () => {
+test('an account with sub-repositories stays in its folder', async () => {
   await declare('repos/fleet2', 'sub-repositories=yes');
   await symlink('/repos/plain', join(server.repos, 'fleet/link'));
   await symlink('..', join(server.repos, 'fleet/up'));
@@ -65,14 +65,14 @@ test('it stays in its folder', async () => {
   expect(await readdir(join(server.repos, 'fleet2'))).toEqual([]);
 });
 
-test('who did not ask for it has one repository', async () => {
+test('an account without sub-repositories has one repository', async () => {
   expect(await init('plain', 'plain/below')).toMatchObject(NOT_ALLOWED);
   await declare('repos/other', 'sub-repositories=no');
   expect(await init('other', 'other/below')).toMatchObject(NOT_ALLOWED);
   expect((await init('other', 'other')).exitCode).toBe(0);
 });
 
-test('append-only holds for each of them', async () => {
+test('append-only holds for each sub-repository', async () => {
   await declare('repos-appendonly/vault', 'sub-repositories=yes', 'quota=50M');
   expect((await init('vault', 'vault/one')).exitCode).toBe(0);
   await create('vault', 'vault/one', 'first');
@@ -83,13 +83,13 @@ test('append-only holds for each of them', async () => {
   expect(await segments()).toEqual(expect.arrayContaining(before));
 });
 
-test('it makes as many as it may have, however it goes about it, and has room again when one is gone', async () => {
+test('an account makes no more repositories than it may have, however it tries, and may make another when one is gone', async () => {
   await declare('repos/eager', 'sub-repositories=yes');
   const url = (name: string) => client.url('eager', `eager/${name}`);
   const make = (name: string) =>
     client.borg(['init', '--encryption', 'none', '--make-parent-dirs', url(name)], { reject: false });
   const tooMany = 'Remote: This account may have 4 repositories and folders on this server, and not more';
-  // A repository of this name makes none of the folder that it is in.
+  // A repository called `config` does not turn the folder that it is in into a repository.
   for (const name of ['config', 'one']) expect((await make(name)).exitCode).toBe(0);
   expect((await make('a/b/c')).stderr).toContain(tooMany);
   expect((await make('a/b/c/d/e')).stderr).toContain(
@@ -103,14 +103,14 @@ test('it makes as many as it may have, however it goes about it, and has room ag
   expect(refused.stderr).not.toContain('Traceback');
   expect((await make('one')).stderr).toContain('already exists');
   expect(await readdir(join(server.repos, 'eager'))).toEqual(['config', 'deep', 'one']);
-  // What is there is used as before, and nobody else is in its way.
+  // What is there works as before, and so does what others make.
   await create('eager', 'eager/one', 'first');
   expect((await init('fleet', 'fleet/three')).exitCode).toBe(0);
   await client.borg(['delete', url('config')], { env: { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' } });
   expect((await make('five')).exitCode).toBe(0);
 });
 
-test('nor by borg’s protocol without borg: several at once, or what looks like a repository and is none', async () => {
+test('nor does it make more by borg’s protocol without borg: several at once, or what looks like a repository and is none', async () => {
   await declare('repos/crafty', 'sub-repositories=yes');
   const made = async () => (await readdir(join(server.repos, 'crafty'))).filter((name) => name.startsWith('made'));
   const speak = (...calls: readonly (readonly [string, Value])[]) =>
@@ -127,7 +127,7 @@ test('nor by borg’s protocol without borg: several at once, or what looks like
   expect(await made()).toHaveLength(4);
 });
 
-test('borg on the server and maintenance know them by their path', async () => {
+test('borg on the server and maintenance know sub-repositories by their path', async () => {
   const env = { BORG_PASSPHRASE: 'borgserver' };
   expect((await server.exec(['list', '--short', 'fleet/one'], { env })).stdout).toBe('one\n');
   const compacted = await server.exec(['borgserver', 'maintenance', 'fleet/one', '--', 'compact']);
@@ -135,7 +135,7 @@ test('borg on the server and maintenance know them by their path', async () => {
   await create('fleet', 'fleet/one', 'after');
 });
 
-test('taken back, they are out of reach and still there; given again, they go on', async () => {
+test('sub-repositories whose directive is removed are out of reach and still there, and go on when it is back', async () => {
   expect(await declare('repos/fleet')).toContain('sub-repositories=yes becomes nothing in its key file');
   const listed = await client.borg(['list', client.url('fleet', 'fleet/one')], { reject: false });
   expect(listed).toMatchObject(NOT_ALLOWED);
@@ -143,7 +143,7 @@ test('taken back, they are out of reach and still there; given again, they go on
   expect((await client.borg(['list', '--short', client.url('fleet', 'fleet/one')])).stdout).toBe('one\nafter\n');
 });
 
-test('a repository that was there before moves into a sub-folder as docs/key-files.md says, and goes on', async () => {
+test('an earlier repository of the account moves into a sub-folder as docs/key-files.md says, and goes on', async () => {
   await create('plain', 'plain', 'before');
   await rm(join(server.sshkeys, 'repos/plain'));
   await server.exec(['update-borgusers']);

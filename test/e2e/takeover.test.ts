@@ -56,7 +56,7 @@ test("another image's repositories and keys are taken over: everything of uid 10
   await run('sh', ['-c', 'mv clients/* repos/ && rmdir clients'], BASE_ENVIRONMENT, { cwd: server.sshkeys });
   await server.exec(['update-borgusers']);
 
-  // An update that one of the moved files sets off may have interrupted this one, and goes on with what it has begun.
+  // Each moved file causes an update. It may have interrupted this one, and goes on with what this one has begun.
   await until('all to be handed over', async () => !(await Promise.all(names.map(uidOf))).includes(1000));
   const uids = await Promise.all(names.map(uidOf));
   expect(new Set(uids).size).toBe(names.length);
@@ -69,7 +69,7 @@ test("another image's repositories and keys are taken over: everything of uid 10
     await client.borg(['create', `${client.url(name)}::today`, '/etc/hostname'], MOVED);
     expect(await archives(name)).toBe('years-ago\ntoday\n');
   }
-  // Each update that the moved files set off interrupts the one before it, and goes on with what that has begun.
+  // Each of these updates interrupts the one before it, and goes on with what that one has begun.
   const ADOPTED = /repository-adopted.*"web01".*1000:1000|adoption-interrupted.*"\/repos\/web01"/;
   await until('the log to say it', () => ADOPTED.test(server.log()));
 });
@@ -89,11 +89,11 @@ test('a repository is renamed by moving its folder and its key file: same uid, s
   expect(await archives('shop')).toBe('years-ago\ntoday\nrenamed\n');
 });
 
-test('renamed in the other order, with the server looking in between, nothing is lost either', async () => {
+test('nothing is lost either where the key file is renamed first, and the server looks in between', async () => {
   const uid = await uidOf('shop');
   await rename(join(server.sshkeys, 'repos/shop'), join(server.sshkeys, 'repos/store'));
   await letIn(client, 'store');
-  // The account has got an empty folder of its own meanwhile; it goes, and the old one takes its place.
+  // Meanwhile the account has got an empty folder of its own. The old folder takes its place.
   const { exitCode } = await run('sh', ['-c', 'rmdir store && mv shop store'], BASE_ENVIRONMENT, {
     cwd: server.repos,
     reject: false,

@@ -27,14 +27,14 @@ const logged = (from: number, wanted: Line): Promise<Line> =>
   until(`the trail to say ${JSON.stringify(wanted)}`, () =>
     lines(from).find((line) => Object.entries(wanted).every(([name, value]) => line[name] === value)),
   );
-/** Tries to log in by this name. By a file, since ssh lets no such name in on its command line. */
+/** Tries to log in by this name. The name is in a file: ssh accepts no such name on its command line. */
 const knock = async (user: string) => {
   const config = join(client.home, 'knock');
   await writeFile(config, `User "${user.replace(/["\\]/g, '\\$&')}"\n`);
   const flags = client.sshFlags().map((flag) => (flag === 'none' ? config : flag));
   return run('ssh', [...flags, '-p', String(server.port), '127.0.0.1', 'true'], BASE_ENVIRONMENT, { reject: false });
 };
-/** What a stranger sends who does not speak SSH. */
+/** Sends these bytes, as a stranger who does not speak SSH. */
 const send = async (bytes: string | Uint8Array): Promise<void> => {
   const socket = connect({ port: server.port, host: '127.0.0.1' });
   const closed = new Promise((resolve) => socket.once('close', resolve));
@@ -44,7 +44,7 @@ const send = async (bytes: string | Uint8Array): Promise<void> => {
   await closed;
 };
 
-/** The fields of a line for a person. pino-pretty halves the backslashes in them; whatever stands before a quote keeps one of its own. */
+/** The fields of a line for a person. pino-pretty halves the backslashes in them, but keeps one before a quote. */
 const jsonOf = (line: string): string =>
   line
     .slice(line.indexOf('{'))
@@ -54,7 +54,7 @@ const jsonOf = (line: string): string =>
 
 const ESCAPES = '\u001b[2J\u001b]0;title\u0007\u202e"}\\';
 
-test('a login tells account, role, key, comment, place and address, from its opening to its end', async () => {
+test('the log tells account, role, key, comment, place and address of a login, from its opening to its end', async () => {
   const from = server.log().length;
   const key = await client.newKey();
   await grant(server, 'repos-appendonly/web01', key);
@@ -79,7 +79,7 @@ test('a login tells account, role, key, comment, place and address, from its ope
   expect(refusals(from)).toEqual([]);
 });
 
-test('a refused login tells why, which account was asked for, and which key was offered', async () => {
+test('the log tells why a login is refused, which account was asked for, and which key was offered', async () => {
   const from = server.log().length;
   const stranger = await client.newKey();
   expect(await letsIn(client, 'web01', stranger)).toBe(false);
@@ -172,7 +172,7 @@ test('a stranger who knocks five hundred times leaves a few lines and their sum,
   const seconds = (performance.now() - began) / 1000;
   expect(await letsIn(client, 'commented')).toBe(false);
   expect(refusals(from).length).toBeLessThan(20 + 2 * seconds);
-  // The last of them may be refused before its process has told the log of it.
+  // sshd may have refused the last of them before its process has written to the log.
   const LEFT = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" "\\n" | grep "^sshd.*:" | grep -vc listener || true';
   await until('sshd to be done', async () => (await server.exec(['sh', '-c', LEFT])).stdout.trim() === '0');
   await server.stop();

@@ -18,7 +18,7 @@ describe('in a user namespace with 65,536 ids, as in a rootless container', () =
     server = await startUserNamespaceServer({});
     alice = await createClient(server);
     bob = await createClient(server);
-    // One after the other: what is dropped at once gets its numbers in no order that a test could know.
+    // One after the other: files that are dropped at once get their uids in an order that a test cannot know.
     await grant(server, 'repos/alice', alice.key);
     await grant(server, 'repos-appendonly/bob', bob.key);
   });
@@ -29,7 +29,7 @@ describe('in a user namespace with 65,536 ids, as in a rootless container', () =
     await server?.cleanup();
   });
 
-  test('tenants back up with the default UID_RANGE, each as an id of this machine of its own', async () => {
+  test('tenants back up with the default UID_RANGE, and each has its own id on this machine', async () => {
     for (const [name, client] of [
       ['alice', alice],
       ['bob', bob],
@@ -44,7 +44,7 @@ describe('in a user namespace with 65,536 ids, as in a rootless container', () =
     expect(statSync(join(server.repos, 'alice')).mode & 0o7777).toBe(0o2770);
   });
 
-  test('neither borg nor the kernel lets one tenant to the other’s files', async () => {
+  test('neither borg nor the kernel lets one tenant read the other’s files', async () => {
     const refused = await bob.borg(['list', bob.url('bob', 'alice')], { reject: false });
     expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('Repository path not allowed') });
     const as = (uid: number) => ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
@@ -53,7 +53,7 @@ describe('in a user namespace with 65,536 ids, as in a rootless container', () =
     expect(await read(10_000)).toMatchObject({ exitCode: 0 });
   });
 
-  test('a revocation ends the session, and the bytes of a session are known', async () => {
+  test('a revocation ends the session, and the server knows the bytes of a session', async () => {
     const connection = await connected(server, alice, 'alice', alice.key);
     expect(await sessionsOf(server)).toEqual([
       expect.objectContaining({ account: 'alice', uid: 10_000, received: expect.any(Number) }),
@@ -86,7 +86,7 @@ describe('in a user namespace with 65,536 ids, as in a rootless container', () =
     expect(said).toContain('UID_RANGE: 60000-70000 is not among the user ids');
   });
 
-  test('a folder of repositories that is not the namespace’s ends the start, and says whose it must be', async () => {
+  test('a folder of repositories that belongs to nobody in the namespace ends the start, which says whose it must be', async () => {
     chownSync(server.repos, 0, 0);
     expect(await refusal({})).toContain('belongs to somebody outside of this user namespace');
     chownSync(server.repos, SHIFT, SHIFT);

@@ -12,8 +12,8 @@ import { run } from './harness/program.ts';
 import { type Server, startServer } from './harness/server.ts';
 
 /**
- * Everything of the host that a server with accounts and logins might have touched. What other tests mount meanwhile for servers of
- * their own lies in folders of theirs.
+ * Everything of the host that a server with accounts and logins might have touched. Other tests mount things meanwhile, but in the
+ * folders of their own servers.
  */
 const hostState = (own: Server | undefined) => ({
   files: ['passwd', 'group', 'shadow', 'gshadow', 'nsswitch.conf', 'hosts', 'resolv.conf', 'subuid'].map((name) =>
@@ -132,7 +132,7 @@ describe('without Docker', () => {
     },
   );
 
-  test('whoever is not root is told so in one sentence', async () => {
+  test('a user who is not root is told so in one sentence', async () => {
     // The checkout may be closed to others, so the script's first lines come by standard input.
     const script = readFileSync(join(PROJECT, 'image/without-docker.sh'), 'utf8');
     const refused = await run(
