@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { until } from './machine.ts';
 
 export type Cgroup = {
-  /** Its own folder, and that of the group in which it is. */
+  /** The folder of the group, and the folder of the group that it is in. */
   readonly folder: string;
   readonly root: string;
-  /** Whether it is of version 1, whose files have other names. */
+  /** Whether it is a cgroup of version 1, whose files have other names. */
   readonly isFirst: boolean;
   /** Call it when nothing runs in it any more. */
   remove(): Promise<void>;

@@ -12,7 +12,7 @@ export type Key = {
   readonly fingerprint: string;
 };
 
-/** OpenSSH 9's default costs a client 130 ms of CPU, this one 13; no test is about the exchange of keys. */
+/** OpenSSH 9's default costs a client 130 ms of CPU, this algorithm 13. No test is about the exchange of keys. */
 export const CHEAP_KEY_EXCHANGE = 'KexAlgorithms=curve25519-sha256';
 
 export type ClientOptions = ProgramOptions & {
@@ -28,7 +28,7 @@ export type Client = {
   readonly key: Key;
   /** Makes another key: `ed25519` (default), `ecdsa` or `rsa`, without a passphrase. */
   newKey(type?: string): Promise<Key>;
-  /** `ssh://account@127.0.0.1:port/repos/repository`; the repository is the account's own if not given. */
+  /** `ssh://account@127.0.0.1:port/repos/repository`. Without `repository` it is the account's own. */
   url(account: string, repository?: string): string;
   /**
    * Runs borg with the passphrase `borgserver` (BORG_PASSPHRASE; another one by `env`). Strict host keys, no questions.

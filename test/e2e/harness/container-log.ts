@@ -4,7 +4,7 @@ import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 /**
  * Reads all that a container has written until now, as `docker logs` tells it.
  *
- * @param file where the engine writes it down (`docker inspect -f '{{.LogPath}}'`). Read here, a look costs microseconds; a `docker logs`
+ * @param file where the engine keeps the log (`docker inspect -f '{{.LogPath}}'`). To read the file costs microseconds, a `docker logs`
  *   costs tens of milliseconds, and a test that waits for a line looks fifty times a second.
  */
 export const containerLog = (container: string, file: string): (() => string) => {
@@ -13,7 +13,7 @@ export const containerLog = (container: string, file: string): (() => string) =>
   let read = 0;
 
   return () => {
-    // A log that the engine has begun anew (`max-size`), and one that is out of reach: on another machine, or of another driver.
+    // The engine has begun a new file (`max-size`), or the file is out of reach: it is on another machine, or of another driver.
     if (existsSync(`${file}.1`) || !existsSync(file)) return askEngine(container);
     const log = openSync(file, 'r');
     try {

@@ -27,7 +27,7 @@ const watch = async (name: string): Promise<Container> => {
     ({ stdout }) => {
       code = Number(stdout);
     },
-    // It was removed: nobody asks for its end any more.
+    // The container was removed, so nobody asks for its end any more.
     () => {},
   );
   return { id, log: containerLog(id, file), exitCode: () => code };
@@ -102,7 +102,7 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
       return ended();
     },
     kill: async () => {
-      // It may be ending by itself.
+      // The container may be ending by itself.
       if (container !== undefined && running())
         await run('docker', ['kill', '--signal', 'KILL', container.id], BASE_ENVIRONMENT, { reject: false });
       await ended();

@@ -5,7 +5,7 @@ import { PROJECT } from './machine.ts';
 /**
  * The shell commands that a page of docs/ shows, exactly as they are written there, so that a test runs what an operator types.
  *
- * @param has a text that only this block of the page has
+ * @param has a text that is in this block of the page, and in no other
  * @throws where no block has it, or more than one
  */
 export const documentedShell = (page: string, has: string): string => {

@@ -20,7 +20,7 @@ const install = (): void => {
 };
 
 export type ExfatDisk = {
-  /** Call it once. `owner` becomes the mount options uid=, gid= and umask=. It goes on top of what is mounted there already. */
+  /** Call it once. `owner` becomes the mount options uid=, gid= and umask=. The disk covers what is mounted at `folder` already. */
   mount(folder: string, owner: { readonly uid: number; readonly gid: number; readonly umask: string }): void;
   remove(): void;
 };
@@ -34,7 +34,7 @@ export const makeExfatDisk = (): ExfatDisk => {
   const folder = mkdtempSync(join(tmpdir(), 'borgserver-exfat-'));
   const image = join(folder, 'image');
   writeFileSync(image, '');
-  // borg wants 545 MB free before it compacts; the file has holes.
+  // borg wants 545 MB free before it compacts. The file has holes, so it takes little space.
   truncateSync(image, 2 * 1024 ** 3);
   run('mkfs.exfat', image);
   const device = run('losetup', '--find', '--show', image);

@@ -12,7 +12,7 @@ export type FailingDisk = {
   remove(): void;
 };
 
-/** A real ext4 that turns read-only at its first error, as Debian mounts it; the kernel makes that error on request. */
+/** A real ext4 that turns read-only at its first error, as Debian mounts it. The kernel makes this error on request. */
 export const makeFailingDisk = (): FailingDisk => {
   const folder = mkdtempSync(join(tmpdir(), 'borgserver-ext4-'));
   const image = join(folder, 'image');

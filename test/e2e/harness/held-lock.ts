@@ -7,7 +7,7 @@ import type { Finished, Running } from './program.ts';
 import type { Server } from './server.ts';
 
 export type HeldLock = {
-  /** The client's borg. Its session lives as long as it does. */
+  /** The client's borg. Its session lives as long as this borg. */
   readonly borg: Running;
   /** The lock's name, HOST_ID.PID-THREAD, and the PID of the session's borg inside the server. */
   readonly name: string;
@@ -54,12 +54,12 @@ export const holdLock = async (
   };
 };
 
-/** Resolves once a borg waits for the repository's lock: borg prepares its lock beside the real one, and renames it when that one is gone. */
+/** Resolves once a borg waits for the repository's lock. borg prepares its own lock beside the real one, and renames it when the real one is gone. */
 export const waitingForLock = (server: Server, repository: string): Promise<true> =>
   until('somebody to wait for the lock', async () => {
     const names = await readdir(join(server.repos, repository));
     if (!names.some((name) => /^lock\.exclusive\..+\.tmp$/.test(name))) return undefined;
-    // A borg that does not wait has its folder there only for a moment.
+    // A borg that does not have to wait prepares its lock, too, but only for a moment.
     await setTimeout(300);
     return (await readdir(join(server.repos, repository))).some((name) => /^lock\.exclusive\..+\.tmp$/.test(name))
       ? true

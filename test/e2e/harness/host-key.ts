@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { BASE_ENVIRONMENT, PROJECT } from './machine.ts';
 import { run } from './program.ts';
 
-/** In the folder for what is built, and outside of what is mounted for a server. */
+/** This is in the folder for what is built, and outside of what is mounted for a server. */
 const MADE = join(PROJECT, 'dist/host-key-of-tests');
 const NAME = 'ssh_host_rsa_key';
 
-/** Makes the host key of all servers of the tests, once for this clone. Two may do so at the same time. */
+/** Makes the host key of all servers of the tests, once for this clone. Two processes may do so at the same time. */
 export const makeHostKey = async (): Promise<void> => {
   if (existsSync(MADE)) return;
   await mkdir(join(PROJECT, 'dist'), { recursive: true });
@@ -19,7 +19,7 @@ export const makeHostKey = async (): Promise<void> => {
 };
 
 /**
- * Puts the RSA host key where the server would make its own: making it costs a second of CPU, the other two cost some milliseconds. Does nothing
+ * Puts the RSA host key where the server would make its own: it costs a second of CPU to make, the other two cost some milliseconds. Does nothing
  * where there is a folder for host keys already.
  */
 export const giveHostKey = async (sshkeys: string): Promise<void> => {
@@ -29,7 +29,7 @@ export const giveHostKey = async (sshkeys: string): Promise<void> => {
   await putHostKey(host);
 };
 
-/** Puts it into this folder for host keys. */
+/** Puts the key of `makeHostKey` into this folder for host keys. */
 export const putHostKey = async (host: string): Promise<void> => {
   await makeHostKey();
   for (const name of [NAME, `${NAME}.pub`]) await copyFile(join(MADE, name), join(host, name));

@@ -15,8 +15,8 @@ export const BASE_ENVIRONMENT: Readonly<Record<string, string>> = {
 };
 
 /**
- * Settings of this run, for every server that does not set them itself. With E2E_SESSION_HOST=no the whole suite shows that the same holds for
- * sessions that load borg themselves.
+ * Settings of this run, for every server that does not set them itself. With E2E_SESSION_HOST=no the suite runs with sessions that load borg
+ * themselves. The same has to hold for them.
  */
 export const SETTINGS_OF_THIS_RUN: Readonly<Record<string, string>> =
   process.env.E2E_SESSION_HOST === undefined ? {} : { SESSION_HOST: process.env.E2E_SESSION_HOST };
@@ -75,7 +75,7 @@ export const until = async <T>(
     const found = await probe();
     if (found !== undefined && found !== false) return found;
     if (performance.now() > end) throw new Error(`waited ${limit} ms in vain for ${what}`);
-    // A look may start programs. The pause is as long as the look, so half of the time is left to what is waited for, and to other tests.
+    // A look may start programs. The pause is as long as the look. So half of the time is left to what the test waits for, and to other tests.
     await setTimeout(Math.min(Math.max(20, performance.now() - begun), 500));
   }
 };

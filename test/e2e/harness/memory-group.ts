@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Cgroup, createCgroup } from './cgroup.ts';
 
 export type MemoryGroup = Cgroup & {
-  /** Words to put before a command: it then runs in this group, with all that it starts. */
+  /** Words to put before a command. The command then runs in this group, with all that it starts. */
   readonly start: readonly string[];
   /** How many processes the kernel has ended here because there was no memory left. */
   ended(): number;

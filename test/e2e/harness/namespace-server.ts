@@ -11,7 +11,7 @@ import { withoutLandlock } from './without-landlock.ts';
 export type Way = {
   readonly project: string;
   readonly start: readonly string[];
-  /** For a command beside the server whose start has this PID. */
+  /** The words before a command beside a server, whose start has this PID. */
   readonly exec: (pid: number) => readonly string[];
 };
 
@@ -49,7 +49,7 @@ export const startNamespaceServer = async (options: ServerOptions, way: Way = DI
     };
     started.stdout.on('data', hear);
     started.stderr.on('data', hear);
-    // 'close' and not 'exit': every process inside holds the pipes, so 'close' means that the last of them is gone, too
+    // 'close' and not 'exit': every process inside holds the pipes, so 'close' means that the last process is gone, too
     end = new Promise((resolve, reject) => {
       started.on('error', reject);
       started.on('close', (code) => resolve(code ?? 137));

@@ -3,18 +3,18 @@ import type { Key } from './client.ts';
 import { client, server } from './own-server.ts';
 import { connected, type OpenConnection } from './sessions.ts';
 
-/** Connections to the file's own server (ownServer): those that a test leaves open are ended after it, whatever happened. */
+/** Connections to the file's own server (ownServer). After each test those that it left open are ended, whatever happened. */
 export const ownConnections = () => {
   const opened: OpenConnection[] = [];
   afterEach(() => {
     for (const { ssh } of opened.splice(0)) ssh.kill();
   });
   return {
-    /** Ends these after the test, too. */
+    /** Has these connections ended after the test, too. */
     keep: (...connections: readonly OpenConnection[]): void => {
       opened.push(...connections);
     },
-    /** Opens one, and resolves once the server knows it. */
+    /** Opens a connection, and resolves once the server knows it. */
     openKnown: async (
       account: string,
       key: Key,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from 'vitest';
 import { type Client, createClient } from './client.ts';
 import { type Server, type ServerOptions, startServer } from './server.ts';
 
-/** The server of this file of tests, and its first client: there while a test runs (see ownServer). Every file has its own. */
+/** The server of this file of tests, and its first client. They are there while a test runs (see ownServer). Every file has its own. */
 export let server: Server;
 export let client: Client;
 

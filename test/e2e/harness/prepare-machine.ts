@@ -7,7 +7,7 @@ import { TARGET } from './server.ts';
 
 /**
  * Vitest's global set-up: installs the Debian packages that real tests need, builds the program once and, for containers, the
- * image; one that IMAGE names must be there.
+ * image. An image that IMAGE names must be there.
  */
 export default async (): Promise<void> => {
   const base = { ...process.env, ...BASE_ENVIRONMENT };

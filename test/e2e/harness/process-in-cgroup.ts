@@ -17,7 +17,7 @@ export const moveInto = (folder: string, server: Server, pid: number): void => {
 };
 
 /**
- * Keeps one process of the server from forking, by a cgroup of its own: what it has forked before stays outside.
+ * Keeps one process of the server from forking, by a cgroup of its own. What it has forked before stays outside of the cgroup.
  *
  * @param pid as the server sees it
  * @returns lets it fork again

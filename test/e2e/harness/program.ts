@@ -13,13 +13,13 @@ export type ProgramOptions = {
   /** Variables added to `base`; undefined takes one away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** What it reads from standard input; `'pipe'` leaves `stdin` open for the test to write to and end. Default: nothing. */
+  /** What the program reads from standard input. `'pipe'` leaves `stdin` open: the test writes to it and ends it. Default: nothing. */
   readonly input?: string | Uint8Array | 'pipe';
   /** Whether a non-zero exit code throws (default). With `false` the test looks at `exitCode` itself. */
   readonly reject?: boolean;
 };
 
-/** A program under way: await it for how it ended, or write to it and signal it meanwhile. */
+/** A program that runs. Await it to hear how it ended. Meanwhile it can be written to and signalled. */
 export type Running = Promise<Finished> & {
   readonly pid: number | undefined;
   readonly stdin: Writable | null;
@@ -73,7 +73,7 @@ export const run = (
     child.stdin.on('error', () => {});
     if (options.input !== undefined && options.input !== 'pipe') child.stdin.end(options.input);
   }
-  // A test that awaits it later must not be ended by an unhandled rejection meanwhile.
+  // A test may await this later. An unhandled rejection must not end the test before.
   finished.catch(() => {});
   return Object.assign(finished, {
     pid: child.pid,

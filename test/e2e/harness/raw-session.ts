@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { connect } from 'node:net';
 import { greet, number, text, USERAUTH_FAILURE, USERAUTH_REQUEST, type Wire } from './raw-ssh.ts';
 
-// The part of RFC 4254 that a client needs to do with its channels what OpenSSH's client never would.
+// The part of RFC 4254 with which a client can do to its channels what OpenSSH's client never does.
 
 const USERAUTH_SUCCESS = 52;
 const [GLOBAL_REQUEST, REQUEST_FAILURE] = [80, 82];
@@ -26,13 +26,13 @@ export const makeRawKey = (): RawKey => {
 
 /** One channel of a connection. */
 export type RawChannel = {
-  /** Resolves with whether sshd does it. */
+  /** Sends a request and resolves with whether sshd grants it. */
   readonly ask: (name: string, ...parts: readonly Uint8Array[]) => Promise<boolean>;
-  /** The same for a command of any bytes. */
+  /** `ask` for a command of any bytes. */
   readonly exec: (command: string | Uint8Array) => Promise<boolean>;
-  /** The same, and nobody waits for an answer. */
+  /** `ask` without an answer. */
   readonly tell: (name: string, ...parts: readonly Uint8Array[]) => void;
-  /** As many bytes as sshd's window has room for; the rest follows when it has. */
+  /** Sends as many bytes as sshd's window has room for. The rest follows when there is room again. */
   readonly write: (bytes: Uint8Array) => void;
   readonly eof: () => void;
   readonly close: () => void;
@@ -47,7 +47,7 @@ export type RawChannel = {
 
 export type RawConnection = {
   readonly open: (window?: number) => Promise<RawChannel>;
-  /** As when a cable is pulled and the kernel gives up. */
+  /** Ends the connection as when a cable is pulled and the kernel gives up. */
   readonly cut: () => void;
   readonly isOver: () => boolean;
 };
@@ -176,7 +176,7 @@ const channelsOf = (wire: Wire, socket: { readonly destroyed: boolean }): Omit<R
         flush(state);
       },
       eof: () => {
-        // Nothing is said to a channel that sshd does not know any more: sshd would end the connection.
+        // sshd would end the connection if something were said to a channel that it does not know any more.
         state.hasEnded = !state.over;
         flush(state);
       },

@@ -10,7 +10,7 @@ import {
 import { connect, type Socket } from 'node:net';
 
 /**
- * The part of SSH that a stranger needs who does not use OpenSSH's client, since that refuses names that are not real: RFC 4253 with
+ * The part of SSH that a stranger needs without OpenSSH's client, which refuses names that are not real: RFC 4253 with
  * curve25519-sha256 (RFC 8731) and aes128-gcm@openssh.com (RFC 5647), RFC 4252 up to the first answer. It does not look at the server's key.
  */
 
@@ -25,7 +25,7 @@ const ALGORITHMS = [
 ];
 const [SERVICE_REQUEST, SERVICE_ACCEPT, KEXINIT, NEWKEYS, ECDH_INIT, ECDH_REPLY] = [5, 6, 20, 21, 30, 31];
 export const [USERAUTH_REQUEST, USERAUTH_FAILURE] = [50, 51] as const;
-/** Before the 32 bytes of an X25519 key (RFC 8410). */
+/** The bytes before the 32 bytes of an X25519 key (RFC 8410). */
 const SPKI = Buffer.from('302a300506032b656e032100', 'hex');
 
 export const number = (value: number): Buffer => {
@@ -84,7 +84,7 @@ const unseal = (body: Buffer, length: Buffer, cipher: Cipher | null): Buffer => 
   return plain.subarray(1, plain.length - (plain[0] ?? 0));
 };
 
-/** Reads so many bytes, or up to a newline. */
+/** Reads a number of bytes, or up to a newline. */
 const reader = (socket: Socket) => {
   let pending = Buffer.alloc(0);
   const more = async (): Promise<void> => {
@@ -124,7 +124,7 @@ const reader = (socket: Socket) => {
 export type Offer = { readonly user: string; readonly algorithm: string };
 
 /**
- * Asks for each user to be let in by a key of each algorithm, whatever these are called, and resolves when sshd has said no to all.
+ * Asks sshd to let in each user by a key of each algorithm, whatever their names are, and resolves when sshd has said no to all.
  *
  * @throws Error where sshd hangs up before that
  */
@@ -148,9 +148,9 @@ const converse = async (socket: Socket, offers: readonly Offer[]): Promise<void>
 
 /** What a client and sshd say to each other. */
 export type Wire = {
-  /** Sends a packet, and returns what is in it. */
+  /** Sends a packet, and returns its payload. */
   readonly send: (kind: number, ...parts: readonly Uint8Array[]) => Buffer;
-  /** The next packet of one of these kinds, or of any; others on the way are left out. Fails where sshd hangs up. */
+  /** The next packet of one of these kinds, or of any kind. Packets of other kinds before it are left out. Fails where sshd hangs up. */
   readonly receive: (...kinds: readonly number[]) => Promise<Buffer>;
   /** The hash of the exchange of keys. A signature covers it, too. */
   readonly hash: Buffer;

@@ -12,7 +12,7 @@ import type { Server } from './server.ts';
 const PIECE = 1_000_000;
 
 export type RunningBackup = {
-  /** Sends the second half and resolves with how borg ended, once it has. */
+  /** Sends the second half, and resolves with how borg ended. */
   finish(): Promise<Finished>;
   /** Extracts the archive and resolves with whether every byte is the one that was sent. */
   isWhole(): Promise<boolean>;
@@ -38,7 +38,7 @@ export const startBackup = async (
     ended = true;
   });
   const send = async () => {
-    // A borg that has ended reads no more; how it ended is what the test looks at.
+    // A borg that has ended reads no more. The test looks at how it ended.
     for (let piece = 0; piece < megabytes && !ended; piece += 1) {
       const bytes = randomBytes(PIECE);
       sent.update(bytes);

@@ -7,8 +7,8 @@ import type { Refusal } from './without-landlock.ts';
 /**
  * A real server with real accounts, sshd and borg, on data of its own, with a port of its own on 127.0.0.1.
  *
- * What runs is what an operator runs: `image/start-without-docker`, or the image by the shipped docker-compose.yml. Several may
- * run at once.
+ * It is started as an operator starts it: by `image/start-without-docker`, or in the image by the shipped docker-compose.yml.
+ * Several servers may run at once.
  */
 export type Server = {
   readonly target: Target;
@@ -29,9 +29,9 @@ export type Server = {
   log(): string;
   /** Resolves with the exit code once the server has ended, by itself or not. */
   ended(): Promise<number>;
-  /** Asks it to end as `docker stop` and Ctrl-C do; resolves with its exit code. */
+  /** Asks the server to end, as `docker stop` and Ctrl-C do. Resolves with its exit code. */
   stop(): Promise<number>;
-  /** SIGKILL for the server and everything in it, like a power cut; resolves when it is gone. */
+  /** SIGKILL for the server and everything in it, like a power cut. Resolves when all of it is gone. */
   kill(): Promise<void>;
   /**
    * Starts it again on the same data and port, in a new container or new namespaces (a running one is stopped first).
@@ -48,17 +48,17 @@ export type Target = 'namespace' | 'container';
 export type Environment = Readonly<Record<string, string>>;
 
 export type StartOptions = {
-  /** With `false`, resolves at once: for a start that should be refused; then await `ended()` and look at `log()`. */
+  /** `false` is for a start that should be refused: it resolves at once. Then await `ended()` and look at `log()`. */
   readonly ready?: boolean;
 };
 
 export type ServerOptions = StartOptions & {
-  /** On 127.0.0.1; one that is free, if left out. */
+  /** A port of 127.0.0.1. If left out, one that is free. */
   readonly port?: number;
   readonly env?: Environment;
-  /** How the kernel refuses to make a box for borg. If left out, it makes one. */
+  /** How the kernel refuses to make a box for borg. If left out, the kernel makes one. */
   readonly landlock?: Refusal;
-  /** Whether the server makes all of its host keys itself; else it finds the RSA key, which takes longest to make (giveHostKey). */
+  /** Whether the server makes all of its host keys itself. If not, it finds the RSA key, which takes longest to make (giveHostKey). */
   readonly ownHostKeys?: boolean;
   /** Fills the folders before the first start. Both exist and are empty. */
   readonly prepare?: (dirs: { readonly sshkeys: string; readonly repos: string }) => void | Promise<void>;

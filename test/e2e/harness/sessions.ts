@@ -8,7 +8,7 @@ import type { Server } from './server.ts';
 import { firstProcess } from './small-disk.ts';
 
 /**
- * What `borgserver sessions --json` says now. This asks and writes as the command does, but from here, through the server's own root: the
+ * What `borgserver sessions --json` says now. The test's own process asks and writes as the command does, through the server's own root: the
  * command takes a quarter of a second of CPU, and a test that waits for a session looks again and again. A test of sessions.test.ts shows that
  * the command itself says the same.
  */
@@ -18,7 +18,7 @@ export const sessionsOf = async (server: Server): Promise<readonly ListedSession
   return JSON.parse(sessionsJson(sessions));
 };
 
-/** The same by the command. */
+/** What the command itself says. */
 export const listedByCommand = async (server: Server): Promise<readonly ListedSession[]> =>
   JSON.parse((await server.exec(['borgserver', 'sessions', '--json'])).stdout);
 
@@ -28,11 +28,11 @@ export type OpenConnection = {
   readonly key: Key;
   /** Whether it has ended. */
   over(): boolean;
-  /** Resolves with how it ended; fails if it does not. */
+  /** Resolves with how the connection ended. Fails if it does not end. */
   ended(): Promise<Finished>;
 };
 
-/** Opens a connection, `ssh -N` if nothing else is said, without waiting for the server to know it. */
+/** Opens a connection, by default `ssh -N`. Does not wait until the server knows it. */
 export const openConnection = (
   client: Client,
   account: string,

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 
-/** Connections of somebody who never logs in. */
+/** Connections of a stranger who never logs in. */
 export type SilentConnections = {
   /** How many sshd has greeted and not ended. */
   open(): number;
@@ -10,8 +10,8 @@ export type SilentConnections = {
 /**
  * Connects `count` times. Each connection says what every SSH client says first, and then nothing more.
  *
- * @param addresses from how many addresses, of 127.0.0.0/8
- * @returns once each was greeted or turned away
+ * @param addresses how many addresses of 127.0.0.0/8 they come from
+ * @returns once sshd has greeted each of them or turned it away
  */
 export const connectSilently = async (port: number, count: number, addresses: number): Promise<SilentConnections> => {
   const standing = new Set<Socket>();

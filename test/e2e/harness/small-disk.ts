@@ -11,11 +11,11 @@ export const unmount = (folder: string): void => {
   execFileSync('umount', ['--lazy', folder]);
 };
 
-/** Takes all the space that a file system has left inside the server, down to the last page: `/run`, for example. `free` gives it back. */
+/** Fills a file system inside the server, such as `/run`, down to the last page. `free` gives the space back. */
 export const fill = async (server: Server, path: string): Promise<{ readonly free: () => Promise<void> }> => {
-  // By default a tmpfs is half of the memory: make it just larger than what it holds, and then fill that.
+  // By default a tmpfs has the size of half the memory. So make it just larger than what it holds, and then fill the rest.
   const [used = '0'] = (await server.exec(['df', '--output=used', path])).stdout.match(/\d+/) ?? [];
-  // Its present options are left alone: the ids in them may not be those of a user namespace.
+  // The other options stay as they are: the ids in them may not exist in a user namespace.
   const size = `remount,size=${Number(used) + 64}k`;
   inMountsOf(server, ['mount', '--options-source', 'disable', '-o', size, path]);
   await server.exec(['dd', 'if=/dev/zero', `of=${path}/filler`, 'bs=4k', 'count=64'], { reject: false });
@@ -23,16 +23,16 @@ export const fill = async (server: Server, path: string): Promise<{ readonly fre
   return { free: async () => void (await server.exec(['rm', `${path}/filler`])) };
 };
 
-/** Runs a program in the server's namespaces with all rights, as an operator may from outside. */
+/** Runs a program in the server's namespaces with all rights, as an operator can from outside. */
 export const inMountsOf = (server: Server, words: readonly string[]): void => fromOutside(server)(words);
 
-/** The same for several programs, also while the server's key tree is covered by another mount. */
+/** The same for several programs. It also works while another mount covers the server's key tree. */
 export const fromOutside = (server: Server): ((words: readonly string[]) => void) => {
   const pid = String(firstProcess(server));
   return (words) => void execFileSync('nsenter', ['--target', pid, '--mount', '--pid', '--', ...words]);
 };
 
-/** The last one that was found, by key tree. */
+/** The last PID that was found, by key tree. */
 const lastFirst = new Map<string, string>();
 
 /** The host's PID of the server's PID 1, known by the key tree that it sees. */

@@ -34,7 +34,7 @@ export const stallLogin = async (
   );
   await chmod(askpass, 0o700);
   await run('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'passphrase', '-f', key.private], BASE_ENVIRONMENT).catch(
-    // The key has its passphrase already: this is a second login with it.
+    // For a second login with this key, the key has its passphrase already.
     () => {},
   );
   const asking = client.sshFlags(key).map((flag) => (flag === 'BatchMode=yes' ? 'BatchMode=no' : flag));

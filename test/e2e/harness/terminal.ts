@@ -3,7 +3,7 @@ import { type ProgramOptions, type Running, run } from './program.ts';
 export type TerminalOptions = Omit<ProgramOptions, 'input'> & { readonly columns?: number; readonly rows?: number };
 
 /**
- * Runs a program on a pseudo terminal of its own (script(1)): what it shows there, on both streams, is `stdout`, with the
+ * Runs a program on a pseudo terminal of its own (script(1)). `stdout` has what it shows there on both streams, with the
  * terminal's line ends (CR LF). What the test writes to `stdin` is typed; `\x03` is Ctrl-C.
  */
 export const runOnTerminal = (

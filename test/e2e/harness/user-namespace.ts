@@ -35,7 +35,7 @@ export const startUserNamespaceServer = async (options: ServerOptions): Promise<
     const server = await startNamespaceServer(
       {
         ...options,
-        // A key that giveHostKey puts there belongs to this machine's root, and is out of reach.
+        // A host key of giveHostKey belongs to this machine's root, so this server cannot read it.
         ownHostKeys: true,
         prepare: async (dirs) => {
           await options.prepare?.(dirs);

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { findBorg } from '../../../src/borg/interpreter.ts';
 
 /**
- * Its words are an errno and a command. It starts the command where the three calls of Landlock fail with that errno, as under a profile of
- * seccomp (seccomp(2), SECCOMP_MODE_FILTER).
+ * Gets an errno and a command as its words, and starts the command. For the command, the three calls of Landlock fail with this errno, as under
+ * a profile of seccomp (seccomp(2), SECCOMP_MODE_FILTER).
  */
 const PROGRAM = `
 import ctypes, os, struct, sys
@@ -26,14 +26,14 @@ os.execvp(sys.argv[2], sys.argv[2:])
 /** An older kernel says ENOSYS, as do some profiles; others say EPERM. */
 export type Refusal = 'ENOSYS' | 'EPERM';
 
-/** The words before a command that make it run without Landlock. @param folder where a file can be made */
+/** The words that make a command run without Landlock, when they stand before it. @param folder where a file can be made */
 export const withoutLandlock = (folder: string, refusal: Refusal): readonly string[] => {
   const file = join(folder, 'without-landlock.py');
   writeFileSync(file, PROGRAM);
   return [findBorg().python, '-I', file, String(constants.errno[refusal])];
 };
 
-/** The same for a container: a file for compose, to be read after the shipped one. */
+/** The same for a container: a file for compose, which has to be read after the shipped one. */
 export const composeWithoutLandlock = (folder: string, refusal: Refusal): string => {
   const profile = join(folder, 'seccomp.json');
   const names = ['landlock_create_ruleset', 'landlock_add_rule', 'landlock_restrict_self'];

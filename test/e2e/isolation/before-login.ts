@@ -3,7 +3,7 @@ import { run } from '../harness/program.ts';
 import { connectSilently } from '../harness/silent-connections.ts';
 import type { Try } from './other-repositories.ts';
 
-/** Whom the kernel ends first, where one who never logs in has used up the memory: him, or as soon sshd and whoever has logged in. */
+/** Whom the kernel ends first where a stranger has used up the memory: the stranger, or just as well sshd and whoever has logged in. */
 export const memoryBeforeLogin: Try = async ({ column, port }, { server }) => {
   const silent = await connectSilently(port, 1, 1);
   try {
@@ -20,7 +20,7 @@ export const memoryBeforeLogin: Try = async ({ column, port }, { server }) => {
   }
 };
 
-/** Of the sshd that listens on the port ('': of the only one), and of its connections: oom_score_adj. */
+/** The oom_score_adj of the sshd that listens on the port ('': of the only sshd), and of its connections. */
 const VALUES = `
   for status in /proc/[0-9]*/status; do
     folder=\${status%/status}

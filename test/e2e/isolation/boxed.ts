@@ -4,8 +4,8 @@ import type { Try } from './other-repositories.ts';
 import { sessionOf } from './processes.ts';
 
 /**
- * Goes into the box of a session, by the launcher's own module, and tries there what a borg could that does what its client wants.
- * Where the first word is `none` it goes into no box. Prints what came through, and `own` for the own repository.
+ * Goes into the box of a session, by the launcher's own module. There it tries what a borg could do that was taken over by its client.
+ * Where the first word is `none`, it goes into no box. Prints what succeeded, and `own` for the account's own repository.
  */
 const INSIDE = `
 import os, sys
@@ -51,12 +51,12 @@ for name, attempt in attempts.items():
     print(name)
 `;
 
-/** What comes through for somebody whom nothing holds back. */
+/** What succeeds for somebody whom nothing holds back. */
 const ALL = 'own list read change add rename keys environment signal';
 
 /**
- * With IDENTITIES=shared every account is the same Unix user, to whom each repository is open, and each process: only the box is
- * between. A session of the victim's runs meanwhile.
+ * With IDENTITIES=shared every account is the same Unix user, who may open each repository and each process. Only the box stops
+ * this. A session of the victim's runs meanwhile.
  */
 export const boxed: Try = async (actor, { shared }) => {
   const { column, own, victim, account, owner } = actor;
@@ -68,7 +68,7 @@ export const boxed: Try = async (actor, { shared }) => {
   try {
     session.stdin?.write(requests(open(victim, { lock: false })));
     const pid = await until('the session of the owner', () => sessionOf(server, owner.account));
-    // As the session of the owner, whose user and group a session of the actor's has, too; with the role's group that a cold one has.
+    // This has the user and group of the owner's session, which are those of the actor's session, too, and the role's group, as a cold one has.
     const gid = `sed -n 's/^Gid:.//p' /proc/${pid}/status | cut -f 1`;
     const become = `exec setpriv --reuid="$(id -u "$0")" --regid="$(${gid})" --groups="$(id -g "$0")" "$@"`;
     const python = ['python3', '-I', '-c', INSIDE, how, own, repository, folder, victim, String(pid)];

@@ -1,11 +1,11 @@
 /** What a cell of the isolation matrix says, and what a row is. Pure data. */
 
-/** Who tries it. `no key` is somebody whom the server does not know. */
+/** Who makes an attempt. `no key` is somebody whom the server does not know. */
 export const COLUMNS = ['append-only', 'repo', 'sub-repositories', 'admin', 'no key'] as const;
 
 export type Column = (typeof COLUMNS)[number];
 
-/** What came of an attempt; LEGEND says it for docs/isolation.md. `–`: it has no meaning for this column and is not tried. */
+/** What came of an attempt. LEGEND explains it in docs/isolation.md. `–`: the attempt has no meaning for this column, and is not made. */
 export type Verdict = 'refused' | 'allowed' | 'own only' | 'kept' | 'same answer' | 'limited' | '–';
 
 /** What docs/isolation.md says of the verdicts that do not explain themselves. */
@@ -22,11 +22,11 @@ export type Attempt = {
   readonly title: string;
   readonly expected: Readonly<Record<Column, Verdict>>;
   /**
-   * With whom the very same attempt must come through in the same run, so that it is not refused for a reason of its own: a client
-   * of a plain sshd that allows everything, or whoever has the right here.
+   * For whom the very same attempt must succeed in the same run. This shows that it is not refused for a reason of its own. It is a
+   * client of a plain sshd that allows everything, or whoever has the right here.
    */
   readonly control?: 'plain sshd' | 'its owner' | 'root' | 'no box';
-  /** The columns one after the other: all of them need the same, such as the few sessions that an admin may have. */
+  /** The columns make the attempt one after the other, because all need the same thing, such as the few sessions that an admin may have. */
   readonly inTurn?: true;
 };
 

@@ -9,7 +9,7 @@ import { judge } from './verdict.ts';
 /** Below a folder that the actor may write to. */
 const NAMES = ['.made', '.made/below', 'made/.below', './.made', 'x/../.made', '.borgserver', '.borgserver/made'];
 
-/** By borg's protocol: borg's own client tidies up paths before they leave. Each is refused by its name, whoever may write there. */
+/** Asks by borg's protocol, because borg's own client tidies up paths before it sends them. Each name is refused as such, whoever may write there. */
 export const dotNames: Try = async (actor, { plain, server }) => {
   const { column, own, account } = actor;
   const control = column === 'control';

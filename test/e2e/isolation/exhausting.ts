@@ -11,7 +11,7 @@ import { type Process, processesOf, sessionOf } from './processes.ts';
 import { plant, REPOSITORIES, SESSIONS, speak } from './scene.ts';
 import { agree, judge } from './verdict.ts';
 
-/** With more than this of memory the bomb has gone off, and is ended. */
+/** A process with more memory than this has read the bomb, and is ended. */
 const LIMIT = 300e6;
 
 export const memoryByOptions: Try = async (actor, { server }) => {
@@ -67,7 +67,7 @@ const ofPlainSshd = async (own: string): Promise<readonly Process[]> => {
 };
 
 export const memory: Try = async ({ client, account }) => {
-  // Four million lists of one: 8 MB to send, and 300 MB for whoever unpacks them.
+  // Four million lists of one item: 8 MB to send, and 300 MB for whoever unpacks them.
   const lists = (inner: Buffer, count: number) =>
     Buffer.concat([Buffer.of(0xdc, 0, count), ...Array(count).fill(inner)]);
   const bomb = lists(lists(lists(lists(Buffer.of(0x91, 0xc0), 100), 100), 100), 4);
@@ -83,7 +83,7 @@ export const sessions: Try = async ({ client, account, owner, column }, { plain 
   let refused = 0;
   let other = '';
   const begun = Array.from({ length: SESSIONS + 1 }, (_, number) => {
-    // Of a session that waits nothing is to be seen here; at the plain sshd each leaves a mark.
+    // A session that waits shows nothing here. At the plain sshd each session leaves a mark.
     const words = column === 'control' ? `touch '${plain.folder}/session-${number}'; exec borg serve` : 'borg serve';
     const session = client.ssh(account, [words], { input: 'pipe', reject: false });
     session.stdin?.write(requests());
@@ -113,7 +113,7 @@ export const repositories: Try = async (actor) => {
   const folder = dirname(actor.ownFolder);
   const names = Array.from({ length: REPOSITORIES + 1 }, (_, number) => `made-by-${actor.account}-${number}`);
   let said = '';
-  // A session each: one that has made a repository makes no other.
+  // Each name gets its own session: a session that has made a repository makes no other.
   for (const name of names) {
     const { stdout, stderr } = await speak(actor, [open(`${dirname(actor.own)}/${name}`, { create: true })]);
     said += `${stdout}${stderr}`;
@@ -124,7 +124,7 @@ export const repositories: Try = async (actor) => {
   return judge(made.length === names.length, said);
 };
 
-/** How many tiny files stand before the next, how many are made then, and after how many of a day that is. */
+/** How many tiny files there are, how many more are made, and how many a day come without a wait. */
 const [MADE, MORE, FREE] = [300, 4, 10_000];
 /** Segments to a folder of borg's. */
 const FOLDER = 1000;
@@ -137,18 +137,18 @@ export const inodes: Try = async (actor, { restore }) => {
   };
   const first = await commit(1);
   if (/Permission denied/.test(first.stderr)) return judge(false, first.stderr);
-  // What the same loop would have made, so that nobody has to wait for it.
+  // The test makes these files itself, so that nobody has to wait for the loop.
   const data = join(ownFolder, 'data');
   const highest = async (path: string) => Math.max(...(await readdir(path)).map(Number));
   const latest = async () => highest(join(data, String(await highest(data))));
   const placeOf = (segment: number) => join(data, String(Math.floor(segment / FOLDER)), String(segment));
   const last = await latest();
   const { uid, gid } = await stat(placeOf(last));
-  // Of the day, and not of the last minutes: else the gap counted as made just now, and each file would wait for a minute, not a second.
+  // They are of this day, but not of the last minutes. Otherwise the gap would count as made just now, and each file would wait a minute, not a second.
   const earlier = Date.now() / 1000 - 600;
   await utimes(placeOf(last), earlier, earlier);
   for (let made = 1; made <= MADE; made += 1) {
-    // With a gap, as a compaction leaves it.
+    // There is a gap in the numbers, as a compaction leaves it.
     const segment = last + FREE - MADE + made;
     if (await mkdir(dirname(placeOf(segment)), { recursive: true })) await chown(dirname(placeOf(segment)), uid, gid);
     await copyFile(placeOf(last), placeOf(segment));
@@ -159,7 +159,7 @@ export const inodes: Try = async (actor, { restore }) => {
   const written = async (segment: number) => (await stat(placeOf(segment))).mtimeMs;
   const took = (await written(await latest())) - (await written(last + FREE + 1));
   await restore(actor);
-  // It waits for a second before each: longer than these take on any machine, and never less.
+  // The server waits for a second before each file, and never less. On no machine do the files themselves take that long.
   return took > (MORE - 1.5) * 1000 ? 'limited' : 'allowed';
 };
 
@@ -172,7 +172,7 @@ export const processes: Try = async ({ client, account, column }, { server }) =>
     ended = true;
   });
   session.stdin?.write(requests());
-  // Until borg is there it is Python that starts; the limits stand before borg does.
+  // At first the process is only Python that starts. The limits are set before borg is loaded.
   const bounded = async () => {
     const pid = await sessionOf(server, account);
     const { stdout } = await server.exec(['cat', `/proc/${pid}/limits`], { reject: false });
@@ -190,7 +190,7 @@ export const processes: Try = async ({ client, account, column }, { server }) =>
 export const flood: Try = async (actor, { controls, actors }) => {
   const sockets: Socket[] = [];
   const { port } = actor;
-  // More than sshd's own MaxStartups, 10:30:100, lets stand at the door.
+  // These are more connections than sshd's own MaxStartups, 10:30:100, lets wait for their login.
   for (let number = 0; number < 120; number += 1) {
     const socket = connect({ port, host: '127.0.0.1' });
     socket.on('error', () => {});

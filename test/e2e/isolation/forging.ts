@@ -6,14 +6,14 @@ import type { Try } from './other-repositories.ts';
 
 let attempts = 0;
 
-/** Lines of sshd's as the server reads them, which nobody but sshd may say. */
+/** Lines of sshd as the server reads them. Nobody but sshd may write them. */
 const lines = (address: string, account: string, fingerprint: string): readonly string[] => [
   `Accepted publickey for ${account} from ${address} port 4000 ssh2: ED25519 ${fingerprint}`,
   `Disconnected from user ${account} ${address} port 4000`,
   `Authentication refused: bad ownership or modes for directory /${address}`,
 ];
 
-/** Asks for a login with names, and algorithms of keys, that hold a newline and a line of sshd's, and looks what the server makes of it. */
+/** Asks for a login with names and key algorithms that contain a newline and a line of sshd. Looks what the server makes of them. */
 export const forgeLog: Try = async ({ account, client, port }, { server }): Promise<Verdict> => {
   attempts += 1;
   const address = `192.0.2.${attempts}`;

@@ -38,13 +38,13 @@ export const forwardLocal: Try = async (actor, { server }) => {
   const target = inside(actor, server);
   const direct = await actor.client.ssh(actor.account, [], {
     flags: ['-W', `127.0.0.1:${target}`],
-    // A greeting that is answered by something else ends the connection.
+    // sshd ends the connection when something else answers its greeting.
     input: 'no ssh\r\n',
     reject: false,
   });
   const [port, socks] = [await freePort(), await freePort()];
   const flags = ['-L', `127.0.0.1:${port}:127.0.0.1:${target}`, '-D', `127.0.0.1:${socks}`];
-  // SOCKS4 to 127.0.0.1; what comes back may be the refusal, never sshd's greeting.
+  // This is SOCKS4 to 127.0.0.1. The answer may be the refusal, never sshd's greeting.
   const connectCommand = Buffer.of(4, 1, target >> 8, target & 255, 127, 0, 0, 1, 0);
   const verdicts: Record<string, Verdict> = {};
   const through: Record<string, boolean> = {};
@@ -73,7 +73,7 @@ export const forwardRemote: Try = async (actor) => {
 };
 
 export const forwardSocket: Try = async (actor, { plain, server }) => {
-  // Sockets that the account may use as far as the kernel is concerned, so that it is sshd that refuses.
+  // The kernel would let the account use these sockets, so that it is sshd that refuses.
   const [folder, path] = actor.column === 'control' ? [plain.folder, plain.folder] : [server.repos, '/repos'];
   const socket = `.${actor.account}.sock`;
   const echo = createServer((connection: Socket) => connection.on('error', () => {}).end('answered\n'));
@@ -110,7 +110,7 @@ export const forwardSocket: Try = async (actor, { plain, server }) => {
   }
 };
 
-/** A session, and what it has of what was asked for beside it. */
+/** Opens a session, and looks whether it has got what was asked for beside it. */
 const OPENED = /server_version/;
 
 export const forwardAgent: Try = async (actor, { server }) => {
@@ -135,7 +135,7 @@ export const forwardX11: Try = async (actor, { server }) => {
   return judge(variables.includes('DISPLAY='), told, /X11 forwarding request failed/);
 };
 
-/** The server's end: nobody else has an interface of this number. */
+/** The number of the server's interface. No other interface has it. */
 const TUNNEL = 91;
 
 export const forwardTunnel: Try = async (actor, { server }) => {
@@ -143,7 +143,7 @@ export const forwardTunnel: Try = async (actor, { server }) => {
     actor.column === 'control'
       ? readFile('/proc/net/dev', 'utf8')
       : (await server.exec(['cat', '/proc/net/dev'])).stdout;
-  // Only with DEBUG1 does a client say what the server has told it of the refusal.
+  // A client says what the server has told it of the refusal only with DEBUG1.
   const flags = ['-o', 'LogLevel=DEBUG1', '-o', 'ExitOnForwardFailure=yes', '-w', `any:${TUNNEL}`];
   const { effect, said: told } = await during(actor, flags, (ended) =>
     until(

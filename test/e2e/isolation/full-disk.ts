@@ -8,10 +8,10 @@ import { judge } from './verdict.ts';
 
 /** Less than an account's quota here. Half of it at most is kept free. */
 const DISK = '8m';
-/** Of a million bytes each: more than what the server lets in, and more than the disk holds. */
+/** Pieces of a million bytes each: more than the server lets in, and more than the disk holds. */
 const [PIECES, MORE] = [6, 9];
 
-/** Puts the repository on a small disk of its own, as it is. */
+/** Moves the repository, unchanged, to a small disk of its own. */
 const MOUNT = `
   set -e
   kept=$(mktemp -d)
@@ -21,7 +21,7 @@ const MOUNT = `
   rm -rf $kept
 `;
 
-/** Each repository is on a disk of its own, so that no other row meets the end of it. */
+/** Each repository is on a disk of its own, so that the full disk disturbs no other row. */
 export const fullDisk: Try = async (actor, { server, plain }) => {
   const { own, column, owner } = actor;
   const puts = Array.from(

@@ -11,10 +11,10 @@ import type { Try } from './other-repositories.ts';
 import { there } from './running.ts';
 import type { Actor, Scene } from './scene.ts';
 
-// The server is looked at once for all columns: each has its own item in its own repository, and whether one stops the others,
-// or one of the victims, is the same question for each.
+// All columns share one look at the server. Each column has its own item in its own repository, and the question is the same for
+// each: whether its item stops the others or one of the victims.
 
-/** Puts an item into the own repository, and takes away what `restore` does not. */
+/** Puts an item into the actor's own repository. Returns what removes the things that `restore` leaves. */
 type Item = (actor: Actor, scene: Scene) => Promise<() => Promise<void>>;
 
 const nothing = async (): Promise<void> => {};
@@ -55,11 +55,11 @@ const ITEMS: Readonly<Record<Exclude<Column, 'no key'>, Item>> = {
   },
 };
 
-/** Who tells of it, and how. */
+/** Which commands must report the item, and how. */
 const NAMED: Readonly<
   Record<keyof typeof ITEMS, { readonly all?: RegExp; readonly doctor?: RegExp; readonly status?: RegExp }>
 > = {
-  // Which of the two is found first is the file system's affair.
+  // It depends on the file system which of the two is found first.
   'append-only': {
     all: /a pipe is in it.*\/repos\/vault/s,
     doctor: /vault cannot be read: (?:config|lock.roster) is a pipe/,
@@ -70,7 +70,7 @@ const NAMED: Readonly<
     doctor: /web cannot be read: hints.1 is a socket/,
     status: /hints.1 is a socket/,
   },
-  // Two of these names are borg's own only in a repository, and what is exchanged is sometimes there.
+  // Two of these names are borg's own only inside a repository. The item that is exchanged is there only sometimes.
   'sub-repositories': { status: /"fleet\/data".*"fleet\/lock.x"/ },
   admin: { all: /Failed to create\/acquire the lock \/repos\/shared/, status: /"elsewhere@1/ },
 };
@@ -100,7 +100,7 @@ const lookAtAll = async (scene: Scene): Promise<Readonly<Record<string, string>>
         ['borgserver', 'doctor'],
       ].map((words) => server.exec(words, { reject: false })),
     );
-    if (!all || !status || !doctor) throw new Error('not all of them have ended');
+    if (!all || !status || !doctor) throw new Error('all, status or doctor has not ended');
     const rows: readonly { readonly name: string }[] = JSON.parse(status.stdout).repositories;
     const common = [
       ...victims.filter((name) => !all.stdout.includes(`=== ${name}\n`)).map((name) => `all has no ${name}`),
@@ -125,7 +125,7 @@ const lookAtAll = async (scene: Scene): Promise<Readonly<Record<string, string>>
   }
 };
 
-/** The server dies while a session of a victim's holds its lock, and starts with all the items in place. */
+/** The server dies while a session of a victim holds its lock, and starts again with all the items in place. */
 const afterPowerCut = async ({ server, actors }: Scene): Promise<readonly string[]> => {
   const { victim, victimFolder, owner } = actors['no key'];
   const session = owner.client.ssh(owner.account, ['borg serve'], { input: 'pipe', reject: false });
@@ -143,7 +143,7 @@ const afterPowerCut = async ({ server, actors }: Scene): Promise<readonly string
   ];
 };
 
-/** A pipe can be opened for writing at once where somebody has opened it for reading, and waits (fifo(7)). */
+/** A pipe can be opened for writing at once only where a reader has it open and waits (fifo(7)). */
 const waitsForPipe = async ({ client, account, own }: Actor) => {
   const pipe = join(own, 'config');
   await rm(pipe);

@@ -9,7 +9,7 @@ import { agree, judge } from './verdict.ts';
 
 type Calls = readonly (readonly [method: string, args: Value])[];
 
-/** A link in the own repository, where in the victim's it leads, and what an admin does that follows it. */
+/** A link in the actor's own repository, where it leads in the victim's, and what an admin does that follows the link. */
 type Link = readonly [entry: string, to: string, how: { readonly [name: string]: Value }, calls: Calls];
 
 const EXCLUSIVE = { exclusive: true };
@@ -25,14 +25,14 @@ const LINKS: readonly Link[] = [
   ['lock.exclusive', 'data/0', { lock: false }, [['break_lock', {}]]],
 ];
 
-/** All of them, and further ones, are tried in test/image/box.test.ts: here one tenant tries them, the control the first of them. */
+/** test/image/box.test.ts tries all of these links, and more. Here one tenant tries all, the control the first three, and the others fewer. */
 const SOME = { repo: LINKS.length, control: 3, 'append-only': 1, 'sub-repositories': 1, admin: 1, 'no key': 0 };
 
 const REFUSED = /PermissionError|Permission denied: |is a link, or not a plain file/;
 
 /**
- * Who has taken over a tenant's borg puts links into the tenant's own folder, and waits for an admin, who may open every repository,
- * to check, list and compact.
+ * An attacker who has taken over a tenant's borg puts links into the tenant's own folder. Then the attacker waits until an admin, who may
+ * open every repository, checks, lists and compacts.
  */
 export const links: Try = async (actor, scene) => {
   const verdicts: Record<string, Verdict> = {};
@@ -55,7 +55,7 @@ const lay = async ({ ownFolder, victim }: Actor, [entry, to]: Link): Promise<voi
   await lchown(place, uid, gid);
 };
 
-/** What is said to the admin, and by the borg that the server runs. */
+/** What the admin is told, and what the borg says that the server runs. */
 const follow = async (actor: Actor, { actors, server }: Scene, [entry, , how, calls]: Link): Promise<string> => {
   const { own, column } = actor;
   const admin = column === 'control' ? actor : actors.admin;

@@ -3,8 +3,8 @@ import { STAYING } from './staying-rows.ts';
 import { TAKEN_OVER } from './taken-over-rows.ts';
 
 /**
- * What somebody may try against the server, and what comes of it: the one description from which the table of docs/isolation.md is made and
- * which every run of isolation.test.ts is compared with. Pure data.
+ * What somebody may try against the server, and what comes of it. The table of docs/isolation.md is made from this, and every run of
+ * isolation.test.ts is compared with it. Pure data.
  */
 
 /** Every attempt, in the order in which they are made. */
@@ -51,7 +51,7 @@ export const GROUPS: readonly AttemptGroup[] = [
       {
         id: 'forge-log',
         title:
-          "have the server's log, `sessions` or `keys` tell of a login, an end or an error that was not: by a name with a newline",
+          "have the server's log, `sessions` or `keys` tell of a login, an end or an error that never happened: by a name with a newline",
         expected: NOBODY,
       },
       refusedToAll(

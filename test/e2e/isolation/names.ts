@@ -16,7 +16,7 @@ const ways = (name: string): readonly string[] => [
 export const nameTaken: Try = async (actor, scene) => {
   const { client, account, victim } = actor;
   const name = basename(victim);
-  // The same questions twice, with the same numbers, about names of the same length: the answers are two halves.
+  // The same questions are asked about two names of the same length, with the same numbers. So the answers are two equal halves.
   const about = (asked: string) => {
     const opens = [false, true].flatMap((create) => ways(asked).map((path) => open(path, { create, lock: false })));
     return Buffer.concat([GREETING, ...opens].map((call, index) => request(index + 1, call)));
@@ -64,7 +64,7 @@ export const accountExists: Try = async (actor) => {
 
 export const logInWithoutKey: Try = async ({ client, account, column }) => {
   const methods = ['password', 'keyboard-interactive', 'none', 'hostbased', 'gssapi-with-mic'];
-  // With the key among them the same words let its owner in.
+  // Where publickey is among the methods, the same words let the key's owner in.
   const refused =
     column === 'control' ? ['-o', 'PreferredAuthentications=publickey'] : ['-o', 'PubkeyAuthentication=no'];
   const tries = (column === 'no key' ? methods : [methods.join(',')]).map((each): Promise<Finished> => {

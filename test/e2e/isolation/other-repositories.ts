@@ -6,7 +6,7 @@ import type { Verdict } from './cells.ts';
 import { type Actor, GET_SECRET, holds, plant, type Scene, SECRET, speak } from './scene.ts';
 import { agree, judge, ofOwn } from './verdict.ts';
 
-/** Makes one attempt as this actor, looks at what came of it, and leaves the scene so that the others find theirs. */
+/** Makes one attempt as this actor, looks at what came of it, and leaves the repositories of the others as they were. */
 export type Try = (actor: Actor, scene: Scene) => Promise<Verdict>;
 
 /** Opens each path in one session, without a lock, and reads the secret there. All must get through, or all be refused. */
@@ -31,13 +31,13 @@ export const read: Try = async (actor) => {
     `${own}/../${own.split('/').length > 3 ? '../' : ''}${name}`,
     `/proc/self/root${victim}`,
   ];
-  // The working directory is the account's home: of an admin /repos, of a tenant its folder there.
+  // The working directory is the account's home. For an admin it is /repos, for a tenant the tenant's folder there.
   const relative =
     actor.column === 'admin' ? [name, `./${name}`, `/./${name}`] : [`../${name}`, `./../${name}`, `/./../${name}`];
   return readBy(actor, [...ways, ...relative, `~${name}`, `/~${name}`, `/~${name}/../${name}`]);
 };
 
-/** No tenant can make a link; an operator may have, or a fault of borg. */
+/** No tenant can make a link. But an operator may have made one, or an error of borg. */
 export const readByLink: Try = async (actor) => {
   const link = join(actor.ownFolder, 'link');
   if (actor.column !== 'no key') await symlink(actor.victim, link);
@@ -45,7 +45,7 @@ export const readByLink: Try = async (actor) => {
     const verdict = await readBy(actor, [`${actor.own}/link`, `${actor.own}/link/.`]);
     const { stdout } = await speak(actor, [open(`${actor.own}/link`)]);
     if (verdict === 'refused' && stdout.includes(actor.victim))
-      throw new Error(`it tells where the link leads: ${stdout}`);
+      throw new Error(`the answer tells where the link leads: ${stdout}`);
     return verdict;
   } finally {
     await rm(link, { force: true });
@@ -54,7 +54,7 @@ export const readByLink: Try = async (actor) => {
 
 const CLIENT_ENV = { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes', BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' };
 
-/** Of an ssh that ends at once borg does not always pass on the last words. */
+/** Where ssh ends at once, borg does not always pass on its last words. */
 export const closedAtOnce = ({ column }: Actor): RegExp | undefined =>
   column === 'no key' ? /Connection closed by remote host/ : undefined;
 
@@ -66,7 +66,7 @@ export const readWithBorg: Try = async (actor) => {
   const verdicts: Record<string, Verdict> = {};
   const extracted = await borg('extract', '--stdout', `${base}${victim}::private`);
   verdicts.extract = judge(extracted.stdout.includes(SECRET), extracted.stderr, closedAtOnce(actor));
-  // One tenant and the admin try every form; for the others, and for those who do not log in, one is enough.
+  // One tenant and the admin try every form. For the others, who also include those without a login, one form is enough.
   if (actor.column !== 'repo' && actor.column !== 'admin') return agree(verdicts);
   const byHome = await borg(...list, `${base}/~${basename(victim)}`);
   verdicts['~'] = judge(byHome.stdout === 'private\n', byHome.stderr);
@@ -76,7 +76,7 @@ export const readWithBorg: Try = async (actor) => {
   const broken = await borg('break-lock', `${base}${victim}`);
   verdicts['break-lock'] = judge(broken.exitCode === 0, broken.stderr);
   const initialised = await borg('init', '--encryption', 'none', `${base}${victim}`);
-  // What is there already is not made anew, for an admin neither.
+  // A repository that is there already is not made anew, not even for an admin.
   verdicts.init = /already exists/.test(initialised.stderr) ? 'allowed' : judge(false, initialised.stderr);
   if (/Traceback/.test(`${extracted.stderr}${broken.stderr}${initialised.stderr}`)) throw new Error('a traceback');
   return agree(verdicts);
@@ -116,7 +116,7 @@ export const saveKey = async (actor: Actor, path: string, folder: string, name =
   return judge(await holds(folder, keydata.toString()), `${stdout}${stderr}`);
 };
 
-/** Breaks a lock that a living session of the holder has. */
+/** Breaks the lock of a session of the holder that still runs. */
 export const breakLockOf = async (
   actor: Actor,
   holder: Actor['owner'],
@@ -161,7 +161,7 @@ export const createBeside: Try = async (actor, { server }) => {
     below: [`${home}/below/${name}`, join(homeFolder, 'below', name), join(homeFolder, 'below')],
   } as const;
   let said = '';
-  // A session each: one that has opened a repository opens no other.
+  // Each path gets its own session: a session that has opened a repository opens no other.
   for (const [path] of Object.values(places)) {
     const { stdout, stderr } = await speak(actor, [open(path, { create: true, make_parent_dirs: true })]);
     said += `${stdout}${stderr}`;
@@ -171,7 +171,7 @@ export const createBeside: Try = async (actor, { server }) => {
     found[place] = (await readdir(folder).catch((): string[] => [])).includes('config');
     await rm(made, { recursive: true, force: true });
   }
-  // Whoever asks: borg makes none inside another.
+  // borg makes no repository inside another, whoever asks.
   if (found.inside) throw new Error('a repository inside another');
   const verdict = (effect: boolean | undefined) => (effect ? 'allowed' : judge(false, said));
   const [beside, below] = [verdict(found.beside), verdict(found.below)];

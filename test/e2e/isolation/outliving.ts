@@ -5,8 +5,8 @@ import { passingKey } from './passing-key.ts';
 import { borgsOf, clientsOf } from './processes.ts';
 
 /**
- * A borg that was taken over ends the connection it runs over from below: the process of sshd above it has its own user id. It
- * then runs under no connection, and its key is removed.
+ * A borg that was taken over ends its own connection from below: the process of sshd above it has the same user id. Then it runs
+ * under no connection, and its key is removed.
  */
 export const outlive: Try = async (actor, { server }) => {
   const { client, account } = actor;
@@ -18,7 +18,7 @@ export const outlive: Try = async (actor, { server }) => {
   const session = client.ssh(account, ['borg serve'], { key, input: 'pipe', reject: false });
   session.stdin?.write(requests());
   const pid = await until('its borg', async () => (await borgs()).find((each) => !others.includes(each)));
-  // A hosted session is no child of sshd's: who waits for it is.
+  // A hosted session is no child of sshd. The process that waits for it is one.
   const child = (await clients()).find((each) => !otherClients.includes(each)) ?? pid;
   try {
     const script = `

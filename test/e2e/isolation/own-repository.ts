@@ -18,7 +18,7 @@ export const backUp: Try = async (actor) => {
   return ofOwn(judge(stdout === said, created.stderr), column);
 };
 
-/** As a borg 1.1 client does, which compacts at every commit. That borg's own delete and compact end so, append-only.test.ts shows. */
+/** Does as a borg 1.1 client, which compacts at every commit. append-only.test.ts shows the same for borg's own delete and compact. */
 export const deleteForGood: Try = async (actor, { restore }) => {
   const { own, ownFolder, column } = actor;
   const { stdout, stderr } = await speak(actor, [
@@ -34,7 +34,7 @@ export const deleteForGood: Try = async (actor, { restore }) => {
   }
   if (stdout.includes('exception_class')) throw new Error(`delete was refused: ${stdout}`);
   const again = await speak(actor, [open(own, { lock: false }), ['get', { id: SECRET_ID }]]);
-  if (!/ObjectNotFound/.test(again.stdout)) throw new Error(`borg does not say that it is gone: ${again.stdout}`);
+  if (!/ObjectNotFound/.test(again.stdout)) throw new Error(`borg does not say that the object is gone: ${again.stdout}`);
   await restore(actor);
   return 'kept';
 };
@@ -77,7 +77,7 @@ export const writeUnlocked: Try = async (actor) => {
 };
 
 const QUOTA = 10_000_000;
-/** What a client writes at once. borg writes the piece that is too much, and none after it; it is gone with the next session. */
+/** Bytes that a client writes at once. borg still writes the piece that is too much, and none after it. The next session removes that piece. */
 const PIECE = 1_000_000;
 const OVERHEAD = 100_000;
 
@@ -98,7 +98,7 @@ export const exceedQuota: Try = async (actor, { restore }) => {
     return speak(actor, [open(path, { exclusive: true, create: path !== own }), ...puts, COMMIT]);
   };
   let said = '';
-  // What was too much is gone with the next session, so that it does not add up.
+  // The next session removes what was too much, so that it does not add up.
   for (const pieces of [12, ...(column === 'repo' ? [12] : [])]) {
     const { stdout, stderr } = await fill(own, pieces);
     said += stdout + stderr;

@@ -4,7 +4,7 @@ import type { Key } from '../harness/client.ts';
 import type { Server } from '../harness/server.ts';
 import { ACCOUNTS, type Actor } from './scene.ts';
 
-/** Another key of the actor's account, in force, and what takes it out of the key file again. */
+/** Another key of the actor's account that is in force, and what removes it from the key file again. */
 export const passingKey = async (
   { client, column }: Actor,
   server: Server,
@@ -13,7 +13,7 @@ export const passingKey = async (
   const file = join(server.sshkeys, ACCOUNTS[column].keyFile);
   const key = await client.newKey();
   const before = await readFile(file, 'utf8');
-  // In one step: an update that another actor asks for just then would find an empty file, and take the account away.
+  // This writes the file in one step. Otherwise an update that another actor asks for could find an empty file, and remove the account.
   const write = async (text: string): Promise<void> => {
     const beside = join(dirname(file), `.${basename(file)}.new`);
     await writeFile(beside, text);

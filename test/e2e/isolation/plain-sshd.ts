@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { BASE_ENVIRONMENT, freePort, greets, until } from '../harness/machine.ts';
 import { run } from '../harness/program.ts';
 
-/** An sshd that allows everything: what is refused elsewhere must come through here. */
+/** An sshd that allows everything. What is refused elsewhere must succeed here. */
 export type PlainSshd = {
   readonly port: number;
-  /** Of its listener, whose mounts are its own. */
+  /** The pid of its listener, which has its own mounts. */
   readonly pid: number;
-  /** A folder of its own, which its sessions may write to; its rc file makes `rc-ran` in it. */
+  /** A folder of its own, which its sessions may write to. Its rc file makes `rc-ran` there. */
   readonly folder: string;
   /** What createClient wants to know of a server: the folder that has `host/*.pub`. */
   readonly sshkeys: string;
@@ -23,13 +23,13 @@ const ALLOWS_EVERYTHING = [
   ...['PermitRootLogin yes', 'StrictModes no', 'PidFile none', 'Subsystem sftp internal-sftp', 'AcceptEnv *'],
   ...['AllowTcpForwarding yes', 'AllowStreamLocalForwarding yes', 'AllowAgentForwarding yes'],
   'PermitTunnel yes',
-  // Whatever takes the words of xauth and says that all is well.
+  // Any program that takes the words of xauth and exits with 0 will do.
   ...['X11Forwarding yes', 'XAuthLocation /bin/true', 'PermitUserEnvironment yes', 'PermitUserRC yes'],
-  // Where its default, 10:30:100, drops everybody.
+  // The default, 10:30:100, drops every connection from this number on.
   'MaxStartups 100',
 ];
 
-/** Starts it on a port of 127.0.0.1, for root, the one user that every machine has; /run and /root are its own and empty. */
+/** Starts it on a port of 127.0.0.1 for root, the one user that every machine has. It has an empty /run and /root of its own. */
 export const startPlainSshd = async (): Promise<PlainSshd> => {
   const folder = await mkdtemp(join(tmpdir(), 'plain-sshd-'));
   const port = await freePort();

@@ -3,8 +3,8 @@ import type { Server } from '../harness/server.ts';
 export type Process = { readonly pid: number; readonly bytes: number; readonly words: string };
 
 /**
- * The processes of an account's Unix user inside the server, with their resident memory. Admins share one user. One program looks at all of
- * them: who waits for a process looks again and again.
+ * The processes of an account's Unix user inside the server, with their resident memory. Admins share one user. One program looks at all
+ * processes, because a test that waits for a process looks again and again.
  */
 export const processesOf = async (server: Server, account: string): Promise<readonly Process[]> => {
   const script = `
@@ -24,13 +24,13 @@ export const processesOf = async (server: Server, account: string): Promise<read
     });
 };
 
-/** Those that serve borg to the account, however they were started: who waits for one names the launcher, too. */
+/** The processes that serve borg to the account, however they were started. A client that waits for a session names the launcher, too, and is left out. */
 export const borgsOf = async (server: Server, account: string): Promise<readonly Process[]> =>
   (await processesOf(server, account)).filter(
     ({ words }) => words.includes('borg-serve') && !words.includes('session-client'),
   );
 
-/** Those that wait for a session that the session host has forked: the account's own, and sshd's children. */
+/** The processes that wait for a hosted session. They are the account's own, and children of sshd. */
 export const clientsOf = async (server: Server, account: string): Promise<readonly Process[]> =>
   (await processesOf(server, account)).filter(({ words }) => words.includes('session-client'));
 

@@ -33,7 +33,7 @@ export const shell: Try = async ({ client, account, column }) => {
   const some = column === 'repo' ? COMMANDS.length : column === 'no key' ? 1 : 3;
   for (const words of COMMANDS.slice(0, some)) {
     const { stdout, stderr } = await client.ssh(account, words, { input: 'id\n', reject: false });
-    // A plain shell that is asked for a version before may have no borg; that is no refusal.
+    // A plain shell that is first asked for a version may have no borg. That is no refusal.
     verdicts[words.join(' ')] = judge(stdout.includes('uid='), stderr);
     if (column !== 'control' && stdout !== '') throw new Error(`${words} answered ${stdout}`);
   }
@@ -78,10 +78,10 @@ export const fileTransfer: Try = async (actor, { plain }) => {
 };
 
 /**
- * What variables a session of the actor has, as the kernel tells them to the account itself (`ended` if it ended before), and
- * what the client was told.
+ * The variables that a session of the actor has, as the kernel shows them to the account itself (`ended` if the session ended before),
+ * and what the client was told.
  *
- * @param flags of ssh, which outdo those of the harness
+ * @param flags of ssh, which count before those of the harness
  */
 export const environmentOf = async (
   actor: Actor,
@@ -110,7 +110,7 @@ export const environmentOf = async (
   return { variables, said: `${stderr}${stdout}` };
 };
 
-/** The kernel shows them to the same user and group only. */
+/** The kernel shows variables only to the same user and group. */
 const READ_ENVIRONMENTS =
   'exec setpriv --reuid="$(id -u "$0")" --regid="$(id -g "$0")" --clear-groups sh -c "cat /proc/[0-9]*/environ"';
 
@@ -133,7 +133,7 @@ export const environment: Try = async (actor, { server }) => {
     BORG_HOST_ID: 'evil',
     PYTHONPATH: '/evil',
   });
-  // What stands before borg in --remote-path: the lock would have its name.
+  // The words before borg in --remote-path set a variable that would give the lock its name.
   if (actor.column === 'repo') {
     const words = ['--remote-path', 'BORG_HOST_ID=evil BORG_BASE_DIR=/evil borg'];
     const url = actor.client.url(actor.account);

@@ -13,18 +13,18 @@ import { type PlainSshd, startPlainSshd } from './plain-sshd.ts';
 
 type Control = NonNullable<Attempt['control']>;
 
-/** Who makes an attempt: one of the columns, or somebody for whom it has to come through. */
+/** Who makes an attempt: one of the columns, or somebody for whom the attempt has to succeed. */
 export type Actor = {
   readonly column: Column | 'control';
   /** Where the actor's client connects to. */
   readonly port: number;
   readonly client: Client;
-  /** The login name. Somebody without a key tries that of the victim. */
+  /** The login name. Somebody without a key tries the victim's name. */
   readonly account: string;
-  /** The own repository, and somebody else's, by their paths on the server. Each actor has its own victim. */
+  /** The actor's own repository, and its victim, which is somebody else's, by their paths on the server. Each actor has its own victim. */
   readonly own: string;
   readonly victim: string;
-  /** The same as real folders; `home` is what the account has as HOME. */
+  /** The same as real folders. `home` is the account's HOME. */
   readonly ownFolder: string;
   readonly victimFolder: string;
   readonly home: string;
@@ -39,14 +39,14 @@ export type Scene = {
   /** A server with the same accounts and IDENTITIES=shared, and the client of all victims there. */
   readonly shared: { readonly server: Server; readonly client: Client };
   readonly actors: Readonly<Record<Column, Actor>>;
-  /** With whom an attempt must come through. */
+  /** For whom an attempt must succeed. */
   readonly controls: Readonly<Record<Control, Actor>>;
-  /** Makes the actor's own repository, and its victim, what they were at first. */
+  /** Restores the actor's own repository and its victim to what they were at first. */
   restore(actor: Actor): Promise<void>;
   cleanup(): Promise<void>;
 };
 
-/** What stands in every repository of the scene, uncompressed and not encrypted: who reads it has got through. */
+/** Every repository of the scene contains this text, uncompressed and not encrypted. An actor who can read it has got through. */
 export const SECRET = 'what only its owner knows';
 /** borg names a chunk by its SHA-256 where nothing is encrypted. */
 export const SECRET_ID = Buffer.from(await sha256(SECRET));
@@ -73,7 +73,7 @@ export const NOWHERE = 'nonexistent';
 
 /** How many sessions an account may have at once here. */
 export const SESSIONS = 3;
-/** How many repositories one that may have several. */
+/** How many repositories an account with several may have here. */
 export const REPOSITORIES = 10;
 
 /** Starts both servers, with every repository in place. */
@@ -88,10 +88,10 @@ export const setScene = async (): Promise<Scene> => {
   ];
   const server = await startServer({
     env: {
-      // Small, so that the limits of a session are soon reached.
+      // These are small, so that a session soon reaches its limits.
       ...{ SESSION_MEMORY: '128M', SESSIONS_PER_ACCOUNT: String(SESSIONS) },
       REPOSITORIES_PER_ACCOUNT: String(REPOSITORIES),
-      // Strangers and tenants come from one address here, and must not be refused for what the others did.
+      // Strangers and tenants come from one address here. None may be refused for what another one did.
       PER_SOURCE_PENALTIES: 'none',
     },
     prepare: async ({ sshkeys, repos }) => {
@@ -192,19 +192,19 @@ const startShared = async (
   for (const file of files) await writeKeyFile(server, file, client.key);
   await writeFile(join(server.sshkeys, 'repos/fleet'), `# borgserver: sub-repositories=yes\n${client.key.public}\n`);
   await server.exec(['update-borgusers']);
-  // As below, of the admin alone.
+  // Here, too, the admin's repository is the admin's own.
   await server.exec(['chown', '-R', '1000:1000', '/repos/shared']);
   return { server, client };
 };
 
-/** A session that sends these calls, with whatever words for a command, and ends. Its output is borg's answers, of which text can be read. */
+/** A session that sends these calls and ends. `words` may be any command. Its output is borg's answers; the text in them can be read. */
 export const speak = (
   { client, account }: Pick<Actor, 'client' | 'account'>,
   calls: readonly (readonly [method: string, args: Value])[],
   words: readonly string[] = ['borg', 'serve'],
 ): Promise<Finished> => client.ssh(account, words, { input: requests(...calls), reject: false });
 
-/** ssh with flags that outdo the harness' own: of an option the first value counts. */
+/** ssh with flags that count before the harness' own: the first value of an option counts. */
 export const sshWith = (
   { client, account, port }: Actor,
   flags: readonly string[],
@@ -254,7 +254,7 @@ const copy = async (from: string, to: string): Promise<void> => {
 
 type Owner = { readonly uid: number; readonly gid: number };
 
-/** Puts the template's files into the folder in place of what is there, as the folder's owner has them. */
+/** Replaces what is in the folder by the template's files. They get the folder's owner. */
 const refill = async (template: string, folder: string, { uid, gid }: Owner): Promise<void> => {
   await mkdir(folder, { recursive: true });
   for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true });

@@ -9,10 +9,10 @@ export const END = '<!-- end of the isolation matrix -->';
 /** The verdicts of a run, by attempt and column. */
 export type Results = ReadonlyMap<Attempt['id'], Readonly<Record<Column, Verdict>>>;
 
-/** With which programs it ran last in each place, such as `borg 1.4.0 and OpenSSH 10.0`. */
+/** The programs of the last run in each place, such as `borg 1.4.0 and OpenSSH 10.0`. */
 export type LastRuns = Readonly<Record<string, string>>;
 
-/** Where a run took place. @param debian the release's name, such as trixie, of an image; undefined without Docker */
+/** Where a run took place. @param debian the name of the image's release, such as trixie; undefined without Docker */
 export const placeOf = (debian: string | undefined): string =>
   debian === undefined ? 'without Docker' : `in the image of ${debian}`;
 

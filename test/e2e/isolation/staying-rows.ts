@@ -11,7 +11,7 @@ export const STAYING: AttemptGroup = {
     },
     {
       id: 'outlive',
-      title: 'the same without a connection: were borg taken over, it could end its own from below',
+      title: 'the same without a connection: a borg that was taken over could end its own connection from below',
       expected: UNIX_NOBODY,
     },
     refusedToAll('memory-by-options', 'have borg read `/dev/zero` into memory by its options', 'plain sshd'),

@@ -1,6 +1,6 @@
 import { type AttemptGroup, each, UNIX_NOBODY } from './cells.ts';
 
-/** What a borg could do that does what its client wants. */
+/** What a borg could do that its client has taken over. */
 export const TAKEN_OVER: AttemptGroup = {
   title: "If borg itself were taken over: as the account's Unix user",
   attempts: [

@@ -9,9 +9,9 @@ import type { Actor, Scene } from './scene.ts';
 /**
  * Runs each command as the account's Unix user with its groups, with nothing of borg or sshd between.
  *
- * @param gid what a shell makes the primary group of, from the account's name as $1: that of its login, if nothing else is said
+ * @param gid the command of a shell that prints the primary group; it gets the account's name as $1. By default it is the group of the login
  *
- * @throws Error where some can be run and some cannot
+ * @throws Error where some commands can be run and some cannot
  */
 const asUnixUser = async (
   { account }: Actor,
@@ -47,7 +47,7 @@ export const unixList: Try = (actor, scene) =>
     rename: `mv '${top(actor)}' '${top(actor)}-2' && mv '${top(actor)}-2' '${top(actor)}'`,
   });
 
-/** The folder in /repos that is the actor's own. */
+/** The actor's own folder in /repos. */
 const top = ({ own }: Actor): string => own.split('/').slice(0, 3).join('/');
 
 export const unixServer: Try = async (actor, scene) => {
@@ -61,17 +61,17 @@ export const unixServer: Try = async (actor, scene) => {
     'change-accounts': ': >>/var/lib/extrausers/passwd',
     'read-shadow': 'cat /var/lib/extrausers/shadow',
     'server-state': 'ls /repos/.borgserver',
-    // For root it comes through. Where the server has looked in between, an empty folder stands there, which is replaced.
+    // This succeeds for root. If the server has looked in between, it has made an empty folder there, which is replaced.
     rename: `mv '${actor.victim}' '${actor.victim}-2' && mv -T '${actor.victim}-2' '${actor.victim}'`,
     ask: 'test -w /run/borgserver/control.sock && test -x /run/borgserver',
   });
-  // And it then says that the repository was gone, until somebody knows.
+  // Then the server reports that the repository was gone, until somebody confirms it.
   if (verdict === 'allowed')
     await scene.server.exec(['update-borgusers', '--confirm', basename(actor.victim)], { reject: false });
   return verdict;
 };
 
-/** They tell whose the keys are, what their owners wrote about them, and from which addresses they are accepted. */
+/** The key files tell whose the keys are, what their owners wrote about them, and from which addresses they are accepted. */
 export const unixKeys: Try = (actor, scene) =>
   asUnixUser(actor, scene, { read: `cat /run/borgserver/authorized_keys/${basename(actor.victim)}` });
 
@@ -81,7 +81,7 @@ export const unixProcesses: Try = async (actor, scene) => {
   try {
     session.stdin?.write(requests(open(victim, { lock: false })));
     const pid = await until('the session of the owner', () => sessionOf(scene.server, owner.account));
-    // The kernel shows an environment to the same user and group. A session of the host's has the account's own, whose number is its uid.
+    // The kernel shows an environment to the same user and group. A hosted session has the account's own group, whose number is its uid.
     const has = await scene.server.exec([
       'sh',
       '-c',

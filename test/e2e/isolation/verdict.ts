@@ -1,6 +1,6 @@
 import type { Verdict } from './cells.ts';
 
-/** How the server says no. An attempt that failed and was told nothing of these has failed for a reason of its own. */
+/** How the server says no. An attempt that fails without one of these answers has failed for a reason of its own. */
 const REFUSALS =
   /Permission denied \(publickey\)|Repository path not allowed|PathNotAllowed|This account is for BorgBackup only/;
 
@@ -21,7 +21,7 @@ export const judge = (effect: boolean, said: string, refusal?: RegExp): Verdict 
 /**
  * The verdict of several attempts that must all end in the same way.
  *
- * @throws Error naming those that did otherwise
+ * @throws Error that names those that ended differently
  */
 export const agree = (verdicts: Readonly<Record<string, Verdict>>): Verdict => {
   const [first, ...others] = Object.values(verdicts);
@@ -31,6 +31,6 @@ export const agree = (verdicts: Readonly<Record<string, Verdict>>): Verdict => {
   return first;
 };
 
-/** An allowed attempt on the own repository is somebody's right: for a tenant `own only`, for who may do it everywhere `allowed`. */
+/** An allowed attempt on the actor's own repository is a right: `own only` for a tenant, `allowed` for an actor who may do it everywhere. */
 export const ofOwn = (verdict: Verdict, column: string): Verdict =>
   verdict === 'allowed' && column !== 'admin' && column !== 'control' ? 'own only' : verdict;

@@ -1,17 +1,17 @@
-/** What one of two sessions of the same account is found to be, by names such as `status.Gid`. */
+/** What was found of a session, by names such as `status.Gid`. Two sessions of the same account are compared. */
 export type Found = ReadonlyMap<string, string>;
 
 export type Difference = {
   readonly name: string | RegExp;
-  /** Why it need not be the same. */
+  /** Why it may be different. */
   readonly why: string;
-  /** What it is, where it is not just any: gets what the cold one has and what the hosted one has. */
+  /** Where not just any difference is allowed: whether this one is. Gets what the cold session has, and what the hosted one has. */
   readonly is?: (cold: string, hosted: string, account: { readonly group: number }) => boolean;
 };
 
 const numbers = (text: string): readonly number[] => (text.match(/\d+/g) ?? []).map(Number);
 const without = (all: readonly number[], one: number): string => all.filter((each) => each !== one).join();
-/** But for the port by which the client has come. */
+/** Whether both are the same, but for the port from which the client has come. */
 const sameConnection = (cold: string, hosted: string): boolean => {
   const plain = (text: string) => text.replace(/(\d+(?:\.\d+){3}) \d+ (?=\d+\.)/, '$1 PORT ');
   return plain(cold) === plain(hosted);
@@ -28,7 +28,7 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     name: /^(status\.Gid|ids\.gid)$/,
-    why: 'the same: it is a repository account’s primary group. What it writes is its own group’s either way, by the folder’s setgid bit',
+    why: 'the same: the role’s group is a repository account’s primary group. Its files get its own group either way, by the folder’s setgid bit',
     is: (cold, hosted, { group }) =>
       new Set(numbers(cold)).size === 1 && numbers(cold)[0] === group && !numbers(hosted).includes(group),
   },
@@ -39,22 +39,22 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     name: 'attempts.connect to the door of the role',
-    why: 'the same: one that began cold gets one more session there, which is counted',
+    why: 'the same: a cold session gets one more session there, which is counted',
     is: (cold, hosted) => cold === 'done' && hosted === 'EACCES',
   },
   {
     name: 'autogroup',
-    why: 'the kernel takes ten changes a second, of all sessions of the machine: where others want theirs, too, the turn of one comes late',
+    why: 'the kernel takes ten changes a second, of all sessions of the machine: the change of one session may come late',
     is: (cold, hosted) => [cold, hosted].every((each) => ['0', '1'].includes(each)),
   },
   {
     name: 'environment.SSH_CONNECTION',
-    why: 'each has a connection of its own',
+    why: 'each session has a connection of its own',
     is: sameConnection,
   },
   {
     name: /^environment\.(MAIL|PWD|SSH_CLIENT)$/,
-    why: 'sshd and the shell set it, and borg reads none of them',
+    why: 'sshd and the shell set these variables, and borg reads none of them',
     is: left,
   },
   {
@@ -64,7 +64,7 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     name: 'words',
-    why: 'a title instead of the words of a start',
+    why: 'a hosted session has a title instead of the words of its start',
     is: (cold, hosted) =>
       sameConnection(cold.replace(/^\S+ -I \S+\/borg-serve /, 'borg-serve --hosted '), hosted) && cold !== hosted,
   },
@@ -75,18 +75,18 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     name: 'stat.flags',
-    why: 'it is a fork of root’s, and has called no execve(2)',
+    why: 'a hosted session is a fork of a process of root, and has called no execve(2)',
     is: (cold, hosted) => !cold.includes('forked') && hosted === '["forked","has used a right of root"]',
   },
-  { name: 'status.FDSize', why: 'room in the table of descriptors, as large as the host’s; the limit is the same' },
+  { name: 'status.FDSize', why: 'the host’s table of descriptors has more room, and a fork has the same; the limit is the same' },
   {
     name: 'attempts.limits of a session of another',
-    why: 'where all accounts are one user id a process may ask for the limits of one that has its group, too; so may one that began cold of another of its role',
+    why: 'where all accounts share one user id, a process may ask for the limits of a process of its group. A cold session may ask for those of a cold one of its role',
     is: (cold, hosted) => cold === 'EPERM' && hosted === '(0, 0)',
   },
   {
     name: /^attempts\..*its parent$/,
-    why: 'its parent is root’s host, not a process of sshd with its own user id',
+    why: 'the parent of a hosted session is the host, which is root’s, and not a process of sshd with the session’s user id',
     is: (_, hosted) => hosted === 'EPERM',
   },
 ];

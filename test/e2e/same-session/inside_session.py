@@ -35,7 +35,7 @@ def name_of(number):
 
 
 def told(attempt, *args):
-    """What comes of it, in a word."""
+    """The result of the attempt, in a word."""
     try:
         found = attempt(*args)
     except OSError as err:
@@ -112,13 +112,13 @@ def forked():
 
 
 def called_back():
-    """More often than libffi has room for without another look into its own file."""
+    """Makes so many callbacks that libffi has to look into its own file again to make room for them."""
     kind = ctypes.CFUNCTYPE(ctypes.c_int)
     return sum(function() for function in [kind(lambda: 1) for _ in range(3000)])
 
 
 def attempts(places):
-    """Each of them fails, or leaves nothing behind. places: of this server, see the test."""
+    """Each attempt fails, or leaves nothing behind. places: paths and numbers of this server, see the test."""
     own, other, run = places['own'], places['other'], places['run']
     flags = {'read': os.O_RDONLY, 'write': os.O_WRONLY, 'read and write': os.O_RDWR}
     found = {}
@@ -193,7 +193,7 @@ def logger(name):
 
 
 def plain(value):
-    """Of an object that has no words of its own, its class."""
+    """The value itself or, for an object that has no words of its own, its class."""
     return value if isinstance(value, (str, int, float, list, tuple, bytes, type(None))) else type(value).__name__
 
 
@@ -206,7 +206,7 @@ def look(server, places):
         'leads': {'session': os.getsid(0) == os.getpid(), 'group': os.getpgid(0) == os.getpid()},
         'asked': {name: told(asked, name) for name in ASKED},
         'personality': told(call, libc.personality, ctypes.c_ulong(0xFFFFFFFF)),
-        # Not what is left of one: who comes too early to the kernel for its group of processes tries again (crowd.py).
+        # Not the time that is left: a session that asks the kernel too early for its group of processes tries again (crowd.py).
         'timers': {name: signal.getitimer(number)[1] for name, number in TIMERS.items()},
         'signals': {str(each): handler_of(each) for each in signal.valid_signals()},
         'blocked': sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, ()))), 'pending': sorted(map(int, signal.sigpending())),
@@ -228,7 +228,7 @@ def look(server, places):
             'trace': [sys.gettrace() is None, sys.getprofile() is None], 'bytecode': sys.dont_write_bytecode,
         },
     }
-    # Last: where one comes through that should not, it may change what is told above.
+    # The attempts come last: one that succeeds and should not may change what is found above.
     return ticket | {'attempts': attempts(places)}
 
 

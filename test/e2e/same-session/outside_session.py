@@ -10,9 +10,9 @@ import sys
 import time
 
 libc = ctypes.CDLL(None, use_errno=True)
-#: ioprio_get(2), by the machine.
+#: The number of ioprio_get(2), by the machine.
 IOPRIO_GET = {'x86_64': 252, 'aarch64': 31}.get(os.uname().machine)
-#: What tells one process from another, and how long it has run: not what it is.
+#: These fields tell one process from another, or how long it has run. They do not tell what it is.
 ITS_OWN = ('Pid', 'Tgid', 'Ngid', 'PPid', 'NSpid', 'NStgid', 'NSpgid', 'NSsid', 'State', 'VmPeak', 'VmSize', 'VmLck', 'VmPin', 'VmHWM', 'VmRSS',
            'RssAnon', 'RssFile', 'RssShmem', 'VmData', 'VmStk', 'VmExe', 'VmLib', 'VmPTE', 'VmSwap', 'SigQ', 'voluntary_ctxt_switches',
            'nonvoluntary_ctxt_switches')
@@ -55,10 +55,10 @@ def stat(pid):
 
 
 def descriptors(pid):
-    """The standard streams, and what else there is, in whatever order it was opened."""
+    """The standard streams, and all other descriptors, whatever the order in which they were opened."""
     found = {}
     for name in os.listdir('/proc/%d/fd' % pid):
-        # Without the number of the inode, and of the process.
+        # The numbers of the inode and of the process are left out.
         kind = os.readlink('/proc/%d/fd/%s' % (pid, name)).partition(':[')[0].replace('/%d/' % pid, '/PID/')
         flags = next(line.split()[1] for line in text('/proc/%d/fdinfo/%s' % (pid, name)).split('\n') if line.startswith('flags'))
         found.setdefault(name if int(name) < 3 else 'others', []).append('%s %s' % (kind, flags))
@@ -66,7 +66,7 @@ def descriptors(pid):
 
 
 def autogroup(pid):
-    """Not its number. The kernel takes ten changes a second, of all: it follows the process itself, a little later."""
+    """Its nice value, not its number. It follows that of the process a little later: the kernel takes ten changes a second, of all sessions."""
     end = time.monotonic() + 20
     while True:
         found = text('/proc/%d/autogroup' % pid).rpartition(' ')[2]
