@@ -8,17 +8,17 @@ import { names, writeKeys } from './key-tree.ts';
 import { type PlainServer, startPlainServer } from './plain-server.ts';
 import { daemonOf, type Way, wayTo, wayToPlain } from './session.ts';
 
-/** Our own servers: what an operator gets who sets nothing, and SESSION_HOST=no. The first stands for this server where one is enough. */
+/** Our own servers: with default settings, and with SESSION_HOST=no. Where one is enough, the first stands for this server. */
 export const OWN = ['hosted', 'cold'] as const;
 export type OwnName = (typeof OWN)[number];
 
-/** What a row of this server is called. */
+/** How the rows of each of our servers are named. */
 export const TITLES = { hosted: 'session host', cold: 'cold start' } as const;
 export const PLAIN = 'plain borg serve';
 
 type Reached = {
   readonly client: Client;
-  /** ssh to an account; the plain server has one only. */
+  /** The words of ssh for an account. The plain server has one account only. */
   readonly way: (account: string) => Way;
   /** The repository of the account tenant, without encryption, and what borg needs in its environment to get there. */
   readonly url: string;
@@ -30,7 +30,7 @@ export type Own = Reached & { readonly name: OwnName; readonly server: Server; r
 export type Plain = Reached & { readonly name: 'plain'; readonly server: PlainServer };
 export type Contender = Own | Plain;
 
-/** Servers that run side by side, with one account that the client may use: tenant, and ten that nobody uses. */
+/** Servers that run side by side. Each has one account that the client may use, tenant, and ten accounts that nobody uses. */
 export type Contenders = { readonly plain: Plain; readonly own: readonly Own[] };
 
 /** Starts them all, and ends them when `use` is done. */

@@ -3,7 +3,7 @@ import { type Contenders, makeAccounts, type Own, TITLES } from './contenders.ts
 import { inTurn, median, type Row, timed } from './measure.ts';
 import { firstAnswer, type Way } from './session.ts';
 
-/** How many of a crowd are borg itself; the others speak ssh and borg's first message, and are as hard on the server. */
+/** How many clients of a crowd are real borgs. The others speak ssh and borg's first message, and cost the server as much. */
 const REAL_BORG = 50;
 const ROUNDS = 5;
 const NOTE = 'LoginGraceTime 120 s, which is sshd’s default, too';
@@ -81,6 +81,6 @@ const served = async (clients: readonly (() => Promise<boolean>)[]): Promise<num
 const lists = async (client: Client, account: string): Promise<boolean> =>
   (await client.borg(['list', client.url(account)], { ...NO_ENCRYPTION, reject: false })).exitCode === 0;
 
-/** The client's own patience must not be what ends first. */
+/** The client waits so long that it does not give up before the server does. */
 const answers = async (way: Way): Promise<boolean> =>
   (await firstAnswer(['-o', 'ConnectTimeout=120', ...way])) !== null;

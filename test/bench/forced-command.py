@@ -1,9 +1,9 @@
-"""Starts a forced command as sshd does, so many times in a row, and without sshd.
+"""Starts a forced command as sshd does, but without sshd, N times in a row.
 
     python3 -I forced-command.py '{"account": NAME, "command": …, "environment": {…}, "requests": HEX, "rounds": N}'
 
-It prints as JSON: `answers`, milliseconds from the start of the account's shell to the first byte of borg's answer; and `cpu`, seconds of
-all that the shells were and waited for.
+It prints JSON: `answers`, milliseconds from the start of the account's shell to the first byte of borg's answer; and `cpu`, CPU seconds of the
+shells, of what they became, and of what those waited for.
 """
 
 import json
@@ -15,7 +15,7 @@ import time
 
 
 def main(wanted):
-    # As with sshd: root's process, below it one of the account's, below that the command. The session host asks the kernel for it.
+    # As with sshd: a process of root, below it a process of the account, below that the command. The session host asks the kernel for this.
     pid = os.fork()
     if pid == 0:
         measure(wanted)
@@ -51,7 +51,7 @@ def first_answer(shell, command, environment, requests):
     theirs, ours = os.pipe()
     answer, said = os.pipe()
     begun = time.perf_counter()
-    # Without a copy of this process: that would count as the command's.
+    # This makes no copy of this process (fork): a copy would count as the command's.
     pid = os.posix_spawn(shell, [os.path.basename(shell), '-c', command], environment,
                          file_actions=[(os.POSIX_SPAWN_DUP2, theirs, 0), (os.POSIX_SPAWN_DUP2, said, 1)])
     os.close(theirs)

@@ -9,7 +9,7 @@ import type { PlainServer } from './plain-server.ts';
 export type ForcedCommand = (rounds: number) => Promise<{
   /** Milliseconds from the start of the account's shell to borg's first answer. */
   readonly answers: readonly number[];
-  /** Milliseconds of CPU of the shells, and of what they were or have waited for: not of a session host. */
+  /** Milliseconds of CPU of the shells, of what they became, and of what those waited for. The session host's are not in it. */
   readonly cpu: number;
 }>;
 
@@ -21,7 +21,7 @@ type Plan = {
 
 const PROGRAM = join(import.meta.dirname, 'forced-command.py');
 
-/** What sshd would start for the account, by its own word (sshd -T). */
+/** What sshd would start for the account, as sshd itself says (sshd -T). */
 export const forcedCommandOf = async (server: Server, account: string): Promise<ForcedCommand> => {
   const who = `user=${account},host=localhost,addr=127.0.0.1`;
   const config = (await server.exec(['/usr/sbin/sshd', '-T', '-f', '/run/borgserver/sshd_config', '-C', who])).stdout;

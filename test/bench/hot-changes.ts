@@ -11,9 +11,9 @@ import { median, type Row } from './measure.ts';
 import { firstAnswer, wayTo } from './session.ts';
 
 /**
- * (d) While backups run: from a new key file to its first login, and from a key that is gone to the refusal and to the end of its
- * session (the 200 ms of stillness are in both). A login that comes too early fails and costs a whole attempt, so the
- * attempt begins when the server has written the account's keys, seen through /proc.
+ * (d) While backups run: from a new key file to its first login, and from a removed key to the refusal and to the end of its
+ * session. Both include the 200 ms of stillness. A login that comes too early fails and costs a whole attempt. So the attempt
+ * begins when the server has written the account's keys, which is seen through /proc.
  */
 export const benchHotChanges = async (
   client: Client,
@@ -41,7 +41,7 @@ export const benchHotChanges = async (
     gained.push(performance.now() - dropped);
 
     const idle = await connected(server, client, name, client.key);
-    // Written beside the tree, so that the server begins to look when the key goes and not before.
+    // The file is written beside the tree, so that the server begins to look when the key goes, and not before.
     const other = `${server.sshkeys}.other`;
     await writeFile(other, `${anyKey()}\n`);
     const removed = performance.now();
@@ -77,7 +77,7 @@ export const benchHotChanges = async (
   ];
 };
 
-/** Backups of random bytes, one after the other, of the account `tenant`; `stop` tells how many came to their end. */
+/** Backups of random bytes, one after the other, of the account `tenant`; `stop` tells how many have finished. */
 const keepBackingUp = (client: Client) => {
   const url = client.url('tenant');
   const options = { env: { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' } };

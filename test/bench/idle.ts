@@ -28,7 +28,7 @@ export const benchIdle = async (server: Server, daemon: number, count: number): 
     const before = cpuOf(daemon);
     await server.exec(['update-borgusers']);
     await setTimeout(REST_MS);
-    // Resting is in it, too: what the pass and its clearing up cost is the rest.
+    // The figure includes the rest after the pass. Without what the rest costs, it is the pass and its clearing up.
     passes.push(cpuOf(daemon) - before - idle * REST_MS);
     rests.push(memoryOf(daemon));
     all.push(memoryOfAll(daemon));
@@ -60,7 +60,7 @@ export const benchIdle = async (server: Server, daemon: number, count: number): 
 /** Health checks in an hour, by the image's HEALTHCHECK; counted apart from the daemon. */
 const HEALTH_CHECKS = 60;
 
-/** CPU seconds of one: of five, by the shell's own count of what its children used. */
+/** CPU seconds of one health check. The shell counts what five of them use. */
 const healthCheckCpu = async (server: Server): Promise<number> => {
   const { stdout } = await server.exec(['bash', '-c', 'for i in 1 2 3 4 5; do borgserver healthcheck; done; times']);
   const [, user = 0, system = 0] = /(\d+\.\d+)s 0m(\d+\.\d+)s\s*$/.exec(stdout)?.map(Number) ?? [];
@@ -76,7 +76,7 @@ const memoryOfAll = (daemon: number): { readonly together: number; readonly sshd
       if (!/^\d+$/.test(pid) || namespace(pid) !== own) return [];
       return [{ memory: memoryOf(Number(pid)), name: readFileSync(`/proc/${pid}/comm`, 'utf8').trim() }];
     } catch {
-      // It has ended meanwhile, or belongs to the kernel.
+      // The process has ended meanwhile, or belongs to the kernel.
       return [];
     }
   });

@@ -6,11 +6,11 @@ import { firstAnswer, memoryOf, processes, SERVE, type Way, wayTo } from './sess
 
 const ROUNDS = 20;
 
-/** (b) From ssh to borg's first answer, and what a session of borg's own needs at most, beside the plain server; in turn. */
+/** (b) From ssh to borg's first answer, and the most memory that a session with its own borg needs, beside the plain server; in turn. */
 export const benchLogins = async ({ plain, own }: Contenders): Promise<Row[]> => {
   const all = [plain, ...own];
   const answers = await inTurn(all, ROUNDS, ({ way }) => answerOf(way('tenant')));
-  // Of a session that the host forks, what the kernel calls its own memory is mostly the host's: part h counts that.
+  // What the kernel counts as the memory of a hosted session is mostly the session host's. Part h counts the session's own.
   const alone = all.filter(({ name }) => name !== 'hosted');
   const memories = await inTurn(alone, 5, ({ way }) => peakMemory(way('tenant')));
   const row = (each: Own, what: string, unit: 'ms' | 'MB', found: typeof answers, limit: number): Row => ({

@@ -1,6 +1,6 @@
 /**
  * npm run bench [-- FILE] [--only a,d] [--full] [--megabytes 256]: prints one table and writes it as JSON (dist/bench.json).
- * Needs root, borg and sshd; every row stands beside what an operator would run instead, measured in the same run.
+ * Needs root, borg and sshd. Every row stands beside what an operator would run instead, which is measured in the same run.
  * Ends with 1 where a goal is missed.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ const wanted = new Set(values.only.split(','));
 const { full } = values;
 const size = { megabytes: Number(values.megabytes ?? (full ? 1000 : 200)), files: full ? 20_000 : 2000 };
 
-/** A server with that many accounts that nobody uses, and two that the client may use: tenant, and chief, an admin. */
+/** A server with `count` accounts that nobody uses, and two that the client may use: tenant, and chief, an admin. */
 const withServer = async (
   count: number,
   use: (server: Server, client: Client, daemon: number) => Promise<Row[]>,
@@ -70,7 +70,7 @@ const measure = async (): Promise<Judged[]> => {
   const add = (title: string, found: readonly Row[]): void => {
     console.error(`measured: ${title}`);
     rows.push(...found.map(judge));
-    // A full run takes an hour; what it has found is kept if it does not come to its end.
+    // A full run takes an hour. What it has found is kept even if the run does not finish.
     writeFileSync(file, `${JSON.stringify({ cores: availableParallelism(), rows }, null, 2)}\n`);
   };
   if (any('a')) add('passes', await benchPasses(full));

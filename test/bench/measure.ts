@@ -1,11 +1,11 @@
-/** One line of the table: a figure, the one it stands beside (if any), both in `unit`, and what is to be reached. */
+/** One line of the table: our figure, the figure that it is compared with (if any), both in `unit`, and the goal. */
 export type Row = {
   readonly part: string;
   readonly what: string;
   readonly unit: 'ms' | 'MB' | '' | 's/h' | 'MB/s';
   readonly ours: number;
   readonly beside?: { readonly what: string; readonly figure: number };
-  /** How the goal is met: `ours`, or ours divided by beside, at most or at least so much. */
+  /** The limit for our figure, for its ratio to beside, or for its difference from beside. It may be at most that, or with `least` at least that. */
   readonly goal?: { readonly of: 'ours' | 'ratio' | 'difference'; readonly limit: number; readonly least?: true };
   readonly note?: string;
 };
@@ -16,7 +16,7 @@ export const median = (numbers: readonly number[]): number => {
   return (low + high) / 2;
 };
 
-/** The figures of several, one after the other in each round, each first in turn: a busy moment or a warm cache hits all. */
+/** Measures several, one after the other in each round. Each is first in turn, so that a busy moment or a warm cache hits all. */
 export const inTurn = async <Each>(
   all: readonly Each[],
   rounds: number,
@@ -37,7 +37,7 @@ export const timed = async (action: () => unknown): Promise<number> => {
   return performance.now() - start;
 };
 
-/** The same several times, one after the other; `prepare` is not measured. */
+/** The same several times, one after the other. `prepare` is not measured. */
 export const times = async (
   count: number,
   action: (round: number) => unknown,

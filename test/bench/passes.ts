@@ -8,7 +8,7 @@ import { anyKey, names, writeKeys } from './key-tree.ts';
 import { median, type Row, timed, times } from './measure.ts';
 
 const ROUNDS = 5;
-/** What is really made with useradd where the whole would take minutes. */
+/** How many accounts useradd really makes where all of them would take minutes. */
 const SAMPLE = 50;
 
 /** (a) The passes beside the same accounts made by useradd in a shell loop. */
@@ -59,7 +59,7 @@ const benchAt = async (count: number): Promise<Row[]> => {
   ];
 };
 
-/** On a scratch root in memory: files, owners and modes are real, and a disk's own time is not measured. */
+/** Our passes on a scratch root in memory. Files, owners and modes are real. A disk's own time is not measured. */
 const ourPasses = async (count: number) => {
   if (existsSync('/dev/shm')) process.env.TMPDIR = '/dev/shm';
   const cold: number[] = [];
@@ -78,7 +78,7 @@ const ourPasses = async (count: number) => {
       const { user, system } = process.cpuUsage(start);
       cpu.push((user + system) / 1000);
       if (round > 0) continue;
-      // Once more when all has come to rest for 2 s: from then on nothing unchanged is read again.
+      // One more pass comes when nothing has changed for 2 s. After that no pass reads again what is unchanged.
       await new Promise((resolve) => setTimeout(resolve, 2100));
       await once();
       unchanged = await times(ROUNDS, once);
@@ -91,8 +91,8 @@ const ourPasses = async (count: number) => {
 };
 
 /**
- * The loop of a shell script, with a copy of /etc in a private mount namespace. The first `count` minus the sample are
- * written into passwd, group and shadow directly, so the sample sees files of the size it would see: half on average.
+ * The loop of a shell script, with a copy of /etc in a private mount namespace. Where only a sample is made, half of `count` is
+ * first written into passwd, group and shadow directly. So the sample sees files of the size that the loop sees on average.
  */
 const useraddLoop = async (count: number) => {
   const sampled = count > SAMPLE * 2;
@@ -107,7 +107,7 @@ const useraddLoop = async (count: number) => {
   return { add: (of(0) / each) * count, change: of(1), look: (of(2) / each) * count, sampled };
 };
 
-/** Milliseconds of each round: of the accounts that are made, of one that is removed and made again, of a look at as many as were made. */
+/** Times each round: it makes accounts, removes one and makes it again, and looks at as many accounts as it has made. */
 const SCRIPT = `
   scratch=$(mktemp -d); mount -t tmpfs none "$scratch"; cp -a /etc/. "$scratch" 2>/dev/null || true
   mount --bind "$scratch" /etc; umount -l "$scratch"; rmdir "$scratch"

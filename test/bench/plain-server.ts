@@ -9,17 +9,17 @@ import { run } from '../e2e/harness/program.ts';
 /** What an operator would run instead: Debian's sshd with its defaults, and one authorized_keys line for one user. */
 export type PlainServer = {
   readonly port: number;
-  /** Its one repository. */
+  /** The path of its one repository. */
   readonly repository: string;
   readonly knownHosts: string;
-  /** What its one key is allowed to start. */
+  /** The command that its one key may start. */
   readonly command: string;
-  /** Of its sshd. */
+  /** The pid of its sshd. */
   readonly pid: number;
   readonly stop: () => Promise<void>;
 };
 
-/** Starts it for the client's first key. Only /run and root's home are its own; the user is root, the one every machine has. */
+/** Starts it for the client's first key. Only /run and root's home are its own. The user is root, the one user that every machine has. */
 export const startPlainServer = async (client: Client): Promise<PlainServer> => {
   const folder = await mkdtemp(join(tmpdir(), 'plain-server-'));
   const repository = join(folder, 'repos/plain');
@@ -34,7 +34,7 @@ export const startPlainServer = async (client: Client): Promise<PlainServer> => 
   const lines = ['ListenAddress 127.0.0.1', `Port ${port}`, `HostKey ${hostKey}`, `AuthorizedKeysFile ${keys}`];
   await writeFile(config, [...lines, 'StrictModes no', 'PidFile none', 'PermitRootLogin yes', ''].join('\n'));
   await writeFile(knownHosts, `[127.0.0.1]:${port} ${(await readFile(`${hostKey}.pub`, 'utf8')).trim()}\n`);
-  // Root's home is empty there: what the shell reads at a login on this machine is not the other side's fault.
+  // root's home is empty there. Otherwise the plain server would pay for what a shell reads at a login on this machine.
   const start =
     'mount -t tmpfs none /run && mount -t tmpfs none ~root && mkdir -p /run/sshd && exec /usr/sbin/sshd -D -f "$1"';
   const child = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', start, 'sh', config], {

@@ -10,13 +10,13 @@ export type Seen = {
   readonly parent: number;
   /** The program's name. */
   readonly name: string;
-  /** The real user id; -1 of one that has just ended. */
+  /** The real user id; -1 for a process that has just ended. */
   readonly uid: number;
-  /** Milliseconds of CPU: its own, and that of every child that it has waited for. */
+  /** Milliseconds of CPU of the process, and of every child that it has waited for. */
   readonly cpu: number;
 };
 
-/** All processes of a server now: of the plain one its sshd and what is below, of our own all that is in its namespace. */
+/** All processes of a server now. For the plain server these are its sshd and all below, for our own all in its namespace. */
 export const processesOf = (contender: Contender): readonly Seen[] => {
   const all = readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
@@ -42,7 +42,7 @@ const namespaceOf = (pid: number): string | null => {
   }
 };
 
-/** Null of one that has ended meanwhile. */
+/** Null for a process that has ended meanwhile. */
 const seen = (pid: number): Seen | null => {
   try {
     const [, name = '', rest = ''] = /^\d+ \((.*)\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? [];
@@ -55,7 +55,7 @@ const seen = (pid: number): Seen | null => {
   }
 };
 
-/** Whether it is one of sshd's own, as of OpenSSH 9 or 10. */
+/** Whether it is a process of sshd's own, by its name in OpenSSH 9 and 10. */
 export const isSshd = ({ name }: Seen): boolean => name.startsWith('sshd');
 
 /** The session host among the processes of a server, if there is one. */
@@ -70,7 +70,7 @@ const commandOf = (pid: number): string => {
   }
 };
 
-/** All of a server once nobody is connected any more, and no session runs. */
+/** All processes of a server, once nobody is connected any more and no session runs. */
 export const atRest = (contender: Contender): Promise<readonly Seen[]> =>
   until('the last session to be gone', () => {
     const all = processesOf(contender);
@@ -81,13 +81,13 @@ export const atRest = (contender: Contender): Promise<readonly Seen[]> =>
     return rests && all;
   });
 
-/** Milliseconds of CPU that they have used. */
+/** Milliseconds of CPU that these processes have used. */
 export const cpuOfAll = (all: readonly Seen[]): number => all.reduce((sum, { cpu }) => sum + cpu, 0);
 
-/** Below are the machine's own users, as sshd's. */
+/** Lower user ids are the machine's own users, such as sshd's. */
 const FIRST_ACCOUNT = 1000;
 
-/** What runs for the sessions that began after a look, and is not sshd's: `before` are the processes that it showed. */
+/** The processes of sessions that began after a look, without sshd's own. `before` are the processes that this look showed. */
 export const sessionProcesses = (contender: Contender, before: readonly Seen[]): readonly Seen[] => {
   const old = new Set(before.map(({ pid }) => pid));
   return processesOf(contender).filter(

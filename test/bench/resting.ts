@@ -7,10 +7,10 @@ import { atRest, hostAmong, type Seen, sessionProcesses } from './process-tree.t
 import { firstAnswer, memoryOf } from './session.ts';
 
 const ROUNDS = 5;
-/** Two looks that far apart which show the same: the session waits for its client. */
+/** A session whose memory stays the same for so long waits for its client. */
 const STILL_MS = 300;
 
-/** (h) Memory that a session has by itself while it waits for its client, and the session host's. */
+/** (h) The memory of a session alone while it waits for its client, and the memory of the session host. */
 export const benchResting = async ({ plain, own }: Contenders): Promise<Row[]> => {
   const all = [plain, ...own];
   const greeted = await inTurn(all, ROUNDS, (each) => restingMemory(each, []));
@@ -45,7 +45,7 @@ export const benchResting = async ({ plain, own }: Contenders): Promise<Row[]> =
   return [
     ...own.flatMap((each) => [
       row(each, 'memory of a session at rest', greeted, besidePlain(greeted), 0.06),
-      // borg tests itself as it begins, and gives that memory back: a server has to have it all the same.
+      // borg tests itself as it begins, and gives the memory for this back. A server needs this memory all the same.
       row(each, 'the same beside the most', greeted, besidePlain(most, `${PLAIN} at its beginning`), 0.06),
       row(each, 'memory with its repository open', opened, besidePlain(opened)),
     ]),
@@ -73,17 +73,17 @@ const restingMemory = async (
   return found;
 };
 
-/** Of the program that waits for a session of the host's. */
+/** The memory of the program that waits for a hosted session. */
 const clientsMemory = ({ pid, name }: Seen): number => (name === 'perl' ? privateMemory(pid, ['Dirty']) : 0);
 
-/** MB of a process that nobody else has (proc_pid_smaps(5)). */
+/** MB that a process shares with no other (proc_pid_smaps(5)). */
 const privateMemory = (pid: number, kinds: readonly ('Clean' | 'Dirty')[] = ['Clean', 'Dirty']): number => {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const kB = kinds.map((kind) => Number(new RegExp(`^Private_${kind}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]));
   return (kB.reduce((all, each) => all + each, 0) * 1024) / 1e6;
 };
 
-/** 0 of a process that has ended since it was seen. */
+/** 0 for a process that has ended since it was seen. */
 const unlessEnded = (memory: () => number): number => {
   try {
     return memory();

@@ -15,7 +15,7 @@ export const wayTo = (client: Client, server: Pick<Server, 'port'>, account: str
 ];
 
 export const wayToPlain = (client: Client, plain: PlainServer): Way => [
-  // Of repeated options the first counts for ssh.
+  // For ssh, the first of repeated options counts.
   ...['-o', `UserKnownHostsFile=${plain.knownHosts}`, ...client.sshFlags()],
   ...['-p', String(plain.port), 'root@127.0.0.1', 'borg serve'],
 ];
@@ -23,8 +23,8 @@ export const wayToPlain = (client: Client, plain: PlainServer): Way => [
 /**
  * Milliseconds from the start of ssh to the first byte of borg's answer, or null if none came.
  *
- * @param during sees the open session
- * @param calls what is asked of borg behind the greeting
+ * @param during is called while the session is open
+ * @param calls what borg is asked after the greeting
  */
 export const firstAnswer = (
   way: Way,
@@ -85,5 +85,5 @@ export const daemonOf = ({ port }: Pick<Server, 'port'>): number => {
 
 const DAEMON = /^\S*node .*borgserver\.js entrypoint sshd/;
 
-/** Sessions of borg on the server's side; neither the shell that began it nor a client. */
+/** Matches a session of borg on the server's side, but neither the shell that began it nor a client. */
 export const SERVE = /^\S*python\S* .*serve .*--restrict-to|^\S*python\S* .*borg-serve/;

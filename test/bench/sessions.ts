@@ -4,19 +4,19 @@ import { inTurn, median, type Row } from './measure.ts';
 import { atRest, cpuOfAll, hostAmong, processesOf } from './process-tree.ts';
 import { firstAnswer } from './session.ts';
 
-/** Of which the median is taken. */
+/** The median is taken of so many rounds. */
 const ROUNDS = 25;
-/** CPU is counted in hundredths of a second: of many sessions together what is cut off does not matter. */
+/** CPU is counted in hundredths of a second. With many sessions together, it does not matter what is cut off. */
 const BLOCKS = 5;
 const BLOCK = 10;
 const SESSIONS = BLOCKS * BLOCK;
-/** In which the daemon does what an ended connection makes it do. */
+/** The daemon needs no longer than this for what it does after a connection has ended. */
 const CLEARING_MS = 1500;
 
-/** (h) What a session costs behind its login, and with it, beside the plain server: time and CPU. */
+/** (h) The time and CPU of a session without its login, and with it, beside the plain server. */
 export const benchSessions = async ({ plain, own }: Contenders): Promise<Row[]> => {
   const all = [plain, ...own];
-  // Once each: what is read for the first time is not the session's.
+  // Each runs once before. What is read for the first time does not belong to the session.
   for (const each of all) {
     await each.command(1);
     await firstAnswer(each.way('tenant'));
@@ -40,7 +40,7 @@ export const benchSessions = async ({ plain, own }: Contenders): Promise<Row[]> 
   ];
 };
 
-/** The command and what it waits for, and the host's share: that of the sessions that it forks, and its own. */
+/** CPU of the command and what it waits for, and of the host: of the sessions that it forks, and its own. */
 const cpuBehindLogin = async (all: readonly Contender[]): Promise<(each: Contender) => number> => {
   const hostsCpu = (each: Contender): number => hostAmong(processesOf(each))?.cpu ?? 0;
   const before = new Map(all.map((each) => [each, hostsCpu(each)]));
@@ -50,7 +50,7 @@ const cpuBehindLogin = async (all: readonly Contender[]): Promise<(each: Contend
   return (each) => (sum(commands(each)) + (hosts.get(each) ?? 0)) / SESSIONS;
 };
 
-/** Everything that the server has used meanwhile. The clients' own CPU is not in it. */
+/** All CPU that the server has used meanwhile. The clients' own CPU is not in it. */
 const cpuWithLogin = async (
   all: readonly Contender[],
 ): Promise<(each: Contender) => { readonly all: number; readonly daemon: number }> => {

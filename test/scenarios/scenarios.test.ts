@@ -52,7 +52,7 @@ const play = ({ places }: ScratchRoot, [verb = '', a = '', b = '', c = '']: read
     throw new Error(`no such verb: ${verb}`);
 };
 
-/** Root can read everything, so a file that cannot be read is one whose disk answers with an error. */
+/** root can read everything. So a file counts as unreadable when its disk answers with an error. */
 const withUnreadable = async (paths: readonly string[], action: () => Promise<PassReport>): Promise<PassReport> => {
   const undo = interceptSystem((call) => {
     if (/^(openSync|readdirSync)$/.test(call.name) && paths.includes(call.path)) throw systemError('EIO', call);
@@ -64,7 +64,7 @@ const withUnreadable = async (paths: readonly string[], action: () => Promise<Pa
   }
 };
 
-/** What the last pass left and told, as the files of expected/. */
+/** What the last pass left and reported, as the files of expected/. */
 const outcome = ({ places, settings }: ScratchRoot, report: PassReport): Record<string, string> => {
   const shown = (text: string): string =>
     text.replaceAll(places.repos, '/repos').replaceAll(places.sshkeys, '/sshkeys');

@@ -76,7 +76,7 @@ describe('the model of who may do what', () => {
     expect(fate('repos/web01', [2])).toBe('ends');
   });
 
-  test('only who may have several repositories reaches below its own', () => {
+  test('only an account that may have several repositories reaches below its own folder', () => {
     const access = settle(tree({ 'repos/one': file([1]), 'repos/many': file([1], { sub: true }) }), NOBODY);
     const reach = (name: string, path: string) => {
       const grant = access.get(name);
@@ -123,7 +123,7 @@ describe('along any walk of changes', () => {
     );
   });
 
-  test('what is settled stays as it is when the server looks again', () => {
+  test('what the server has settled stays as it is when it looks again', () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {
         for (const { tree: now, access } of walk(seed, 40)) expect(settle(now, access)).toEqual(access);
@@ -154,7 +154,7 @@ test('a step is chosen by seed, number and model alone', () => {
   expect(choose()).toMatchObject({ kind: 'borg', account: 'web01', key: 1, path: 'web01' });
 });
 
-test('no session is to be ended by an operator whose key may end it first', () => {
+test('an operator ends no session whose key may end it first', () => {
   const now = 1_000_000;
   const session: OpenSession = {
     ...({ id: 1, how: 'idle', account: 'web01', key: 1 } as const),

@@ -1,7 +1,7 @@
 import type { Role } from '../../src/accounts/role.ts';
 import { BAD_NAMES, type KeyFile, type Options, placeOf, type Tree } from './key-tree.ts';
 
-/** What one account may do: the model's own words, and on purpose not the server's code. */
+/** What one account may do. The model has its own words for this, and on purpose does not use the server's code. */
 export type Grant = {
   readonly role: Role;
   readonly keys: ReadonlyMap<number, Options>;
@@ -14,13 +14,13 @@ export type Access = ReadonlyMap<string, Grant>;
 
 export const NOBODY: Access = new Map();
 
-/** What is declared for one name in one file, or frozen by a folder out of sight. */
+/** What one file declares for one name, or what is frozen because its role folder is out of sight. */
 type Declared = Grant & { readonly path: string; readonly name: string };
 
 const WIDTH: Readonly<Record<Role, number>> = { 'append-only': 0, repo: 1, admin: 2 };
 const narrowerRole = (a: Role, b: Role): Role => (WIDTH[a] <= WIDTH[b] ? a : b);
 
-/** Keys that the file really opens: a private key in it closes it. */
+/** The keys for which the file really opens its account. A private key in the file closes it. */
 export const keysOf = (file: KeyFile): ReadonlyMap<number, Options> =>
   new Map(file.junk.includes('private') ? [] : file.keys.map(({ key, options }) => [key, options]));
 
@@ -65,7 +65,7 @@ export const wish = (
   return { wanted, conflicts };
 };
 
-/** Role and limits of both; the keys are those of the first. */
+/** The narrower role and limits of both. The keys are those of the first. */
 const narrowerGrant = (a: Grant, b: Grant): Grant => ({
   role: narrowerRole(a.role, b.role),
   keys: a.keys,
@@ -83,7 +83,7 @@ const narrowerLimits = (a: Grant, b: Grant): Pick<Grant, 'quota' | 'sub'> => {
   };
 };
 
-/** What both allow, or null where that cannot be written down: two lists of addresses that have nothing to do with each other. */
+/** What both allow. Null where this cannot be written down: the two lists of addresses have nothing to do with each other. */
 const narrowerOptions = (a: Options, b: Options): Options | null => {
   if (a.from && b.from && a.from !== b.from) return null;
   const from = a.from ?? b.from;
@@ -92,8 +92,8 @@ const narrowerOptions = (a: Options, b: Options): Options | null => {
 };
 
 /**
- * Who may do what once the server has taken up the tree: what is declared or, while a name contradicts itself, only what was
- * there before *and* is declared.
+ * Who may do what once the server has taken up the tree. That is what is declared. But while a name contradicts itself, it is only
+ * what was there before *and* is declared.
  */
 export const settle = (tree: Tree, running: Access): Access => {
   const { wanted, conflicts } = wish(tree, running);
@@ -135,7 +135,7 @@ export const admits = (access: Access, account: string, key: number, now: number
 /** A connection as it was when it was let in. */
 export type Admission = { readonly account: string; readonly key: number; readonly role: Role; readonly sub: boolean };
 
-/** What has to become of a connection: one that is given more goes on, unless it would need another user id. */
+/** What has to become of a connection. One whose account may do more now goes on, unless it would need another user id. */
 export const fateOf = (session: Admission, access: Access, now: number): 'ends' | 'goes on' | 'either' => {
   const grant = access.get(session.account);
   if (!grant || narrowerRole(session.role, grant.role) !== session.role) return 'ends';

@@ -8,7 +8,7 @@ import type { Scene } from './scene.ts';
 
 type BorgStep = Extract<Step, { kind: 'borg' }>;
 
-/** What borg must answer to this step. The step was chosen so that no expiry comes in between. */
+/** What borg must answer to this step. The step was chosen so that no key expires in between. */
 export const expectedAnswer = (model: Model, step: BorgStep, letIn: boolean): Answer => {
   const grant = model.access.get(step.account);
   if (!letIn || !grant) return 'no login';
@@ -29,7 +29,7 @@ const wordsOf = (action: Action, url: string, archive: string): readonly string[
   return ['--lock-wait', '10', ...words[action]];
 };
 
-/** Runs borg as the step says, holds its answer to what it must be, and gives back the repositories as they then are. */
+/** Runs borg as the step says, holds its answer to what it must be, and returns the repositories as they are after that. */
 export const askBorg = async (scene: Scene, model: Model, step: BorgStep, letIn: boolean): Promise<Repositories> => {
   const { client, keys } = scene;
   const { account, path, action, archive } = step;
@@ -65,7 +65,7 @@ export const undoNothing = async (
 ): Promise<Repositories> => {
   const run = (repositories: Repositories, action: Action, archive: string) =>
     askBorg(scene, { ...model, repositories }, { ...step, kind: 'borg', action, archive }, true);
-  // What an interrupted backup has left is cleared by the next transaction, whoever makes it: it was never committed.
+  // The next transaction, whoever makes it, clears what an interrupted backup has left: that was never committed.
   const filled = await run(model.repositories, 'create', fresh);
   const data = join(scene.server.repos, step.path, 'data');
   const before = await contents(data);

@@ -52,7 +52,7 @@ export const chooseStep = (card: Card, model: Model, dice: Dice, now: number, nu
       return chosen ? { kind: card, id: chosen.id } : null;
     }
     case 'end sessions': {
-      // One whose key expires meanwhile is nobody's to end.
+      // No operator may end a session whose key may expire meanwhile.
       const chosen = pick(
         dice,
         model.sessions.filter((each) => holds(model, each, now)),
@@ -86,7 +86,7 @@ export const chooseStep = (card: Card, model: Model, dice: Dice, now: number, nu
   }
 };
 
-/** Best a file that has let somebody in who is still there. */
+/** It is best to take a file whose account still has a session. */
 const flapping = ({ tree, sessions }: Model, dice: Dice): Step | null => {
   const files = [...tree.files.keys()].filter((path) => !tree.hidden.has(placeOf(path).role));
   const used = files.filter((path) => sessions.some(({ account }) => account === placeOf(path).name));
@@ -94,7 +94,7 @@ const flapping = ({ tree, sessions }: Model, dice: Dice): Step | null => {
   return path === undefined || contradictions(tree).length > 0 ? null : { kind: 'flap', path };
 };
 
-/** Takes its key from a session that is open. */
+/** Removes the key of a session that is open. */
 const revoke = ({ sessions, tree }: Model, dice: Dice): Edit | null => {
   const session = pick(dice, sessions);
   const path = session && filesOf(tree, session.account).find((each) => !tree.hidden.has(placeOf(each).role));
@@ -115,13 +115,13 @@ const logins = (access: Access, now: number) =>
 const holds = ({ access }: Model, { account, key }: Login, now: number): boolean =>
   [now, now + SLACK_MS].every((at) => admits(access, account, key, at) === 'yes');
 
-/** Whether whoever is let in may name the path. */
+/** Whether the account may name the path once it is let in. */
 const may = ({ access }: Model, account: string, path: string): boolean => {
   const grant = access.get(account);
   return grant !== undefined && reaches(grant, account, path);
 };
 
-/** Paths that no running backup has locked, nor one below or above them. */
+/** Paths without a running backup there, or below or above them. Such a backup has a lock. */
 const free = ({ sessions }: Model, paths: readonly string[]): readonly string[] => {
   const busy = sessions.filter(({ how }) => how === 'backup').map(({ path }) => path.split('/')[0]);
   return paths.filter((path) => !busy.includes(path.split('/')[0]));
@@ -134,7 +134,7 @@ const ACTIONS = [
 /** Every place where a repository may be. */
 const PATHS = NAMES.flatMap((name) => [name, `${name}/sub`]);
 
-/** The paths that an account would use: its own, and where it may have several, those below. */
+/** The paths that an account would use: its own and, where it may have several repositories, those below it. */
 const ownPaths = (login: { account: string; role: string; sub: boolean }): readonly string[] => {
   if (login.role === 'admin') return PATHS;
   return login.sub ? [`${login.account}/sub`, `${login.account}/sub`, login.account] : [login.account];
@@ -159,7 +159,7 @@ const allowed = (model: Model, dice: Dice, now: number, archive: string): Step |
   return { kind: 'borg', account, key, path, action, archive: old && known !== undefined ? known : archive };
 };
 
-/** Somebody who may not: with a key that does not open the account, or to a path that is not its own. */
+/** A step that is not allowed: with a key that does not open the account, or to a path that the account may not name. */
 const trespass = (model: Model, dice: Dice, now: number, archive: string): Step | null => {
   const action = pick(dice, ACTIONS, 'list');
   const [account, key] = [pick(dice, NAMES, 'web01'), dice(KEYS + 1)];

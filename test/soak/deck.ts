@@ -27,9 +27,9 @@ const CARDS: readonly Card[] = (Object.keys(COUNTS) as Card[]).flatMap((card) =>
 export const DECK = CARDS.length;
 
 /**
- * What is played in which order: every kind within DECK steps. The first cards of all make accounts.
+ * The order of the cards: every kind comes within DECK steps. The very first cards make accounts.
  *
- * @param calm no restarts, of the session host neither: other logins in their place, so that the rest of the order is the same
+ * @param calm no restarts, not even of the session host. Other logins come in their place, so that the rest of the order stays the same
  */
 export const cardAt = (seed: number, step: number, calm: boolean): Card => {
   if (step < 4) return 'add';

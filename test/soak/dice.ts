@@ -2,10 +2,10 @@ import { type Dice, diceOf } from '../keys/hostile-lines.ts';
 
 export type { Dice };
 
-/** The dice of one step: what a step takes does not move those after it. */
+/** The dice of one step. How often a step throws them changes nothing for the steps after it. */
 export const diceAt = (seed: number, step: number): Dice => diceOf(Math.imul(seed, 2_654_435_761) + step);
 
-/** One of the list; of an empty one `otherwise`, undefined if that is not given. */
+/** One of the list. Of an empty list it is `otherwise`, or undefined if that is not given. */
 export function pick<T>(dice: Dice, list: readonly T[], otherwise: T): T;
 export function pick<T>(dice: Dice, list: readonly T[]): T | undefined;
 export function pick<T>(dice: Dice, list: readonly T[], otherwise?: T): T | undefined {

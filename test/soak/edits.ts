@@ -17,7 +17,7 @@ import {
 
 /** A change of the key tree, before it is written. */
 export type Edit = {
-  /** For a person who reads the sequence of a failed run. */
+  /** The words for a person who reads the sequence of a failed run. */
   readonly what: string;
   readonly tree: Tree;
   /** A file that is renamed instead of written anew. */
@@ -166,7 +166,7 @@ const move = (tree: Tree, from: string, to: string): Edit | null => {
 const contradict = (tree: Tree, path: string, dice: Dice): Edit | null => {
   const other = dice(3) === 0 ? otherEntry(path) : otherRole(path, dice);
   const file = tree.files.get(path);
-  // Together with a folder out of sight it would take the server two looks to tell what is left.
+  // With a folder out of sight, too, the server would need two looks to tell what is left.
   if (!file || tree.files.has(other) || tree.hidden.size > 0) return null;
   const twin = dice(2) === 0 ? { ...file, junk: [] } : newFile(dice);
   return { what: `contradict ${path} by ${other}`, tree: withFile(tree, other, twin) };
@@ -197,7 +197,7 @@ const hide = (tree: Tree, dice: Dice): Edit | null => {
   return { what: `take away the folder of ${role}`, tree: { ...tree, hidden: new Set([role]) } };
 };
 
-/** Several changes at once, each of another account: what comes out does not depend on how the server groups them. */
+/** Several changes at once, each of another account. So the result does not depend on how the server groups them. */
 const burst = (tree: Tree, dice: Dice, now: number): Edit | null => {
   if (contradictions(tree).length > 0 || tree.hidden.size > 0) return null;
   const done = new Set<string>();
@@ -214,7 +214,7 @@ const burst = (tree: Tree, dice: Dice, now: number): Edit | null => {
   return said.length > 0 ? { what: `at once: ${said.join('; ')}`, tree: next } : null;
 };
 
-/** The paths of files that are other files after. */
+/** The paths of files that have changed. */
 export const changedPaths = (before: Tree, after: Tree): readonly string[] =>
   [...new Set([...before.files.keys(), ...after.files.keys()])]
     .filter((path) => before.files.get(path) !== after.files.get(path))

@@ -7,10 +7,10 @@ import type { Model, OpenSession } from './model.ts';
 import type { Scene } from './scene.ts';
 
 /**
- * Holds that whoever the model no longer allows is ended, that everybody else is still there, and that the server knows
+ * Holds that the sessions that the model no longer allows have ended, that all others still run, and that the server knows
  * exactly those.
  *
- * @returns who has ended
+ * @returns the sessions that have ended
  */
 export const expectFates = async (
   scene: Scene,
@@ -32,7 +32,7 @@ export const expectFates = async (
   return ended;
 };
 
-/** Resolves once the connection has ended; a backup, which hears of it when it writes, must not have come to a good end. */
+/** Resolves once the connection has ended. A backup hears of the end when it writes, and must not have succeeded. */
 export const expectEnded = async (live: Live, session: OpenSession): Promise<void> => {
   if (session.how !== 'backup') {
     await live.connection.ended();
@@ -51,7 +51,7 @@ const lifeOf = (live: ReadonlyMap<number, Live>, session: OpenSession): Live => 
   return found;
 };
 
-/** The server's own list, without those that may be ending just now. What has just ended may stand in it for a moment. */
+/** Compares the server's own list, without sessions that may be ending just now. A session that has just ended may be listed for a moment. */
 const expectKnown = async (
   scene: Scene,
   staying: readonly OpenSession[],

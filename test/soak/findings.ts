@@ -13,7 +13,7 @@ const OF_JUNK: Readonly<Record<Junk, FindingCode | null>> = {
   comment: null,
 };
 
-/** Findings that come with the hour and not with a change of the tree. */
+/** Findings that come as time passes, and not with a change of the tree. */
 export const TIMED: ReadonlySet<string> = new Set<FindingCode>(['expired-key']);
 
 /** What the server has to report of the tree, sorted: `CODE NAME`, each once. Not those of TIMED. */
@@ -50,7 +50,7 @@ export const findingsOf = (tree: Tree, running: Access): readonly string[] => {
   return [...found].sort();
 };
 
-/** The same of what the server reports. */
+/** The same for what the server reports. */
 export const normalised = (findings: readonly { readonly code: string; readonly file: string }[]): readonly string[] =>
   [
     ...new Set(

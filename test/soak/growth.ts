@@ -1,18 +1,18 @@
 import type { Look } from './server-processes.ts';
 
-/** What one daemon was seen to use, and the session host beside it, in the order of time. */
+/** What each look saw one daemon use, and the session host beside it, in the order of time. */
 export type Figures = readonly Pick<Look, 'memory' | 'files' | 'processes' | 'host'>[];
 
-/** Room for what comes and goes: sessions, a garbage collection that is late. The host has none to do, and two descriptors a session. */
+/** Room for what comes and goes: sessions, a late garbage collection. The host has no garbage collection, and two descriptors a session. */
 const ROOM = { memory: 25, files: 12, processes: 12, 'memory of the host': 4, 'files of the host': 12 } as const;
-/** Below that a third tells nothing. */
+/** With fewer looks than this, a third of them tells nothing. */
 const FEWEST = 9;
 
 const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0;
 
 export type Growth = Readonly<Record<keyof typeof ROOM, readonly [first: number, last: number]>>;
 
-/** The medians of the first and the last third, or null of a daemon that lived too short. */
+/** The medians of the first and the last third. Null for a daemon that did not live long enough. */
 export const growthOf = (figures: Figures): Growth | null => {
   if (figures.length < FEWEST) return null;
   const third = Math.floor(figures.length / 3);

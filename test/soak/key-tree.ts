@@ -3,7 +3,7 @@ import { ROLE_FOLDERS, type Role } from '../../src/accounts/role.ts';
 /** The accounts of a run: any of them may stand in any role folder. */
 export const NAMES = ['web01', 'web02', 'db01', 'nas.example.org', 'laptop', 'ops'] as const;
 
-/** How many keys the accounts share. One more, the stranger's, never stands on a sound line. */
+/** How many keys the accounts share. There is one more, the stranger's. It never stands on a sound line. */
 export const KEYS = 6;
 export const STRANGER = KEYS;
 
@@ -24,7 +24,7 @@ export type Junk =
 export type KeyFile = {
   readonly keys: readonly { readonly key: number; readonly options: Options }[];
   readonly junk: readonly Junk[];
-  /** Bytes. */
+  /** In bytes. */
   readonly quota?: number;
   readonly sub: boolean;
 };

@@ -19,12 +19,12 @@ export const someText = (): string => randomBytes(150_000).toString('hex');
 
 export const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** Small pieces of fixed size: something is on the server soon. */
+/** Pieces are small and of a fixed size, so that something is soon on the server. */
 export const SMALL_CHUNKS = ['--chunker-params', 'fixed,65536', '--compression', 'none'];
 
 const BORG_SERVE = { flags: [], words: ['borg', 'serve'] };
 
-/** Opens a session and resolves once the server knows it or, of a backup, once it has the lock and has sent a half. */
+/** Opens a session and resolves once the server knows it. A backup resolves once it has the lock; half of its data is written by then. */
 export const openLive = async (scene: Scene, session: Omit<OpenSession, 'id'>): Promise<Live> => {
   const { server, client, keys } = scene;
   const key = keys[session.key];
@@ -51,7 +51,7 @@ export const openLive = async (scene: Scene, session: Omit<OpenSession, 'id'>): 
   return { connection, finish };
 };
 
-/** One home knows every repository, by more than one URL. */
+/** The one client's home knows every repository, some by more than one URL. */
 export const FAMILIAR = {
   BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes',
   BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',

@@ -1,6 +1,6 @@
 import type { Server } from '../e2e/harness/server.ts';
 
-/** What the model can explain, so that anything else at level error is a failure. */
+/** What the model can explain. Anything else at level error is a failure. */
 export type Explained = {
   /** `CODE NAME` of findings that were or may have been there for a moment. */
   readonly findings: ReadonlySet<string>;
@@ -27,7 +27,7 @@ export const createLogReading = (server: Server) => {
     const { level, msg, file } = line;
     if (typeof msg !== 'string' || NEVER.includes(msg)) return true;
     if (level === 'warn' && msg.startsWith('the session host ')) {
-      // Of what nobody did to it there is nothing to say.
+      // The run does nothing to a session host but kill it. Any other warning about one is a fault.
       if (!msg.startsWith('the session host does not run') || !String(line.error).endsWith(' SIGKILL')) return true;
       hostEnded += 1;
       return hostEnded > explained.hostKilled;
@@ -41,7 +41,7 @@ export const createLogReading = (server: Server) => {
       refused += 1;
       return refused > explained.startsRefused;
     }
-    // Said beside the finding that stops them.
+    // This line comes beside the finding that stops the updates.
     if (msg.startsWith('updates are stopped')) return false;
     const name = String(file)
       .split('/')

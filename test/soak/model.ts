@@ -11,12 +11,12 @@ export type OpenSession = Admission & {
   readonly archive: string;
 };
 
-/** All that the run believes of the server. */
+/** What the run expects of the server. */
 export type Model = {
   readonly tree: Tree;
   readonly access: Access;
   readonly repositories: Repositories;
-  /** Folders of /repos that are there. */
+  /** The folders that are in /repos. */
   readonly folders: ReadonlySet<string>;
   /** The uid of every account so far, by name: it outlives the account, as its folder does. */
   readonly uids: ReadonlyMap<string, number>;

@@ -14,11 +14,11 @@ import type { HostFates } from './session-host.ts';
 import { flap, moveFolder, writeEdit } from './tree-on-disk.ts';
 import { askReport, expectReport, type Report, settled } from './verification.ts';
 
-/** What a step has come to. */
+/** The result of a step. */
 export type Played = {
   readonly model: Model;
   readonly opened?: { readonly session: OpenSession; readonly live: Live };
-  /** Milliseconds until the server had taken up what nobody told it of. */
+  /** Milliseconds until the server had taken up a change of which nobody told it. */
   readonly took?: number;
   /** What the server said of its accounts after it. */
   readonly report?: Report;
@@ -78,7 +78,7 @@ const edit = async (stage: Stage, model: Model, step: Extract<Step, { kind: 'edi
 /** A file must be gone for 200 ms to count as gone. */
 const SURELY_SHORT_MS = 190;
 
-/** A file that was away for a moment takes nothing from anybody; sessions that could tell are let go where it was not a moment. */
+/** A file that is away for a moment takes nothing from anybody. If it was away for longer, the sessions that may have ended are closed. */
 const flicker = async (stage: Stage, model: Model, path: string): Promise<Played> => {
   const away = await flap(stage, path);
   expectReport(await settled(stage), model);
@@ -88,7 +88,7 @@ const flicker = async (stage: Stage, model: Model, path: string): Promise<Played
   return { model: without(model, touched) };
 };
 
-/** Accounts have folders, and admins make some with `borg init`, which go away with their repository. */
+/** Accounts have folders. Admins make more folders with `borg init`, which go away with their repository. */
 const withFolders = (model: Model): Model => {
   const tops = [...model.repositories.keys()].map((path) => path.split('/')[0] ?? '');
   const tenants = [...model.access].filter(([, { role }]) => role !== 'admin').map(([name]) => name);
@@ -184,7 +184,7 @@ const expectCode = (found: number, wanted: number, who: string): void => {
   if (found !== wanted) throw new Error(`${who} ended with ${found}, and should have with ${wanted}`);
 };
 
-/** A start that must not be: a tree that contradicts itself, or a role folder that is gone although it had accounts. */
+/** A start that must be refused: the tree contradicts itself, or a role folder is gone although it had accounts. */
 const refusedStart = async (stage: Stage, model: Model, why: 'contradiction' | 'missing folder'): Promise<void> => {
   const { server, keys } = stage;
   const role = ROLES.find((each) => [...model.access.values()].some((grant) => grant.role === each));
@@ -198,5 +198,5 @@ const refusedStart = async (stage: Stage, model: Model, why: 'contradiction' | '
   else for (const file of torn) await rm(file);
 };
 
-/** The name of an account that contradicts itself at a start; at no other time is it there. */
+/** The name of an account that contradicts itself at a start. At any other time there is no such account. */
 export const TORN = 'torn';

@@ -5,7 +5,7 @@ export type Repositories = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
 export type Action = 'init' | 'create' | 'list' | 'extract' | 'delete archive' | 'delete repository' | 'compact';
 
-/** What borg has to answer. Each is known by the words that it says. */
+/** What borg has to answer. WORDS says how each answer is recognised. */
 export type Answer =
   | 'done'
   | 'no login'
@@ -18,7 +18,7 @@ export type Answer =
 
 /** What borg says, standard error and all. */
 export const WORDS: Readonly<Record<Exclude<Answer, 'done'>, RegExp>> = {
-  // borg may notice the end of ssh before it has read what ssh said. Had it been let in, it would say something else.
+  // borg may notice the end of ssh before it has read what ssh said. If borg had been let in, it would say something else.
   'no login': /Permission denied \(publickey\)|Connection closed by remote host/,
   'path not allowed': /Repository path not allowed/,
   'no repository': /does not exist|is not a valid repository/,
@@ -29,7 +29,7 @@ export const WORDS: Readonly<Record<Exclude<Answer, 'done'>, RegExp>> = {
 };
 
 /**
- * What borg has to answer to whoever is let in and may name the path.
+ * What borg has to answer to an account that is let in and may name the path.
  *
  * @param path below /repos: `web01`, or `web01/sub` where an account has several
  * @param folders that are in /repos
@@ -54,7 +54,7 @@ export const answerTo = (
   return 'done';
 };
 
-/** The repositories after borg has done it. */
+/** The repositories after borg has done the action. */
 export const after = (
   repositories: Repositories,
   path: string,

@@ -30,16 +30,16 @@ export type SoakResult = {
   readonly restarts: number;
   readonly logins: number;
   readonly sessionsEnded: number;
-  /** How often the session host was killed, and replaced because borg had changed; a short run does not wait for that. */
+  /** How often the session host was killed, and how often it was replaced because borg had changed. A short run does not wait for that. */
   readonly hostsKilled: number;
   readonly hostsReplaced: number;
-  /** Milliseconds until a change that nobody told the server of was taken up, sorted. */
+  /** Milliseconds until the server had taken up a change of which nobody told it, sorted. */
   readonly took: readonly number[];
-  /** Of the daemon that lived longest, or null where none lived long enough to tell. */
+  /** The growth of the daemon that lived longest, or null where none lived long enough to tell. */
   readonly growth: Growth | null;
 };
 
-/** A run this long has restarts in its first part only: what grows is seen in one daemon that lives. */
+/** A run this long has restarts in its first part only: growth shows only in one daemon that lives on. */
 const LONG_MINUTES = 5;
 const RESTLESS_PART = 0.35;
 /** Steps after which a contradiction, or a folder that is away, is cured. */
@@ -125,7 +125,7 @@ const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell,
     if (step.kind === 'sshd dies') explained.sshdKilled += 1;
     if (step.kind === 'stop' && step.refused !== 'no') explained.startsRefused += 1;
     if (step.kind === 'host dies') explained.hostKilled += 1;
-    // Else nothing would be seen of it.
+    // Without a session host the step would show nothing.
     if (restarting || isOneOf(HOST_FATES)) await awaitHost();
     if (step.kind === 'host dies') figures = [];
     const played = await play({ ...scene, live, host }, model, step, number);
@@ -143,17 +143,17 @@ const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell,
     model = { ...model, uids: await expectIdentities(scene, model, played.report) };
     for (const each of findingsAround(step, before, model)) explained.findings.add(each);
     const unexplained = log.unexplained(explained);
-    if (unexplained.length > 0) throw new Error(`nothing explains in the log:\n${unexplained.join('\n')}`);
+    if (unexplained.length > 0) throw new Error(`lines of the log that nothing explains:\n${unexplained.join('\n')}`);
     if (restarting) {
       restarts += 1;
       figures = [];
-      if (!isDeepStrictEqual(readHostKeys(scene), hostKeys)) throw new Error('the host keys are others');
+      if (!isDeepStrictEqual(readHostKeys(scene), hostKeys)) throw new Error('the host keys have changed');
     }
     if (number % STEPS_TO_LOOK === 0) {
       const found = await lookWithoutZombies(scene.server);
       const before = figures.at(-1)?.host;
       const isAnother = before && before.pid !== found.host?.pid;
-      if (isAnother && !host.isOutdated()) throw new Error('the session host is another one, or gone');
+      if (isAnother && !host.isOutdated()) throw new Error('the session host has been replaced, or is gone');
       figures = isAnother ? [found] : [...figures, found];
     }
     if (figures.length > longest.length) longest = figures;

@@ -2,19 +2,19 @@ import { type Client, createClient, type Key } from '../e2e/harness/client.ts';
 import { type Environment, type Server, startServer } from '../e2e/harness/server.ts';
 import { KEYS } from './key-tree.ts';
 
-/** The server that is put to the test, and the machine of everybody who uses it. */
+/** The server under test, and the one client machine of all who use it. */
 export type Scene = {
   readonly server: Server;
   readonly client: Client;
   /** The accounts' keys, and last the stranger's. */
   readonly keys: readonly Key[];
-  /** Of the account `borg`, which no key file touches. */
+  /** The key of the account `borg`. No key file of the run touches this account. */
   readonly operator: Key;
   /** The server's settings; WATCH comes with each start. */
   readonly settings: Environment;
 };
 
-/** Starts a server with no key file in it. No periodic pass comes to anybody's help. */
+/** Starts a server with no key file in it. No periodic pass helps. */
 export const openScene = async (): Promise<Scene & { readonly close: () => Promise<void> }> => {
   // All clients come from one address here and ask for accounts that are gone, which sshd 9.8 and later locks out.
   const penalties = { PER_SOURCE_PENALTIES: 'none' };

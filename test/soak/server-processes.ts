@@ -1,7 +1,7 @@
 import { until } from '../e2e/harness/machine.ts';
 import type { Server } from '../e2e/harness/server.ts';
 
-/** What has borg loaded for all sessions. `memory` is what no file holds, in MB; `sessions` are those that it has forked and that run. */
+/** The session host. `memory` is its memory without mapped files, in MB. `sessions` is how many sessions of its own run. */
 export type HostLook = {
   readonly pid: number;
   readonly memory: number;
@@ -17,15 +17,15 @@ export type Look = {
   readonly processes: number;
   readonly memory: number;
   readonly files: number;
-  /** The youngest session host that serves; null where there is none, by the settings or just now. */
+  /** The youngest session host that serves. Null where there is none, by the settings or just now. */
   readonly host: HostLook | null;
   /** Whether the settings ask for one. */
   readonly hosted: boolean;
 };
 
 /**
- * PID 1 is tini, its first child the daemon, and the daemon's child of this name the listener; beside them runs the reader of
- * sshd's log, the listener for how sessions ended, the session host, and nothing else.
+ * PID 1 is tini. Its first child is the daemon. The daemon's child with the name of sshd is the listener. Beside them run the reader
+ * of sshd's log, the listener for how sessions ended, the session host, and nothing else.
  */
 const SCRIPT = `
 cat /proc/[0-9]*/stat 2>/dev/null
@@ -78,10 +78,10 @@ export const look = async (server: Server): Promise<Look> => {
   };
 };
 
-/** A session host that ends again and again is started again a minute later at most, and then takes some time. */
+/** A session host that ends again and again is started again after a minute at most. Then it needs some time. */
 const AGAIN_MS = 200_000;
 
-/** Looks until nothing is left of a process that has ended, and there is a session host where there should be one. */
+/** Looks until no zombie is left, and there is a session host where there should be one. */
 export const lookWithoutZombies = (server: Server): Promise<Look> => {
   const isRight = async () => {
     const found = await look(server);

@@ -4,7 +4,7 @@ import { findingsOf } from './findings.ts';
 import { placeOf } from './key-tree.ts';
 import type { Model, Step } from './model.ts';
 
-/** One line for whoever reads the sequence of a failed run. */
+/** One line for a person who reads the sequence of a failed run. */
 export const describeStep = (step: Step): string => {
   if (step.kind === 'edit') return `${step.what}; ${step.manner}, told ${step.told}`;
   const { kind, ...facts } = step;
@@ -17,7 +17,7 @@ const HALF_WRITTEN = [
   ...(['unknown-directive', 'bad-directive'] as const),
 ];
 
-/** Findings, `CODE NAME`, that a step may cause, be it for the moment in which its files are written or moved. */
+/** Findings, `CODE NAME`, that a step may cause, even if only while its files are written or moved. */
 export const findingsAround = (step: Step, before: Model, after: Model): readonly string[] => {
   const lasting = [...findingsOf(before.tree, before.access), ...findingsOf(after.tree, after.access)];
   if (step.kind !== 'edit') return lasting;
@@ -31,5 +31,5 @@ export const findingsAround = (step: Step, before: Model, after: Model): readonl
   ];
 };
 
-/** Something about the tree that keeps others from gaining, and must not last for the whole run. */
+/** Whether the tree has a fault that keeps other accounts from gaining anything. It must not last for the whole run. */
 export const inTrouble = ({ tree }: Model): boolean => contradictions(tree).length > 0 || tree.hidden.size > 0;

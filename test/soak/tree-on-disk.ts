@@ -19,7 +19,7 @@ import type { Scene } from './scene.ts';
 
 type EditStep = Extract<Step, { kind: 'edit' }>;
 
-/** Where a role folder is while it is out of the server's sight: on the same file system, so that it goes in one step. */
+/** Where a role folder is while it is out of the server's sight. It is on the same file system, so that one step moves it. */
 const aside = ({ server }: Scene, role: Role): string => join(dirname(server.sshkeys), 'aside', ROLE_FOLDERS[role]);
 
 const placeOnDisk = (scene: Scene, tree: Tree, path: string): string => {
@@ -27,7 +27,7 @@ const placeOnDisk = (scene: Scene, tree: Tree, path: string): string => {
   return tree.hidden.has(role) ? join(aside(scene, role), entry) : join(scene.server.sshkeys, path);
 };
 
-/** Makes the folders on disk what the step says. All in one turn: the server may look in between, but not for long. */
+/** Makes the folders on disk what the step says, without a pause: the server may look in between, but not for long. */
 export const writeEdit = (scene: Scene, before: Tree, step: EditStep): void => {
   const { tree, moved, manner } = step;
   if (moved) renameSync(placeOnDisk(scene, before, moved.from), placeOnDisk(scene, before, moved.to));
@@ -58,7 +58,7 @@ const FLAP_MS = 140;
 /**
  * Takes a key file away and puts it back soon.
  *
- * @returns milliseconds for which it was away: more than was meant on a busy machine
+ * @returns milliseconds for which it was away. On a busy machine these are more than meant
  */
 export const flap = async (scene: Scene, path: string): Promise<number> => {
   const place = join(scene.server.sshkeys, path);
@@ -76,7 +76,7 @@ const writeBeside = (place: string, text: string): void => {
   renameSync(draft, place);
 };
 
-/** As `cp` and editors do: empty first, then in two pieces that cut a line. */
+/** Writes as `cp` and editors do: first the file is empty, then it is written in two pieces that cut a line. */
 const writeInPlace = (place: string, text: string): void => {
   const file = openSync(place, 'a');
   ftruncateSync(file);

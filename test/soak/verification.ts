@@ -27,7 +27,7 @@ export type Report = {
 const OPERATOR = 'borg';
 const PUID = 1000;
 
-/** What `update-borgusers --json` says; `--dry-run` only looks. */
+/** What `update-borgusers --json` says. With `--dry-run` it only looks. */
 export const askReport = async ({ server }: Pick<Scene, 'server'>, ...words: readonly string[]): Promise<Report> => {
   const { exitCode, stdout, stderr } = await server.exec(['update-borgusers', '--json', ...words], { reject: false });
   if (exitCode > 2) throw new Error(`update-borgusers ended with ${exitCode}: ${stdout}${stderr}`);
@@ -37,7 +37,7 @@ export const askReport = async ({ server }: Pick<Scene, 'server'>, ...words: rea
   return report;
 };
 
-/** Resolves once the server has nothing left to do about the tree. It is only looked at, so that it does so by itself. */
+/** Resolves once the server has nothing left to do about the tree. The test only looks (`--dry-run`): the server has to act by itself. */
 export const settled = (scene: Scene): Promise<Report> =>
   until('the server to take up the key tree', async () => {
     const report = await askReport(scene, '--dry-run');
