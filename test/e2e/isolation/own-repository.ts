@@ -34,7 +34,7 @@ export const deleteForGood: Try = async (actor, { restore }) => {
   }
   if (stdout.includes('exception_class')) throw new Error(`delete was refused: ${stdout}`);
   const again = await speak(actor, [open(own, { lock: false }), ['get', { id: SECRET_ID }]]);
-  if (!/ObjectNotFound/.test(again.stdout)) throw new Error(`borg does not say that the object is gone: ${again.stdout}`);
+  if (!/ObjectNotFound/.test(again.stdout)) throw new Error(`the object is not gone: ${again.stdout}`);
   await restore(actor);
   return 'kept';
 };

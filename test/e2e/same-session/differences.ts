@@ -78,7 +78,7 @@ export const DIFFERENCES: readonly Difference[] = [
     why: 'a hosted session is a fork of a process of root, and has called no execve(2)',
     is: (cold, hosted) => !cold.includes('forked') && hosted === '["forked","has used a right of root"]',
   },
-  { name: 'status.FDSize', why: 'the host’s table of descriptors has more room, and a fork has the same; the limit is the same' },
+  { name: 'status.FDSize', why: 'a fork’s table of descriptors is as large as the host’s; the limit is the same' },
   {
     name: 'attempts.limits of a session of another',
     why: 'where all accounts share one user id, a process may ask for the limits of a process of its group. A cold session may ask for those of a cold one of its role',
