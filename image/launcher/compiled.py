@@ -1,4 +1,4 @@
-"""Compiles the launcher's modules once. Else each session would compile them again, since it can keep nothing in their folder.
+"""Compiles the launcher's modules once. Otherwise each session would compile them again, since it can keep nothing in their folder.
 
     PYTHON -I -B borg-serve --compile
 

@@ -39,9 +39,9 @@ PAUSE = 0.05
 
 
 class Farewell:
-    """When a session that was told to end is told again, and until when it may take. Again, because a session that began to wait for its client just
-    as the signal came has not noticed it. Not more often, because borg reacts only once (raising_signal_handler), and a signal that comes when
-    it has put the handler back would end it before it has given its lock back."""
+    """A session that was told to end: when it is told a second time, and when it must have ended. It is told twice, because a session that began to
+    wait for its client just as the signal came has not noticed it. It is not told more often: borg reacts only once (raising_signal_handler), and
+    puts the old handler back. After that a signal would end the session before it has given its lock back."""
 
     def __init__(self, now):
         self.until, self.again = now + FAREWELL, now + AGAIN
@@ -95,7 +95,7 @@ class Host:
     # Who comes in
 
     def open_door(self, role):
-        """Only a process with the group of the role reaches the door. It replaces an earlier host's in one step: there always is a door."""
+        """Only a process with the group of the role reaches the door. It replaces the door of an earlier host in one step: there always is one."""
         folder = os.path.join(self.terms.doors, role.group)
         os.makedirs(folder, mode=0o750, exist_ok=True)
         os.chown(folder, 0, role.gid)
@@ -239,7 +239,7 @@ class Host:
     def close_session(self, session):
         pid, status, usage = os.wait4(session.pid, os.WNOHANG)
         if pid == 0:
-            # A process that traces it can keep it as long as it likes (ptrace(2)). Where there is no box, another session of the account can.
+            # A process that traces the session can delay its end as long as it likes (ptrace(2)). Without a box, another session of the account can.
             self.kept.append(session)
             return
         os.close(session.pidfd)

@@ -38,8 +38,8 @@ class Others:
 
 
 def look_for_others() -> int | None:
-    """The pid of a process that ends with 0 if there are none; None if it cannot be started. It is not a fork: that would have a copy of all
-    connections of the host."""
+    """The pid of a process that ends with 0 if there are no such sessions; None if it cannot be started. It is not a fork: a fork would have a copy
+    of all connections of the host."""
     nothing = [(os.POSIX_SPAWN_OPEN, each, os.devnull, os.O_RDWR, 0) for each in (0, 1, 2)]
     program = [sys.executable, '-I', PROGRAM, '--others', str(os.getpid())]
     try:

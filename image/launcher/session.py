@@ -12,7 +12,7 @@ from launcher.process_limits import limit_process
 
 def run_borg(command, log_levels):
     """Ends with borg's own exit code. log_levels: the client's words, which come after those of the server."""
-    if not command.serves:  # borg on the server itself, perhaps before an operator's terminal
+    if not command.serves:  # borg on the server itself, perhaps on an operator's terminal
         from launcher.terminal import guard
 
         guard()

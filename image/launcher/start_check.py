@@ -38,7 +38,7 @@ def passes_self_test(program):
     input is at an end."""
     child = os.fork()
     if child == 0:
-        # borg writes there that nobody speaks to it.
+        # On standard output borg says that no client speaks to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.argv = [program, 'serve']
         runpy.run_path(program, run_name='__main__')

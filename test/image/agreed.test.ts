@@ -9,7 +9,7 @@ import { FORMER_KEY, MOST_FORMER_KEYS } from '../../src/borg/former-keys.ts';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { FAILURES } from '../../src/sessions/outcome.ts';
 
-// What the server and the launcher have to agree upon stands in each: a session reads no file of the server's for it.
+// The server and the launcher have to agree upon some values. Each has its own copy, so that no session reads a file of the server's.
 
 const SCRIPT = `
 import json, sys
@@ -36,18 +36,18 @@ test('the folder of a lock has the mode of a repository', () => {
   expect(launcher.mode).toBe(REPOSITORY_MODE);
 });
 
-test('the floor of a disk that the server tells is the one that sessions keep to', () => {
+test('the server tells the same floor of a disk as sessions keep to', () => {
   const total = 1_000_000_000_000;
   expect(diskFloor('auto', { total }, 0)).toBe(total / launcher.part);
   expect(diskFloor('auto', { total: 3 * launcher.most }, Infinity)).toBe(launcher.most);
 });
 
-test('the keys that the launcher keeps are those that the server lists, and as many', () => {
+test('the launcher keeps the same former keys as the server lists, and as many', () => {
   expect(FORMER_KEY.source).toBe(`^${launcher.key}$`);
   expect(launcher.keys).toBe(MOST_FORMER_KEYS);
 });
 
-test('each word of a session for what kept it from its work is one that the server has words for', () => {
+test('the server has a sentence for every word with which a session tells its failure', () => {
   const said = readdirSync(IMAGE, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.startsWith('launcher/') && name.endsWith('.py'))
     .flatMap((name) => [

@@ -16,7 +16,7 @@ import { findBorg } from '../../src/borg/interpreter.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
 import { type Call, converse, launch } from './launched-session.ts';
 
-// What borg's own client never asks for, sent to the launcher with the installed borg.
+// Requests that borg's own client never sends. They go to the launcher with the installed borg.
 
 const LAUNCHER = join(import.meta.dirname, '../../image/borg-serve');
 
@@ -39,7 +39,7 @@ afterEach(() => {
   rmSync(repos, { recursive: true });
 });
 
-/** A session of web01, which is open to root here. */
+/** A session on the repository web01. It runs as root here. */
 const session = async (...more: readonly string[]) => {
   const borg = launch({ launcher: LAUNCHER, repos, repository, account: 'web01', more });
   running.push(borg);
@@ -51,7 +51,7 @@ const get = (name: string) => ['get', { id: name.padEnd(32, '.') }] as const;
 const commit = ['commit', { save_space: false, compact: false, threshold: 0 }] as const;
 const EXCLUSIVE = { exclusive: true };
 
-/** What has been written of objects, committed or not. */
+/** The objects that have been written, committed or not. */
 const segmentBytes = (): number => {
   const segments = join(repository, 'data/0');
   const names = existsSync(segments) ? readdirSync(segments) : [];
@@ -157,7 +157,7 @@ test('a session does not break its own lock, and writes nothing more once somebo
   await first.end();
   for (const role of [['--append-only'], []]) {
     const writer = await session(...role);
-    // As a client of borg 1.0, whose server takes the lock for itself when it is about to write.
+    // Like a client of borg 1.0: for it the server itself takes the lock when it is about to write.
     await writer.call(...open(repository, { exclusive: null }));
     expect(await writer.call(...object('mine', Buffer.from('mine')))).not.toContain('exception');
     expect(await writer.call('break_lock')).toContain('has a lock itself');
@@ -169,7 +169,7 @@ test('a session does not break its own lock, and writes nothing more once somebo
     expect(await writer.call(...commit)).toContain(lost);
     expect(await writer.call('rollback')).not.toContain('exception');
     expect(await writer.call(...object('more', Buffer.from('more')))).toContain(lost);
-    // With an index again, what is left of the transaction before would be committed.
+    // Once there is an index again, the rest of the earlier transaction would be committed.
     expect(await writer.call('__len__')).not.toContain('exception');
     expect(await writer.call(...commit)).toContain(lost);
     await writer.kill();
@@ -179,7 +179,7 @@ test('a session does not break its own lock, and writes nothing more once somebo
 test('a repository that was opened before does not take the lock along', async () => {
   const client = await session('--append-only', '--storage-quota=10M');
   await client.call(...open(repository, EXCLUSIVE));
-  // The error keeps the repository alive until Python collects what refers to itself.
+  // The error keeps the repository alive until Python's garbage collector finds the cycle.
   for (let count = 0; count < 9; count += 1) await client.call(...object(`chunk ${count}`, Buffer.alloc(1_000_000)));
   expect(await client.call(...object('too much', Buffer.alloc(1_000_000)))).toContain('StorageQuotaExceeded');
   await client.call(...open(repository, EXCLUSIVE));
@@ -187,7 +187,7 @@ test('a repository that was opened before does not take the lock along', async (
   expect(existsSync(join(repository, 'lock.exclusive'))).toBe(true);
 });
 
-test('what a call has begun and not ended is undone: no quota is forgotten, and no index', async () => {
+test('a call that fails halfway is undone: neither the quota nor the index is forgotten', async () => {
   const data = Buffer.alloc(1_000_000, 1);
   const shared = await session('--append-only', '--storage-quota=10M');
   await shared.call(...open(repository, { exclusive: false }));
@@ -208,7 +208,7 @@ test('what a call has begun and not ended is undone: no quota is forgotten, and 
   expect(await client.call(...get('round 0, 0'))).not.toContain('exception');
 });
 
-test('a check, and a key that is saved, leave in the config what somebody else has changed meanwhile', async () => {
+test('a check, and a key that is saved, keep what somebody else has changed in the config meanwhile', async () => {
   const config = (): string => readFileSync(join(repository, 'config'), 'utf8');
   const early = await session('--append-only');
   await early.call(...open(repository, EXCLUSIVE));
@@ -263,7 +263,7 @@ test('above its quota nothing more is written, however often a client asks', asy
   expect(segmentBytes()).toBe(0);
 });
 
-test('before the first commit, too, what is rolled back is off the disk, and a quota does not begin anew with it', async () => {
+test('before the first commit, too, what is rolled back is removed from the disk, and the quota does not start at zero again', async () => {
   const client = await session('--append-only', '--storage-quota=10M');
   await client.call(...open(repository, EXCLUSIVE));
   for (let index = 0; index < 3; index += 1) {
@@ -276,7 +276,7 @@ test('before the first commit, too, what is rolled back is off the disk, and a q
   await client.end();
 });
 
-test('where no commit is left of a damaged repository, what is rolled back is no more than what this session wrote', async () => {
+test('if a damaged repository has no commit left, only what this session wrote is rolled back', async () => {
   const before = await session();
   await before.call(...open(repository, EXCLUSIVE));
   await before.callAll([object('kept', Buffer.alloc(500_000, 1)), commit]);
@@ -298,7 +298,7 @@ test('where no commit is left of a damaged repository, what is rolled back is no
 });
 
 test.each([['--info'], ['--append-only']])(
-  'what met the quota is off the disk at once, and nothing of it comes back with what follows (%s)',
+  'a transaction that exceeds the quota is removed from the disk at once, and later ones do not bring it back (%s)',
   async (role) => {
     const first = await session(role, '--storage-quota=10M');
     await first.call(...open(repository, EXCLUSIVE));
@@ -307,7 +307,7 @@ test.each([['--info'], ['--append-only']])(
     await first.callAll([object('lost', Buffer.alloc(4_000_000, 2))]);
     expect(await first.call(...object('refused', Buffer.alloc(4_000_000, 3)))).toContain('StorageQuotaExceeded');
     expect(segmentBytes()).toBe(before);
-    // What was on its way already: nothing of it counts without what was lost.
+    // These calls were on their way already. None counts, since the data before them are lost.
     const following: Call[] = [object('small', Buffer.of(1)), ['delete', { id: 'kept'.padEnd(32, '.') }], commit];
     for (const call of following) expect(await first.call(...call)).toContain('StorageQuotaExceeded');
     expect(segmentBytes()).toBe(before);
@@ -337,7 +337,7 @@ test('a key that would damage the config of the repository is refused', async ()
   expect(await client.call('load_key')).toContain('QUFB');
 });
 
-test('a key that an append-only session replaces is kept as borg exports it, a hundred times, and then nothing is replaced', async () => {
+test('a key that an append-only session replaces is kept as borg exports it; after a hundred keys none can be replaced', async () => {
   const kept = join(repository, 'former-keys');
   const change = async (client: Awaited<ReturnType<typeof session>>, key: string): Promise<string> =>
     client.call('save_key', { keydata: Buffer.from(`${key}\n`) });
@@ -347,7 +347,7 @@ test('a key that an append-only session replaces is kept as borg exports it, a h
   await change(owner, 'SECOND');
   expect(existsSync(kept)).toBe(false);
 
-  // One that has read the first key, as it were, and does not know of the second.
+  // A session that has read the first key and does not know of the second.
   const intruder = await session('--append-only');
   await intruder.call(...open(repository, { lock: false }));
   await change(owner, 'THIRD');

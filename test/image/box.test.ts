@@ -8,8 +8,8 @@ import { contents } from '../e2e/harness/repository-files.ts';
 import { launcherWithout } from './launcher-without.ts';
 import { ENTRIES, type LinkedRepository, makeLinkedRepository, PRECIOUS } from './linked-repository.ts';
 
-// Who has taken over a tenant's borg can make links in the tenant's folder. Here the launcher runs as root with the right to every
-// repository, so that neither Unix nor borg's restriction stands between: only the box does, or the look at what is opened.
+// Somebody who has taken over a tenant's borg can make links in the tenant's folder. Here the launcher runs as root with the right to every
+// repository. So neither Unix nor borg's restriction protects the others: only the box does, or the check of each entry that is opened.
 
 const LAUNCHER = join(import.meta.dirname, '../../image/borg-serve');
 
@@ -57,10 +57,10 @@ const own = (
   });
 };
 
-/** One of the two alone; walls.test.ts shows that each link does harm where neither is there. */
+/** Only one of the two protects. walls.test.ts shows that each link does harm without both. */
 const ALONE = [
   ['the box', 'entries', 'required'],
-  ['the look at each entry', 'box', 'entries'],
+  ['the check of each entry', 'box', 'entries'],
 ] as const;
 const CASES = ALONE.flatMap(([wall, without, box]) =>
   ENTRIES.map(([entry, make]) => ({ wall, without, box, entry, make })),
@@ -92,7 +92,7 @@ describe.each(CASES)('$wall alone: a link in the place of $entry', ({ without, b
   });
 });
 
-test.each(['required', 'auto', 'entries'])('box %s: without links the same is done', async (box) => {
+test.each(['required', 'auto', 'entries'])('box %s: without links the session does its work', async (box) => {
   const session = await admin(box);
   expect(await session.call(...open(join(repos, 'web01'), { exclusive: true }))).not.toContain('exception_class');
   expect(await session.call('check', { repair: true, save_space: false })).not.toContain('exception_class');
@@ -169,7 +169,7 @@ test('an admin makes a repository and deletes it again, folder and all', async (
   expect(existsSync(join(repos, 'a/b'))).toBe(true);
 });
 
-test('what the operator’s words name is still read and written, and another repository is not', () => {
+test('a borg of the server still reads and writes what the operator’s words name, but no other repository', () => {
   const url = join(repos, 'web01');
   expect(own('repository', ['check', '--repair', '--repository-only', url])).toMatchObject({ status: 0 });
   writeFileSync(join(folder, 'document'), 'text');

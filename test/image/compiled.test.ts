@@ -16,7 +16,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher } from '../../src/borg/launcher.ts';
 
-// Python compiles the launcher once, and runs nothing that was compiled of another source.
+// Python compiles the launcher once, and runs nothing that was compiled from another source.
 
 const IMAGE = join(import.meta.dirname, '../../image');
 const { python } = findBorg();
@@ -52,7 +52,7 @@ const depthOf = (below: string): string =>
       encoding: 'utf8',
     },
   ).stdout.trim();
-/** Another source of the same size and time: all that Python itself would look at. */
+/** Another source of the same size and time. By default Python looks at nothing else. */
 const replaceUnnoticed = (path: string): void => {
   const { atime, mtime } = statSync(path);
   const changed = readFileSync(path, 'utf8').replace(
@@ -74,10 +74,10 @@ test('every module is compiled, for all to read and for root to change', async (
   }
 });
 
-test('what was shipped compiled is taken as it is, by its Python only', async () => {
+test('a launcher that is shipped compiled is used as it is, but only by the same Python', async () => {
   compile();
   const shipped = compiledIn(join(folder, 'shipped'));
-  // In what is compiled stands where its source was then: compiled anew it would be another.
+  // A compiled file names the place of its source. If it were compiled again, it would name another place.
   expect(compiledIn(await install())).toEqual(shipped);
 
   for (const name of Object.keys(shipped)) {
@@ -94,7 +94,7 @@ test('what was shipped compiled is taken as it is, by its Python only', async ()
   }
 });
 
-test('what was compiled of another source never runs, whatever the times of the files', async () => {
+test('a file that was compiled from another source never runs, whatever the times of the files', async () => {
   compile();
   const shipped = join(folder, 'shipped');
   const before = depthOf(shipped);
@@ -107,7 +107,7 @@ test('what was compiled of another source never runs, whatever the times of the 
   expect(depthOf(run)).not.toBe(depthOf(shipped));
 });
 
-test('where something cannot be written, it is told what and why', async () => {
+test('if a file cannot be written, it is told which and why', async () => {
   compile();
   const name = Object.keys(compiledIn(join(folder, 'shipped'))).find((each) => each.includes('/depth.')) ?? '';
   const inTheWay = join(folder, 'shipped', name);

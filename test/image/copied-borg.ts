@@ -5,12 +5,12 @@ import { findBorg } from '../../src/borg/interpreter.ts';
 import { loadedFiles } from '../../src/borg/loaded-files.ts';
 
 export type CopiedBorg = {
-  /** An interpreter that finds this borg, and else what the machine's finds. */
+  /** An interpreter that finds this borg. Everything else it finds where the machine's interpreter does. */
   readonly python: string;
   readonly version: string;
-  /** Writes another version over it, file by file, as a package manager does: each takes the place of the old one. */
+  /** Writes another version over it, as a package manager does: file by file, each in the place of the old one. */
   readonly upgrade: (version: string) => void;
-  /** None of its modules can be loaded any more, as when it is half unpacked. */
+  /** Makes all of its modules impossible to load, as if the package were half unpacked. */
   readonly break: () => void;
 };
 
@@ -24,7 +24,7 @@ export const copyBorg = async (folder: string): Promise<CopiedBorg> => {
   writeFileSync(join(folder, 'pyvenv.cfg'), `home = ${dirname(machine)}\ninclude-system-site-packages = true\n`);
   symlinkSync(machine, python);
   cpSync(original, borg, { recursive: true, filter: (path) => basename(path) !== '__pycache__' });
-  // What borg itself needs is where it was.
+  // The packages that borg needs stay where they are.
   writeFileSync(join(borg, '../original.pth'), `${dirname(original)}\n`);
   const replace = (file: string, text: string): void => {
     writeFileSync(`${file}.new`, text);

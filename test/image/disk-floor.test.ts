@@ -18,7 +18,7 @@ import { open } from '../e2e/harness/raw-borg.ts';
 import { mountSmall, unmount } from '../e2e/harness/small-disk.ts';
 import { type Call, converse, launch } from './launched-session.ts';
 
-// What a client can do below the floor that is not borg's, as a process that is not root's: some space of a disk is root's alone.
+// What a client that is not borg can do below the floor. The session does not run as root, since some space of a disk is root's alone.
 
 const NOBODY = 65_534;
 const MEGABYTE = 1_000_000;
@@ -87,7 +87,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-test('a transaction that meets the floor is removed at once, and nothing of it is taken until the client begins anew', async () => {
+test('a transaction that meets the floor is removed at once, and nothing is taken until the client begins a new one', async () => {
   await create('web01');
   const before = segments('web01');
   const client = await opened('web01', free() - 10 * MEGABYTE);
@@ -102,7 +102,7 @@ test('a transaction that meets the floor is removed at once, and nothing of it i
   await client.end();
 });
 
-test('below the floor manifests are taken that replace one, and neither many, nor large ones, nor anything else', async () => {
+test('below the floor only a few small manifests are taken, each in the place of another, and nothing else', async () => {
   await create('web01', 200_000);
   const client = await opened('web01', Math.round(free() * 1.2));
   expect(await client.call(...put('second', 10))).toMatch(REFUSED);
@@ -116,7 +116,7 @@ test('below the floor manifests are taken that replace one, and neither many, no
   expect(await client.callAll([1, 2, 3].map(() => put(MANIFEST, 190_000)))).toMatch(REFUSED);
   expect(bytesOf('web01')).toBeLessThan(before + 10_000);
   await client.end();
-  // What is kept for them has an end, too.
+  // The space that is kept for manifests comes to an end, too.
   const other = await opened('web01', free() * 3);
   expect(await other.call(...put(MANIFEST, 1000))).toMatch(/takes no new data; its operator has to make room/);
   await other.call('rollback');
@@ -124,7 +124,7 @@ test('below the floor manifests are taken that replace one, and neither many, no
   await other.end();
 });
 
-test('an append-only session, which makes no room, takes none; a backup that met the floor with its last word ends well', async () => {
+test('an append-only session takes no manifest, since it makes no room; a backup that meets the floor at its very end ends well', async () => {
   await create('web01');
   const client = await opened('web01', Math.round(free() * 1.2), '--append-only');
   expect(await client.call(...put(MANIFEST, 1000))).toMatch(/takes no new data; its operator has to make room/);
@@ -139,7 +139,7 @@ test('an append-only session, which makes no room, takes none; a backup that met
   await other.end();
 });
 
-test('sessions that write at once leave the floor to those that make room', async () => {
+test('sessions that write at the same time leave the floor to those that make room', async () => {
   const names = ['web01', 'web02', 'web03', 'web04'];
   for (const name of names) await create(name);
   const floor = free() - 20 * MEGABYTE;
@@ -160,7 +160,7 @@ test('sessions that write at once leave the floor to those that make room', asyn
   await Promise.all(clients.map((client) => client.end()));
 });
 
-test('where the disk is full all the same, what did not fit is cleared, too', async () => {
+test('if the disk gets full all the same, what did not fit is cleared, too', async () => {
   await create('web01');
   const before = segments('web01');
   const client = await opened('web01', 1);
@@ -173,7 +173,7 @@ test('where the disk is full all the same, what did not fit is cleared, too', as
   await client.end();
 });
 
-test('what could not be cleared with the refusal goes when the session gives its lock back', async () => {
+test('what could not be cleared with the refusal is cleared when the session gives its lock back', async () => {
   await create('web01');
   const before = segments('web01');
   const client = await opened('web01', 'auto', '--storage-quota=10M');
@@ -187,7 +187,7 @@ test('what could not be cleared with the refusal goes when the session gives its
   expect(segments('web01')).toEqual(before);
 });
 
-test('without its lock a session clears nothing: it may be another session’s', async () => {
+test('without its lock a session clears nothing: the data may be another session’s', async () => {
   await create('web01');
   const client = await opened('web01', free() - 2 * MEGABYTE);
   await client.call(...put('second', MEGABYTE));
@@ -201,7 +201,7 @@ test('without its lock a session clears nothing: it may be another session’s',
   expect(segments('web01')).toEqual(written);
 });
 
-test('from ten segments on that have something to free, deletions are still committed and compacted on a small disk', async () => {
+test('on a small disk deletions are still committed and compacted if ten or more segments have something to free', async () => {
   await create('web01');
   const client = await opened('web01', 'auto');
   for (let number = 0; number < 12; number += 1)

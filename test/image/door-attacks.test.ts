@@ -7,7 +7,8 @@ import { findBorg } from '../../src/borg/interpreter.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { heard, prepareHost, type RealHost, ROLES, removeHost, startClient, startHost } from './hosted-session.ts';
 
-// What somebody could do at the host's door who has taken over a client before it has become one (door_attacks.py).
+// Somebody may take over a process of an account before it has become a client of the host. What he could do at the host's door:
+// door_attacks.py.
 
 const UID = 30_111;
 let folder = '';
@@ -28,7 +29,7 @@ afterAll(() => {
 
 const door = () => `${folder}/sessions/repo/door`;
 
-/** As the account, below a process of root's. */
+/** Runs the attacks as the account, below a process of root's. */
 const attack = (at: string, ...words: readonly string[]): ChildProcessWithoutNullStreams => {
   const login = `setpriv --reuid ${UID} --regid ${ROLES.repo} --groups ${ROLES.repo},${UID} "$PYTHON" -I "$SCRIPT" "$@"; exit $?`;
   const started = spawn('/bin/sh', ['-c', login, 'sh', at, 'web01', 'web02', ...words], {
@@ -51,7 +52,7 @@ const signalGroup = (pid: number, signal: NodeJS.Signals): void => {
   }
 };
 
-/** Somebody else, who asks for a version; resolves with how long it took, in milliseconds. */
+/** Another client asks for a version. Resolves with the milliseconds that it took. */
 const other = async (): Promise<number> => {
   const began = performance.now();
   const client = startClient(folder, { account: 'web02', uid: UID + 1, command: 'borg --version' });
@@ -97,7 +98,7 @@ const REFUSED = [
   ...['a word that is none', 'nothing for go', 'never goes'],
 ];
 
-/** All that it has said, once it has ended. */
+/** Everything that the process has written, once it has ended. */
 const saidBy = async (attacks: ChildProcessWithoutNullStreams): Promise<string> => {
   let said = '';
   for (const stream of [attacks.stdout, attacks.stderr])
@@ -108,12 +109,12 @@ const saidBy = async (attacks: ChildProcessWithoutNullStreams): Promise<string> 
   return said.trim();
 };
 
-test('whatever is said at the door, its sender is served or refused, and nothing of it stays with the host', async () => {
+test('whatever is said at the door, its sender is served or refused, and nothing of the message stays in the host', async () => {
   await other();
   await until('it to rest', () => host.of('ended').length === host.of('began').length);
   const before = held();
   const all = [...SERVED, ...REFUSED, 'two doors'];
-  // The kernel bounds how many descriptors of one user id may be on their way: those that fill it come behind the others.
+  // The kernel bounds how many descriptors of one user id may be on their way. The attacks that use them up come last.
   const first = await saidBy(attack(door(), ...all.filter((each) => !FILLING.includes(each))));
   const filling = await saidBy(attack(door(), ...FILLING));
   expect([...first.split('\n'), ...filling.split('\n')].sort()).toEqual(
@@ -128,7 +129,7 @@ test('whatever is said at the door, its sender is served or refused, and nothing
     const left = host.of('began').filter(({ pid }) => !ended.has(pid));
     return left.length === 1 && left;
   });
-  // It holds its client's end of the connection, so that only the daemon sees that its client is gone.
+  // This session holds its client's end of the connection, so that only the daemon sees that the client is gone.
   process.kill(Number(itself?.pid), 'SIGTERM');
   await until('the last one to end', () => host.of('ended').length === host.of('began').length);
   await until('its descriptors to be closed', () => held().files === before.files);
@@ -138,7 +139,7 @@ test('whatever is said at the door, its sender is served or refused, and nothing
 });
 
 test.each(['gone', 'behind'])(
-  'nobody waits while the host closes what it was handed over and what takes its time to be closed (%s)',
+  'nobody waits while the host closes descriptors that take long to close (%s)',
   async (way) => {
     const attacks = attack(door(), `lingers, ${way}`);
     await once(attacks.stdout, 'data');
@@ -154,14 +155,14 @@ const used = (pid: number): number => Number(readFileSync(`/proc/${pid}/schedsta
 
 const CROWD = 300;
 
-test('who has gone again costs the host little more than to be let in, so that nobody waits long behind a crowd of them', async () => {
+test('a client that is gone again costs the host little more than to let it in, so that nobody waits long behind a crowd of them', async () => {
   const own = join(folder, 'listens');
   mkdirSync(own);
   chmodSync(own, 0o777);
   const plain = Number(await saidBy(attack(join(own, 'door'), 'listen', String(CROWD))));
   const pid = host.child.pid ?? 0;
   const costOf = async (size: number): Promise<number> => {
-    // So that all of them wait in the queue, and have gone.
+    // Stopped, so that all of them are in the queue and gone before the host sees the first.
     process.kill(pid, 'SIGSTOP');
     const crowd = attack(door(), 'crowd', String(size));
     let gone = 0;
@@ -178,6 +179,6 @@ test('who has gone again costs the host little more than to be let in, so that n
     return after - before;
   };
   const [nobody, many] = [await costOf(0), await costOf(CROWD)];
-  // Twice as much is usual. Where the host asks who it was, and forks a session for who has asked for one, it is more than sixty times.
+  // Twice as much is usual. It is more than sixty times as much if the host asks who the client was, and forks a session for each request.
   expect((many - nobody) / plain).toBeLessThan(6);
 });

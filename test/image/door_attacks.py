@@ -1,11 +1,11 @@
-"""What a process of an account below sshd could say to the session host in place of the client that sshd's forced command is.
+"""What a process of an account below sshd could say to the session host, instead of the client that sshd's forced command starts.
 
     PYTHON -I door_attacks.py DOOR ACCOUNT OTHER ATTACK… | crowd COUNT | listen COUNT
 
-Each attack is a process of its own, as a forced command is, below this one, which stands for sshd's process of the account: it has root's above
-it. One line for each: its name, and whether it was served or refused; then the process is gone. `crowd` leaves so many connections
-in the door's queue that are gone already, says a dot for each, and ends with its standard input; `listen` lets as many in at a door of
-its own and closes them, and says how much CPU that took."""
+Each attack is a process of its own, as a forced command is. This process, its parent, stands for sshd's process of the account, which has root's
+above it. Each attack prints one line, its name and whether it was served or refused, and ends. `crowd` leaves so many connections in the door's
+queue that are gone already, prints a dot for each, and ends with its standard input. `listen` lets as many in at a door of its own and closes
+them, and prints how much CPU that took."""
 
 import array
 import os
@@ -19,7 +19,7 @@ import time
 DOOR, ACCOUNT, OTHER = sys.argv[1:4]
 #: SCM_MAX_FD of the kernel: no message carries more.
 MOST = 253
-#: Behind which MSG_TRUNC comes.
+#: Bytes: a message of this length is cut (MSG_TRUNC).
 LONG = 200_000
 
 
@@ -40,13 +40,13 @@ def hand_over(door, descriptors, said=None, *more):
 
 
 def ending(door):
-    """What it came to. The host must answer or close: a client has no other way out."""
+    """How the attack ended. The host must answer or close: a client has no other way out."""
     door.settimeout(300)
     while True:
         try:
             heard = door.recv(64)
         except ConnectionResetError:
-            # It has closed, and left something unread. That is told once, before what it has said.
+            # The host has closed and left something unread. The kernel tells that once, before the host's last words.
             continue
         if heard in (b'on', b''):
             return 'served' if heard else 'refused'
@@ -61,7 +61,7 @@ def streams():
 
 
 def serve(descriptors, said=None, *more):
-    """As a client does it."""
+    """Does all that a client does."""
     with knock() as door:
         hand_over(door, descriptors, said, *more)
         for each in set(descriptors) - {door.fileno()}:
@@ -80,12 +80,12 @@ def many(count):
 
 
 def odd(make):
-    """One and the same for all three."""
+    """Hands over the same thing as all three streams."""
     return lambda: serve([os.dup(make()) for _ in range(3)])
 
 
 def pair():
-    """Of which one is already closed."""
+    """One end of a pair of sockets. The other one is already closed."""
     return socket.socketpair()[0].detach()
 
 
@@ -107,7 +107,7 @@ def netlink():
 
 
 def cycles():
-    """Sockets that are on the way in each other's queues, and in that of the host: only the kernel's own collector finds them."""
+    """Sockets that are in each other's queues and in the host's queue. Only the kernel's own garbage collector finds them."""
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for _ in range(8):
         socket.send_fds(left, [b'x'], [left.fileno(), right.fileno()] * 8)
@@ -115,8 +115,8 @@ def cycles():
 
 
 def itself():
-    """Its own end of the connection as standard output: the session holds it then, and the host does not see that this process has gone. Nor does
-    standard input end: the session holds both ends of that."""
+    """Hands over its own end of the connection as standard output. So the session holds it, and the host does not see that this process has gone.
+    Standard input does not end either: the session holds both of its ends."""
     door = knock()
     read, write = os.pipe()
     hand_over(door, [read, door.fileno(), write])
@@ -126,7 +126,7 @@ def itself():
 
 
 def unheard(*said):
-    """Messages, the first of them a good one, that nobody waits for an answer to."""
+    """Sends messages without waiting for answers. The first one is a good one."""
     def attack():
         door = knock()
         hand_over(door, streams())
@@ -146,7 +146,7 @@ def bare(said, descriptors=()):
 
 
 def credentials():
-    """Of another process, which it may not say; its own, which nobody asks for."""
+    """Credentials of another process, which the kernel refuses. Then its own, for which nobody has asked."""
     def with_pid(pid):
         return (socket.SOL_SOCKET, socket.SCM_CREDENTIALS, struct.pack('3i', pid, os.getuid(), os.getgid()))
     try:
@@ -165,7 +165,7 @@ def goes_twice():
 
 
 def floods_after():
-    """Messages full of descriptors, as many as go, behind one that a session has begun with."""
+    """Begins a session with one message, and sends as many messages full of descriptors as possible after it."""
     door = knock()
     hand_over(door, streams())
     door.recv(64)
@@ -180,7 +180,7 @@ def floods_after():
 
 
 def lingering():
-    """Three times a connection on this machine whose other end reads nothing, and which is closed only once that has read all."""
+    """Three descriptors of one connection on this machine. Its other end reads nothing, and closing waits until that has read everything."""
     listens = socket.create_server(('127.0.0.1', 0))
     sends = socket.create_connection(listens.getsockname())
     sends.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 600))
@@ -190,7 +190,7 @@ def lingering():
             sends.send(b'x' * LONG)
     except BlockingIOError:
         pass
-    # As long as this process lives it stays so.
+    # This lasts as long as this process lives.
     KEPT.extend((listens, listens.accept()[0]))
     return [each.detach() for each in (sends.dup(), sends.dup(), sends)]
 
@@ -199,7 +199,7 @@ KEPT: list[socket.socket] = []
 
 
 def lingers_gone():
-    """Only who listens at the door has them when it closes."""
+    """Only the process that listens at the door still has the sockets when it closes them."""
     door = knock()
     sockets = lingering()
     hand_over(door, sockets)
@@ -232,7 +232,7 @@ def stays():
 
 
 def passed_on():
-    """To a process that goes on with it in its place, while it waits; the door asks for who has connected."""
+    """Lets a child go on with the connection while this process waits. What counts is who has connected."""
     door = knock()
     hand_over(door, streams())
     pid = os.fork()
@@ -272,7 +272,7 @@ ATTACKS = {
 
 
 def crowd(count):
-    """Each is of a process of its own, which stays: the host lets no second one of a process in. Half of them have asked for something."""
+    """Each connection has a process of its own, which stays: the host lets in only one connection of a process. Half of them have sent a request."""
     stay, end = os.pipe()
     for number in range(count):
         if os.fork() == 0:
@@ -287,7 +287,7 @@ def crowd(count):
 
 
 def listen(count):
-    """How much CPU it takes to let them in and to close them, in seconds: what whoever listens cannot do without."""
+    """Seconds of CPU that it takes to let so many in and to close them. No listener can do with less."""
     door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     door.bind(DOOR)
     door.listen(4096)

@@ -1,9 +1,9 @@
-"""Tries each guard alone, between nothing and the installed borg, and then the same without it.
+"""Tries each guard alone, directly before the installed borg, and then does the same without the guard.
 
     PYTHON -I test/image/guards.py FOLDER
 
-One line of JSON: for each guard what came out with it and without it, 'held' or what happened instead; which classes have no case here; the
-order of the guards for each kind of start; what rpc.unknown() says. Each case has a process of its own."""
+Prints one line of JSON. It has the result for each guard, with it and without it ('held', or what happened instead), the classes that have no
+case here, the order of the guards for each kind of start, and what rpc.unknown() says. Each case has a process of its own."""
 
 import errno
 import importlib
@@ -57,7 +57,7 @@ def opened(kind, name='own', **options):
 
 
 def word_of(action):
-    """The outcome of a refusal; '' of one that has none; None where nothing is refused."""
+    """The outcome of a refusal; '' if the refusal has none; None if nothing is refused."""
     try:
         action()
     except Error as err:
@@ -159,7 +159,7 @@ def floor_repository(guards):
 
 
 def free_space_repository(guards):
-    """It commits, where borg asks for the room of a whole segment."""
+    """It commits. borg alone asks for the space of a whole segment there."""
     repository = made(alone(guards))
     for number in range(12):
         key = bytes([number]) * 32
@@ -306,7 +306,7 @@ def case_of(name):
 
 
 def tried(case, guards, name):
-    """In a process and a folder of its own."""
+    """Runs a case in a process and a folder of its own."""
     global TOP
     reader, writer = os.pipe()
     child = os.fork()

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 
-// Each guard of the launcher alone, before the installed borg; and in which order they stand.
+// Each guard of the launcher is tried alone, before the installed borg. The order of the guards is tested, too.
 
 const LAUNCHER = join(import.meta.dirname, '../../image/launcher');
 
@@ -42,7 +42,7 @@ test('each guard holds alone, and nothing else holds in its place', () => {
 });
 
 describe('the order of the guards', () => {
-  /** Of a tenant's session, the outermost first. CountedRepositories stands where an account has several repositories. */
+  /** The order for a tenant's session, the outermost first. CountedRepositories is only there for an account with several repositories. */
   const TENANT = [
     'TenantRepository',
     'HeardRepository',
@@ -87,12 +87,12 @@ describe('the order of the guards', () => {
     expect(tried.orders.several.server).toEqual(SERVER);
   });
 
-  test('for an admin, whom neither a number of repositories nor a floor holds', () => {
+  test('for an admin, whom neither the number of repositories nor the floor limits', () => {
     expect(tried.orders.admin.repository).toEqual(without(TENANT, 'CountedRepositories', 'FloorRepository'));
     expect(tried.orders.admin.server).toEqual(SERVER);
   });
 
-  test('for a borg of the server’s own, and for its maintenance, from which the quota is taken', () => {
+  test('for a borg of the server’s own, and for its maintenance, which has no quota', () => {
     expect(tried.orders.own.repository).toEqual(OWN);
     expect(tried.orders.maintenance.repository).toEqual([...OWN.slice(0, -2), 'UnboundedRepository', ...OWN.slice(-2)]);
     for (const kind of ['own', 'maintenance'] as const) {
@@ -101,7 +101,7 @@ describe('the order of the guards', () => {
   });
 });
 
-test('a call that a newer borg has is served to nobody, and told with each signature that is not as it was', () => {
+test('a call that only a newer borg has is served to nobody; it is told, and so is each signature that has changed', () => {
   for (const kind of ['tenant', 'several', 'admin'] as const) {
     expect(tried.orders[kind].calls).toContain('put');
     expect(tried.orders[kind].calls).not.toContain('rename_everything');
@@ -112,12 +112,12 @@ test('a call that a newer borg has is served to nobody, and told with each signa
   expect(tried.unknown).toContain('Repository.no_such_call(missing)');
 });
 
-test('the types that guards are checked with say what this borg has', () => {
+test('the types with which guards are checked fit the installed borg', () => {
   const script = join(import.meta.dirname, '../python/borg_types.py');
   expect(JSON.parse(execFileSync(findBorg().python, ['-I', script], { encoding: 'utf8' }))).toEqual([]);
 });
 
-test('no guard knows of another', () => {
+test('no guard imports another', () => {
   const guards = readdirSync(join(LAUNCHER, 'guards')).filter((name) => name.endsWith('.py'));
   expect(guards.length).toBeGreaterThan(10);
   const imports = guards.flatMap((name) =>

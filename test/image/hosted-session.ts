@@ -9,29 +9,29 @@ import type { HostProgram } from '../../src/sessions/host-process.ts';
 import { SENDMSG } from '../../src/sshd/session-client.ts';
 import { until } from '../e2e/harness/machine.ts';
 
-/** A line of the host's. */
+/** A line that the host writes to the daemon. */
 export type HostLine = { readonly event: string } & { readonly [field: string]: unknown };
 
 export type RealHost = {
   readonly folder: string;
   readonly child: ChildProcessWithoutNullStreams;
   readonly lines: HostLine[];
-  /** What it and its sessions have written to its own standard error. */
+  /** What the host and its sessions have written to the host's standard error. */
   readonly said: () => string;
-  /** Those of one kind. */
+  /** The lines of one kind. */
   readonly of: (event: string) => readonly HostLine[];
 };
 
 export type HostOptions = {
   readonly sessions?: number;
   readonly shared?: boolean;
-  /** An operator's words behind `serve`. */
+  /** Words after `serve`, as an operator sets them. */
   readonly more?: readonly string[];
-  /** In the place of web01. Sessions are counted by name and user id, also those of test files that run at the same time. */
+  /** The name of the account instead of web01. Sessions are counted by name and user id, even those of other test files that run meanwhile. */
   readonly account?: string;
-  /** Of that; web02 has the next one. */
+  /** The user id of the account. web02 has the next one. */
   readonly uid?: number;
-  /** Another interpreter than the machine's, which finds another borg. */
+  /** An interpreter that finds another borg than the machine's. */
   readonly python?: string;
 };
 
@@ -39,20 +39,20 @@ export type ClientOptions = {
   readonly account?: string;
   readonly command?: string;
   readonly uid?: number;
-  /** The first is the primary one. */
+  /** The first one is the primary group. */
   readonly groups?: readonly number[];
   readonly role?: string;
-  /** What /bin/sh runs where no session of the host's begins. */
+  /** What /bin/sh runs if no session of the host begins. */
   readonly cold?: string;
-  /** Words that start the client by the words behind them, in its parent's place. */
+  /** A command that stands for the client's parent. It gets the words that start the client. */
   readonly by?: readonly string[];
-  /** Words that start all of it, root's part too, by the words behind them. */
+  /** A command that starts everything, root's part, too. It gets the words for that. */
   readonly there?: readonly string[];
 };
 
 export const ROLES = { repo: 770, admin: 772 } as const;
 export const PGID = 4711;
-/** What the cold start says where there is no session of the host's. */
+/** What the cold start says if no session of the host begins. */
 export const COLD = 'COLD';
 
 const SHIPPED = join(import.meta.dirname, '../../image');
@@ -91,7 +91,7 @@ export const prepareHost = async (options: HostOptions = {}) => {
   return folder;
 };
 
-/** What the host is started with. */
+/** The environment and the words with which the host is started. */
 export const hostProgram = (folder: string): HostProgram => ({
   python: findBorg().python,
   program: [sessionHostBelow(folder), join(folder, 'terms.json'), '-'.repeat(1024)],
@@ -104,8 +104,8 @@ export const hostProgram = (folder: string): HostProgram => ({
 /**
  * Starts the host as the daemon does, and resolves when it is ready.
  *
- * @param more.by words that start the words behind them
- * @param more.program what runs the host's program, whose words stand behind it
+ * @param more.by a command that gets the words that start the host
+ * @param more.program the command that runs the host's program, which gets the words for it
  */
 export const startHost = async (
   folder: string,
@@ -137,8 +137,8 @@ export const startHost = async (
 export const removeHost = (folder: string): void => rmSync(folder, { recursive: true, force: true });
 
 /**
- * Starts the client as sshd does: below a process of the account's, which has root's above it. In place of the cold start it says so, and
- * ends with 3, if nothing else is wanted.
+ * Starts the client as sshd does: below a process of the account's, which has root's above it. By default the cold start only says COLD, and
+ * ends with 3.
  */
 export const startClient = (folder: string, options: ClientOptions = {}): ChildProcessWithoutNullStreams => {
   const { account = 'web01', command = 'borg serve', uid = 30_101, role = 'repo' } = options;
@@ -156,12 +156,12 @@ export const startClient = (folder: string, options: ClientOptions = {}): ChildP
   });
 };
 
-/** Says this to a client and closes its input; resolves at its end with what it has written, as Latin-1, and its exit code. */
+/** Writes this to a client and closes its input. Resolves at its end with its output, as Latin-1, and its exit code. */
 export const heard = async (client: ChildProcessWithoutNullStreams, input: Uint8Array | string = '') => {
   const [out, error]: [Buffer[], Buffer[]] = [[], []];
   client.stdout.on('data', (chunk: Buffer) => out.push(chunk));
   client.stderr.on('data', (chunk: Buffer) => error.push(chunk));
-  // It may end before it has read everything.
+  // The client may end before it has read everything.
   client.stdin.on('error', () => {});
   client.stdin.end(input);
   const [code] = (await once(client, 'close')) as [number | null];

@@ -12,18 +12,18 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-/** What borg has written there last: index.N and hints.N, where integrity.N with their checksums must go. */
+/** The index.N or hints.N that borg has written last. Removes integrity.N, which has their checksums. */
 const current = (repository: string, kind: 'index' | 'hints'): string => {
   const names = readdirSync(repository);
   for (const name of names.filter((each) => each.startsWith('integrity.'))) rmSync(join(repository, name));
   return join(repository, names.find((each) => each.startsWith(`${kind}.`)) ?? '');
 };
 
-/** borg/_hashindex.c: magic, entries, buckets, sizes of key and value; a bucket whose value begins with ff ff ff ff is empty. */
+/** borg/_hashindex.c: the header has magic, entries, buckets, sizes of key and value. A bucket is empty if its value begins with ff ff ff ff. */
 const BUCKET = 40;
 const HEADER = 18;
 
-/** Makes the repository's index as large in bytes as after millions of objects. What is in it stays readable by nobody: it is empty. */
+/** Makes the repository's index as large in bytes as after millions of objects. The index is empty, so nobody can read the objects any more. */
 export const indexWithRoom = (repository: string, bytes: number): void => {
   const path = current(repository, 'index');
   const owner = statSync(path);

@@ -5,18 +5,18 @@ import { GREETING, request, type Value } from '../e2e/harness/raw-borg.ts';
 
 export type LaunchOptions = {
   readonly launcher: string;
-  /** The folder of all repositories, and the one that is open to the session. */
+  /** The folder of all repositories, and the repository of the session. */
   readonly repos: string;
   readonly repository: string;
   readonly account: string;
-  /** What the session is restricted to; that repository if left out. */
+  /** The words that restrict the session. If left out, they restrict it to that repository. */
   readonly restriction?: readonly string[];
-  /** Words before `--`, which are the launcher's; more words behind `serve`, which are borg's. */
+  /** Words before `--`, for the launcher. More words after `serve`, for borg. */
   readonly before?: readonly string[];
   readonly more?: readonly string[];
   /** What the client asks for. */
   readonly command?: string;
-  /** More options of Python's, before the launcher. */
+  /** More options for Python, before the launcher. */
   readonly python?: readonly string[];
   /** User and group id of the process; root's if left out. */
   readonly uid?: number;
@@ -41,7 +41,7 @@ export const launch = (options: LaunchOptions): ChildProcessWithoutNullStreams =
   });
 };
 
-/** Speaks with a launched borg, which has been greeted. An answer is msgpack; what it says can be searched in it. */
+/** Greets a launched borg and speaks with it. An answer is msgpack: its texts can be searched in it. */
 export const converse = async (borg: ChildProcessWithoutNullStreams) => {
   let chunks: Buffer[] = [];
   let said = '';
@@ -49,11 +49,11 @@ export const converse = async (borg: ChildProcessWithoutNullStreams) => {
     said += chunk.toString();
   });
   borg.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-  // It may end before it has read everything.
+  // borg may end before it has read everything.
   borg.stdin.on('error', () => {});
   const exited = once(borg, 'close');
   let number = 0;
-  /** Sends calls at once, and resolves with the answers when the last has come, or its beginning where it is long. */
+  /** Sends all calls at once. Resolves with the answers when the last one has begun to come: a long one may be incomplete. */
   const callAll = async (calls: readonly Call[]): Promise<string> => {
     chunks = [];
     const sent = calls.map(([method, args = {}]) => {
@@ -70,7 +70,7 @@ export const converse = async (borg: ChildProcessWithoutNullStreams) => {
       const chunk = Buffer.concat([rest, chunks[next] ?? rest]);
       next += 1;
       let at = chunk.indexOf(mark);
-      // What begins behind the last one may be the first part of another.
+      // The bytes after the last mark may be the first part of another one.
       let end = Math.max(0, chunk.length - 2);
       for (; at >= 0; at = chunk.indexOf(mark, at + mark.length)) {
         found += 1;
@@ -88,9 +88,9 @@ export const converse = async (borg: ChildProcessWithoutNullStreams) => {
     pid: borg.pid ?? 0,
     borg,
     exited,
-    /** What it wrote to standard error so far. */
+    /** What borg has written to standard error so far. */
     said: () => said,
-    /** Closes it, and resolves with its exit code. */
+    /** Closes borg's input, and resolves with its exit code. */
     end: async (): Promise<number | null> => {
       borg.stdin.end();
       await exited;

@@ -6,16 +6,16 @@ const IMAGE = join(import.meta.dirname, '../../image');
 /** A place in the launcher: its file, what stands there, and what is put there. */
 export type Change = readonly [file: string, from: string, to: string];
 
-/** What stands between a session and another repository, each taken out as if nobody had written it. */
+/** What protects other repositories from a session. Each is taken out as if nobody had written it. */
 export const WALLS = {
-  /** The kernel's box: it is made, and holds nobody. */
+  /** The kernel's box: it is made, but restricts nothing. */
   box: [['launcher/box.py', 'call(RESTRICT_SELF', '(lambda *_: None)(RESTRICT_SELF']],
-  /** The look at every entry, before it is opened and once it is open. */
+  /** The check of every entry, before it is opened and once it is open. */
   entries: [
     ['launcher/entries.py', '    own = os.fstat(repository)\n', '    return\n'],
     ['launcher/entries.py', '    def open_inside(', '    return\n    def open_inside('],
   ],
-  /** borg's own restriction, and with it the rule about names that begin with a dot. */
+  /** borg's own restriction, and the rule about names that begin with a dot. */
   restriction: [
     [
       'launcher/guards/paths.py',
@@ -31,7 +31,7 @@ export const WALLS = {
  *
  * @param folder where the copy is made
  * @returns the path of its program
- * @throws Error where what is to be changed does not stand there once: the launcher has changed, and so must this
+ * @throws Error if the text to be changed is not there exactly once: the launcher has changed, and this file must follow
  */
 export const launcherWith = (folder: string, ...changes: readonly Change[]): string => {
   const copy = mkdtempSync(join(folder, 'image-'));

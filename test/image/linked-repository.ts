@@ -23,7 +23,7 @@ export const COMMIT = ['commit', { save_space: false, compact: true, threshold: 
 export const PRECIOUS = 'precious';
 const SECRET = 'secret'.padEnd(32, '.');
 
-/** What an admin does every day, a session each, which reads and writes all that a link may stand for. */
+/** What an admin does every day, each in a session of its own. Together they read and write every entry in whose place a link may be. */
 export const ORDINARY: readonly (readonly [how: { readonly [name: string]: Value }, calls: readonly Call[]])[] = [
   [
     { exclusive: true },
@@ -45,16 +45,16 @@ export const ORDINARY: readonly (readonly [how: { readonly [name: string]: Value
   [{ lock: false }, [['break_lock', {}]]],
 ];
 
-/** Two repositories, `web01` and its copy `victim`, in whose data PRECIOUS stands, too. Call `remove` in the end. */
+/** Two repositories, `web01` and its copy `victim`. The data of the victim contain PRECIOUS, too. Call `remove` in the end. */
 export type LinkedRepository = {
   readonly folder: string;
   readonly repos: string;
   readonly victim: string;
-  /** Puts a link to an entry of the victim's, of the same name if left out, in the place of one of web01. */
+  /** Puts a link in the place of an entry of web01. It leads to an entry of the victim: to the one of the same name, if none is given. */
   link(entry: string, to?: string): void;
   /** Does all of ORDINARY to web01, and resolves with all answers. */
   ordinary(box: string, options?: Partial<LaunchOptions>): Promise<string>;
-  /** A session on web01 of a borg that may open every repository. @param box as of the launcher */
+  /** A session on web01 of a borg that may open every repository. @param box the launcher's option --box */
   admin(box?: string, options?: Partial<LaunchOptions>): ReturnType<typeof converse>;
   remove(): void;
 };
@@ -86,9 +86,10 @@ const makePristine = async (): Promise<LinkedRepository> => {
   await put('web01', 'object', 'common');
   cpSync(join(repos, 'web01'), victim, { recursive: true });
   await put('victim', 'secret', PRECIOUS);
-  // Python 3.14 links what a link leads to, so that borg does not wipe that config any more: what it reads there is to be seen.
+  // With Python 3.14 borg does not wipe the config that a link leads to: os.link() then links that file itself. So a secret is put there, which
+  // shows that borg has read it.
   appendFileSync(join(victim, 'config'), `key = ${PRECIOUS}\n`);
-  // A number of eight bytes, which an answer has as they are.
+  // A number of eight bytes. An answer contains these bytes unchanged.
   writeFileSync(join(victim, 'nonce'), Buffer.from(PRECIOUS).toString('hex'));
   return made;
 };

@@ -16,11 +16,11 @@ export type LookedAfterHost = {
   readonly told: readonly HostedSession[];
   /** What the daemon has written to its log. */
   readonly said: (message: RegExp) => readonly Line[];
-  /** The one that serves now. */
+  /** The host that serves now. */
   readonly current: () => Promise<ProcessId>;
 };
 
-/** The session host of a prepared folder, looked after by that part of the daemon that does so. */
+/** The session host of a prepared folder. The daemon's own code looks after it. */
 export const lookAfterHost = async (
   folder: string,
   options: Pick<SessionHostOptions, 'times'> & {
@@ -40,7 +40,7 @@ export const lookAfterHost = async (
     ...{ files: options.files ?? [], hosted: { ...hosted, follow }, accountOf: () => undefined },
     onBegan: (session) => void told.push(session),
     log: { info: write, warn: write, error: write },
-    // One that is ended again and again comes back at once all the same.
+    // A host that is ended again and again still comes back at once.
     times: { again: 1, longestAgain: 1, ...options.times },
   });
   return {

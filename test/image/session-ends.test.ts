@@ -10,7 +10,7 @@ import { until } from '../e2e/harness/machine.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
 import { type Call, converse, launch } from './launched-session.ts';
 
-// What real sessions say of how they ended, and what the program that hears them makes of it.
+// What real sessions say about how they ended, and what image/session-ends makes of that.
 
 const NOBODY = 65_534;
 const PROGRAM = join(import.meta.dirname, '../../image/session-ends');
@@ -57,19 +57,19 @@ const session = async (more: readonly string[] = [], minFree = '1') => {
   return converse(borg);
 };
 
-/** What one session has said, by the calls that its client makes. */
+/** What a session says at its end if its client makes these calls. */
 const saidBy = async (calls: readonly Call[], more?: readonly string[], minFree?: string): Promise<string> => {
   const before = lines().length;
   const client = await session(more, minFree);
   await client.callAll(calls);
   await client.end();
-  // It has waited until it was heard.
+  // The session has waited until it was heard.
   await until('its word', () => lines().length > before);
   expect(lines().length).toBe(before + 1);
   return (lines().at(-1) ?? '').replace(/^65534 \d+ \d+ /, '');
 };
 
-/** Says something with a socket that is closed only once its other end has read all, which that never does. */
+/** Says something, and hands over a socket. Closing that socket waits until its other end has read everything, which never happens. */
 const LINGERS = `
 import os, socket, struct, sys
 listens = socket.create_server(('127.0.0.1', 0))
@@ -83,12 +83,12 @@ door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); door.connect(sys.ar
 socket.send_fds(door, [b'hello'], [sends.fileno()]); os.close(sends.detach())
 print('said', flush=True); sys.stdin.read()`;
 
-test('nobody keeps others from being heard by what he hands over, which takes its time to be closed', async () => {
+test('a process cannot keep others from being heard by handing over a socket that takes long to close', async () => {
   const lingers = spawn('setpriv', [
     ...['--reuid', '65534', '--regid', '65534', '--clear-groups', findBorg().python, '-c', LINGERS, socket()],
   ]);
   running.push(lingers);
-  // It hears it only once it alone has that.
+  // The listener stands still until it alone has the socket.
   listener.kill('SIGSTOP');
   await once(lingers.stdout, 'data');
   listener.kill('SIGCONT');
@@ -96,7 +96,7 @@ test('nobody keeps others from being heard by what he hands over, which takes it
   expect(await saidBy([open(repository, { create: true, exclusive: true }), put(), COMMIT])).toBe('well w web01');
 });
 
-test('a session says once how it ended, and what is its client’s own doing it does not say', async () => {
+test('a session says once how it ended, and nothing about what its client has caused itself', async () => {
   const writing = open(repository, { exclusive: true });
   expect(await saidBy([open(repository, { create: true, exclusive: true }), put(), COMMIT])).toBe('well w web01');
   expect(await saidBy([writing, ['list'], ['get', { id: Buffer.alloc(32) }]])).toBe('well r web01');
@@ -130,7 +130,8 @@ test('a session says once how it ended, and what is its client’s own doing it 
   writeFileSync(config, 'nothing that borg writes');
   expect(await saidBy([open(repository)])).toBe('damaged r web01');
 
-  // Nobody has made one there yet; its client asks for something that borg does not have; it is killed.
+  // Nothing is said in three cases: nobody has made a repository there yet; the client asks for something that borg does not have; the
+  // session is killed.
   const before = lines().length;
   rmSync(repository, { recursive: true });
   mkdirSync(repository);
@@ -145,7 +146,7 @@ test('a session says once how it ended, and what is its client’s own doing it 
   expect(lines().length).toBe(before);
 });
 
-test('where nobody listens a session goes on', async () => {
+test('a session goes on if nobody listens', async () => {
   listener.stdin.end();
   await until('it to end', () => listener.exitCode !== null);
   const client = await session();
@@ -156,7 +157,7 @@ test('where nobody listens a session goes on', async () => {
   expect(await client.end()).toBe(0);
 });
 
-/** Connects so many times, once a word, and says each. */
+/** Connects once for each word, and says it. */
 const SPEAK = `
 import socket, sys
 for word in sys.argv[2:]:
@@ -169,7 +170,7 @@ for word in sys.argv[2:]:
         pass
 `;
 
-test('whoever else speaks is heard once, by the kernel’s word, cut and without control characters; root is not', async () => {
+test('any other process is heard once: the kernel says who it is, its text is cut and has no control characters; root is not heard', async () => {
   expect(statSync(socket()).mode & 0o777).toBe(0o666);
   const speak = (uid: number, ...words: readonly string[]) =>
     spawnSync(findBorg().python, ['-I', '-c', SPEAK, socket(), ...words], { uid, gid: uid });
@@ -187,7 +188,7 @@ test('whoever else speaks is heard once, by the kernel’s word, cut and without
   expect(lines()[1]).toMatch(/^1 \d+ \d+ x{1100}$/);
 });
 
-/** Root's process has a child of the account's that speaks, or that has one that does, and says who they are. */
+/** A process of root's with a child of the account's. That child speaks, or has a child that speaks. It prints their pids. */
 const BELOW = `
 import os, socket, sys
 def speak():
@@ -210,8 +211,8 @@ os.wait()
 `;
 
 test.each([
-  ['what root has forked itself, as the session host does, is named itself', 'child', 1],
-  ['what stands below the account’s own process, as of sshd, is named by the root process above', 'grandchild', 0],
+  ['a process that root has forked, as the session host does, is named itself', 'child', 1],
+  ['a process below the account’s own one, as under sshd, is named by the root process above both', 'grandchild', 0],
 ] as const)('%s', async (_, who, named) => {
   const { stdout, stderr } = spawnSync(findBorg().python, ['-I', '-c', BELOW, socket(), who], { encoding: 'utf8' });
   const pids = stdout.trim().split('\n');

@@ -13,17 +13,18 @@ import { COLD, heard, prepareHost, removeHost, startClient, startHost } from './
 import { converse } from './launched-session.ts';
 import { type LookedAfterHost, lookAfterHost } from './looked-after-host.ts';
 
-// The session host, a session of its and a client, each ended before one of its system calls, one call after the other. The daemon's part
-// looks after the host, as ever. A client gets all its answers, each once, from one session; nobody stays behind; and the next is served.
+// Ends the session host, one of its sessions and a client before each of their system calls, one call after the other. The daemon's code looks
+// after the host, as ever. A client gets all its answers, each once, from one session. No process is left. The next client is served.
 
-/** HOST_KILLS=all ends each at every call; else at some, from another one each time, and the farther from the first the fewer. */
+/** With HOST_KILLS=all each is ended before every call. Otherwise before some, beginning with another call each time: fewer and fewer, the
+ * farther from the first call. */
 const ALL = process.env.HOST_KILLS === 'all';
 const STEPS = { host: 8, session: 40, client: 3, closing: 3 };
 
-/** An account that every Debian has, the image too: a cold start looks it up. */
+/** An account that every Debian has, and the image, too: a cold start looks it up. */
 const ACCOUNT = { account: 'nobody', uid: 65_534 };
 const TRACER = join(import.meta.dirname, 'tracer.py');
-/** More than one read(2) takes. */
+/** So many that one read(2) cannot take all of them. */
 const OBJECTS = 40;
 const COMMIT = ['commit', { save_space: false, compact: false, threshold: 0 }] as const;
 
@@ -33,7 +34,7 @@ let running: ChildProcess[] = [];
 
 beforeAll(async () => {
   folder = await prepareHost(ACCOUNT);
-  // Its clients write there.
+  // The clients write there.
   chmodSync(folder, 0o777);
   host = await lookAfterHost(folder);
   await run('created');
@@ -52,7 +53,7 @@ const repository = (): string => file(`repos/${ACCOUNT.account}`);
 const linesOf = (name: string): readonly string[] =>
   existsSync(file(name)) ? readFileSync(file(name), 'utf8').split('\n').slice(0, -1) : [];
 
-/** As sshd's forced command has it, behind the client. */
+/** The command that sshd's forced command has after the client. */
 const cold = (): string => {
   const own = `--session "$SSH_CONNECTION" --account ${ACCOUNT.account} --sessions 50 --memory auto --min-free 1 --box auto`;
   const restriction = `--restrict-to-repository ${repository()}`;
@@ -60,7 +61,7 @@ const cold = (): string => {
   return `echo cold >>${folder}/cold; export USER=${ACCOUNT.account} HOME=${repository()}; ${launcher}`;
 };
 
-/** A client that has said all that it wants before anybody reads it: whoever reads a part of it takes that from the one who serves. */
+/** A client that sends all its requests before anybody reads them. A process that reads a part takes it away from the one that serves. */
 const run = async (name: string, by?: readonly string[]) => {
   rmSync(file('cold'), { force: true });
   const before = host.told.length;
@@ -86,7 +87,7 @@ const expectAnswers = ({ said, ...rest }: Awaited<ReturnType<typeof run>>, name:
   expect([said.includes('exception'), said.includes(`${name} 7 `)]).toEqual([false, true]);
 };
 
-/** A lock that borg has only begun to make, beside it, stops nobody. */
+/** The locks that stop somebody. borg makes a lock beside its place: one that is not finished stops nobody. */
 const locks = (): readonly string[] =>
   readdirSync(repository()).filter((name) => /^lock\.(exclusive|roster)$/.test(name));
 /** Sessions, clients, and whatever a host has forked. */
@@ -102,7 +103,7 @@ const atWork = (): readonly Process[] => {
   );
 };
 
-/** Resolves once that has begun. */
+/** Resolves once the tracing has begun. */
 const trace = async (way: string, pid: number, number = 0): Promise<ChildProcess> => {
   rmSync(file('report'), { force: true });
   const tracer = spawn(findBorg().python, ['-I', TRACER, file('report'), way, String(pid), String(number)], {
@@ -113,7 +114,7 @@ const trace = async (way: string, pid: number, number = 0): Promise<ChildProcess
   return tracer;
 };
 
-/** A client that is traced before it does its first step. */
+/** A client that is traced from its first step on. */
 const runTraced = async (name: string, way: string, number?: number) => {
   rmSync(file('pid'), { force: true });
   const stops = ['/bin/sh', '-c', `echo $$ >"$0"; kill -STOP $$; exec "$@"`];
@@ -126,7 +127,7 @@ const runTraced = async (name: string, way: string, number?: number) => {
   return result;
 };
 
-/** The number of the system call before which it ended; undefined where it did not get so far. */
+/** The system call before which the process was ended; undefined if it did not get so far. */
 const endedBefore = (): string | undefined => linesOf('report').find((line) => line.startsWith('ended '));
 
 const expectRest = async (): Promise<void> => {
@@ -162,7 +163,7 @@ test('a client is served, whenever its host dies', async () => {
     const reached = endedBefore() !== undefined;
     expectAnswers(found, name);
     expect(found.cold === 1 ? 0 : found.told, 'a session that the daemon has not heard of').toBe(1 - found.cold);
-    // By whom should it be told how its session has ended?
+    // The host is dead: nobody can tell the client how its session has ended.
     expect(found.cold === 0 && reached ? [0, 1] : [0]).toContain(found.code);
     if (reached) await until('another host', async () => (await host.current()).pid !== pid);
     return reached;
@@ -176,11 +177,11 @@ test('a client is served, or knows that it is not, whenever its session dies', a
     const found = await run(name);
     const reached = endedBefore() !== undefined;
     tracer.kill('SIGKILL');
-    // It has begun, so nobody else may read what is left of the stream.
+    // The session has begun to read, so nobody else may read the rest of the stream.
     if (reached && found.cold === 0) expect(found).toMatchObject({ code: 128 + 9, told: 1 });
     else expectAnswers(found, name);
     if (found.cold === 1 || found.said === '') return reached;
-    // It may have been killed with a lock, which the next one takes away.
+    // The session may have been killed with a lock. The next session takes the lock away.
     expectAnswers(await run(`${name}-next`), `${name}-next`);
     return false;
   });
@@ -197,16 +198,16 @@ test('nothing is left of a client that dies, whenever that is', async () => {
   });
 });
 
-test('a client whose patience ends as its session begins starts no other, which would read the same stream', async () => {
+test('a client whose patience ends as its session begins starts no other session, which would read the same stream', async () => {
   const found = await runTraced('late', 'late');
   expect(linesOf('report')).toEqual(['traces', 'late']);
   expectAnswers(found, 'late');
-  // It has given up to listen before it has looked a last time.
+  // The client had already given up listening when it looked a last time and saw that the session has begun.
   expect(found).toMatchObject({ code: 1, cold: 0, told: 1 });
   await expectRest();
 });
 
-/** A session that has its repository for itself, and whose client reads what `fifo` is told: it goes on where all who talk to it are gone. */
+/** A session that holds its repository's lock. Its client reads from `fifo`, and holds the other end itself. So it goes on without a writer. */
 const hold = async () => {
   const before = host.told.length;
   rmSync(file('fifo'), { force: true });
@@ -218,9 +219,9 @@ const hold = async () => {
   return until('the session to be told of', () => host.told[before]);
 };
 
-// The registers that it sets are this machine's.
+// The tracer sets registers, and knows only those of this machine.
 if (process.arch === 'x64') {
-  test('a session that is told to end as it begins to wait, and does not notice, is told again and gives its lock back', async () => {
+  test('a session that does not notice the signal to end, since it is about to wait, is told again and gives its lock back', async () => {
     const session = await hold();
     await trace('told', session.process.pid);
     await until('the session to stand before its call', () => linesOf('report').includes('waits'));
@@ -229,7 +230,7 @@ if (process.arch === 'x64') {
   });
 }
 
-test('a session gives its lock back, whenever it is told to end while it ends by itself', async () => {
+test('a session that ends by itself gives its lock back, whenever it is told to end meanwhile', async () => {
   await walk('closing', async (number) => {
     const client = startClient(folder, ACCOUNT);
     running.push(client);
@@ -245,10 +246,10 @@ test('a session gives its lock back, whenever it is told to end while it ends by
 
 const CROWD = ALL ? 500 : 16;
 const AT_ONCE = 8;
-/** Those that come in one instant. */
+/** Clients that come at the same instant. */
 const ORPHANS = 40;
 
-/** A client that wants no more than to be greeted. */
+/** A client that only wants to be greeted. */
 const greet = async (folderOf: string, options = {}) => {
   const client = startClient(folderOf, { ...ACCOUNT, ...options });
   running.push(client);
@@ -274,13 +275,13 @@ test('all of a crowd are served while the host is killed again and again', async
   await Promise.all(Array.from({ length: AT_ONCE }, one));
   over = true;
   await killing;
-  // Only who had a session of a host that has died does not hear how it has ended.
+  // Only a client whose host has died does not hear how its session has ended.
   expect(found.filter(({ code, answers }) => answers !== 1 || (code !== 0 && code !== 1))).toEqual([]);
   await expectRest();
   console.log(`${found.length} clients, ${kills} kills`);
 });
 
-test('clients of a host whose daemon dies are served or start cold, none waits, and the host ends after its last session', async () => {
+test('if the daemon dies, the clients of its host are served or start cold, none waits, and the host ends after its last session', async () => {
   const own = await prepareHost({ account: 'orphan', uid: 30_601 });
   try {
     const orphaned = await startHost(own);
@@ -305,7 +306,7 @@ test('clients of a host whose daemon dies are served or start cold, none waits, 
   }
 });
 
-test('a host serves at last, as at first', async () => {
+test('after all this a host serves as at the beginning', async () => {
   expectAnswers(await run('last'), 'last');
   await expectRest();
 });

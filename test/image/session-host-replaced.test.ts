@@ -16,10 +16,10 @@ import { type ClientOptions, hostProgram, prepareHost, removeHost, startClient }
 import { converse } from './launched-session.ts';
 import { type LookedAfterHost, lookAfterHost } from './looked-after-host.ts';
 
-// The daemon puts another host in the place of one whose borg has changed on the disk, or that has grown: a real one, with sessions below it.
+// The daemon replaces a host if its borg has changed on the disk, or if it has grown. Here this is a real host with sessions.
 
 const COMMIT = ['commit', { save_space: false, compact: false, threshold: 0 }] as const;
-/** Not that of any other test file: sessions are counted. */
+/** An account that no other test file uses: sessions are counted. */
 const ACCOUNT = { account: 'upgraded', uid: 30_401 };
 const QUICK = { look: 100 };
 
@@ -48,7 +48,7 @@ const client = (options: ClientOptions = {}): ChildProcessWithoutNullStreams => 
 
 const session = () => converse(client());
 
-/** What a client hears that asks for the version: "COLD" where it does not get to a host. */
+/** What a client hears that asks for the version. It hears "COLD" if it does not get to a host. */
 const version = async (): Promise<string> => {
   const asks = client({ command: 'borg --version' });
   asks.stdin.end();
@@ -76,13 +76,13 @@ const expectAll = async (borgOf: Session, ...names: readonly string[]): Promise<
 const openIt = async (borgOf: Session, create = false): Promise<void> =>
   expect(await borgOf.call(...open(repository(), { create, exclusive: true }))).not.toContain('exception');
 
-/** The host that has taken the place of the first one. */
+/** The host that has replaced the first one. */
 const successor = async (): Promise<ProcessId> => {
   await until('another host', () => host.said(/was replaced/).length > 0);
   return host.current();
 };
 
-test('borg is upgraded under sessions that run: they go on, no client waits or starts cold, and new ones have the new borg', async () => {
+test('borg is upgraded while sessions run: they go on, no client waits or starts cold, and new sessions have the new borg', async () => {
   folder = await prepareHost({ ...ACCOUNT, python: borg.python });
   const program = { ...hostProgram(folder), python: borg.python };
   host = await lookAfterHost(folder, { program, files: await loadedFiles(borg.python), times: QUICK });
@@ -103,7 +103,7 @@ test('borg is upgraded under sessions that run: they go on, no client waits or s
   await until('the daemon to say that there is no new one', () => host.said(/could not be replaced/).length > 0);
   const amid = heard.length;
   await until('the old one to serve all the same', () => heard.length > amid + 2);
-  // It has all in its memory that a session needs, also for an error.
+  // The old host has everything in its memory that a session needs, even for an error.
   const during = await session();
   expect(await during.call(...open(repository()))).toContain('LockTimeout');
   await write(before, 'during');
@@ -114,7 +114,7 @@ test('borg is upgraded under sessions that run: they go on, no client waits or s
   await asking;
   expect(new Set(heard)).toEqual(new Set([`borg ${borg.version}`, `borg ${next}`]));
   expect(heard.lastIndexOf(`borg ${borg.version}`)).toBeLessThan(heard.indexOf(`borg ${next}`));
-  // Twice, where one began amid the upgrade.
+  // There are two replacements if a host began amid the upgrade.
   for (const each of host.said(/was replaced/)) expect(each.reason).toBe('borg or its interpreter has changed');
   expect(host.said(/does not run/)).toEqual([]);
 
@@ -130,7 +130,7 @@ test('borg is upgraded under sessions that run: they go on, no client waits or s
   expect(await after.end()).toBe(0);
 });
 
-/** A host that has a leak, which it shows when it is told to. */
+/** A host with a memory leak, which begins on command. */
 const LEAK = `
 import runpy, signal, sys
 kept = []
@@ -139,7 +139,7 @@ del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name='__main__')
 `;
 
-test('a host that has grown is replaced with sessions below it, whose memory that is not', async () => {
+test('a host that has grown is replaced while it has sessions; their memory does not count as its own', async () => {
   folder = await prepareHost(ACCOUNT);
   const { python, program, environment: variables } = hostProgram(folder);
   writeFileSync(`${folder}/leak.py`, LEAK);
@@ -165,6 +165,6 @@ test('a host that has grown is replaced with sessions below it, whose memory tha
   expect(await one.end()).toBe(0);
   await until('the old host to end', () => !isAlive(first));
   expect(await late.end()).toBe(0);
-  // Its size at the start is what the next growth is measured by.
+  // The next growth is measured from its size at the start.
   expect(host.daemon.state()).toEqual({ running: true, coldSince: null, ends: 0 });
 });

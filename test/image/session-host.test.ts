@@ -24,7 +24,7 @@ import {
 } from './hosted-session.ts';
 import { converse, launch } from './launched-session.ts';
 
-// The session host as it is shipped, with the installed borg; below it real processes of accounts.
+// The session host as it is shipped, with the installed borg and real processes of accounts below it.
 
 let folder = '';
 let running: { kill: (signal?: NodeJS.Signals) => unknown }[] = [];
@@ -48,7 +48,7 @@ const client = (options: ClientOptions = {}): ChildProcessWithoutNullStreams => 
   return started;
 };
 
-/** Runs a client to its end, without saying anything to it. */
+/** Runs a client to its end without any input. */
 const run = (options: ClientOptions = {}) => heard(client(options));
 
 const BY_HAND = `import os, socket, sys
@@ -58,7 +58,7 @@ socket.send_fds(door, [sys.argv[2].encode() + bytes(2) + b'borg serve'], [0, 1, 
 print(door.recv(32).decode(), flush=True); sys.stdin.readline()
 print(door.recv(32).decode() or 'closed', flush=True); sys.stdin.readline()`;
 
-/** A client that has connected, and says nothing more by itself: each call lets it go on by one step, and gives what the host answers. */
+/** A client that has connected and waits. Each call lets it do one step, and returns the host's answer. */
 const byHand = async (options: ClientOptions = {}): Promise<() => Promise<string>> => {
   const { account = 'web01', uid = 30_101, role = 'repo', groups = [ROLES.repo, uid] } = options;
   const login = `setpriv --reuid ${uid} --regid ${groups[0]} --groups ${groups.join()} /bin/sh -c "$0"; exit $?`;
@@ -103,7 +103,7 @@ const sessionsHere = (): number[] =>
 const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'utf8');
 
 describe('a client', () => {
-  test('is served by a process of its account alone, which has given up every right', async () => {
+  test('is served by a process that runs as its account alone and has given up every right', async () => {
     const started = await host();
     const borg = await session();
     const [began] = started.of('began');
@@ -112,7 +112,7 @@ describe('a client', () => {
     expect(began).toMatchObject({ uid: 30_101 });
     expect(/^Uid:\s+(.*)/m.exec(status)?.[1]).toBe('30101\t30101\t30101\t30101');
     expect(/^Gid:\s+(.*)/m.exec(status)?.[1]).toBe('30101\t30101\t30101\t30101');
-    // Not that of its role: by this one gets to the host.
+    // It lacks the group of its role: with this group a process could get to the host.
     expect(/^Groups:\s+(.*)/m.exec(status)?.[1]?.trim()).toBe('30101');
     expect(status).toMatch(/^CapPrm:\s+0+$/m);
     expect(status).toMatch(/^CapEff:\s+0+$/m);
@@ -125,7 +125,7 @@ describe('a client', () => {
     const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
     expect(limits).toMatch(/^Max processes +0 +0/m);
     expect(limits).toMatch(/^Max open files +256 +256/m);
-    // What it may have when its index grows, and not more, whatever it does.
+    // It may have this much when its index grows, and never more, whatever it does.
     expect(limits).toMatch(/^Max data size +268435456 +\d+ /m);
     expect(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim()).toBe('300');
     expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, 6)).toEqual([
@@ -187,7 +187,7 @@ describe('a client', () => {
     if (more.includes('--show-rc')) expect(expected.said).toContain('terminating with success status');
   });
 
-  test('is refused beyond the sessions of its account, and those of others do not count', async () => {
+  test('is refused beyond the sessions of its account; sessions of other accounts do not count', async () => {
     const started = await host({ sessions: 2 });
     const [first, second] = [await session(), await session()];
     const third = await run();
@@ -213,14 +213,14 @@ describe('a client', () => {
     expect(isAlive(nameOf(started.of('began')[0]))).toBe(true);
   });
 
-  test('starts cold where it is nobody’s, or asks for an account or a role that is not its own', async () => {
+  test('starts cold if it has no account, or asks for an account or a role that is not its own', async () => {
     await host();
     const refused: ClientOptions[] = [
       { account: 'web02' },
       { account: 'nobody' },
       { account: '' },
       { account: 'boss' },
-      // Its own line, as far as it goes: else one could ask whose stands behind it.
+      // Only its own line is read: otherwise one could ask whose line comes next.
       { account: 'web01:x:30101' },
       { uid: 30_102 },
       { role: 'admin', groups: [ROLES.repo, 30_101] },
@@ -234,7 +234,7 @@ describe('a client', () => {
     });
   });
 
-  test('that is ended ends its session, which gives its lock back', async () => {
+  test('takes its session with it when it is ended, and the session gives its lock back', async () => {
     const started = await host();
     const borg = await session();
     await borg.call(...open(`${folder}/repos/web01`, { create: true }));
@@ -246,7 +246,7 @@ describe('a client', () => {
   });
 });
 
-/** A host that takes a client who was turned away for one that runs, if at all, a second later. */
+/** A host that expects to see the session of a client that was turned away after a second, if there is one. */
 const HASTY = `
 import os, runpy, sys
 del sys.argv[0]
@@ -256,16 +256,16 @@ launcher.others.ON_ITS_WAY = 1
 runpy.run_path(sys.argv[0], run_name='__main__')
 `;
 
-test('sessions that are not the host’s are counted as long as there may be some, and looked for no longer', async () => {
+test('sessions that are not the host’s are counted, and looked for only as long as there may be some', async () => {
   folder = await prepareHost({ sessions: 1 });
   writeFileSync(`${folder}/hasty.py`, HASTY);
-  // Nobody else's sessions are to be seen there.
+  // The host has PIDs of its own, so that it does not see the sessions of other tests.
   const alone = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const started = await startHost(folder, { by: alone, program: [`${folder}/hasty.py`] });
   running.push(started.child);
   const [inside] = readChildren(started.child.pid ?? 0);
   const there = ['nsenter', '-t', String(inside), '-p', '-m', '--'];
-  /** As much as is to be seen of a session that has loaded borg itself. */
+  /** What can be seen of a session that has loaded borg itself. */
   const cold = async () => {
     const words = ['setpriv', '--reuid', '30101', '--regid', '30101', '--clear-groups', 'sh', '-c'];
     const process_ = spawn('nsenter', [
@@ -294,7 +294,7 @@ test('sessions that are not the host’s are counted as long as there may be som
       return code === 0;
     });
   await served();
-  // Somebody is turned away. The other one is there before that: on a busy machine a second may have passed until it is.
+  // A client is turned away. The other session was started before that: on a busy machine its start alone may take a second.
   const end = await cold();
   expect(await run({ there, account: 'web02' })).toMatchObject({ code: 3 });
   for (let times = 0; times < 3; times += 1) expect(await run({ there })).toMatchObject(REFUSED);
@@ -302,8 +302,8 @@ test('sessions that are not the host’s are counted as long as there may be som
   await served();
 });
 
-test('a session has nobody else’s name in its memory, nor words of other processes', async () => {
-  // As another session's are, when a host begins.
+test('a session has neither other accounts’ names nor words of other processes in its memory', async () => {
+  // Like the words of another session that a host sees when it begins.
   for (let each = 0; each < 24; each += 1) {
     running.push(spawn('sleep', ['600'], { argv0: 'backup-of-somebody'.padEnd(18 + each * 16, '-') }));
   }
@@ -331,7 +331,7 @@ with open('/proc/%s/maps' % pid) as maps, open('/proc/%s/mem' % pid, 'rb', 0) as
             found += memory.read(end - start).count(word)
 print(found)`;
 
-test('a session that was taken over finds no door', async () => {
+test('a session that was taken over cannot open a door', async () => {
   await host();
   const connect = `import socket; socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(${JSON.stringify(`${folder}/sessions/repo/door`)})`;
   const as = (groups: string) =>
@@ -355,7 +355,7 @@ os.write(1, b'traced' if libc.ptrace(0x4206, int(sys.argv[1]), None, None) == 0 
 time.sleep(600)`;
 
 describe('the host', () => {
-  test('may die: who is served goes on, who comes starts cold, and the next takes its place', async () => {
+  test('may die: sessions go on, new clients start cold, and the next host takes its place', async () => {
     const first = await host();
     const borg = await session();
     await borg.call(...open(`${folder}/repos/web01`, { create: true }));
@@ -366,7 +366,7 @@ describe('the host', () => {
     expect(await run()).toMatchObject({ code: 3, error: `${COLD}\n` });
     const next = await startHost(folder);
     running.push(next.child);
-    // It goes on writing, and its client waits for its end.
+    // The session goes on writing, and its client waits for its end.
     expect(await borg.call('__len__')).not.toContain('exception');
     expect(isAlive(nameOf(began, 'client'))).toBe(true);
     await borg.end();
@@ -374,7 +374,7 @@ describe('the host', () => {
     expect(await run()).toMatchObject({ code: 0 });
   });
 
-  test('counts what began before it', async () => {
+  test('counts sessions that began before it', async () => {
     const first = await host({ sessions: 1 });
     const borg = await session();
     first.child.kill('SIGKILL');
@@ -390,7 +390,7 @@ describe('the host', () => {
     started.child.kill('SIGSTOP');
     const late = client();
     const said = once(late.stderr, 'data');
-    // Its streams are not closed while the host has them.
+    // The client's streams are not closed while the host has them.
     expect(await once(late, 'exit')).toEqual([3, null]);
     expect(String(await said)).toBe(`${COLD}\n`);
     started.child.kill('SIGCONT');
@@ -416,7 +416,7 @@ describe('the host', () => {
     await until('two answers', () => started.of('pong').length === 2);
   });
 
-  /** The daemon does not read until the host can tell it nothing more. */
+  /** Makes the daemon read nothing until the host cannot write to it any more. */
   const stopReading = async ({ child }: RealHost): Promise<void> => {
     child.stdout.pause();
     const before = ticksOf(child.pid);
@@ -424,7 +424,7 @@ describe('the host', () => {
     await until('the host to have heard it all', () => child.stdin.writableLength === 0 && ticksOf(child.pid) > before);
   };
 
-  test('begins a session only where the daemon will hear of it, even if the host dies at once: who waits is served, or starts cold', async () => {
+  test('begins a session only if the daemon will hear of it, even if the host dies at once: the client is served, or starts cold', async () => {
     const started = await host();
     const first = await session();
     await stopReading(started);
@@ -452,7 +452,7 @@ describe('the host', () => {
     for (const each of [first, second]) await each.end();
   });
 
-  test('serves others while somebody keeps a session that has ended from it, and tells its end later', async () => {
+  test('serves others while a process keeps back the end of a session, and tells that end later', async () => {
     const started = await host();
     const borg = await session();
     const { pid } = nameOf(started.of('began')[0]);
@@ -468,9 +468,9 @@ describe('the host', () => {
     await borg.end();
   });
 
-  test('lets in only so many of one account that say nothing, one for each process, and each only for a while', async () => {
+  test('lets in only a few silent connections of one account, one for each process, and each only for a while', async () => {
     const started = await host();
-    // Each process tells how its first connection and a second one end: "at once", or later.
+    // Each process prints when its first connection and a second one end: "at once", or later.
     const script = `import os, socket, sys, time
 def closed(door, seconds):
     door.settimeout(seconds)
@@ -497,7 +497,7 @@ for _ in range(80): os.wait()`;
     expect(readdirSync(`/proc/${started.child.pid}/fd`).length).toBeLessThan(20);
   });
 
-  test('tells a flood of one account at once that it is one, and starts nothing for it', async () => {
+  test('refuses a flood of one account at once, and starts nothing for it', async () => {
     const started = await host({ sessions: 1 });
     const borg = await session();
     const flood = await Promise.all(Array.from({ length: 40 }, () => run()));
@@ -510,16 +510,16 @@ for _ in range(80): os.wait()`;
     expect(await run()).toMatchObject({ code: 0 });
   });
 
-  test('closes a connection for good, whoever has begun meanwhile and says nothing more', async () => {
+  test('closes a connection for good, even if another client has begun meanwhile and says nothing more', async () => {
     const started = await host();
     const refused = await byHand({ uid: 30_102 });
-    // Its session waits until it goes on, which it never does.
+    // This client's session waits until the client goes on, which never happens.
     const slow = await byHand();
     expect(await slow()).toMatch(/^session /);
     const [waits] = started.of('began');
     expect(await refused()).toMatch(/^session /);
     expect(await refused()).toBe('closed');
-    // Had the one a copy of the other's connection, that would be open until it ends.
+    // If this session had a copy of the other client's connection, that connection would stay open until this session ends.
     expect(isAlive(nameOf(waits))).toBe(true);
   });
 
@@ -538,14 +538,14 @@ for _ in range(80): os.wait()`;
     expect(await other).toMatchObject({ code: 3, error: `${COLD}\n` });
   });
 
-  test('that lets nobody in any more refuses at once who waits for the daemon to tell whose he is', async () => {
+  test('that lets nobody in any more refuses at once a client about whom it has asked the daemon', async () => {
     const started = await host({ shared: true });
     const groups = [ROLES.repo, PGID];
     const first = session({ groups });
     await until('it to ask', () => started.of('asks').length === 1);
     started.child.stdin.write(`account ${connectionOf(started.of('asks')[0])} ${digest('web01')}\n`);
     const borg = await first;
-    // Who says nothing is let go after a while.
+    // A client that says nothing is let go after a while.
     const script = `import socket, sys
 door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); door.connect(sys.argv[1]); print('here', flush=True); door.recv(1)`;
     const args = ['--reuid', '30101', '--regid', '770', '--clear-groups', findBorg().python, '-c', script];

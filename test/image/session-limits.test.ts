@@ -21,10 +21,10 @@ import { open } from '../e2e/harness/raw-borg.ts';
 import { hintsWithDeletions, indexWithRoom } from './large-repository.ts';
 import { type Call, converse, launch } from './launched-session.ts';
 
-// What one account can make its sessions do, with a client that is not borg's, and a process that is not root's: some limits are
-// not for root.
+// What one account can make its sessions do with a client that is not borg. The session does not run as root, since some limits do not hold
+// for root.
 
-/** An account that every Debian has, the image too. Sessions of an account are counted, and no other file's are its. */
+/** An account that every Debian has, and the image, too. Sessions of an account are counted, and no other test file uses this account. */
 const ACCOUNT = { account: '_apt', uid: 42 };
 const MEGABYTE = 1_000_000;
 
@@ -79,7 +79,7 @@ afterEach(() => {
 
 const locks = (): readonly string[] => readdirSync(repository).filter((name) => name.startsWith('lock.'));
 
-test('a session can start no process, open few files, leave no core, and is the first to go where memory runs out', async () => {
+test('a session can start no process, opens few files, leaves no core, and is the first to be ended when memory runs out', async () => {
   const { pid } = await session();
   const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
   expect(limits).toMatch(/^Max processes +0 +0 /m);
@@ -89,7 +89,7 @@ test('a session can start no process, open few files, leave no core, and is the 
   expect(Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'))).toBe(300);
 });
 
-test('lists within lists without end are a sentence, not the memory of the server; the lock is free, and others go on', async () => {
+test('lists within lists without end get a sentence and do not fill the memory of the server; the lock is free, and others go on', async () => {
   const other = await session();
   await other.call(...open(repository));
   const client = await session();
@@ -116,7 +116,7 @@ test('lists within lists without end are a sentence, not the memory of the serve
   expect(locks()).toEqual([]);
 });
 
-test('objects of the largest size, asked for and never read, fill no memory', async () => {
+test('objects of the largest size fill no memory if a client asks for them and never reads them', async () => {
   const client = await session();
   await client.call(...open(repository, EXCLUSIVE));
   await client.callAll([put('large', Buffer.alloc(20_971_400, 1))]);
@@ -146,7 +146,7 @@ test('the limit follows the index that is really there, unless the operator has 
   ] as const) {
     const answer = await narrow.callAll([call]);
     expect(answer).toContain('more memory than the server allows it (the setting SESSION_MEMORY, here 200 MB)');
-    // borg's clients show the traceback of everything that is not said to be a plain error.
+    // borg's clients show a traceback with every error that is not marked as a plain one.
     expect(answer).toContain('exception_trace\xc2');
   }
   expect(await narrow.end()).toBe(0);
@@ -155,7 +155,7 @@ test('the limit follows the index that is really there, unless the operator has 
   expect(locks()).toEqual([]);
 });
 
-test('what a session may need for what was deleted is known before, so that borg does not take it for damaged', async () => {
+test('the memory for deleted objects is checked in advance, so that borg does not take the repository for damaged', async () => {
   const hints = hintsWithDeletions(repository, 1_000_000);
   const client = await session('200000000');
   await client.call(...open(repository, EXCLUSIVE));
@@ -171,7 +171,7 @@ test('what a session may need for what was deleted is known before, so that borg
   expect(readFileSync(join(repository, renewed)).length).toBeGreaterThan(10 * MEGABYTE);
 });
 
-test('who does nothing but use up inodes is slowed down, also in new sessions, and nobody else is', async () => {
+test('a client that only uses up inodes is slowed down, also in new sessions, and nobody else is', async () => {
   type Client = Awaited<ReturnType<typeof session>>;
   const timed = async (client: Client, calls: readonly Call[]): Promise<number> => {
     const begin = performance.now();
@@ -184,7 +184,7 @@ test('who does nothing but use up inodes is slowed down, also in new sessions, a
     return Math.min(...times);
   };
 
-  // As many as it may make within a day at full speed, less these; borg goes on behind the highest number.
+  // As many as it may make within a day at full speed, except these few. borg goes on after the highest number.
   const spent = join(repository, 'data/9');
   mkdirSync(spent);
   chownSync(spent, ACCOUNT.uid, ACCOUNT.uid);

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { withoutLandlock } from '../e2e/harness/without-landlock.ts';
 
-// What the server asks of the launcher once, before anybody may log in.
+// What the server asks the launcher once, before anybody may log in.
 
 const IMAGE = join(import.meta.dirname, '../../image');
 
@@ -34,10 +34,13 @@ test('a box holds on this machine, and the installed borg is known', () => {
   expect(check(join(IMAGE, 'borg-serve'))).toEqual({ box: null, unknown: [] });
 });
 
-test.each(['ENOSYS', 'EPERM'] as const)('where the profile of a container refuses it, it says so (%s)', (refusal) => {
-  const found = check(join(IMAGE, 'borg-serve'), withoutLandlock(folder, refusal));
-  expect(found.box).toBe(`the kernel or the profile of the container refuses Landlock (${refusal})`);
-});
+test.each(['ENOSYS', 'EPERM'] as const)(
+  'if the profile of a container refuses a box, the check says so (%s)',
+  (refusal) => {
+    const found = check(join(IMAGE, 'borg-serve'), withoutLandlock(folder, refusal));
+    expect(found.box).toBe(`the kernel or the profile of the container refuses Landlock (${refusal})`);
+  },
+);
 
 test('a box that does not hold is not believed, whatever the kernel says of itself', () => {
   cpSync(IMAGE, join(folder, 'image'), { recursive: true });

@@ -8,7 +8,7 @@ import { installLauncher } from '../../src/borg/launcher.ts';
 import { open } from '../e2e/harness/raw-borg.ts';
 import { type Call, converse, launch } from './launched-session.ts';
 
-// An account with several repositories, and clients of its own and borg's.
+// An account with several repositories, with borg's client and with another one.
 
 const NOBODY = 65_534;
 const MANIFEST = Buffer.alloc(32);
@@ -65,7 +65,7 @@ const timed = async (client: Session, ...calls: readonly Call[]): Promise<number
   return performance.now() - begin;
 };
 
-/** What the launcher would have a session of this repository wait for, in seconds. */
+/** How many seconds the launcher would make a session of this repository wait. */
 const waiting = (name: string, repository: string): number => {
   const code = `import sys; sys.path.append(sys.argv[1])
 from launcher.guards import inodes
@@ -76,7 +76,7 @@ print(inodes.waiting(inodes.Allowance(*sys.argv[2:])))`;
   return Number(stdout);
 };
 
-/** As many segments as an account may make within a day without waiting, by their numbers; made just now, and `fewer` less. */
+/** Makes as many segments as an account may make within a day without waiting, less `fewer`. They are dated now. */
 const spendTheDay = (name: string, fewer = 0): void => {
   const path = join(account(name), 'many');
   const segments = [0, 9_999 - fewer].map((each) => join(path, 'data', String(Math.floor(each / 1000)), String(each)));
@@ -88,7 +88,7 @@ const spendTheDay = (name: string, fewer = 0): void => {
   writeFileSync(join(path, 'config'), '');
 };
 
-/** What so many commits leave, made just now: as the work through an archive at a time, or a client that does nothing else. */
+/** Makes what so many commits leave, dated now: a long operation on one archive after the other, or a client that does nothing else. */
 const makeTiny = (name: string, repository: string, count: number): void => {
   const data = join(account(name), repository, 'data/0');
   mkdirSync(data, { recursive: true });
@@ -96,7 +96,7 @@ const makeTiny = (name: string, repository: string, count: number): void => {
   writeFileSync(join(account(name), repository, 'config'), '');
 };
 
-test('a long operation is not slowed down, until its account has made what it may within a day, in all of its repositories', async () => {
+test('a long operation is not slowed down until its account has made, in all of its repositories, what it may within a day', async () => {
   const [made, more] = [306, 5];
   makeTiny('fleet', 'one', made);
   expect(waiting('fleet', 'one')).toBe(0);
@@ -107,12 +107,12 @@ test('a long operation is not slowed down, until its account has made what it ma
   const fresh = await session('fleet', 'two', { create: true });
   expect(await timed(fresh, put(MANIFEST))).toBeGreaterThan(1000);
 
-  // Yesterday's do not count.
+  // Yesterday's segments do not count.
   for (const each of [...segmentsOf('fleet', 'many'), ...segmentsOf('fleet', 'many', '9')]) utimesSync(each, 1, 1);
   expect(waiting('fleet', 'one')).toBe(0);
 });
 
-test('who makes tiny commits in several repositories in turn is slowed down as in one, also in a new one; no other account is', async () => {
+test('tiny commits in several repositories in turn are slowed down as in one, also in a new one; no other account is slowed down', async () => {
   const names = ['one', 'two', 'deep/three', 'deep/four'];
   const create = { create: true, make_parent_dirs: true };
   spendTheDay('fleet');
@@ -128,7 +128,7 @@ test('who makes tiny commits in several repositories in turn is slowed down as i
   const fresh = await session('fleet', 'five', create);
   expect(await timed(fresh, put(MANIFEST))).toBeGreaterThan(1000);
 
-  // Of several at once each waits longer the more they have made together.
+  // Of several sessions at once, each waits longer the more all have made together.
   expect(waiting('fleet', 'one')).toBeGreaterThan(2);
   const other = await session('other', 'one', create);
   const others: number[] = [];
@@ -145,7 +145,7 @@ const segmentsOf = (name: string, repository: string, part = '0'): readonly stri
   return readdirSync(data).map((each) => join(data, each));
 };
 
-test('what a backup makes counts little: nobody waits who backs up several repositories with borg itself', () => {
+test('the files of a backup count little: a client that backs up to several repositories with borg itself does not wait', () => {
   const launcher = [findBorg().python, '-I', join(folder, 'borg-serve'), '--session', "''", ...words('required'), '--'];
   const serve = ['serve', '--umask', '0007', '--restrict-to-path', account('fleet')];
   const rsh = join(folder, 'rsh');
@@ -165,12 +165,12 @@ test('what a backup makes counts little: nobody waits who backs up several repos
     borg('init', '--encryption', 'none', url);
     for (const archive of ['first', 'second']) borg('create', `${url}::${archive}`, join(folder, 'letter'));
   }
-  // Four files of each backup at most, and those of init: seventy within the window do not come there either.
+  // At most four files for each backup, and those of init: seventy backups within the window do not reach the limit either.
   expect(names.flatMap((name) => segmentsOf('fleet', name)).length).toBeLessThanOrEqual(4 * 3 * names.length);
   for (const name of names) expect(waiting('fleet', name)).toBe(0);
 });
 
-test('where the kernel has no box an account makes several repositories, too, and not more than it may', async () => {
+test('an account may make several repositories, and not more than allowed, even if the kernel has no box', async () => {
   const make = (name: string) => session('fleet', name, { create: true }, words('entries', '2'));
   for (const name of ['one', 'two']) {
     const client = await make(name);

@@ -3,12 +3,12 @@
     tracer.py REPORT host PID NUMBER       the host, before its call NUMBER from now on
     tracer.py REPORT session PID NUMBER    the next process that the host forks
     tracer.py REPORT client PID NUMBER     a client, which has stopped itself; it counts from connect(2) on
-    tracer.py REPORT late PID 0            ends none: such a client whose patience ends just before its session says that it begins
-    tracer.py REPORT told PID 0            ends none: a session, which somebody else tells to end just before it waits for its client
-    tracer.py REPORT closing PID NUMBER    a session that has heard the end of what its client says, and counts from there; it is only told to end
+    tracer.py REPORT late PID 0            ends nothing: the patience of such a client ends just before its session says that it begins
+    tracer.py REPORT told PID 0            ends nothing: somebody else tells a session to end just before it waits for its client
+    tracer.py REPORT closing PID NUMBER    a session, which is only told to end; it counts from the end of its client's requests on
 
-Writes into the file REPORT: "traces", and "ended CALL" or "late" when it has done its work, or "waits" when somebody else has to do his. CALL is the
-number of the system call.
+Writes into the file REPORT: "traces" when it begins, and "ended CALL" or "late" when it has done its work, or "waits" when somebody else has to
+act. CALL is the number of the system call.
 """
 
 import ctypes
@@ -32,8 +32,8 @@ BEGINS = 1
 #: asm/unistd.h
 CONNECT, READ, EXECVE, SIGACTION = {'x86_64': (42, 0, 59, 13)}.get(platform.machine(), (203, 63, 221, 134))
 
-#: Of x86_64: select(2) and pselect6(2); of its registers, by their place in struct user_regs_struct (sys/user.h), those that make a call; and
-#: the size of the instruction that does.
+#: For x86_64: select(2) and pselect6(2); the registers that make a call, by their place in struct user_regs_struct (sys/user.h); and the size
+#: of the instruction that makes it.
 SELECTS, RAX, ORIGINAL_RAX, RIP, SIZE = (23, 270), 10, 15, 16, 2
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -42,7 +42,7 @@ libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_
 
 
 class SyscallInfo(ctypes.Structure):
-    """values: where a call begins its number and its arguments; where it is over what it returns."""
+    """values: when a call begins, its number and its arguments; when it is over, what it returns."""
 
     _fields_ = (('kind', ctypes.c_uint8), ('padding', ctypes.c_uint8 * 3), ('machine', ctypes.c_uint32), ('instruction', ctypes.c_uint64),
                 ('stack', ctypes.c_uint64), ('values', ctypes.c_int64 * 7))
@@ -59,7 +59,7 @@ def report(line: str) -> None:
 
 
 def next_stop(pid: int) -> tuple[bool, list[int]]:
-    """Lets it go on to where its next call begins or is over. Signals reach it as ever."""
+    """Lets the process go on until its next call begins or is over. Signals reach it as ever."""
     number = 0
     while True:
         ptrace(SYSCALL, pid, 0, number)
@@ -83,7 +83,7 @@ def seize(pid: int, options: int) -> None:
 
 
 def child_of(pid: int) -> int:
-    """The next one of a process that is traced, which is left alone then. The child stands still."""
+    """The next child of a traced process. The process itself is traced no longer. The child stands still."""
     child, stopped = ctypes.c_ulong(), set()
     ptrace(CONT, pid)
     while child.value not in stopped:
@@ -101,7 +101,8 @@ def child_of(pid: int) -> int:
 
 
 def end_before(pid: int, most: int, counts: bool) -> None:
-    """counts: whether its calls count already; else those from connect(2) on. Perl sets many signals, where one more is no other step."""
+    """counts: whether its calls count from the beginning; otherwise they count from connect(2) on. Setting a signal does not count: Perl sets many,
+    and nothing differs between two of them."""
     number = 0
     while True:
         begins, (call, *_) = next_stop(pid)
@@ -131,7 +132,7 @@ def tell_before(pid: int, most: int) -> None:
 
 
 def come_late(pid: int) -> None:
-    """Its alarm comes while its session has not said yet that it begins; and before the client notices that, the session has begun."""
+    """The client's alarm comes before its session has said that it begins. Before the client notices the alarm, the session has begun."""
     session, place = 0, 0
     while True:
         begins, values = next_stop(pid)
@@ -148,19 +149,20 @@ def come_late(pid: int) -> None:
     os.kill(pid, signal.SIGALRM)
     next_stop(pid)
     os.kill(session, signal.SIGCONT)
-    # It gives up root only once it has said so.
+    # The session gives up root only after it has said that it begins.
     wait_until(session, 'status', rb'(?s:.*)\nUid:\t[1-9]')
     report('late')
     ptrace(DETACH, pid)
 
 
 def be_told(pid: int) -> None:
-    """It notices a signal only when it is interrupted. This one comes before the call by which it waits, and behind all that Python looks at."""
+    """The session notices a signal only if the signal interrupts a call. This one comes after Python's last look for signals, and before the call
+    by which the session waits."""
     while True:
         begins, (call, *_) = next_stop(pid)
         if begins and call in SELECTS:
             break
-    # No call; and then the same again from its instruction on, which the signal comes before.
+    # The call is skipped. Then its instruction is done again, and the signal comes before that.
     set_registers(pid, {ORIGINAL_RAX: -1})
     next_stop(pid)
     set_registers(pid, {RAX: call, RIP: registers(pid)[RIP] - SIZE})
@@ -189,7 +191,7 @@ def read_memory(pid: int, place: int, size: int) -> bytes:
 
 
 def wait_until(pid: int, name: str, begins: bytes) -> None:
-    """name: of a file of that process in /proc; begins: a pattern."""
+    """name: that of a file of the process in /proc; begins: a pattern."""
     while True:
         with open('/proc/%d/%s' % (pid, name), 'rb') as file:
             if re.match(begins, file.read()):

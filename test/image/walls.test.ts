@@ -19,9 +19,9 @@ import { contents, ownerships } from '../e2e/harness/repository-files.ts';
 import { type Change, launcherWith, launcherWithout, WALLS } from './launcher-without.ts';
 import { COMMIT, ENTRIES, type LinkedRepository, makeLinkedRepository, PRECIOUS } from './linked-repository.ts';
 
-// Between two tenants stand the kernel's box (or the look at each entry, where there is none), the owners of the files, and borg's
-// own restriction. Each holds alone: here the others are taken out of a copy of the launcher. That the box and the look each hold
-// alone where somebody may change everything, is in box.test.ts.
+// Three walls are between two tenants: the kernel's box (or the check of each entry, if there is no box), the owners of the files, and borg's
+// own restriction. Each holds alone: here the others are taken out of a copy of the launcher. box.test.ts tests that the box and the check
+// each hold alone even if a session may change everything.
 
 let made: LinkedRepository;
 
@@ -31,7 +31,7 @@ beforeEach(async () => {
 
 afterEach(() => made.remove());
 
-/** `nobody`, whom every machine knows: a session looks its account up. */
+/** The account `nobody`. Every machine has it, and a session looks its account up. */
 const OWN = 65_534;
 const OTHER = 40_012;
 
@@ -50,11 +50,11 @@ const handOver = async (): Promise<void> => {
   }
 };
 
-/** Of these nothing is to be seen where borg follows the link: it makes them anew from the data. */
+/** With these entries one cannot see that borg follows the link: it makes them anew from the data. */
 const SILENT = ['the index', 'the hints'];
 
 describe.each(ENTRIES)('a link in the place of %s', (entry, make) => {
-  test('does harm where no wall stands, and none where the owners of the files do', async () => {
+  test('does harm without any wall, and none if only the owners of the files protect', async () => {
     make(made);
     await handOver();
     const launcher = launcherWithout(made.folder, 'box', 'entries', 'restriction');
@@ -90,7 +90,7 @@ describe('another repository, by its own path', () => {
     return said;
   };
 
-  test('is open where no wall stands', async () => {
+  test('is open without any wall', async () => {
     expect(await openVictim(['box', 'entries', 'restriction'])).toContain(PRECIOUS);
   });
 
@@ -119,7 +119,7 @@ describe('the server’s own folder', () => {
   const make = async (without: Parameters<typeof launcherWithout>[1][], uid?: number) => {
     mkdirSync(join(made.repos, '.borgserver'), { mode: 0o711, recursive: true });
     chmodSync(made.folder, 0o755);
-    // As /repos is of the admins.
+    // As /repos belongs to the group of the admins.
     chownSync(made.repos, 0, OWN);
     chmodSync(made.repos, 0o1771);
     const path = join(made.repos, '.borgserver/new');
@@ -130,7 +130,7 @@ describe('the server’s own folder', () => {
     return { said, is: readdirSync(join(made.repos, '.borgserver')) };
   };
 
-  test('is open to who has every repository where no wall stands', async () => {
+  test('is open without any wall to a session that may open every repository', async () => {
     expect((await make(['box', 'restriction'])).is).toEqual(['new']);
   });
 
@@ -146,11 +146,11 @@ describe('the server’s own folder', () => {
 
 describe.each([
   ['the box', 'required', WALLS.entries],
-  ['the look at each entry', 'entries', WALLS.box],
-] as const)('with %s alone, where somebody exchanges a folder in the worst moment', (_wall, box, without) => {
+  ['the check of each entry', 'entries', WALLS.box],
+] as const)('with %s alone, if somebody exchanges a folder at the worst moment', (_wall, box, without) => {
   const put = [['put', { id: 'other'.padEnd(32, '.'), data: Buffer.from('other') }], COMMIT] as const;
 
-  /** Has the session wait, once it has made its lock's folder, until the file `asked` is gone. */
+  /** Makes the session wait, once it has made the folder of its lock, until the file `asked` is gone. */
   const MADE = 'path = tempfile.mkdtemp(*args, **kwargs)\n';
   const WAIT = `        import time
         with open(os.path.dirname(path) + '/asked', 'w') as file:
@@ -159,7 +159,7 @@ describe.each([
             time.sleep(0.01)
 `;
 
-  // A box does not hold chmod(2).
+  // A box does not restrict chmod(2).
   test.each(['the folder of its lock', 'the folder above it'])('no mode changes elsewhere: %s', async (exchanged) => {
     const change: Change = ['launcher/comfort/lock_folder.py', MADE, `${MADE}${WAIT}`];
     const session = await made.admin(box, { launcher: launcherWith(made.folder, ...without, change) });
@@ -172,7 +172,7 @@ describe.each([
     );
     const elsewhere = join(made.repos, 'elsewhere');
     mkdirSync(join(elsewhere, name), { recursive: true, mode: 0o700 });
-    // An empty one an admin's box lets it remove, as where a repository is deleted.
+    // An admin's box lets a session remove an empty folder, as it does when it deletes a repository.
     writeFileSync(join(elsewhere, name, 'file'), '', { mode: 0o600 });
     if (exchanged === 'the folder above it') {
       renameSync(own, `${own}-gone`);
@@ -195,12 +195,12 @@ describe.each([
     const own = join(made.repos, 'web01');
     for (const name of readdirSync(own).filter((each) => /^(index|hints|integrity)[.]/.test(each)))
       rmSync(join(own, name));
-    // An empty one, so that the first that borg opens in it is what it writes.
+    // The repository is empty, so that the first file that borg opens in it is one that it writes.
     const elsewhere = join(made.repos, 'elsewhere');
     mkdirSync(elsewhere);
     rmSync(join(own, 'data/0'), { recursive: true });
     symlinkSync(elsewhere, join(own, 'data/0'));
-    // It was exchanged after the first look.
+    // It was exchanged after the first check.
     const late: Change = ['launcher/confinement.py', 'entries.check_entries(found)', 'pass'];
     const session = await made.admin(box, {
       launcher: launcherWith(made.folder, ...without, ...(box === 'entries' ? [late] : [])),

@@ -15,7 +15,7 @@ afterEach(async () => {
   server = undefined;
 }, TIMEOUT);
 
-/** What a server without Docker must not change. */
+/** The parts of the machine that a server without Docker must not change. */
 const hostState = () => ({
   accounts: ['passwd', 'group', 'shadow', 'nsswitch.conf', 'hosts', 'resolv.conf'].map((name) =>
     existsSync(`/etc/${name}`) ? readFileSync(`/etc/${name}`, 'utf8') : undefined,
@@ -24,7 +24,7 @@ const hostState = () => ({
   root: readdirSync('/').sort(),
   etc: readdirSync('/etc').sort(),
   extrausers: readdirSync('/var/lib/extrausers').sort(),
-  // A container engine mounts for each of its containers, whoever starts them meanwhile.
+  // A container engine makes mounts for each of its containers, and somebody may start containers meanwhile.
   mounts: readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .filter((line) => !/ (\/var\/lib|\/run|\/var\/run)\/docker\//.test(line)),
@@ -48,7 +48,7 @@ const serversOn = (data: string) =>
     });
 
 test(
-  'the machine is the same while the server runs and after it, and its end is clean',
+  'the machine is unchanged while the server runs and after its end, and its end is clean',
   async () => {
     const before = hostState();
     server = await startNamespaceServer({});
@@ -64,7 +64,7 @@ test(
 );
 
 test(
-  'nothing lives on when the start script is killed, and the same data can be served again',
+  'no process lives on when the start script is killed, and the same data can be served again',
   async () => {
     server = await startNamespaceServer({});
     const data = join(server.repos, '..');
@@ -95,7 +95,7 @@ test(
 );
 
 test(
-  'inside, the roles are groups, the own name costs no look-up, names resolve as outside, and the host has lost its rights',
+  'inside, the roles are groups, the machine’s name needs no look-up, names resolve as outside, and the server has only the rights it needs',
   async () => {
     server = await startNamespaceServer({});
     const inside = async (...words: string[]) => (await server?.exec(words, { reject: false }))?.stdout ?? '';
@@ -114,7 +114,7 @@ test(
 );
 
 test(
-  'an account that the host adds meanwhile does not take the roles away',
+  'an account that the machine adds meanwhile does not take the roles away',
   async () => {
     server = await startNamespaceServer({});
     // what useradd does: a new file takes the old one's place, and mounts over the old one vanish

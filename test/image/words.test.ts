@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 
-// What the launcher makes of words: of a client's, which decide between four answers, and of the server's own.
+// What the launcher makes of words. A client's words choose one of four answers. The server's own words set limits.
 
 const read = (asked: readonly (string | readonly string[])[]): unknown[] =>
   JSON.parse(
@@ -26,7 +26,7 @@ const REQUESTS: readonly (readonly [command: string, answer: string, levels?: re
   ['"borg" "serve" "--info"', 'serve', ['--info']],
   ['ssh proxy borg-1.4 serve', 'serve'],
   ['borg1.4\tserve\n--warning', 'serve', ['--warning']],
-  // No option that could open a file, lift a restriction or turn a level into something else comes through.
+  // None of these options comes through: they could open a file, lift a restriction or turn a level into something else.
   ['borg serve --restrict-to-path / --append-only --storage-quota 1P', 'serve'],
   ['borg serve --exclude-from=/dev/zero --debug=1 --debug-topic x --info;id', 'serve'],
   ['borg serve --rest', 'borg2'],
@@ -47,19 +47,19 @@ const REQUESTS: readonly (readonly [command: string, answer: string, levels?: re
   ['=serve', 'refused'],
   ['A=b', 'refused'],
   ['A=b serve', 'refused'],
-  // What stands behind the 4096th byte does not count.
+  // What comes after the 4096th byte does not count.
   [`borg ${'ö'.repeat(2045)} serve`, 'refused'],
   [`borg ${'o'.repeat(2045)} serve`, 'serve'],
   [`${MANY}serve`, 'refused'],
   [`borg serve ${MANY}--debug`, 'serve'],
 ];
 
-test('of what a client asks for only four answers come', () => {
+test('whatever a client asks for, it gets one of four answers', () => {
   const found = read(REQUESTS.map(([command]) => command));
   expect(REQUESTS.map(([command], index) => [command, found[index]])).toEqual(
     REQUESTS.map(([command, answer, levels = []]) => [command, { answer, levels }]),
   );
-  // Nothing of borg was loaded for it.
+  // borg was not loaded for this.
   expect(found.at(-1)).toEqual([]);
 });
 
@@ -102,11 +102,11 @@ const WORDS: readonly (readonly [words: readonly string[], found: object])[] = [
     [...SESSION, '--', 'serve', '--restrict-to-path', '/repos'],
     { limits: LIMITS, serves: true, isAdmin: true, ownPath: '/repos/NAME' },
   ],
-  // A session with a limit that is missing, or no number, is none.
+  // There is no session if a limit is missing or is no number.
   [['--sessions', '50', '--', 'serve'], { error: 'KeyError' }],
   [['--account', 'web01', '--sessions', 'many', '--memory', 'auto', '--', 'serve'], { error: 'ValueError' }],
   [[...SESSION, '--repositories', '', '--', 'serve'], { error: 'ValueError' }],
-  // What stands behind "--" sets no limit, and a value that looks like an option is one's value.
+  // What comes after "--" sets no limit. A value that looks like an option is still a value.
   [['--', 'serve', '--sessions', '1', '--account', 'web02', '--maintenance'], { ...NONE, serves: true }],
   [
     ['--session', '--maintenance', ...SESSION.slice(2), '--', 'serve'],
@@ -118,7 +118,7 @@ const WORDS: readonly (readonly [words: readonly string[], found: object])[] = [
   ],
 ];
 
-test('the words of the server are read whole, and those behind "--" are borg’s', () => {
+test('the words of the server are all read, and those after "--" are borg’s', () => {
   const found = read(WORDS.map(([words]) => words));
   for (const [index, [words, wanted]] of WORDS.entries()) expect(found[index], words.join(' ')).toMatchObject(wanted);
 });

@@ -1,4 +1,4 @@
-"""Says in which names and parameters test/python/types differs from the installed borg: a JSON list.
+"""Prints a JSON list of the names and parameters in which test/python/types differs from the installed borg.
 
     PYTHON -I test/python/borg_types.py
 """
@@ -10,7 +10,7 @@ import json
 import os
 
 TYPES = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'types')
-#: Not of this module, or of no module at all: names that only types have.
+#: Names that only the types have: they belong to another module of borg, or to none.
 ONLY_TYPES = ('_Archiver', 'Index')
 
 
@@ -24,7 +24,7 @@ def differences(owner: object, body: list[ast.stmt], title: str) -> list[str]:
     for each in body:
         name = each.name if isinstance(each, ast.ClassDef | ast.FunctionDef) else None
         if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name) and inspect.ismodule(owner):
-            name = each.target.id  # of a class they may be an object's own
+            name = each.target.id  # in a class, only its objects may have the name
         if name is None or name in ONLY_TYPES:
             continue
         there = getattr(owner, name, None)

@@ -120,7 +120,7 @@ class FloorRepository(Repository):
             clear(self)
             raise refusal_of(refusal)
         if self.floor_manifest and not compact:
-            # So that manifests do not add up without end, and segments that are wholly deleted become free at once.
+            # It compacts, so that manifests do not add up without end, and segments that are wholly deleted become free at once.
             compact, threshold = True, AS_GOOD_AS_EMPTY
         try:
             return super().commit(save_space, compact, threshold, *args, **kwargs)

@@ -25,7 +25,7 @@ MANIFEST = bytes(32)
 WINDOW, SECONDS = 300, 100
 #: Files that hold more bytes than this on average cause no wait: a backup of much data makes many files, too.
 LEAST = 1_000_000
-#: Seconds of waiting more for each file above the window; the most seconds of waiting.
+#: Seconds that each file above the window adds to the wait; the longest wait in seconds.
 STEP, MOST_WAITING = 1 / 3, 60
 #: The count stops at this number of files.
 MOST = WINDOW + round(MOST_WAITING / STEP)

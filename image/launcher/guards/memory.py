@@ -15,7 +15,7 @@ from borg.repository import Repository
 from launcher.outcome import Outcome, because
 from launcher.process_limits import LAST_MEMORY, LEAST_MEMORY, allow_memory, most_memory
 
-#: One of so many changes looks how far the index has grown.
+#: After so many changes a session looks how far the index has grown.
 CALLS = 4096
 
 

@@ -1,3 +1,3 @@
-# What the launcher uses of borg, which ships no types: as in borg 1.2.4, 1.4.0 and 1.4.5. test/image/guards.test.ts holds it to the
-# installed one.
+# The parts of borg that the launcher uses, as in borg 1.2.4, 1.4.0 and 1.4.5. borg ships no types. test/image/guards.test.ts compares these
+# with the installed borg.
 __version__: str

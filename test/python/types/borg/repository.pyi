@@ -6,7 +6,7 @@ from borg.helpers import Error, ErrorWithTraceback
 from borg.locking import Lock
 
 class Index:
-    """Of borg.hashindex: where each object lies, by segment and offset."""
+    """A class of borg.hashindex. It tells where each object lies, by segment and offset."""
 
     def __contains__(self, id: bytes) -> bool: ...
     def __getitem__(self, id: bytes) -> tuple[int, int]: ...
@@ -33,7 +33,7 @@ class Repository:
     index: Index
     lock: Lock | None
     shadow_index: dict[bytes, list[int]]
-    #: Bytes that are free in each segment, of those known.
+    #: Bytes that are free in each segment, as far as known.
     segments: dict[int, int]
     compact: dict[int, int]
     max_segment_size: int
