@@ -19,7 +19,7 @@ it('each alarm is told once, and again when it has been quiet', () => {
   ]);
 });
 
-it('it makes the server ill for ten minutes, and is kept for a day', () => {
+it('an alarm makes the server unhealthy for ten minutes, and is kept for a day', () => {
   const { time, alarms } = start();
   alarms.raise('a');
   expect(freshAlarms(alarms.list(), 10 * MINUTE)).toHaveLength(1);
@@ -28,7 +28,7 @@ it('it makes the server ill for ten minutes, and is kept for a day', () => {
   expect(alarms.list()).toEqual([]);
 });
 
-it('however many there are, they fill no memory', () => {
+it('alarms fill no memory, however many there are', () => {
   const { alarms } = start();
   for (let n = 0; n < 10_000; n += 1) alarms.raise(`alarm ${n}`);
   expect(alarms.list()).toHaveLength(100);

@@ -42,7 +42,7 @@ const session = (process: { readonly pid: number; readonly start: number }) => (
   ...{ process, client: { pid: 101, start: 8 }, connection: ROOT, uid: 10_000 },
 });
 
-test('its line tells what the hosted sessions of a connection have used', () => {
+test('the line of a closed session tells what the hosted sessions of its connection have used', () => {
   const { lines, asked, hosted, closing } = start();
   for (const pid of [500, 501]) hosted.began(session({ pid, start: 9 }));
   hosted.ended({ pid: 500, start: 9 }, { cpuSeconds: 0.1234, peakMemory: 31_457_280 });
@@ -55,14 +55,14 @@ test('its line tells what the hosted sessions of a connection have used', () => 
   expect(asked).toEqual([false]);
 });
 
-test('where there was none it tells of none', () => {
+test('the line tells no usage if there was no hosted session', () => {
   const { lines, closing } = start();
   closing.settle();
   expect(lines[0]).not.toHaveProperty('cpuSeconds');
   expect(lines[0]).not.toHaveProperty('peakMemory');
 });
 
-test('of one that goes on it tells what that has used until now, and it is waited for, but not at the end of the server', async () => {
+test('for a hosted session that goes on, the line tells what it has used until now; the line waits for it, but not at the end of the server', async () => {
   const { lines, asked, hosted, closing } = start();
   child = spawn('python3', ['-I', '-c', 'end = 0\nwhile True: end += 1']);
   const { pid = 0 } = child;

@@ -19,7 +19,7 @@ describe('a connection', () => {
     expect(list([listener, process_(60, 50), process_(61, 60, { uid: 105 })])).toMatchObject([{ uid: null }]);
   });
 
-  it('is not what looks like one elsewhere, nor what runs as an account itself', () => {
+  it('is not a process that looks like one elsewhere, nor one that runs as an account itself', () => {
     const elsewhere = [process_(60, 1), process_(61, 60, { uid: 10_001 })];
     expect(list([listener, ...elsewhere, process_(62, 50, { uid: 10_001 })])).toEqual([]);
   });
@@ -33,15 +33,15 @@ describe('a connection', () => {
 describe('when the listener has ended', () => {
   const below = process_(61, 60, { uid: 10_001 });
 
-  it('a connection that was known stays one', () => {
+  it('a connection that was known before is still one', () => {
     expect(list([process_(60, 1)], new Set(['60 100']))).toHaveLength(1);
   });
 
-  it('one that was not is known by the account that runs below it', () => {
+  it('a connection that was not known before is recognised by the account that runs below it', () => {
     expect(list([process_(60, 1), below, process_(70, 1)])).toMatchObject([{ pid: 60, uid: 10_001 }]);
   });
 
-  it('a process that has got its pid is not the listener', () => {
+  it('another process with its pid is not the listener', () => {
     expect(list([process_(50, 1, { start: 200 }), process_(60, 50)])).toEqual([]);
   });
 });

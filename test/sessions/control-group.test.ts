@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import { isOfThisServer } from '../../src/sessions/control-group.ts';
 import { until } from '../e2e/harness/machine.ts';
 
-/** Its first thread ends, and another one goes on. */
+/** A program whose first thread ends while another one goes on. */
 const LEAVES_ITS_FIRST_THREAD = `
 import ctypes, threading, time
 threading.Thread(target=lambda: (print('', flush=True), time.sleep(60))).start()
@@ -26,7 +26,7 @@ it('a process whose first thread has ended is of this server like any other', as
   }
 });
 
-it('one in another control group is not, and one that seems to be at the top only where its first thread has ended', () => {
+it('a process in another control group is not of this server; one that seems to be at the top is, if its first thread has ended', () => {
   const own = '9:memory:/docker/x\n1:name=systemd:/docker/x\n0::/docker/x\n';
   const judge = (groups: string, state: string): boolean => {
     const proc = mkdtempSync(join(tmpdir(), 'proc-'));

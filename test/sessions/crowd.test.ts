@@ -9,19 +9,19 @@ const connections = (account: string, since: readonly number[]) =>
 const portsBeyond = (sessions: Parameters<typeof connectionsBeyond>[0], now: number): readonly number[] =>
   connectionsBeyond(sessions, 2, now).map(({ port }) => port);
 
-test('of an account with too many connections the newest are beyond, whatever order they were noted in', () => {
+test('if an account has too many connections, the newest are beyond the limit, in whatever order they were noted', () => {
   expect(portsBeyond(connections('web01', [3, 1, 2]), 60_000)).toEqual([1]);
   expect(portsBeyond(connections('web01', [1, 2]), 60_000)).toEqual([]);
 });
 
-test('one that has only just come may still be reading why it was refused', () => {
+test('a connection that has only just come gets time: it may still be reading why it was refused', () => {
   expect(portsBeyond(connections('web01', [0, 0, 57_000]), 60_000)).toEqual([]);
   const atOnce = Array.from({ length: 18 }, () => 57_000);
   expect(portsBeyond(connections('web01', atOnce), 60_000)).toEqual([]);
   expect(portsBeyond(connections('web01', [0, 0, 57_000]), 62_001)).toEqual([3]);
 });
 
-test('a flood is not waited for', () => {
+test('a flood of connections gets no time', () => {
   const since = [0, 0, ...Array.from({ length: 18 }, (_, index) => 57_000 + index)];
   expect(portsBeyond(connections('web01', since), 57_100)).toEqual([19, 20]);
 });
@@ -31,7 +31,7 @@ test('every account is counted by itself', () => {
   expect(connectionsBeyond(many, 2, 60_000)).toEqual([expect.objectContaining({ account: 'web01', steadySince: 3 })]);
 });
 
-test('sessions are counted by processes, too: an account that has had more for long loses its newest connections', () => {
+test('sessions are counted by processes, too: an account that has had too many for long loses its newest connections', () => {
   const time = { now: 0 };
   let times: CrowdTimes = new Map();
   const all = [...connections('web01', [1, 3, 2]), ...connections('web02', [4])];
@@ -46,7 +46,7 @@ test('sessions are counted by processes, too: an account that has had more for l
   expect(beyond()).toEqual([]);
   time.now = 30_000;
   expect(beyond()).toEqual(['web01 2']);
-  // Those that the launcher refuses come and go.
+  // Sessions that the launcher refuses come and go.
   counts.set(all[1] as (typeof all)[number], 0);
   expect(beyond()).toEqual([]);
   counts.set(all[1] as (typeof all)[number], 2);

@@ -74,24 +74,24 @@ describe('by what is granted', () => {
       [account('web01', [keyOf(1)], { uid: 10_001 })],
     ],
     [
-      'ends where nobody knows what it was let in with',
+      'ends if nobody knows which key let it in',
       'its account was not there when it logged in',
       [WEB],
       { session: { role: null, uid: null } },
     ],
     [
-      'ends where it began before its account lost a privilege, also if that is granted again',
+      'ends if it began before its account lost a privilege, even if the privilege is granted again',
       'it began to log in before its privileges changed',
       [WEB],
       { rules: { losses: LOST_AT_150 } },
     ],
     [
-      'goes on where it began after that',
+      'goes on if it began after that',
       null,
       [WEB],
       { rules: { losses: LOST_AT_150 }, session: { process: { pid: 60, start: 151 } } },
     ],
-    ['goes on where another account lost it', null, [WEB], { rules: { losses: new Map([['web02', 150]]) } }],
+    ['goes on if another account lost a privilege', null, [WEB], { rules: { losses: new Map([['web02', 150]]) } }],
   ];
   it.each(CASES.map(([what, ...rest]) => [what, rest] as const))('a session %s', (_, [reason, accounts, more]) => {
     const { session: given, rules, now } = more ?? {};
@@ -102,7 +102,7 @@ describe('by what is granted', () => {
     if (verdict) expect(verdict).toMatchObject({ kind: 'session', roots: [ours.process], session: ours, alarm: null });
   });
 
-  it('the newest connections beyond those of an account end, after the time to go by themselves', () => {
+  it('connections beyond the limit of an account end, the newest ones, after a time in which they may end by themselves', () => {
     const sessions = [1, 2, 3].map((at) => session({ port: at, steadySince: at }));
     const at = (steady: number) => said(decideByNumber(sessions, rulesOf([WEB]), { steady }));
     expect(at(5003)).toEqual([]);
@@ -139,15 +139,19 @@ describe('by what the kernel shows', () => {
   ];
   const CASES: readonly Case[] = [
     ['a connection of which sshd has told goes on', [0, 3000, 6000, 9000, 12_000].map((at) => [at, {}]), []],
-    ['one of which it has not told gets time', [0, 3000, 6000, 9000].map((at) => [at, untold]), []],
-    ['and ends after it', [0, 3000, 6000, 9000, 10_000].map((at) => [at, untold]), [NOT_TOLD]],
+    ['a connection of which sshd has not told gets time', [0, 3000, 6000, 9000].map((at) => [at, untold]), []],
     [
-      'one that is not logged in yet is none',
+      'a connection of which sshd has not told ends after that time',
+      [0, 3000, 6000, 9000, 10_000].map((at) => [at, untold]),
+      [NOT_TOLD],
+    ],
+    [
+      'a connection that is not logged in yet does not count',
       [0, 20_000].map((at) => [at, { ...untold, connections: [connectionOf({ uid: null })] }]),
       [],
     ],
     [
-      'where its account has just lost something it gets hardly any',
+      'if its account has just lost something, such a connection gets hardly any time',
       [
         [0, { ...untold, lost }],
         [100, untold],
@@ -155,22 +159,22 @@ describe('by what the kernel shows', () => {
       [NOT_TOLD],
     ],
     [
-      'but not none: the line may be on its way',
+      'but it gets some time: the line may be on its way',
       [
         [0, { ...untold, lost }],
         [99, untold],
       ],
       [],
     ],
-    ['where its account is gone it ends at once', [[0, untold]], ['session 60: its account is gone'], rulesOf([])],
+    ['if its account is gone, it ends at once', [[0, untold]], ['session 60: its account is gone'], rulesOf([])],
     [
-      'where it began before its account lost a privilege, too',
+      'if it began before its account lost a privilege, it ends at once, too',
       [[0, untold]],
       ['session 60: its account lost a privilege'],
       rulesOf([WEB], { losses: LOST_AT_150 }),
     ],
     [
-      'where it began after that it may be one of the new ones',
+      'if it began after that, it gets time: it may be a new login',
       [[0, untold]],
       [],
       rulesOf([WEB], { losses: new Map([['web01', 99]]) }),
@@ -184,7 +188,7 @@ describe('by what the kernel shows', () => {
       [],
     ],
     [
-      'and ends after it, with all of its user id',
+      'a process under no connection ends after that second, with all processes of its user id',
       [
         [0, gone],
         [1000, gone],
@@ -192,7 +196,7 @@ describe('by what the kernel shows', () => {
       ['process 70: its connection has ended'],
     ],
     [
-      'after a loss it gets hardly any time',
+      'after a loss such a process gets hardly any time',
       [
         [0, { ...gone, lost }],
         [100, gone],
@@ -200,7 +204,7 @@ describe('by what the kernel shows', () => {
       ['process 70: its connection has ended'],
     ],
     [
-      'of an account that is gone it ends as soon',
+      'if its account is gone, it gets as little time',
       [
         [0, gone],
         [100, gone],
@@ -214,7 +218,7 @@ describe('by what the kernel shows', () => {
     expect(said(look(looks, rules))).toEqual(expected);
   });
 
-  it('only what should never be so is an alarm', () => {
+  it('only what should never happen is an alarm', () => {
     const verdicts = (looks: Parameters<typeof look>[0], rules?: Rules) => look(looks, rules).map(({ alarm }) => alarm);
     expect(verdicts([0, 3000, 6000, 9000, 10_000].map((at) => [at, untold]))).toEqual([
       expect.stringMatching(/does not tell/),
@@ -237,7 +241,7 @@ describe('by what the kernel shows', () => {
     ).toMatchObject([{ roots: outside, uid: 10_000, session: null }]);
   });
 
-  it('a login that the kernel does not show ends, and is an alarm where no client can bring that about', () => {
+  it('a login that the kernel does not show ends, and is an alarm if no client can cause that', () => {
     const unseen = (uid: number | null, ticks: number) => {
       const shown = shownOf({ unseen: [OURS], connections: [connectionOf({ uid })] });
       const times = timesAfter(noTimes(MOMENT), [OURS], shown, rulesOf([WEB]), MOMENT);
@@ -265,7 +269,7 @@ describe('by what the kernel shows', () => {
   });
 });
 
-it('a loss that was noted holds against a login that had begun, and against none that begins later', () => {
+it('a loss that was noted counts against a login that had begun before, and against no later one', () => {
   const narrow = state(account('web01', [keyOf(1)], { role: 'append-only' }));
   const losses = noteLosses(state(WEB), narrow, new Map(), 150, 18_000);
   const rules = rulesOf([WEB], { losses: noteLosses(narrow, state(WEB), losses, 160, 18_000) });
@@ -277,7 +281,7 @@ it('a loss that was noted holds against a login that had begun, and against none
   ]);
 });
 
-it('decides the same of the same, and changes nothing that it is given', () => {
+it('decides the same from the same values, and changes nothing that it is given', () => {
   const sessions = Object.freeze([Object.freeze(OURS)]);
   const shown = Object.freeze(shownOf({ isTold: () => false, lost: new Set([10_000]) }));
   const before = Object.freeze(noTimes({ steady: 0 }));
@@ -317,7 +321,7 @@ describe('what decides, and all that it imports,', () => {
     expect([...all].filter(([, text]) => impure.test(text)).map(([file]) => file)).toEqual([]);
   });
 
-  it('finds what it looks for: the tracker comes to /proc and to signals only by the machine that it is given', () => {
+  it('would be seen to import /proc and signals, as the machine does; the tracker reaches both only through the machine', () => {
     const machine = [...withImports(join(SESSIONS, 'machine.ts')).keys()];
     expect(machine).toEqual(expect.arrayContaining(['node:fs', join(SESSIONS, 'end-connection.ts')]));
     expect(readFileSync(join(SESSIONS, 'tracker.ts'), 'utf8')).not.toMatch(
@@ -325,7 +329,7 @@ describe('what decides, and all that it imports,', () => {
     );
   });
 
-  it('a process can be named without what reads or signals it', () => {
+  it('a process can be named without the code that reads or signals it', () => {
     expect([...withImports(join(SESSIONS, 'process.ts')).keys()]).toEqual([join(SESSIONS, 'process.ts')]);
   });
 });

@@ -14,7 +14,7 @@ afterEach(() => {
   started = [];
 });
 
-/** Resolves with a shell and what it has started, once it has done so. A process group of its own: it may signal all of it. */
+/** Resolves with a shell and its children, once it has started them. It has a process group of its own, so that it may signal the whole group. */
 const shell = async (script: string): Promise<{ readonly root: ProcessId; readonly below: readonly ProcessId[] }> => {
   const child = spawn('sh', ['-c', script], { stdio: 'ignore', detached: true });
   started.push(child);
@@ -32,7 +32,7 @@ const NONE = { over: () => [], isClient: () => false };
 const end = (...roots: readonly ProcessId[]) =>
   endConnection({ roots, uid: null, outsiders: async () => [], hosted: NONE });
 
-/** A user id that nobody else has: what runs as it can be found, wherever it is now. */
+/** A user id that nobody else has: so all its processes can be found, wherever they are now. */
 const LEAVER = 61_234;
 const ofLeaver = () => {
   const listed = listProcesses();
@@ -42,13 +42,13 @@ const ofLeaver = () => {
 const endLeaver = (root: ProcessId) =>
   endConnection({ roots: [root], uid: LEAVER, outsiders: async () => ofLeaver(), hosted: NONE });
 
-/** Whether it ignores HUP (proc_pid_status(5)), its sign that it is ready. */
+/** Whether the process ignores HUP (proc_pid_status(5)): by that it shows that it is ready. */
 const ready = (pid: number): boolean => {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return (BigInt(`0x${/^SigIgn:\t(\w+)/m.exec(status)?.[1] ?? 0}`) & 1n) === 1n;
 };
 
-/** A Python program of that user id, whose root process is `root`. It leaves by itself after some seconds, whatever happens. */
+/** A Python program with that user id. It should end by itself after some seconds, whatever happens. */
 const leaver = async (script: string): Promise<ProcessId> => {
   const head = `import os, signal, time\nend = time.monotonic() + 20\n`;
   const child = spawn('python3', ['-I', '-c', head + script], {
@@ -59,7 +59,7 @@ const leaver = async (script: string): Promise<ProcessId> => {
   return until('its start to be known', () => readProcess(child.pid ?? 0) ?? false);
 };
 
-it('what has left its connection while that ended is found, and ended before it is called so', async () => {
+it('a process that leaves its connection while that ends is found, and has ended before the connection counts as ended', async () => {
   const root = await leaver(`
 def leave(*_):
     if os.fork(): os._exit(0)
@@ -72,9 +72,9 @@ while time.monotonic() < end: time.sleep(0.05)
   expect(ofLeaver()).toEqual([]);
 });
 
-it('what forks and ends again and again is ended: no list of processes ever catches it', async () => {
+it('a process that forks and ends again and again is ended, although no list of processes ever catches it', async () => {
   const root = await leaver(`
-# Before they are forked: on a busy machine they may not have begun when TERM comes.
+# Set before the forks: on a busy machine the children may not have begun when TERM comes.
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 for each in range(16):
     if os.fork(): continue
@@ -90,25 +90,25 @@ while time.monotonic() < end: time.sleep(0.05)
   expect(Array.from({ length: 20 }, () => ofLeaver().length)).toEqual(Array.from({ length: 20 }, () => 0));
 });
 
-it('what ends on TERM is not killed', async () => {
+it('a process that ends on TERM is not killed', async () => {
   const { root, below } = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
   expect(await end(root)).toBe('ended');
   expect([root, ...below].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
-it('what does not listen is killed after a while, with everything below it', async () => {
+it('a process that ignores TERM is killed after a while, with everything below it', async () => {
   const { root, below } = await shell('trap "" TERM; sleep 1000 & while :; do wait; done');
   expect(await end(root)).toBe('killed');
   expect([root, ...below].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
-it('what is left below a process that ended at once is killed, too', async () => {
+it('processes that are left below one that ended at once are killed, too', async () => {
   const { root, below } = await shell('(trap "" TERM; exec sleep 1000) & wait');
   expect(await end(root)).toBe('killed');
   expect([root, ...below].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
-it('who waits for a hosted session is not told, since that would be told twice, and is killed where it does not end', async () => {
+it('the client of a hosted session gets no TERM, since its session would get it twice; it is killed if it does not end', async () => {
   const session = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
   const ended = `${tmpdir()}/told-${session.root.pid}`;
   const client = await shell(`trap "echo told >${ended}" TERM; sleep 1000 & while :; do wait; done`);
@@ -119,7 +119,7 @@ it('who waits for a hosted session is not told, since that would be told twice, 
   expect(roots.map((each) => isAlive(each))).toEqual([false, false]);
 });
 
-/** Ends a connection over which these run, as the session host says, wherever the kernel shows them. */
+/** Ends a connection. By the session host's word these sessions run over it, wherever the kernel shows them. */
 const endHosted = (root: ProcessId, over: () => readonly ProcessId[], uid: number | null = null) => {
   const connection = { connection: root, client: root, uid: LEAVER };
   return endConnection({
@@ -131,20 +131,20 @@ const endHosted = (root: ProcessId, over: () => readonly ProcessId[], uid: numbe
   });
 };
 
-it('hosted sessions are told with their connection, with what they have started, also one that begins meanwhile', async () => {
+it('hosted sessions are told to end with their connection, and so is what they have started, and a session that begins meanwhile', async () => {
   const connection = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
   const hosted = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
   const late = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
-  // Its line comes once the connection has been told.
+  // The line about this session comes once the connection has been told.
   const over = () => (isAlive(hosted.root) ? [hosted.root] : [hosted.root, late.root]);
   expect(await endHosted(connection.root, over)).toBe('ended');
   expect([connection, hosted, late].filter(({ root }) => isAlive(root))).toEqual([]);
-  // A hosted session starts nothing; what a shell has started ends a moment after it.
+  // A real hosted session starts nothing. Here the children of a shell end a moment after it.
   const all = [connection, hosted, late].flatMap(({ below }) => below);
   await until('all to have ended', () => !all.some((each) => isAlive(each)));
 });
 
-it.each([null, LEAVER])('a hosted session that does not listen is killed after a while (as %s)', async (uid) => {
+it.each([null, LEAVER])('a hosted session that ignores TERM is killed after a while (as %s)', async (uid) => {
   const connection = await shell('trap "trap - TERM; kill 0" TERM; sleep 1000 & wait');
   const root = await leaver(`
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -155,7 +155,7 @@ while time.monotonic() < end: time.sleep(0.05)
   expect([connection.root, root].map((each) => isAlive(each))).toEqual([false, false]);
 });
 
-it('a process that has got the pid of another is neither signalled nor anything below it', async () => {
+it('another process that now has the pid gets no signal, nor does anything below it', async () => {
   const { root, below } = await shell('sleep 1000 & wait');
   const former = { pid: root.pid, start: root.start - 1 };
   expect(isAlive(former)).toBe(false);
@@ -164,7 +164,7 @@ it('a process that has got the pid of another is neither signalled nor anything 
   expect([root, ...below].map((each) => isAlive(each))).toEqual([true, true]);
 });
 
-it('the time now is not before the beginning of what runs, nor after that of what begins later', async () => {
+it('the time of now is not before the start of a process that runs, and before the start of a later one', async () => {
   const { root } = await shell('sleep 1000 & wait');
   const ticks = createTicks();
   const now = ticks();

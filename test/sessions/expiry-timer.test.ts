@@ -13,7 +13,7 @@ const start = () => {
   return { ...{ advance, timers, timer }, judged: () => judged };
 };
 
-test('a key is good in the second that is named, and judged once that is over', async () => {
+test('a key is valid within the second that it names, and is judged once that second is over', async () => {
   const { timer, advance, judged } = start();
   timer.set(EPOCH + 5000);
   await advance(5999);
@@ -22,13 +22,13 @@ test('a key is good in the second that is named, and judged once that is over', 
   expect(judged()).toBe(1);
 });
 
-test('one that expires later than a timer can wait is looked at again after a day', async () => {
+test('a key that expires later than a timer can wait is looked at again after a day', async () => {
   const { timer, timers } = start();
   timer.set(EPOCH + 900 * 24 * HOUR);
   expect(timers()).toEqual([24 * HOUR]);
 });
 
-test('there is one timer: another time takes the place of the former, and none ends it', () => {
+test('there is only one timer: a new time replaces the former, and no time ends the timer', () => {
   const { timer, timers } = start();
   timer.set(EPOCH + 5000);
   timer.set(EPOCH + 1000);

@@ -20,7 +20,7 @@ const ended = (what: Ended['what'], wrote = true, repository = 'web01', account 
 const causes = (record: ReturnType<typeof openRecord>) =>
   record.list().map((each) => `${each.repository} ${each.cause}`);
 
-test('a failed repository stays so over a restart, until a later session of it has ended well', () => {
+test('a repository with a failed session counts as failed, also after a restart, until a later session on it has ended well', () => {
   const record = openRecord();
   record.note(ended('no-space'));
   record.note(ended('lock-held', false, 'db01', 'db01'));
@@ -40,7 +40,7 @@ test('a failed repository stays so over a restart, until a later session of it h
   expect(causes(openRecord())).toEqual([]);
 });
 
-test('one account fills neither the record nor the place of others', () => {
+test('one account cannot fill the record, nor take the place of others in it', () => {
   const record = openRecord();
   for (let number = 0; number < 1000; number += 1) record.note(ended('io', true, `fleet/${number}`, 'fleet'));
   record.note(ended('io', true, 'web01'));
@@ -50,7 +50,7 @@ test('one account fills neither the record nor the place of others', () => {
   expect(readFileSync(join(state, 'failed-sessions.json')).length).toBeLessThan(20_000);
 });
 
-test('of an account that is gone nothing is told; what is damaged is begun anew, and what cannot be written is kept', () => {
+test('an account that is gone is not told; a damaged record is begun anew, and one that cannot be written stays in memory', () => {
   const record = openRecord();
   record.note(ended('io'));
   record.granted(new Map());

@@ -5,7 +5,7 @@ import type { Writer } from '../../src/sshd/message.ts';
 /** sshd's own process in these tests. */
 export const LISTENER = { pid: 50, start: 90 };
 
-/** What the process below the connection says, which runs as the account. */
+/** The lines of the process below the connection that runs as the account. */
 const OF_USER_CHILD = /^(?:Starting session|Close session|Received disconnect|Disconnected from user|Transferred)/;
 
 /**
@@ -20,6 +20,6 @@ export const writerOf = (line: string, uid = 10_000): Writer => {
   return OF_USER_CHILD.test(line) ? { pid: 200_000 + port, uid, parent: root.pid, start: 101 } : root;
 };
 
-/** Has a ledger take a line, as its writer's. */
+/** Gives a ledger a line, with the writer that such a line has. */
 export const hear = (ledger: ReturnType<typeof createLedger>, line: string, uid?: number): readonly LedgerEvent[] =>
   ledger.take(parseLogLine(line), writerOf(line, uid));

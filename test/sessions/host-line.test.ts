@@ -31,7 +31,7 @@ test('a line of the session host says one thing', () => {
   expect(parse({ event: 'trouble', what: 'no memory' })).toEqual({ event: 'trouble', what: 'no memory' });
 });
 
-test('what it says more is left out: a later host may say more', () => {
+test('further fields are left out: a later host may say more', () => {
   expect(parse({ ...ENDED, wrote: true })).toEqual(parse(ENDED));
 });
 
@@ -46,7 +46,7 @@ test.each([
   JSON.stringify({ event: 'asks', connection: [60] }),
   JSON.stringify({ event: 'asks', connection: [60, 100, 1] }),
   JSON.stringify({ event: 'trouble' }),
-])('any other is none: %j', (line) => {
+])('any other text is no line of a host: %j', (line) => {
   expect(parseHostLine(line)).toBeNull();
 });
 
@@ -64,6 +64,6 @@ const WRONG: readonly (readonly [string, object])[] = [
   ['code: an object', { ...ENDED, code: {} }],
 ];
 
-test.each(WRONG)('a wrong field makes a line none: %s', (_, line) => {
+test.each(WRONG)('a line with a wrong field is no line of a host: %s', (_, line) => {
   expect(parse(line)).toBeNull();
 });

@@ -18,7 +18,7 @@ const server = [
   ...[process_(1, 0, { start: 1 }), process_(10, 1, { start: 2 })],
   ...[process_(50, 10, { start: 90 }), process_(40, 10, { start: 80 })],
 ];
-/** A connection, sshd's own process that runs as the account, and the forced command. */
+/** A connection: root's process, sshd's process that runs as the account, and the forced command. */
 const connection = [process_(60, 50), process_(61, 60, TENANT), process_(62, 61, { ...TENANT, start: 119 })];
 const session = (more: Partial<HostedSession> = {}): HostedSession => ({
   ...{ process: { pid: 500, start: 120 }, client: { pid: 62, start: 119 }, connection: { pid: 60, start: 100 } },
@@ -44,7 +44,7 @@ const seen = (hosted: ReturnType<typeof create>, processes: readonly Process[], 
 };
 
 describe('a hosted session', () => {
-  it('stands below its client, whoever is its parent: the host, or the first process once the host has died', () => {
+  it('is below its client, whoever is its parent: the host, or the first process once the host has died', () => {
     for (const parent of [40, 1]) {
       const { connections, outside } = seen(create(session()), [...server, ...connection, forked({ parent })]);
       expect(connections).toEqual([{ pid: 60, start: 100, uid: 10_001, below: [61, 62, 500] }]);
@@ -52,7 +52,7 @@ describe('a hosted session', () => {
     }
   });
 
-  it('stands there also while it is root’s still, and has its own processes below it', () => {
+  it('is there also while it still runs as root, with its own processes below it', () => {
     const own = process_(501, 500, { ...TENANT, start: 121 });
     const { connections } = seen(create(session()), [...server, ...connection, forked({ uid: 0 }), own]);
     expect(connections).toMatchObject([{ below: [61, 62, 500, 501] }]);
@@ -70,25 +70,25 @@ describe('a hosted session', () => {
     expect(outside).toContain(500);
   });
 
-  it('is an outsider where it runs as somebody else than its line says', () => {
+  it('is an outsider if it runs as somebody else than its line says', () => {
     expect(seen(create(session()), [...server, ...connection, forked({ uid: 10_002 })]).outside).toEqual([500]);
   });
 
-  it('that no line tells of yet is nobody’s for two seconds, and an outsider then', () => {
+  it('of which no line tells yet is left alone for two seconds, and then it is an outsider', () => {
     const processes = [...server, ...connection, forked()];
     expect(seen(create(), processes)).toMatchObject({ outside: [], parent: 40 });
     expect(seen(create(), processes, 120 + 2 * TICKS_PER_SECOND)).toMatchObject({ outside: [] });
     expect(seen(create(), processes, 121 + 2 * TICKS_PER_SECOND)).toMatchObject({ outside: [500], parent: 1 });
   });
 
-  it('of a host that has ended and was reaped is known by its line', () => {
+  it('of a host that has ended and was reaped is recognised by its line', () => {
     const hosted = create();
     hosted.correct(server.slice(0, 3), NOW);
     hosted.began(session());
     expect(seen(hosted, [...server.slice(0, 3), ...connection, forked({ parent: 1 })]).outside).toEqual([]);
   });
 
-  it('leaves another process alone that has got its pid', () => {
+  it('does not change another process that has got its pid', () => {
     expect(seen(create(session()), [...server, ...connection, forked({ start: 125, parent: 61 })]).parent).toBe(61);
   });
 
@@ -104,7 +104,7 @@ describe('a hosted session', () => {
   });
 });
 
-it('nothing of all this concerns what is no account’s: root’s processes below a host are what they are', () => {
+it('only processes of accounts are changed: root’s processes below a host stay as the kernel shows them', () => {
   const processes = [...server, process_(500, 40, { start: 1 })];
   expect(create().correct(processes, 1e6)).toEqual(processes);
 });
@@ -124,7 +124,7 @@ describe('sessions over a connection', () => {
     expect(count(create(session(), second), forked(), client, other)).toBe(2);
   });
 
-  it('count each where one that was taken over has opened another, or a client several', () => {
+  it('count each one, also if a session that was taken over has opened another, or a client has opened several', () => {
     const other = process_(501, 40, { ...TENANT, start: 122 });
     const taken = session({ process: { pid: 501, start: 122 }, client: { pid: 500, start: 120 } });
     expect(count(create(session(), taken), forked(), other)).toBe(2);
@@ -140,7 +140,7 @@ describe('sessions over a connection', () => {
     hosted.correct([...server, ...connection], NOW);
     expect(hosted.over({ pid: 60, start: 100 })).toEqual([]);
     expect(hosted.isClient({ pid: 62, start: 119 })).toBe(false);
-    // Its last words may not have been read yet.
+    // What the session said last may not have been read yet.
     expect(hosted.connectionOf({ pid: 500, start: 120 })).toEqual({ pid: 60, start: 100 });
     expect(hosted.connectionOf({ pid: 500, start: 121 })).toBeUndefined();
   });
@@ -150,7 +150,7 @@ describe('what sessions have used', () => {
   const USED = { cpuSeconds: 0.5, peakMemory: 30e6 };
   const root = { pid: 60, start: 100 };
 
-  it('is summed by connection, each session once, also where it was seen to be gone before', () => {
+  it('is summed by connection, each session once, even if it was seen to be gone before', () => {
     const hosted = create(session(), session({ process: { pid: 501, start: 122 } }));
     expect(hosted.usageOf(root)).toBeUndefined();
     hosted.correct(server, NOW);

@@ -91,14 +91,14 @@ test('a session carries role, uid, comment and place of the line that admitted i
   });
 });
 
-test('a key that the state does not know is a session all the same, without a role, to be judged', () => {
+test('a login with a key that the state does not know is a session, too: it has no role, and will be judged', () => {
   expect(feed(opened(4000, 1))).toContainEqual({
     kind: 'accepted',
     session: expect.objectContaining({ account: 'web01', role: null, comment: '' }),
   });
 });
 
-test('however the lines of many connections are interleaved, each tells the same of its own', () => {
+test('however the lines of many connections are mixed, each connection has the same events', () => {
   const accounts = state(
     ...Array.from({ length: 4 }, (_, index) => account(`a${index}`, [keyOf(index), keyOf(index + 10)])),
   );
@@ -146,7 +146,7 @@ test('however the lines of many connections are interleaved, each tells the same
   );
 });
 
-test('a client that tries keys that fail before the one that lets it in was not refused', () => {
+test('a client does not count as refused if other keys failed before the one that lets it in', () => {
   const [first = '', failed = ''] = stranger(4000, 'web01');
   const ledger = start(state(account('web01', [keyOf(1)])));
   const events = [first, failed, ...opened(4000, 1).slice(1), ...closed(4000)].flatMap((line) => hear(ledger, line));
@@ -157,7 +157,7 @@ test('a client that tries keys that fail before the one that lets it in was not 
 const WEB = state(account('web01', [keyOf(1), keyOf(2)]));
 const ACCEPTED = opened(4000, 1)[3] ?? '';
 
-test('a session is over when its process is, once, whatever sshd says', () => {
+test('a session is over when its process has ended: once, whatever sshd says', () => {
   const ledger = start(WEB);
   for (const line of [...opened(4000, 1), ...closed(4000)]) hear(ledger, line);
   expect(ledger.gone(() => true)).toEqual([]);
@@ -191,7 +191,7 @@ test('how a session ended may be said a moment after its process was gone', () =
   expect(ledger.gone(() => false)).toMatchObject([{ how: null, session: { port: 4001 } }]);
 });
 
-test('a session is not over while something that ran over it goes on, but for a moment', () => {
+test('while something that ran over a session goes on, the session is not over, but only for a moment', () => {
   let time = 0;
   const ledger = start(WEB, () => time);
   for (const line of [...opened(4000, 1), ...closed(4000)]) hear(ledger, line);
@@ -235,7 +235,7 @@ describe('a login that sshd tells of', () => {
     expect(ledger.sessions()).toEqual([]);
   });
 
-  test('again with another key, or as another account, is none: nobody knows any more who it is', () => {
+  test('a second time with another key, or as another account, contradicts the first: nobody knows any more who it is', () => {
     for (const again of [opened(4000, 2)[3], opened(4000, 1, 'db01')[3]]) {
       const ledger = start(WEB);
       hear(ledger, ACCEPTED);
@@ -245,7 +245,7 @@ describe('a login that sshd tells of', () => {
     }
   });
 
-  test('is over already where its process is gone', () => {
+  test('is over already if its process is gone', () => {
     let time = 0;
     const ledger = start(WEB, () => time);
     ledger.take(parseLogLine(ACCEPTED), { ...writerOf(ACCEPTED), parent: 0, start: 0 });
@@ -267,7 +267,7 @@ describe('what a tenant’s process says', () => {
     ]);
   });
 
-  test('is known for its own where it, or its connection, has ended by then', () => {
+  test('is recognised as its own even if the process, or its connection, has ended by then', () => {
     const ledger = start(WEB);
     for (const line of opened(4000, 1)) {
       const { text, ...writer } = { text: line, ...writerOf(line) };
@@ -280,7 +280,7 @@ describe('what a tenant’s process says', () => {
     }
   });
 
-  test('of its own end is a label, as another account it is nothing', () => {
+  test('counts for nothing if it runs as another account, and refuses nobody', () => {
     const ledger = start(WEB);
     for (const line of opened(4000, 1)) hear(ledger, line);
     expect(ledger.take(parseLogLine(bye), { ...writerOf(bye), uid: 10_001 })).toEqual([]);
@@ -292,7 +292,7 @@ describe('what a tenant’s process says', () => {
   });
 });
 
-test('a hundred thousand strangers who never come to an end fill no memory, and each is told once', () => {
+test('a hundred thousand strangers who neither log in nor leave fill no memory, and each is told once', () => {
   const ledger = start();
   const told = new Set<string>();
   let events = 0;
@@ -313,7 +313,7 @@ test('a hundred thousand strangers who never come to an end fill no memory, and 
   expect(ledger.sessions()).toEqual([]);
 });
 
-test('what a stranger is called is printable and short', () => {
+test('the name that a stranger gives is made printable and short', () => {
   const [, failed = '', end = ''] = stranger(4000, `${'\u001b[2J'}${'x'.repeat(500)}`);
   const [event] = feed([failed, end]);
   expect(event).toMatchObject({ kind: 'refused' });

@@ -21,7 +21,7 @@ const procOf = (loadavg: string, processes: Readonly<Record<number, readonly [nu
 const found = (folder: string, ...known: readonly number[]) =>
   newestProcesses(new Set(known), folder).map(({ pid, parent, uid }) => [pid, parent, uid]);
 
-it('a process that is in no list is found by the kernel’s own number, with what is unknown above it', () => {
+it('a process that is in no list is found by the kernel’s newest number, with its parents that are not known', () => {
   const folder = procOf('0.00 0.01 0.05 1/300 77\n', { 77: [76, 77], 76: [1, 76] });
   expect(found(folder, 1)).toEqual([
     [77, 76, 10_001],
@@ -30,7 +30,7 @@ it('a process that is in no list is found by the kernel’s own number, with wha
   expect(found(folder, 1, 77)).toEqual([]);
 });
 
-it('a thread is none, nor one that has ended, nor anything where the kernel does not tell', () => {
+it('nothing is found if the number is that of a thread, if the process has ended, or if the kernel does not tell', () => {
   expect(found(procOf('0.00 0.01 0.05 1/300 77\n', { 77: [1, 70] }))).toEqual([]);
   rmSync(proc, { recursive: true });
   expect(found(procOf('0.00 0.01 0.05 1/300 78\n', { 77: [1, 77] }))).toEqual([]);
@@ -41,6 +41,6 @@ it('a thread is none, nor one that has ended, nor anything where the kernel does
   }
 });
 
-it('one whose parent cannot be found any more is looked at once more, and never without end', () => {
+it('a process whose parent cannot be found any more is looked at once more, but not without end', () => {
   expect(found(procOf('0.00 0.01 0.05 1/300 77\n', { 77: [76, 77] }), 1).length).toBeLessThan(2);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { FAILURES, parseOutcome, repositoryOf } from '../../src/sessions/outcome.ts';
 
-test('a line says who speaks, by the kernel’s word, and one thing that is known', () => {
+test('a line says who speaks, as the kernel says, and one of the known words', () => {
   expect(parseOutcome('10000 4711 123456 no-space w web01')).toEqual({
     ...{ uid: 10_000, process: { pid: 4711, start: 123_456 }, what: 'no-space', wrote: true, path: 'web01' },
   });
@@ -20,11 +20,11 @@ test.each([
   '10000 4711 no-space w web01',
   '10000 4711 123456 no-space',
   '-1 4711 123456 no-space w web01',
-])('any other is none: %j', (line) => {
+])('any other text is no outcome: %j', (line) => {
   expect(parseOutcome(line)).toBeNull();
 });
 
-test('no session speaks of another account’s repository', () => {
+test('no session can speak about another account’s repository', () => {
   const web01 = { account: 'web01', role: 'repo', subRepositories: false } as const;
   const fleet = { account: 'fleet', role: 'append-only', subRepositories: true } as const;
   const alice = { account: 'alice', role: 'admin', subRepositories: false } as const;

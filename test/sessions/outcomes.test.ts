@@ -50,7 +50,7 @@ test('a failure is a line with account and cause, and words for the end of its s
   expect(outcomes.endOf(WEB01)).toBeUndefined();
 });
 
-test('what its client has brought about is not told as the server’s failure', () => {
+test('what the client itself has caused is not told as the server’s failure', () => {
   const { outcomes, lines } = start();
   outcomes.take(said({ what: 'path' }));
   expect(lines).toEqual([
@@ -58,7 +58,7 @@ test('what its client has brought about is not told as the server’s failure', 
   ]);
 });
 
-test('it counts only by a process of that account, below that connection, and for its own repository', () => {
+test('a failure counts only from a process of that account, below that connection, and for its own repository', () => {
   const { outcomes, lines, ended } = start();
   outcomes.take(said({ uid: 10_001 }));
   outcomes.take(said({ uid: 0 }));
@@ -70,7 +70,7 @@ test('it counts only by a process of that account, below that connection, and fo
   expect(outcomes.endOf(DB01)).toBeUndefined();
 });
 
-test('one account that fails without end writes three lines, then one an hour with a sum; another one’s is written', () => {
+test('an account that fails without end gets three lines, and then one an hour with a sum; another account’s failure is still written', () => {
   const { outcomes, lines, ended, clock } = start();
   for (let times = 0; times < 1000; times += 1) {
     outcomes.take(said());
@@ -79,7 +79,7 @@ test('one account that fails without end writes three lines, then one an hour wi
   expect(lines.length).toBe(3);
   outcomes.take(said({ uid: 10_001, process: { pid: 200, start: 9 }, path: 'db01' }));
   expect(lines.length).toBe(4);
-  // Nor does it make anybody look again and again, by ending well in between.
+  // Sessions that end well in between do not make anybody look again and again either.
   outcomes.take(said({ what: 'well' }));
   expect(ended.some(({ what }) => what === 'well')).toBe(false);
   clock.now += 3_600_000;
@@ -89,7 +89,7 @@ test('one account that fails without end writes three lines, then one an hour wi
   expect(lines.at(-1)).toMatchObject({ account: 'web01', notShownBefore: 997 });
 });
 
-test('what is said before sshd’s own line counts when that has come; of others a bounded number is kept', () => {
+test('an outcome that comes before sshd’s own line counts once that line has come; only a bounded number of them is kept', () => {
   const { outcomes, ended, known } = start();
   const late: Session = { ...WEB01, process: { pid: 300, start: 11 } };
   outcomes.take(said({ process: late.process }));
@@ -106,14 +106,14 @@ test('what is said before sshd’s own line counts when that has come; of others
   expect(outcomes.endOf(lost)).toBeUndefined();
 });
 
-test('what the server refuses to a client that asks for what nobody may have is a word for its end, and no more', () => {
+test('if a client asks for what nobody may have, the refusal is only a word for the end of its session', () => {
   const { outcomes, lines, ended } = start();
   outcomes.take(said({ what: 'refused' }));
   expect([lines, ended]).toEqual([[], []]);
   expect(outcomes.endOf(WEB01)).toBe('the server refused what it asked for');
 });
 
-test('a hosted session names itself: the host’s line says whose connection that is, before, after, or once it has ended', () => {
+test('a hosted session names only itself: the host’s line says whose connection it has, before, after, or once the session has ended', () => {
   const hosted = createHosted(() => true);
   const { outcomes, ended, known } = start(hosted);
   const session = (pid: number, connection = WEB01.process) => ({
@@ -133,7 +133,7 @@ test('a hosted session names itself: the host’s line says whose connection tha
   expect([ended.length, outcomes.endOf(WEB01)]).toEqual([2, undefined]);
   outcomes.began(session(501));
   expect([ended.length, outcomes.endOf(WEB01)]).toEqual([3, 'no space left on the disk']);
-  // Its word comes first of all, sshd's line last.
+  // The session's outcome comes first of all, sshd's line last.
   const late: Session = { ...WEB01, process: { pid: 300, start: 11 } };
   outcomes.began(session(502, late.process));
   expect(ended.length).toBe(3);

@@ -38,11 +38,11 @@ describe('a process of an account’s', () => {
     expect(found(process_(62, 61, TENANT))).toEqual([]);
   });
 
-  it('that began before sshd, or waits to be reaped, is none of ours', () => {
+  it('that began before sshd, or waits to be reaped, does not count', () => {
     expect(found(process_(62, 1, { ...TENANT, start: 89 }), process_(63, 1, { ...TENANT, ended: true }))).toEqual([]);
   });
 });
 
-it('processes of anybody else are nobody’s business', () => {
+it('processes of anybody else do not count', () => {
   expect(found(process_(62, 1), process_(63, 1, { uid: 999 }))).toEqual([]);
 });

@@ -17,7 +17,7 @@ import { until } from '../e2e/harness/machine.ts';
 let proc = '';
 afterEach(() => rmSync(proc, { recursive: true, force: true }));
 
-/** A /proc that knows this process only, with its own figures or others. */
+/** A /proc that has only this process, with its real figures or with others. */
 const scratchProc = (files: Readonly<Record<string, string>> = {}): string => {
   proc = mkdtempSync(join(tmpdir(), 'borgserver-proc-'));
   mkdirSync(join(proc, String(process.pid)));
@@ -32,12 +32,12 @@ it('a program whose name looks like the fields behind it is read rightly', () =>
   expect(readProcess(process.pid, scratchProc({ [`${process.pid}/stat`]: stat }))?.start).toBe(22);
 });
 
-it('a process that has ended is none; one of which nothing can be told is a fault, never taken for ended', () => {
+it('a process that has ended is null; one that cannot be read is a fault, and is never taken for ended', () => {
   expect(readProcess(4_194_305)).toBe(null);
   expect(() => readProcess(1, '/proc/self/cmdline')).toThrow(/ENOTDIR/);
 });
 
-it('what is below a process is its children and theirs, and nobody else', () => {
+it('below a process are its children and their children, and nobody else', () => {
   const parents: Readonly<Record<number, number>> = { 2: 1, 3: 1, 4: 3, 5: 4, 6: 2 };
   const processes = Object.entries(parents).map(
     ([pid, parent]): Process => ({ pid: Number(pid), parent, uid: 0, start: 0, ended: false }),
@@ -47,7 +47,7 @@ it('what is below a process is its children and theirs, and nobody else', () => 
   expect(descendants(9, children)).toEqual([]);
 });
 
-it('what is below a process is known without looking at all others, and where the kernel does not tell, by looking', async () => {
+it('the processes below another are found without a look at all processes; that look is only needed if the kernel does not tell', async () => {
   const child = spawn('sh', ['-c', 'sleep 1000 & sleep 1000 & (sleep 1000; :) & wait'], {
     stdio: 'ignore',
     detached: true,
@@ -82,7 +82,7 @@ it('what is below a process is known without looking at all others, and where th
   expect(processesBelow(process.pid, proc).map((each) => each.pid)).toEqual([77]);
 });
 
-it('the clock goes on where /proc/uptime is missing, and is never behind this process where it stands still', () => {
+it('the clock goes on if /proc/uptime is missing; if that stands still, the clock is never behind the start of this process', () => {
   const { start = 0 } = readProcess(process.pid) ?? {};
   expect(createTicks(scratchProc())()).toBeGreaterThanOrEqual(start);
   rmSync(proc, { recursive: true });
@@ -91,7 +91,7 @@ it('the clock goes on where /proc/uptime is missing, and is never behind this pr
   expect(createTicks(scratchProc({ uptime: '99999999.50 1.00\n' }))()).toBe(9_999_999_950);
 });
 
-it('a process whose first thread has ended goes on; a zombie is none', () => {
+it('a process whose first thread has ended is alive; a zombie is not', () => {
   const stat = (state: string, threads: number) =>
     `${process.pid} (x) ${state} 1 ${Array.from({ length: 15 }, () => 0).join(' ')} ${threads} 0 100 ${Array.from({ length: 30 }, () => 0).join(' ')}`;
   const alive = (state: string, threads: number) =>

@@ -10,7 +10,7 @@ const reason = (given: Partial<Session>, ...accounts: readonly Account[]) =>
   reasonToEnd(session(given), state(...accounts), NOW);
 
 describe('a session goes on', () => {
-  it('while its key is in its account, with another role for another account and other keys', () => {
+  it('while its account has its key, even if another account has another role and there are other keys', () => {
     expect(reason({}, accountOf({ keys: [keyOf(2), keyOf(1)] }))).toBe(null);
   });
 
@@ -48,7 +48,7 @@ describe('a session ends', () => {
       'its account may no longer have several repositories',
     ],
     [
-      'when it was not known as it logged in, though it is by now',
+      'when its account was unknown as it logged in, even if the account is known by now',
       { role: null, uid: null },
       [accountOf()],
       'its account was not there when it logged in',
@@ -88,7 +88,7 @@ describe('a login that began before its account lost a privilege', () => {
     ['its role', accountOf(), accountOf({ role: 'append-only' })],
     ['its user id', accountOf(), accountOf({ uid: 10_001 })],
     ['its repositories', accountOf({ subRepositories: true }), accountOf()],
-  ] as const)('is seen by when its process began: %s', (_, before, after) => {
+  ] as const)('is recognised by the start of its process: %s', (_, before, after) => {
     const notes = note(before, after);
     expect(mayHoldLostPrivileges('web01', 4999, notes)).toBe(true);
     expect(mayHoldLostPrivileges('web01', 5000, notes)).toBe(true);
@@ -96,17 +96,17 @@ describe('a login that began before its account lost a privilege', () => {
     expect(mayHoldLostPrivileges('other', 1, notes)).toBe(false);
   });
 
-  it('is remembered of an account that was gone and came back', () => {
+  it('is remembered for an account that was gone and came back', () => {
     const gone = note(accountOf());
     const back = noteLosses(state(), state(accountOf()), gone, 5100, 9000);
     expect(mayHoldLostPrivileges('web01', 4000, back)).toBe(true);
   });
 
-  it('is forgotten when no login can last that long, so that notes do not grow', () => {
+  it('is forgotten when no login can last that long, so that the notes do not grow', () => {
     expect([...noteLosses(state(), state(), note(accountOf()), 14_001, 9000)]).toEqual([]);
   });
 
-  it('is not noted of an account that gains, or loses a key only', () => {
+  it('is not noted for an account that only gains, or only loses a key', () => {
     expect([...note(accountOf({ role: 'append-only' }), accountOf())]).toEqual([]);
     expect([...note(accountOf(), accountOf({ keys: [] }))]).toEqual([]);
   });

@@ -9,9 +9,9 @@ import { isAlive, readProcess } from '../../src/sessions/processes.ts';
 import { type SessionHost, type SessionHostOptions, startSessionHost } from '../../src/sessions/session-host.ts';
 import { until } from '../e2e/harness/machine.ts';
 
-// A small program is in the place of the host. These tests try how the server looks after it.
+// A small program takes the place of the host. These tests try how the server looks after it.
 
-/** Writes down what it hears and that it was started, and does what the file "does" says. */
+/** The program writes down that it was started and what it hears, and does what the file "does" says. */
 const HOST = `
 import json, os, sys, time
 folder = sys.argv[1]
@@ -51,7 +51,7 @@ const words = (name: string): readonly string[] =>
   readdirSync(folder).includes(name) ? readFileSync(file(name), 'utf8').split('\n').slice(0, -1) : [];
 const does = (...what: readonly string[]): void => writeFileSync(file('does'), what.join(' '));
 const said = (message: RegExp) => lines.filter(({ msg }) => message.test(String(msg)));
-/** Resolves with the host that was started last, once `count` were started. */
+/** Resolves with the host that was started last, once `count` hosts were started. */
 const started = (count: number): Promise<ProcessId> =>
   until(`${count} to be started`, () => {
     const pids = words('started');
@@ -88,7 +88,7 @@ const start = async (times: SessionHostOptions['times'] = {}): Promise<SessionHo
 };
 const QUICK = { look: 50, answer: 10_000 };
 
-test('it serves when it is ready, in an environment of its own, and without a word', async () => {
+test('the host serves when it is ready, in an environment of its own, and the log says nothing', async () => {
   const { state } = await start();
   expect(state()).toEqual({ running: true, coldSince: null, ends: 0 });
   expect(lines).toEqual([]);
@@ -96,7 +96,7 @@ test('it serves when it is ready, in an environment of its own, and without a wo
   expect(readFileSync(file('environment'), 'utf8')).not.toContain('"HOME"');
 });
 
-test('sessions are known by its lines; what cannot be read is left out, and told; so is its trouble, without control characters', async () => {
+test('the host’s lines tell of sessions; a line that cannot be read is left out, and told; so is the host’s trouble, without control characters', async () => {
   const began = {
     ...{ event: 'began', pid: 500, start: 8, client: 62, clientStart: 7, connection: [60, 6] },
     uid: 10_001,
@@ -111,7 +111,7 @@ test('sessions are known by its lines; what cannot be read is left out, and told
   expect(said(/has trouble/)).toEqual([expect.objectContaining({ trouble: 'no\\u{1b}memory' })]);
 });
 
-test('one that ends is started again at once, and the log says why, since when, and that it is over', async () => {
+test('a host that ends is started again at once, and the log says why it ended, since when it did not run, and that it runs again', async () => {
   const { state } = await start();
   const first = await started(1);
   process.kill(first.pid, 'SIGKILL');
@@ -123,7 +123,7 @@ test('one that ends is started again at once, and the log says why, since when, 
   expect((await started(2)).pid).not.toBe(first.pid);
 });
 
-test('one that ends again and again is started more and more seldom, and that is known', async () => {
+test('a host that ends again and again is started more and more seldom, and its ends are counted', async () => {
   does('die');
   const { state } = await start();
   await until('it to have ended some times', () => state().ends > 5);
@@ -135,7 +135,7 @@ test('one that ends again and again is started more and more seldom, and that is
   );
 });
 
-test('where it cannot be started the server goes on without, and tries again', async () => {
+test('if no host can be started, the server goes on without one, and tries again', async () => {
   does('fail');
   const { state } = await start();
   await until('it to have failed', () => state().ends > 2);
@@ -145,14 +145,14 @@ test('where it cannot be started the server goes on without, and tries again', a
   await until('it to serve', () => state().running && state().coldSince === null);
 });
 
-test('where there is no such program it goes on without, too', async () => {
+test('if there is no such program, the server goes on without a host, too', async () => {
   const options = { python: '/nonexistent/python3', program: [], environment: {}, files: [], hosted };
   const log = { info: () => {}, warn: () => {}, error: () => {} };
   host = await startSessionHost({ ...options, onBegan: () => {}, accountOf: () => undefined, log });
   expect(host.state()).toMatchObject({ running: false });
 });
 
-test('one that does not come to its start is not waited for, and is ended', async () => {
+test('a host whose start takes too long is waited for no longer, and is ended', async () => {
   does('hang');
   const { state } = await start({ start: 1500, laterStart: 1500 });
   expect(state().running).toBe(false);
@@ -168,7 +168,7 @@ test('a later start, for which nobody waits, may take longer', async () => {
   expect(said(/does not run/)).toEqual([expect.objectContaining({ error: 'it could not be started' })]);
 });
 
-test('one that does not answer is killed, and started anew', async () => {
+test('a host that does not answer is killed, and another is started', async () => {
   does('deaf');
   const { state } = await start({ look: 50, answer: 300 });
   const [pid] = words('started');
@@ -179,7 +179,7 @@ test('one that does not answer is killed, and started anew', async () => {
   expect(readProcess(Number(pid))).toBeNull();
 });
 
-test('when borg has changed another is started first, and the old one stays as long as it has sessions', async () => {
+test('if borg has changed, another host is started first, and the old one stays as long as it has sessions', async () => {
   const { state } = await start(QUICK);
   const first = await started(1);
   does('stay');
@@ -191,13 +191,13 @@ test('when borg has changed another is started first, and the old one stays as l
   does();
   await until('the old one to end', () => !isAlive(first));
   expect(words('retired')).toEqual([String(first.pid)]);
-  // That was no end of the host that serves, and the change counts once.
+  // This does not count as an end of the serving host, and the change counts only once.
   const heard = words('heard').length;
   await until('some looks', () => words('heard').length > heard + 3);
   expect([words('started').length, lines.length]).toEqual([2, 1]);
 });
 
-test('where the new one does not start the old one goes on', async () => {
+test('if the new host does not start, the old one goes on', async () => {
   const { state } = await start(QUICK);
   const first = await started(1);
   does('fail');
@@ -208,7 +208,7 @@ test('where the new one does not start the old one goes on', async () => {
   await until('another in its place', () => said(/was replaced/).length === 1 && !isAlive(first));
 });
 
-test('when its memory has grown another takes its place', async () => {
+test('if its memory has grown, another host takes its place', async () => {
   does('grow');
   await start(QUICK);
   const first = await started(1);
@@ -221,7 +221,7 @@ test('when its memory has grown another takes its place', async () => {
 const answer = (pid: number, name: string): string =>
   `account ${pid} 6 ${createHash('sha256').update(name).digest('hex')}`;
 
-test('it is told whose connection that is, once sshd has said so', async () => {
+test('the host hears whose connection it asks about, once sshd has said so', async () => {
   const asks = (pid: number) => JSON.stringify({ event: 'asks', connection: [pid, 6] });
   writeFileSync(file('says'), `${[asks(60), asks(60), asks(61)].join('\n')}\n`);
   accounts.set(61, 'db01');
@@ -233,13 +233,13 @@ test('it is told whose connection that is, once sshd has said so', async () => {
   expect(words('heard').length).toBe(2);
 });
 
-test('a connection that nobody knows is nobody’s', async () => {
+test('the host hears it if nobody knows a connection', async () => {
   writeFileSync(file('says'), `${JSON.stringify({ event: 'asks', connection: [60, 6] })}\n`);
   await start();
   await until('the answer', () => words('heard').includes('account 60 6 '));
 });
 
-test('at the end of the server it may end, and is not started again', async () => {
+test('at the end of the server the host may end, and is not started again', async () => {
   const { close } = await start();
   const only = await started(1);
   close();

@@ -5,7 +5,7 @@ export const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 8; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** When it begins, in people's time. */
+/** The time of day at which the clock begins. */
 export const EPOCH = Date.parse('2026-01-01T12:00:00Z');
 
 /** A clock that stands still until it is told to go on. */

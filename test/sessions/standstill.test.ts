@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { whileStandingStill } from '../../src/sessions/standstill.ts';
 import { until } from '../e2e/harness/machine.ts';
 
-/** Only this test uses this user id: all of its processes are made to stand still. */
+/** Only this test uses this user id, since all of its processes are made to stand still. */
 const UID = 64_321;
 const running: ChildProcess[] = [];
 afterEach(() => {
@@ -15,7 +15,7 @@ afterEach(() => {
 const stateOf = ({ pid }: ChildProcess): string | undefined =>
   readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.[0];
 
-test('all that a user id has stands still, and goes on also where the work fails', async () => {
+test('all processes of a user id stand still, and go on even if the work fails', async () => {
   for (let count = 0; count < 3; count += 1) {
     const child = spawn('/bin/sleep', ['600'], { uid: UID, gid: UID, stdio: 'ignore' });
     running.push(child);

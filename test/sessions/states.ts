@@ -4,7 +4,7 @@ import type { AccountName } from '../../src/accounts/name.ts';
 import type { Session } from '../../src/sessions/session.ts';
 import { keyNumber } from '../accounts/any.ts';
 
-/** A key of an account: number, options, and a comment that tells it. */
+/** A key of an account. The number tells keys apart, and is in the comment. */
 export const keyOf = (number: number, options: NarrowingOptions = {}) => ({
   ...keyNumber(number),
   comment: `key ${number}`,

@@ -4,7 +4,7 @@ import { parseLogLine } from '../../src/sshd/log.ts';
 import { hear, LISTENER, writerOf } from './hearing.ts';
 import { account, keyOf, state } from './states.ts';
 
-/** A ledger that is fed with lines and gives back the refusals that follow from them. */
+/** A ledger that gets lines and returns the refusals that follow from them. */
 const listen = (accounts = state(account('web01', [keyOf(1)]))) => {
   let time = 0;
   const ledger = createLedger(
@@ -16,7 +16,7 @@ const listen = (accounts = state(account('web01', [keyOf(1)]))) => {
   const refusals = (events: ReturnType<typeof ledger.take>) =>
     events.flatMap((event) => (event.kind === 'refused' ? [event.refusal] : []));
   return {
-    /** As one connection's. */
+    /** Hears the lines as those of one connection. */
     hearAs: (pid: number, ...lines: readonly string[]) =>
       lines.flatMap((line) => refusals(ledger.take(parseLogLine(line), { ...writerOf(line), pid }))),
     hear: (...lines: readonly string[]) => lines.flatMap((line) => refusals(hear(ledger, line))),
@@ -64,14 +64,14 @@ describe('a login that comes to nothing is told once, when it is over', () => {
     expect(refused).toMatchObject([{ asked: 'eve', reason: 'unknown-user', fingerprints: ['SHA256:aa'] }]);
   });
 
-  it('as not allowed, which sshd says without a port, also of several at once', () => {
+  it('as not allowed, which sshd says without a port, even for several at once', () => {
     const { hear } = listen();
     const why = "User root from 127.0.0.1 not allowed because none of user's groups are listed in AllowGroups";
     const closing = [1, 2, 3].map((port) => `Connection closed by invalid user root ${from(port)} [preauth]`);
     expect(hear(why, why, ...closing).map(({ reason }) => reason)).toEqual(['not-allowed', 'not-allowed', 'gave-up']);
   });
 
-  it('at once where sshd says no more', () => {
+  it('at once if sshd says no more', () => {
     const { hear } = listen();
     const refused = hear(
       `banner exchange: Connection from ${from(1)}: invalid format`,
@@ -82,7 +82,7 @@ describe('a login that comes to nothing is told once, when it is over', () => {
     expect(refused.map(({ reason }) => reason)).toEqual(['not-ssh', 'nothing-in-common', 'dropped', 'login-timeout']);
   });
 
-  it('not at all of a health check, which says nothing', () => {
+  it('not at all for a health check, which says nothing', () => {
     const { hear } = listen();
     expect(
       hear(
@@ -95,7 +95,7 @@ describe('a login that comes to nothing is told once, when it is over', () => {
   });
 });
 
-describe('a key that is right, and whose options refuse it, is told as that', () => {
+describe('a login with the right key, but refused by its options, is told as that', () => {
   const lines = (why: string) => [
     why,
     `Failed publickey for web01 from ${from(1)} ssh2: ED25519 ${keyOf(1).fingerprint}`,
@@ -116,25 +116,25 @@ describe('a key that is right, and whose options refuse it, is told as that', ()
   it.each([
     ['not-from', { from: '192.0.2.0/24' }],
     ['expired', { expiryTime: '20200101Z' }],
-  ] as const)('as %s, also where sshd says nothing of options', (reason, options) => {
+  ] as const)('as %s, even if sshd says nothing about options', (reason, options) => {
     const { hearAs } = listen(state(account('web01', [keyOf(2), keyOf(1, options)])));
     expect(hearAs(7, ...lines('Postponed publickey'))).toMatchObject([{ reason, asked: 'web01' }]);
   });
 
-  it('but not a key whose options let it in, nor another one', () => {
+  it('but not if the options let the key in, or if it is another key', () => {
     const allowing = keyOf(1, { from: '127.0.0.0/8', expiryTime: '20990101Z' });
     const { hearAs } = listen(state(account('web01', [allowing, keyOf(2, { from: '192.0.2.7' })])));
     expect(hearAs(7, ...lines('Postponed publickey'))).toMatchObject([{ reason: 'failed' }]);
   });
 
-  it('and not where another connection said so', () => {
+  it('and not if the options refused another connection', () => {
     const { hearAs } = listen();
     hearAs(8, 'Refused by key options');
     expect(hearAs(7, ...lines('Postponed publickey'))).toMatchObject([{ reason: 'failed' }]);
   });
 });
 
-it('an old client whose signature sshd no longer takes did not just go away', () => {
+it('an old client whose signature sshd no longer takes is not told as one that just went away', () => {
   const { hearAs } = listen();
   const line = 'userauth_pubkey: signature algorithm ssh-rsa not in PubkeyAcceptedAlgorithms [preauth]';
   const gone = (port: number) => `Connection closed by authenticating user web01 ${from(port)} [preauth]`;
@@ -169,7 +169,7 @@ it('a name that was asked for is cut and cannot leave its line', () => {
   expect(refusal?.asked).toMatch(/^[\x20-\x7e…]*$/);
 });
 
-it('strangers who never come to an end are told early, the oldest first, and fill no memory', () => {
+it('strangers who neither log in nor leave are told early, the oldest first, and fill no memory', () => {
   const { hear, overdue, wait } = listen();
   const told = Array.from({ length: 5000 }, (_, port) => hear(failed(port, 'aa'))).flat();
   expect(told.map(({ port }) => port)).toEqual(Array.from({ length: 4000 }, (_, port) => port));

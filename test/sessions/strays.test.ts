@@ -16,7 +16,7 @@ const TOLD_BY_NOBODY = 'a connection is logged in of which sshd’s log does not
 const clock = () => {
   const time = { now: 0 };
   let times = noStrays(0);
-  /** One look, and who must end by it. */
+  /** One look, and what must end after it. */
   const strays = (
     connections: readonly Connection[],
     outside: readonly Process[],
@@ -37,7 +37,7 @@ it('a connection of which no line tells is ended after a while, with an alarm', 
   expect(look()).toMatchObject([{ kind: 'session', alarm: TOLD_BY_NOBODY, roots: [{ pid: 60 }] }]);
 });
 
-it('but not because the server did not run for a while: it has read no line meanwhile either', () => {
+it('a connection is not ended because the server did not run for a while: it has read no line meanwhile either', () => {
   const { time, strays } = clock();
   const look = () => strays([connection], [], WEB, new Map());
   expect(look()).toEqual([]);
@@ -51,7 +51,7 @@ it('but not because the server did not run for a while: it has read no line mean
   expect(look()).toHaveLength(1);
 });
 
-it('it is ended at once where its account is gone or has lost a privilege since it began', () => {
+it('a connection of which no line tells is ended at once if its account is gone, or has lost a privilege since it began', () => {
   const { strays } = clock();
   expect(strays([connection], [], state(), new Map())).toMatchObject([{ reason: 'its account is gone', alarm: null }]);
   expect(strays([connection], [], WEB, new Map([['web01', 100]]))).toMatchObject([
@@ -60,7 +60,7 @@ it('it is ended at once where its account is gone or has lost a privilege since 
   expect(strays([connection], [], WEB, new Map([['web01', 99]]))).toEqual([]);
 });
 
-it('and a moment later where its account has lost a key: the line may just be on its way', () => {
+it('a connection of which no line tells is ended a moment later if its account has lost a key: the line may be on its way', () => {
   const { time, strays } = clock();
   expect(strays([connection], [], WEB, new Map(), new Set([10_000]))).toEqual([]);
   time.now = 100;
@@ -85,7 +85,7 @@ it('a process under no connection gets a second to end by itself, and hardly any
   }
 });
 
-it('one that is not seen any more is forgotten: another with its pid has its own time', () => {
+it('a process that is not seen any more is forgotten: another one with its pid gets its own time', () => {
   const { time, strays } = clock();
   strays([], [outsider], WEB, new Map());
   strays([], [], WEB, new Map());
@@ -131,7 +131,7 @@ describe('an account whose process forks and ends again and again', () => {
     expect(strays([], [chain(1000)], WEB, new Map())).toHaveLength(1);
   });
 
-  it('is told from sessions that end now and then, and gets longer where accounts share a user id', () => {
+  it('is not confused with sessions that end now and then, and gets more time if accounts share a user id', () => {
     const { time, strays } = clock();
     const BOTH = state(account('web01', [keyOf(1)]), account('web02', [keyOf(2)]));
     for (time.now = 0; time.now < 20_000; time.now += 4000)

@@ -55,7 +55,7 @@ const start = (granted: State = state(WEB), more: Partial<TrackerOptions> = {}) 
       },
       traffic: { look: async () => {}, of: () => undefined },
       end: (ending, onFound = () => {}) => {
-        // As the real one: hosted sessions, which the kernel shows elsewhere, are ended with their connection.
+        // Like the real one, it ends hosted sessions, which the kernel shows elsewhere, with their connection.
         onFound([...ending.roots.flatMap(ending.hosted.over).map(({ process }) => process), ...ending.roots]);
         return new Promise((resolve) => {
           const finish = async (how: EndOfConnection = 'ended') => {
@@ -190,7 +190,7 @@ describe('a session', () => {
     expect(ends()).toEqual([[rootOf(4000)]]);
   });
 
-  it('is ended although another cannot be judged, and that one goes on', async () => {
+  it('is ended even if another one cannot be judged; the other one goes on', async () => {
     const web02 = account('web02', [keyOf(2)], { uid: 10_001 });
     const { connect, say, accepted, tracker, ends, said } = start(state(WEB, web02));
     connect(4000, 10_001);
@@ -203,7 +203,7 @@ describe('a session', () => {
     expect(said('the sessions could not be looked at; it is tried again')).toHaveLength(1);
   });
 
-  it('is judged again also while nobody can tell which processes have ended', async () => {
+  it('is judged again even while nobody can tell which processes have ended', async () => {
     const { tracker, login, ends, ended, broken } = start();
     await login(4000);
     tracker.access(state());
@@ -224,14 +224,14 @@ describe('a session', () => {
     expect(ends()).toEqual([[rootOf(4000)]]);
   });
 
-  it('of an account that nobody has granted is ended as soon as sshd tells of it, whatever the kernel shows', async () => {
+  it('of an account that is not granted is ended as soon as sshd tells of it, whatever the kernel shows', async () => {
     const { say, accepted, ends, opened } = start(state());
     say(accepted(4000));
     expect(ends()).toEqual([[rootOf(4000)]]);
     expect(opened).toEqual([]);
   });
 
-  it('that began before its account lost a privilege is ended, also if that was given back before it was let in', async () => {
+  it('that began before its account lost a privilege is ended, even if the privilege was given back before it was let in', async () => {
     const { tracker, connect, say, accepted, ends, advance } = start();
     tracker.access(state(account('web01', [keyOf(1)], { role: 'append-only' })));
     await advance(1000);
@@ -241,7 +241,7 @@ describe('a session', () => {
     expect(ends()).toEqual([[rootOf(4000)]]);
   });
 
-  it('is ended where an operator says so, by any of its names', async () => {
+  it('is ended if an operator asks for it, by any of its names', async () => {
     const { tracker, login, ends, ended, said } = start();
     await login(4000);
     await login(4001);
@@ -252,7 +252,7 @@ describe('a session', () => {
     expect(said('session closed')).toMatchObject([{ port: 4001, how: 'ended by the server: an operator ended it' }]);
   });
 
-  it('is ended once at a time, and again where it is still there', async () => {
+  it('is ended once at a time, and again if it is still there', async () => {
     const { tracker, login, ends, ended, said, advance } = start();
     await login(4000);
     tracker.access(state());
@@ -267,7 +267,7 @@ describe('a session', () => {
     expect(ends()).toHaveLength(2);
   });
 
-  it('beyond those of its account is ended after the time to go by itself', async () => {
+  it('beyond the limit of its account is ended after a time in which it may end by itself', async () => {
     const { login, ends, advance } = start(state(WEB), { sessionsPerAccount: 2 });
     for (const port of [4000, 4001, 4002]) await login(port);
     await advance(4000);
@@ -289,7 +289,7 @@ describe('what sshd’s log and the kernel do not agree on', () => {
     expect(said(tracker.alarms()[0]?.what ?? '')).toMatchObject([{ account: 'web01', pid: rootOf(4000), uid: 10_000 }]);
   });
 
-  it('where its account loses a key it is ended a moment later, by a look of its own', async () => {
+  it('such a connection is ended a moment later if its account loses a key, by a look of its own', async () => {
     const { connect, tracker, ends, advance } = start();
     connect(4000);
     await advance(1000);
@@ -299,7 +299,7 @@ describe('what sshd’s log and the kernel do not agree on', () => {
     expect(ends()).toEqual([[rootOf(4000)]]);
   });
 
-  it('where its account is gone it is ended at once', () => {
+  it('such a connection is ended at once if its account is gone', () => {
     const { connect, tracker, ends } = start();
     connect(4000);
     tracker.access(state());
@@ -324,7 +324,7 @@ describe('what sshd’s log and the kernel do not agree on', () => {
     expect([opened, ends(), await tracker.list()]).toEqual([[], [], []]);
   });
 
-  it('a connection with two logins is ended: nobody knows by which it was let in', async () => {
+  it('a connection with two logins is ended: nobody knows which of them let it in', async () => {
     const { login, say, accepted, ends, ended, said } = start(state(WEB, account('web02', [keyOf(2)])));
     await login(4000);
     say(accepted(4000, 'web02', 2));
@@ -350,13 +350,13 @@ describe('what an account has under no connection', () => {
     ]);
   });
 
-  /** A session of the host over this connection, whose client is gone: the kernel shows it as the first process'. */
+  /** A hosted session over this connection whose client is gone: the kernel shows it as a child of the first process. */
   const orphan = (port: number) => ({
     ...{ process: { pid: 70, start: 100 }, client: { pid: 99, start: 99 }, uid: 10_000 },
     connection: { pid: rootOf(port), start: 100 },
   });
 
-  it('is not told again while it is being ended with its session: borg, told twice, may leave its lock behind', async () => {
+  it('is not told again while it is being ended with its session: a borg that is told twice may leave its lock behind', async () => {
     const { hosted, login, run, tracker, ends, ended, advance } = start();
     await login(4000);
     run(outsider);
@@ -367,7 +367,7 @@ describe('what an account has under no connection', () => {
     expect(ends()).toEqual([[rootOf(4000)]]);
   });
 
-  it('and what is ended with its session does not count against what its account has there later', async () => {
+  it('that is ended with its session does not count against later processes of its account', async () => {
     const { hosted, login, run, tracker, end, ends, ended, advance } = start();
     await login(4000);
     run(outsider);
@@ -384,7 +384,7 @@ describe('what an account has under no connection', () => {
     expect(ends()).toEqual([[rootOf(4000)], [72]]);
   });
 
-  it('nor where the same look finds that both must end', async () => {
+  it('is not told twice either if the same look finds that both it and its session must end', async () => {
     const { hosted, run, say, accepted, ends, advance } = start();
     run(process_(rootOf(4000), LISTENER.pid));
     say(accepted(4000));
@@ -399,7 +399,7 @@ describe('what an account has under no connection', () => {
 });
 
 describe('where /proc cannot be read', () => {
-  it('who has lost what let him in is ended all the same, and the others are looked for as soon as it can', async () => {
+  it('a session that has lost its right is still ended, and the others are looked for as soon as /proc can be read', async () => {
     const { login, connect, broken, tracker, ends, said, advance } = start();
     await login(4000);
     connect(4001);
@@ -417,7 +417,7 @@ describe('where /proc cannot be read', () => {
 });
 
 describe('at the end of the server', () => {
-  it('everybody who is there is known: also who is no session, or under no connection', async () => {
+  it('all processes are known, even without a session or a connection', async () => {
     const { login, connect, run, tracker } = start();
     await login(4000);
     connect(4001);
@@ -429,7 +429,7 @@ describe('at the end of the server', () => {
     ]);
   });
 
-  it('what is being ended is waited for, all that is over is told, and no timer is left', async () => {
+  it('the server waits for sessions that are being ended, tells all that are over, and leaves no timer', async () => {
     const key = keyOf(1, { expiryTime: '20260201' });
     const { login, tracker, ended, end, said, timers } = start(state(account('web01', [key])));
     await login(4000);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseTraffic } from '../../src/sessions/traffic.ts';
 
-test('bytes are told by the address and port of the client, of both families', () => {
+test('bytes are told by the client’s address and port, for IPv4 and IPv6', () => {
   // ss of iproute2 6.1, `ss -tinH sport = :2222`; the listener has no figures
   const text = `LISTEN 0      128    0.0.0.0:2222 0.0.0.0:*
 \t cubic cwnd:10

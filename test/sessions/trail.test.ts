@@ -33,7 +33,7 @@ test('a few refused logins are shown one by one', () => {
       },
     },
     { message: 'login refused', facts: { reason: 'it does not speak SSH', from: '192.0.2.7' } },
-    // The cure is a setting, which nobody would guess.
+    // The reason names a setting as the cure, which nobody would guess.
     {
       message: 'login refused',
       facts: { reason: expect.stringContaining('PER_SOURCE_PENALTIES'), from: '192.0.2.7' },
@@ -41,7 +41,7 @@ test('a few refused logins are shown one by one', () => {
   ]);
 });
 
-test('a thousand a second for ten minutes leave a line a second and a sum a minute, and none is lost', () => {
+test('a thousand refusals a second for ten minutes leave a line a second and a sum a minute, and none is lost', () => {
   const { log, lines, clock, sums } = start();
   const SECONDS = 600;
   for (; clock.now < SECONDS * 1000; clock.now += 1) {
@@ -55,7 +55,7 @@ test('a thousand a second for ten minutes leave a line a second and a sum a minu
   for (const { facts } of sums()) expect(String(facts.from).length).toBeLessThan(100);
 });
 
-test('the sum names who knocked most, and waits for its minute, or for the end of the server', () => {
+test('the sum names the addresses with most refusals, and waits for its minute, or for the end of the server', () => {
   const { log, clock, sums } = start();
   for (let n = 0; n < 10; n += 1) log.refused(refusal());
   for (let n = 0; n < 5; n += 1) log.refused(refusal({ address: '::1' }));

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { readUsage, together } from '../../src/sessions/usage.ts';
 import { until } from '../e2e/harness/machine.ts';
 
-test('of a process its time and its memory at its largest are told', async () => {
+test('the CPU time and the largest memory of a process are told', async () => {
   const script = 'large = b"x" * 90_000_000; del large; sum(range(3_000_000)); print("done", flush=True); input()';
   const child = spawn('python3', ['-I', '-c', script]);
   try {
@@ -18,11 +18,11 @@ test('of a process its time and its memory at its largest are told', async () =>
   await until('it to be gone', () => readUsage(child.pid ?? 0) === null);
 });
 
-test('of one that has ended nothing is told', () => {
+test('nothing is told of a process that has ended', () => {
   expect(readUsage(spawnSync('true').pid)).toBeNull();
 });
 
-test('of several it is all of the time, and the memory of the largest', () => {
+test('several processes together have the sum of their times, and the memory of the largest', () => {
   const [one, two] = [
     { cpuSeconds: 0.5, peakMemory: 30 },
     { cpuSeconds: 0.25, peakMemory: 20 },
