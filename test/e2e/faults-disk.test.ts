@@ -166,7 +166,7 @@ onlyOn('namespace', () => {
       await running.start(undefined, { ready: false });
       expect(await running.ended()).not.toBe(0);
       expect(running.log()).toMatch(/cannot start.*fsck/);
-      // Nobody can restore from a server that does not run, so nothing advises it.
+      // Nobody can restore from a server that does not run. So the log must not advise it.
       expect(running.log()).not.toMatch(/cannot start.*restore/);
     } finally {
       await server?.kill();

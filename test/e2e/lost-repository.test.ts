@@ -105,7 +105,7 @@ test('a running server whose repositories are all gone does not take its account
   });
   await exec('update-borgusers');
   expect(await status()).toMatchObject({ exitCode: 0, stdout: expect.not.stringContaining('VANISHED') });
-  // Either the server's own records are gone, too, as with another disk, or only the visible folders are gone.
+  // With another disk the server's own records are gone, too. Otherwise only the visible folders are gone.
   for (const gone of ['/repos/* /repos/.borgserver', '/repos/*']) {
     await exec('sh', '-c', `mkdir /repos/.away && mv ${gone} /repos/.away/`);
     const found = await status();

@@ -210,7 +210,7 @@ test.each(LACKS)(
     try {
       const comes = await hold(coming);
       expect(await of(coming)).toEqual([expect.objectContaining({ hosted: died })]);
-      // It ends before the host gets anything back: the host has kept nothing that the client handed over to it.
+      // The session ends before the host gets anything back. So the host has kept nothing that the client handed over to it.
       expect((await comes.end()).exitCode).toBe(0);
       await rm(join(server.sshkeys, 'repos', leaving));
       // With a full /run the command cannot write down what it has done, and fails.

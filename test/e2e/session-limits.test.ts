@@ -97,7 +97,7 @@ test('of sessions that begin in the same instant, as many go on as the account m
   });
   for (const each of over) expect((await each.ssh).stderr).toContain(REFUSED);
   const alive = all.filter((each) => !over.includes(each));
-  // They answer. So they are not just sessions that the server had not yet refused.
+  // They answer. So the server has let them in, and was not just late to refuse them.
   for (const { ssh } of alive) ssh.stdin?.end(requests());
   for (const { ssh } of alive) expect((await ssh).stdout).toContain('server_version');
   expect(alive).toHaveLength(3);

@@ -160,7 +160,7 @@ const COMMANDS: Readonly<Record<string, string | Uint8Array>> = {
   'a letter of four bytes, often': `${'🗄'.repeat(2000)} serve --rest`,
 };
 
-/** The text without what is different each time: a process, a place in a program, a time. FUSE is left out, too: the host has not loaded it. */
+/** The text without what is different each time: a process, a place in a program, a time. FUSE is left out, too: the host has loaded less of it. */
 const plain = (text: string): string =>
   text
     .replaceAll(/"[^"]*\.py", line \d+/g, 'PLACE')

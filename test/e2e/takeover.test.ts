@@ -69,7 +69,7 @@ test("another image's repositories and keys are taken over: everything of uid 10
     await client.borg(['create', `${client.url(name)}::today`, '/etc/hostname'], MOVED);
     expect(await archives(name)).toBe('years-ago\ntoday\n');
   }
-  // Each of these updates interrupts the one before it, and goes on with what that one has begun.
+  // Each moved file causes an update. It interrupts the update before it, and goes on with what that one has begun.
   const ADOPTED = /repository-adopted.*"web01".*1000:1000|adoption-interrupted.*"\/repos\/web01"/;
   await until('the log to say it', () => ADOPTED.test(server.log()));
 });

@@ -27,7 +27,7 @@ export const createLogReading = (server: Server) => {
     const { level, msg, file } = line;
     if (typeof msg !== 'string' || NEVER.includes(msg)) return true;
     if (level === 'warn' && msg.startsWith('the session host ')) {
-      // The run does nothing to a session host but kill it. Any other warning about one is a fault.
+      // The run makes a session host fail only by SIGKILL. Any other warning about one is a fault.
       if (!msg.startsWith('the session host does not run') || !String(line.error).endsWith(' SIGKILL')) return true;
       hostEnded += 1;
       return hostEnded > explained.hostKilled;

@@ -68,7 +68,7 @@ export const boxed: Try = async (actor, { shared }) => {
   try {
     session.stdin?.write(requests(open(victim, { lock: false })));
     const pid = await until('the session of the owner', () => sessionOf(server, owner.account));
-    // This has the user and group of the owner's session, which are those of the actor's session, too, and the role's group, as a cold one has.
+    // This runs with the user and group of the owner's session. The actor's session has the same. It has the role's group, too, as a cold one has.
     const gid = `sed -n 's/^Gid:.//p' /proc/${pid}/status | cut -f 1`;
     const become = `exec setpriv --reuid="$(id -u "$0")" --regid="$(${gid})" --groups="$(id -g "$0")" "$@"`;
     const python = ['python3', '-I', '-c', INSIDE, how, own, repository, folder, victim, String(pid)];

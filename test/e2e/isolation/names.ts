@@ -16,7 +16,7 @@ const ways = (name: string): readonly string[] => [
 export const nameTaken: Try = async (actor, scene) => {
   const { client, account, victim } = actor;
   const name = basename(victim);
-  // The same questions are asked about two names of the same length, with the same numbers. So the answers are two equal halves.
+  // The same questions are asked about two names of the same length, with the same numbers. So the two halves of the answers can be compared.
   const about = (asked: string) => {
     const opens = [false, true].flatMap((create) => ways(asked).map((path) => open(path, { create, lock: false })));
     return Buffer.concat([GREETING, ...opens].map((call, index) => request(index + 1, call)));

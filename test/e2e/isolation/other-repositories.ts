@@ -66,7 +66,7 @@ export const readWithBorg: Try = async (actor) => {
   const verdicts: Record<string, Verdict> = {};
   const extracted = await borg('extract', '--stdout', `${base}${victim}::private`);
   verdicts.extract = judge(extracted.stdout.includes(SECRET), extracted.stderr, closedAtOnce(actor));
-  // One tenant and the admin try every form. For the others, who also include those without a login, one form is enough.
+  // One tenant and the admin try every form. For the others, with or without a login, one form is enough.
   if (actor.column !== 'repo' && actor.column !== 'admin') return agree(verdicts);
   const byHome = await borg(...list, `${base}/~${basename(victim)}`);
   verdicts['~'] = judge(byHome.stdout === 'private\n', byHome.stderr);

@@ -21,7 +21,7 @@ export type Actor = {
   readonly client: Client;
   /** The login name. Somebody without a key tries the victim's name. */
   readonly account: string;
-  /** The actor's own repository, and its victim, which is somebody else's, by their paths on the server. Each actor has its own victim. */
+  /** The actor's own repository and somebody else's, the victim, by their paths on the server. Each actor has its own victim. */
   readonly own: string;
   readonly victim: string;
   /** The same as real folders. `home` is the account's HOME. */
