@@ -39,9 +39,9 @@ PAUSE = 0.05
 
 
 class Farewell:
-    """A session that was told to end: when it is told a second time, and when it must have ended. It is told twice, because a session that began to
-    wait for its client just as the signal came has not noticed it. It is not told more often: borg reacts only once (raising_signal_handler), and
-    puts the old handler back. After that a signal would end the session before it has given its lock back."""
+    """A session that was told to end: when it is told again, and when it must have ended. It is told again, because a session that began to wait
+    for its client just as the signal came has not noticed it. It is not told more often than once a second (AGAIN): borg reacts only once
+    (raising_signal_handler), and a signal after it has put the handler back would end it before it has given its lock back."""
 
     def __init__(self, now):
         self.until, self.again = now + FAREWELL, now + AGAIN
