@@ -111,7 +111,7 @@ const saidBy = async (attacks: ChildProcessWithoutNullStreams): Promise<string> 
 
 test('whatever is said at the door, its sender is served or refused, and nothing of the message stays in the host', async () => {
   await other();
-  await until('it to rest', () => host.of('ended').length === host.of('began').length);
+  await until('the host to have no session', () => host.of('ended').length === host.of('began').length);
   const before = held();
   const all = [...SERVED, ...REFUSED, 'two doors'];
   // The kernel bounds how many descriptors of one user id may be on their way. The attacks that use them up come last.
@@ -131,8 +131,8 @@ test('whatever is said at the door, its sender is served or refused, and nothing
   });
   // This session holds its client's end of the connection, so that only the daemon sees that the client is gone.
   process.kill(Number(itself?.pid), 'SIGTERM');
-  await until('the last one to end', () => host.of('ended').length === host.of('began').length);
-  await until('its descriptors to be closed', () => held().files === before.files);
+  await until('the last session to end', () => host.of('ended').length === host.of('began').length);
+  await until('the descriptors to be closed', () => held().files === before.files);
   expect(held().memory - before.memory).toBeLessThan(1000);
   expect(host.of('trouble')).toEqual([]);
   await other();
@@ -146,7 +146,7 @@ test.each(['gone', 'behind'])(
     await other();
     attacks.stdin.end();
     await once(attacks, 'close');
-    await until('its session to be over', () => host.of('ended').length === host.of('began').length);
+    await until('the session to be over', () => host.of('ended').length === host.of('began').length);
   },
 );
 

@@ -39,7 +39,7 @@ beforeEach(async () => {
     heard += chunk.toString();
   });
   running = [listener];
-  await until('it to listen', () => heard.startsWith('ready\n'));
+  await until('the listener to listen', () => heard.startsWith('ready\n'));
 });
 
 afterEach(() => {
@@ -64,7 +64,7 @@ const saidBy = async (calls: readonly Call[], more?: readonly string[], minFree?
   await client.callAll(calls);
   await client.end();
   // The session has waited until it was heard.
-  await until('its word', () => lines().length > before);
+  await until('the word of the session', () => lines().length > before);
   expect(lines().length).toBe(before + 1);
   return (lines().at(-1) ?? '').replace(/^65534 \d+ \d+ /, '');
 };
@@ -92,7 +92,7 @@ test('a process cannot keep others from being heard by handing over a socket tha
   listener.kill('SIGSTOP');
   await once(lingers.stdout, 'data');
   listener.kill('SIGCONT');
-  await until('it to be heard', () => lines().some((line) => line.endsWith(' hello')));
+  await until('the other process to be heard', () => lines().some((line) => line.endsWith(' hello')));
   expect(await saidBy([open(repository, { create: true, exclusive: true }), put(), COMMIT])).toBe('well w web01');
 });
 
@@ -116,7 +116,7 @@ test('a session says once how it ended, and nothing about what its client has ca
   expect(await saidBy([open(repository, { lock: false }), ['break_lock']])).toBe('well r web01');
   expect(await robbed.callAll([put()])).toContain('the lock of this session was broken');
   await robbed.end();
-  await until('its word', () => lines().at(-1)?.endsWith(' lock-broken w web01') === true);
+  await until('the word of the session', () => lines().at(-1)?.endsWith(' lock-broken w web01') === true);
 
   const config = join(repository, 'config');
   chownSync(config, 0, 0);
@@ -148,7 +148,7 @@ test('a session says once how it ended, and nothing about what its client has ca
 
 test('a session goes on if nobody listens', async () => {
   listener.stdin.end();
-  await until('it to end', () => listener.exitCode !== null);
+  await until('the listener to end', () => listener.exitCode !== null);
   const client = await session();
   expect(await client.callAll([open(repository, { create: true, exclusive: true }), put(), COMMIT])).not.toContain(
     'exception',
@@ -182,7 +182,7 @@ test('any other process is heard once: the kernel says who it is, its text is cu
   );
   speak(1, 'x'.repeat(100_000));
   speak(2, 'y'.repeat(1099));
-  await until('the last', () => lines().length >= 3);
+  await until('the last word', () => lines().length >= 3);
   expect(lines().length).toBe(3);
   expect(lines()[0]).toMatch(/^65534 \d+ \d+ no-space w web01\\012ready\\01265533 1 1 floor w db01$/);
   expect(lines()[1]).toMatch(/^1 \d+ \d+ x{1100}$/);
@@ -216,7 +216,7 @@ test.each([
 ] as const)('%s', async (_, who, named) => {
   const { stdout, stderr } = spawnSync(findBorg().python, ['-I', '-c', BELOW, socket(), who], { encoding: 'utf8' });
   const pids = stdout.trim().split('\n');
-  await until('its word', () => lines().length > 0);
+  await until('the word of the session', () => lines().length > 0);
   expect(lines(), stderr).toEqual([
     expect.stringMatching(new RegExp(`^65534 ${pids[named]} [1-9]\\d* floor w web01$`)),
   ]);

@@ -110,7 +110,7 @@ const trace = async (way: string, pid: number, number = 0): Promise<ChildProcess
     stdio: 'inherit',
   });
   running.push(tracer);
-  await until('it to be traced', () => linesOf('report').includes('traces'));
+  await until('the process to be traced', () => linesOf('report').includes('traces'));
   return tracer;
 };
 
@@ -131,7 +131,7 @@ const runTraced = async (name: string, way: string, number?: number) => {
 const endedBefore = (): string | undefined => linesOf('report').find((line) => line.startsWith('ended '));
 
 const expectRest = async (): Promise<void> => {
-  await until('its processes to be gone', () => atWork().length === 0);
+  await until('the processes of the test to be gone', () => atWork().length === 0);
   expect(locks()).toEqual([]);
 };
 
@@ -263,9 +263,9 @@ test('all of a crowd are served while the host is killed again and again', async
     for (; !over; kills += 1) {
       const { pid } = await host.current();
       const before = host.told.length;
-      await until('some to come to it', () => over || host.told.length > before + 2);
+      await until('clients to come to this host', () => over || host.told.length > before + 2);
       process.kill(pid, 'SIGKILL');
-      await until('it to be gone', async () => over || (await host.current()).pid !== pid);
+      await until('this host to be gone', async () => over || (await host.current()).pid !== pid);
     }
   })();
   const found: Awaited<ReturnType<typeof greet>>[] = [];
@@ -288,7 +288,7 @@ test('if the daemon dies, the clients of its host are served or start cold, none
     running.push(orphaned.child);
     const clients = Array.from({ length: ORPHANS }, () => greet(own, { account: 'orphan', uid: 30_601 }));
     const some = randomInt(1, ORPHANS / 2);
-    await until('some to begin', () => orphaned.of('began').length >= some);
+    await until('sessions to begin', () => orphaned.of('began').length >= some);
     // As the kernel does when the daemon is killed: it neither says anything nor listens any more.
     orphaned.child.stdin.destroy();
     orphaned.child.stdout.destroy();

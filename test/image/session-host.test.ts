@@ -132,7 +132,7 @@ describe('a client', () => {
       ...['borg-serve', '--hosted', '--session', '192.0.2.1 1024 192.0.2.2 22', '--account', 'web01'],
     ]);
     expect(await borg.end()).toBe(0);
-    await until('its end to be told', () => started.of('ended').length === 1);
+    await until('the end of the session to be told', () => started.of('ended').length === 1);
     expect(started.of('ended')[0]).toMatchObject({ pid, code: 0, signal: null });
     expect(Number(started.of('ended')[0]?.cpu)).toBeGreaterThan(0);
     expect(Number(started.of('ended')[0]?.memory)).toBeGreaterThan(1_000_000);
@@ -394,7 +394,10 @@ describe('the host', () => {
     expect(await once(late, 'exit')).toEqual([3, null]);
     expect(String(await said)).toBe(`${COLD}\n`);
     started.child.kill('SIGCONT');
-    await until('it to find that the client has gone', () => started.of('ended').length === started.of('began').length);
+    await until(
+      'the host to find that the client has gone',
+      () => started.of('ended').length === started.of('began').length,
+    );
     expect(await run()).toMatchObject({ code: 0 });
   });
 
@@ -402,7 +405,7 @@ describe('the host', () => {
     const started = await host();
     const borg = await session();
     started.child.stdin.end();
-    await until('its doors to be closed', async () => (await run()).error === `${COLD}\n`);
+    await until('the doors of the host to be closed', async () => (await run()).error === `${COLD}\n`);
     expect(await borg.call('get_free_nonce')).toContain('exception');
     expect(started.child.exitCode).toBeNull();
     await borg.end();
@@ -413,7 +416,7 @@ describe('the host', () => {
   test('answers the daemon', async () => {
     const started = await host();
     started.child.stdin.write('ping\nwhat\nping\n');
-    await until('two answers', () => started.of('pong').length === 2);
+    await until('two answers of the host', () => started.of('pong').length === 2);
   });
 
   /** Makes the daemon read nothing until the host cannot write to it any more. */
@@ -430,15 +433,15 @@ describe('the host', () => {
     await stopReading(started);
     const waits = client();
     const served = converse(waits);
-    await until('its session to wait', () => readChildren(started.child.pid ?? 0).length === 2);
+    await until('the session of the client to wait', () => readChildren(started.child.pid ?? 0).length === 2);
     started.child.stdout.resume();
     const second = await served;
-    await until('all answers', () => started.of('pong').length === 20_000);
+    await until('all answers of the host', () => started.of('pong').length === 20_000);
 
     await stopReading(started);
     expect(await run()).toMatchObject({ code: 3, error: `${COLD}\n` });
     const last = run({ account: 'web02', uid: 30_102 });
-    await until('its session to wait', () =>
+    await until('the session of the client to wait', () =>
       readChildren(started.child.pid ?? 0).some((pid) => readWords(pid).includes('web02')),
     );
     started.child.kill('SIGKILL');
@@ -463,7 +466,7 @@ describe('the host', () => {
     expect(await run({ account: 'web02', uid: 30_102 })).toMatchObject({ code: 0 });
     expect(started.of('ended').map((each) => each.pid)).not.toContain(pid);
     tracer.kill('SIGKILL');
-    await until('its end to be told', () => started.of('ended').some((each) => each.pid === pid));
+    await until('the end of the session to be told', () => started.of('ended').some((each) => each.pid === pid));
     expect(started.of('ended').find((each) => each.pid === pid)).toMatchObject({ signal: 9 });
     await borg.end();
   });
@@ -506,7 +509,7 @@ for _ in range(80): os.wait()`;
       expect(error).toContain('SESSIONS_PER_ACCOUNT');
     }
     expect(await borg.end()).toBe(0);
-    await until('all to have ended', () => started.of('ended').length === started.of('began').length);
+    await until('all sessions to have ended', () => started.of('ended').length === started.of('began').length);
     expect(await run()).toMatchObject({ code: 0 });
   });
 
@@ -527,13 +530,13 @@ for _ in range(80): os.wait()`;
     const started = await host({ shared: true });
     const waiting = client({ groups: [ROLES.repo, PGID] });
     const borg = converse(waiting);
-    await until('it to ask', () => started.of('asks').length === 1);
+    await until('the host to ask', () => started.of('asks').length === 1);
     const [asked] = started.of('asks');
     expect(started.of('began')).toEqual([]);
     started.child.stdin.write(`account ${connectionOf(asked)} ${digest('web01')}\n`);
     expect(await (await borg).end()).toBe(0);
     const other = run({ account: 'web02', groups: [ROLES.repo, PGID] });
-    await until('it to ask again', () => started.of('asks').length === 2);
+    await until('the host to ask again', () => started.of('asks').length === 2);
     started.child.stdin.write(`account ${connectionOf(started.of('asks')[1])} ${digest('web01')}\n`);
     expect(await other).toMatchObject({ code: 3, error: `${COLD}\n` });
   });
@@ -542,7 +545,7 @@ for _ in range(80): os.wait()`;
     const started = await host({ shared: true });
     const groups = [ROLES.repo, PGID];
     const first = session({ groups });
-    await until('it to ask', () => started.of('asks').length === 1);
+    await until('the host to ask', () => started.of('asks').length === 1);
     started.child.stdin.write(`account ${connectionOf(started.of('asks')[0])} ${digest('web01')}\n`);
     const borg = await first;
     // A client that says nothing is let go after a while.
@@ -553,7 +556,7 @@ door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); door.connect(sys.ar
     running.push(silent);
     await once(silent.stdout, 'data');
     const asks = run({ groups });
-    await until('it to ask', () => started.of('asks').length === 2);
+    await until('the host to ask', () => started.of('asks').length === 2);
     const since = performance.now();
     started.child.stdin.end();
     expect(await asks).toMatchObject({ code: 3, error: `${COLD}\n` });

@@ -66,7 +66,7 @@ test('for a hosted session that goes on, the line tells what it has used until n
   const { lines, asked, hosted, closing } = start();
   child = spawn('python3', ['-I', '-c', 'end = 0\nwhile True: end += 1']);
   const { pid = 0 } = child;
-  await until('it to have used something', () => (readUsage(pid)?.cpuSeconds ?? 0) > 0.05);
+  await until('the process to have used some CPU time', () => (readUsage(pid)?.cpuSeconds ?? 0) > 0.05);
   hosted.began(session({ pid, start: readProcess(pid)?.start ?? 0 }));
   closing.settle();
   closing.settle(true);

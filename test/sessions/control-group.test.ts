@@ -19,7 +19,7 @@ it('a process whose first thread has ended is of this server like any other', as
   try {
     await once(child.stdout, 'data');
     const pid = child.pid ?? 0;
-    await until('its first thread to end', () => /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')) || undefined);
+    await until('the first thread to end', () => /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')) || undefined);
     expect(isOfThisServer(pid)).toBe(true);
   } finally {
     child.kill('SIGKILL');

@@ -19,7 +19,7 @@ const shell = async (script: string): Promise<{ readonly root: ProcessId; readon
   const child = spawn('sh', ['-c', script], { stdio: 'ignore', detached: true });
   started.push(child);
   const { pid = 0 } = child;
-  const below = await until('its child to run', () => {
+  const below = await until('the child of the shell to run', () => {
     const found = listProcesses().filter((each) => each.parent === pid && readWords(each.pid)[0] === 'sleep');
     return found.length > 0 && found;
   });
@@ -55,8 +55,8 @@ const leaver = async (script: string): Promise<ProcessId> => {
     ...{ stdio: 'ignore', uid: LEAVER, gid: 65_534, cwd: '/' },
   });
   started.push(child);
-  await until('it to be ready', () => ready(child.pid ?? 0));
-  return until('its start to be known', () => readProcess(child.pid ?? 0) ?? false);
+  await until('the process to be ready', () => ready(child.pid ?? 0));
+  return until('the start of the process to be known', () => readProcess(child.pid ?? 0) ?? false);
 };
 
 it('a process that leaves its connection while that ends is found, and has ended before the connection counts as ended', async () => {
@@ -141,7 +141,7 @@ it('hosted sessions are told to end with their connection, and so is what they h
   expect([connection, hosted, late].filter(({ root }) => isAlive(root))).toEqual([]);
   // A real hosted session starts nothing. Here the children of a shell end a moment after it.
   const all = [connection, hosted, late].flatMap(({ below }) => below);
-  await until('all to have ended', () => !all.some((each) => isAlive(each)));
+  await until('all children to have ended', () => !all.some((each) => isAlive(each)));
 });
 
 it.each([null, LEAVER])('a hosted session that ignores TERM is killed after a while (as %s)', async (uid) => {

@@ -58,7 +58,7 @@ it('the processes below another are found without a look at all processes; that 
       const below = processesBelow(pid);
       return below.filter((each) => readWords(each.pid)[0] === 'sleep').length === 3 && below;
     };
-    const below = await until('all of them to run', whole);
+    const below = await until('all children to run', whole);
     expect(below.map((each) => readWords(each.pid)[0]).sort()).toEqual(['sh', 'sleep', 'sleep', 'sleep']);
     const children = Map.groupBy(listProcesses(), ({ parent }) => parent);
     expect(below.map((each) => each.pid).sort()).toEqual(

@@ -115,7 +115,7 @@ test('a host that ends is started again at once, and the log says why it ended, 
   const { state } = await start();
   const first = await started(1);
   process.kill(first.pid, 'SIGKILL');
-  await until('another to serve', () => said(/runs again/).length === 1);
+  await until('another host to serve', () => said(/runs again/).length === 1);
   expect(said(/does not run/)).toEqual([
     expect.objectContaining({ error: 'it ended with SIGKILL', since: expect.stringMatching(/^\d{4}-.*Z$/) }),
   ]);
@@ -126,11 +126,11 @@ test('a host that ends is started again at once, and the log says why it ended, 
 test('a host that ends again and again is started more and more seldom, and its ends are counted', async () => {
   does('die');
   const { state } = await start();
-  await until('it to have ended some times', () => state().ends > 5);
+  await until('the host to have ended some times', () => state().ends > 5);
   expect(words('started').length).toBeGreaterThan(5);
   does();
   await until(
-    'one that stays',
+    'a host that stays',
     async () => state().running && isAlive(await started(1)) && words('heard').length === 0,
   );
 });
@@ -138,11 +138,11 @@ test('a host that ends again and again is started more and more seldom, and its 
 test('if no host can be started, the server goes on without one, and tries again', async () => {
   does('fail');
   const { state } = await start();
-  await until('it to have failed', () => state().ends > 2);
+  await until('the host to have failed', () => state().ends > 2);
   expect(state()).toMatchObject({ running: false, coldSince: expect.any(Number) });
   expect(said(/does not run/)).toEqual([expect.objectContaining({ error: 'it could not be started' })]);
   does();
-  await until('it to serve', () => state().running && state().coldSince === null);
+  await until('the host to serve', () => state().running && state().coldSince === null);
 });
 
 test('if there is no such program, the server goes on without a host, too', async () => {
@@ -156,15 +156,15 @@ test('a host whose start takes too long is waited for no longer, and is ended', 
   does('hang');
   const { state } = await start({ start: 1500, laterStart: 1500 });
   expect(state().running).toBe(false);
-  const [pid] = await until('it to have begun', () => words('started').length > 0 && words('started'));
-  await until('it to be gone', () => readProcess(Number(pid)) === null);
+  const [pid] = await until('the host to have begun', () => words('started').length > 0 && words('started'));
+  await until('the host to be gone', () => readProcess(Number(pid)) === null);
   does();
-  await until('another to serve', () => state().running);
+  await until('another host to serve', () => state().running);
 });
 
 test('a later start, for which nobody waits, may take longer', async () => {
   await start({ start: 1 });
-  await until('another to serve', () => said(/runs again/).length === 1);
+  await until('another host to serve', () => said(/runs again/).length === 1);
   expect(said(/does not run/)).toEqual([expect.objectContaining({ error: 'it could not be started' })]);
 });
 
@@ -172,9 +172,9 @@ test('a host that does not answer is killed, and another is started', async () =
   does('deaf');
   const { state } = await start({ look: 50, answer: 300 });
   const [pid] = words('started');
-  await until('it to be killed', () => state().ends > 0);
+  await until('the host to be killed', () => state().ends > 0);
   does();
-  await until('one that answers', () => said(/runs again/).length > 0 && words('heard').includes('ping'));
+  await until('a host that answers', () => said(/runs again/).length > 0 && words('heard').includes('ping'));
   expect(said(/does not run/)[0]).toMatchObject({ error: 'it did not answer' });
   expect(readProcess(Number(pid))).toBeNull();
 });
@@ -184,7 +184,7 @@ test('if borg has changed, another host is started first, and the old one stays 
   const first = await started(1);
   does('stay');
   writeFileSync(file('borg'), 'a new version');
-  await until('another in its place', () => said(/was replaced/).length === 1);
+  await until('another host in its place', () => said(/was replaced/).length === 1);
   expect(said(/was replaced/)).toEqual([expect.objectContaining({ reason: 'borg or its interpreter has changed' })]);
   expect([isAlive(first), isAlive(await started(2))]).toEqual([true, true]);
   expect(state()).toEqual({ running: true, coldSince: null, ends: 0 });
@@ -193,7 +193,7 @@ test('if borg has changed, another host is started first, and the old one stays 
   expect(words('retired')).toEqual([String(first.pid)]);
   // This does not count as an end of the serving host, and the change counts only once.
   const heard = words('heard').length;
-  await until('some looks', () => words('heard').length > heard + 3);
+  await until('the host to have heard more', () => words('heard').length > heard + 3);
   expect([words('started').length, lines.length]).toEqual([2, 1]);
 });
 
@@ -202,19 +202,19 @@ test('if the new host does not start, the old one goes on', async () => {
   const first = await started(1);
   does('fail');
   writeFileSync(file('gone'), 'there now');
-  await until('it to be told', () => said(/could not be replaced/).length > 0);
+  await until('the failure to be told', () => said(/could not be replaced/).length > 0);
   expect([state().running, state().ends, isAlive(first)]).toEqual([true, 0, true]);
   does();
-  await until('another in its place', () => said(/was replaced/).length === 1 && !isAlive(first));
+  await until('another host in its place', () => said(/was replaced/).length === 1 && !isAlive(first));
 });
 
 test('if its memory has grown, another host takes its place', async () => {
   does('grow');
   await start(QUICK);
   const first = await started(1);
-  await until('it to have heard', () => words('heard').length > 0);
+  await until('the host to have heard a question', () => words('heard').length > 0);
   does();
-  await until('another in its place', () => said(/was replaced/).length > 0 && !isAlive(first));
+  await until('another host in its place', () => said(/was replaced/).length > 0 && !isAlive(first));
   expect(said(/was replaced/)[0]).toMatchObject({ reason: 'its memory has grown' });
 });
 
@@ -229,7 +229,7 @@ test('the host hears whose connection it asks about, once sshd has said so', asy
   await until('the first answer', () => words('heard').includes(answer(61, 'db01')));
   expect(words('heard').length).toBe(1);
   accounts.set(60, 'web01');
-  await until('the other', () => words('heard').includes(answer(60, 'web01')));
+  await until('the other answer', () => words('heard').includes(answer(60, 'web01')));
   expect(words('heard').length).toBe(2);
 });
 
@@ -243,6 +243,6 @@ test('at the end of the server the host may end, and is not started again', asyn
   const { close } = await start();
   const only = await started(1);
   close();
-  await until('it to end', () => !isAlive(only));
+  await until('the host to end', () => !isAlive(only));
   expect([words('retired').length, words('started').length, lines]).toEqual([1, 1, []]);
 });

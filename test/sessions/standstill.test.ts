@@ -22,9 +22,9 @@ test('all processes of a user id stand still, and go on even if the work fails',
     await once(child, 'spawn');
   }
   const work = whileStandingStill(UID, async () => {
-    await until('all to stand still', () => running.every((each) => stateOf(each) === 'T'));
+    await until('all processes to stand still', () => running.every((each) => stateOf(each) === 'T'));
     throw new Error('the work fails');
   });
   await expect(work).rejects.toThrow('the work fails');
-  await until('all to go on', () => running.every((each) => stateOf(each) === 'S'));
+  await until('all processes to go on', () => running.every((each) => stateOf(each) === 'S'));
 });

@@ -15,7 +15,7 @@ test('the CPU time and the largest memory of a process are told', async () => {
   } finally {
     child.kill('SIGKILL');
   }
-  await until('it to be gone', () => readUsage(child.pid ?? 0) === null);
+  await until('the process to be gone', () => readUsage(child.pid ?? 0) === null);
 });
 
 test('nothing is told of a process that has ended', () => {

@@ -202,7 +202,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
 export const until = async (condition: () => boolean): Promise<void> => {
   const deadline = Date.now() + 30_000;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error('waited half a minute for nothing');
+    if (Date.now() > deadline) throw new Error('waited half a minute in vain');
     await new Promise((done) => setTimeout(done, 20));
   }
 };
