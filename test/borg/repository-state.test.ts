@@ -258,7 +258,7 @@ describe('the state of a repository, read without its key', () => {
     }
     writeFileSync(fileOf(path, 'index'), randomBytes(5000));
     expect(read(path).objects).toBeNull();
-    // A sparse file: if it counted, much of the disk would be kept free for a compaction that never comes.
+    // A file of holes. If it counted, much of the disk would be kept free for it, and nobody could use that space.
     const header = Buffer.alloc(18);
     header.write('BORG_IDX');
     header.writeInt32LE(50_000_000, 8);
