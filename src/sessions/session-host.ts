@@ -66,6 +66,8 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
   const asked = new Set<string>();
   let current: { readonly host: HostProcess; readonly stamp: string; readonly memory: number } | null = null;
   let starting: Promise<boolean> | null = null;
+  /** The one that is being started. */
+  let loading: HostProcess | null = null;
   let coldSince: number | null = null;
   let ends: readonly number[] = [];
   let closed = false;
@@ -107,10 +109,14 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
   };
 
   const begin = async (limit: number): Promise<boolean> => {
+    // A look may have waited for its answer while the server came to its end.
+    if (closed) return false;
     const stamp = stampOf(files);
     const host: HostProcess = startHostProcess(options, limit, (line) => hear(host, line));
+    loading = host;
     if (host.process) hosted.follow(host.process);
     const isReady = await host.ready;
+    loading = null;
     if (closed) host.retire();
     if (closed || !isReady) return false;
     // The new host's doors are in the place of the old ones already.
@@ -137,7 +143,9 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
     while (!closed) {
       ends = [...ends.filter((at) => Date.now() - at < HOUR_MS), Date.now()];
       const recent = ends.filter((at) => Date.now() - at < RECENT_MS).length;
-      if (recent > 2) await pause(Math.min(times.again * 2 ** (recent - 3), times.longestAgain), null, { ref: false });
+      // One that is being started already, to replace the one that has ended, is waited for at once: otherwise it would be replaced after the pause.
+      if (recent > 2 && !starting)
+        await pause(Math.min(times.again * 2 ** (recent - 3), times.longestAgain), null, { ref: false });
       if (closed || !(await start())) continue;
       log.info({ seconds: Math.round((Date.now() - coldSince) / 1000) }, 'the session host runs again');
       coldSince = null;
@@ -152,9 +160,10 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
   };
 
   let silent: HostProcess | null = null;
-  const replace = async (why: string): Promise<void> => {
+  const replace = async (old: HostProcess, why: string): Promise<void> => {
     if (await start()) log.info({ reason: why }, 'the session host was replaced');
-    else if (!closed && mayComplain())
+    // Where the old one has ended meanwhile, that was told, and it is being started again.
+    else if (!closed && current?.host === old && mayComplain())
       log.warn({ reason: why }, 'the session host could not be replaced; the old one goes on');
   };
 
@@ -164,9 +173,11 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
     if (!(await looked.host.answers(times.answer))) {
       silent = looked.host;
       looked.host.kill();
-    } else if (current === looked) {
-      if (stampOf(files) !== looked.stamp) await replace('borg or its interpreter has changed');
-      else if (hasGrown(looked.memory, memoryOf(looked.host.process))) await replace('its memory has grown');
+    } else if (current === looked && !starting) {
+      // Nobody waits for it here: the old one serves until then, and may hang meanwhile.
+      if (stampOf(files) !== looked.stamp) void replace(looked.host, 'borg or its interpreter has changed');
+      else if (hasGrown(looked.memory, memoryOf(looked.host.process)))
+        void replace(looked.host, 'its memory has grown');
     }
   };
 
@@ -189,6 +200,9 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
       closed = true;
       clearInterval(timer);
       current?.host.retire();
+      // It would load on, open its doors, and only then hear that there is no server any more. Where its doors are open already, it has no session
+      // that would miss it: the server ends all sessions before it closes this.
+      loading?.kill();
     },
   };
 };

@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createHosted, type Hosted } from '../../src/sessions/hosted.ts';
 import type { ProcessId } from '../../src/sessions/process.ts';
 import { isAlive, readProcess } from '../../src/sessions/processes.ts';
@@ -22,7 +24,7 @@ def does(word):
 with open(folder + '/started', 'a') as file:
     print(os.getpid(), file=file)
 if does('fail'): sys.exit(3)
-if does('hang'): time.sleep(60)
+while does('hang'): time.sleep(0.02)
 with open(folder + '/environment', 'w') as file:
     json.dump(dict(os.environ), file)
 print(open(folder + '/says').read(), end='', flush=True)
@@ -30,9 +32,10 @@ tell(event='ready', pid=os.getpid())
 if does('die'): sys.exit(4)
 more = None
 for line in sys.stdin:
-    if does('deaf'): continue
-    with open(folder + '/heard', 'a') as file:
+    is_deaf = does('deaf')
+    with open(folder + ('/ignored' if is_deaf else '/heard'), 'a') as file:
         file.write(line)
+    if is_deaf: continue
     if does('grow'): more = b'x' * 80_000_000
     if line == 'ping\\n': tell(event='pong')
 while does('stay'): time.sleep(0.02)
@@ -49,7 +52,11 @@ let host: SessionHost | null;
 const file = (name: string): string => join(folder, name);
 const words = (name: string): readonly string[] =>
   readdirSync(folder).includes(name) ? readFileSync(file(name), 'utf8').split('\n').slice(0, -1) : [];
-const does = (...what: readonly string[]): void => writeFileSync(file('does'), what.join(' '));
+/** In one step: a host that reads it meanwhile would find it empty. */
+const does = (...what: readonly string[]): void => {
+  writeFileSync(file('does.new'), what.join(' '));
+  renameSync(file('does.new'), file('does'));
+};
 const said = (message: RegExp) => lines.filter(({ msg }) => message.test(String(msg)));
 /** Resolves with the host that was started last, once `count` hosts were started. */
 const started = (count: number): Promise<ProcessId> =>
@@ -218,6 +225,59 @@ test('if its memory has grown, another host takes its place', async () => {
   expect(said(/was replaced/)[0]).toMatchObject({ reason: 'its memory has grown' });
 });
 
+test('while another host loads, the old one is asked as before, and no third is started', async () => {
+  await start(QUICK);
+  const first = await started(1);
+  does('hang');
+  writeFileSync(file('borg'), 'a new version');
+  await started(2);
+  const heard = words('heard').length;
+  await until('the old host to have heard more', () => words('heard').length > heard + 3);
+  expect([words('started').length, isAlive(first), lines]).toEqual([2, true, []]);
+  does();
+  await until('another in its place', () => said(/was replaced/).length > 0 && !isAlive(first));
+  expect([words('started').length, lines.length]).toEqual([2, 1]);
+});
+
+/** A host hangs while another one loads, after some hosts were killed. Resolves once the one that hangs is gone. */
+const hungAmid = async (
+  killed: number,
+  times: SessionHostOptions['times'] = {},
+): Promise<readonly [SessionHost, ProcessId, ProcessId]> => {
+  const daemon = await start({ look: 50, answer: 3000, ...times });
+  for (let ends = 1; ends <= killed; ends += 1) {
+    process.kill((await started(ends)).pid, 'SIGKILL');
+    await until('another host to serve', () => said(/runs again/).length === ends);
+  }
+  const first = await started(killed + 1);
+  does('hang');
+  writeFileSync(file('borg'), 'a new version');
+  const second = await started(killed + 2);
+  does('hang', 'deaf');
+  await until('the old host to be killed', () => !isAlive(first) && daemon.state().ends > killed);
+  expect(said(/does not run/).at(-1)).toMatchObject({ error: 'it did not answer' });
+  expect(daemon.state()).toMatchObject({ running: false, ends: killed + 1 });
+  expect([words('started').length, isAlive(second)]).toEqual([killed + 2, true]);
+  return [daemon, first, second];
+};
+
+test('an old host that hangs while another loads is killed, and the other takes its place at once, however many hosts have ended before', async () => {
+  const [{ state }, first, second] = await hungAmid(2, { again: 3_600_000, longestAgain: 3_600_000 });
+  does();
+  await until('the other host to serve', () => said(/runs again/).length === 3);
+  expect(words('started').slice(2)).toEqual([first, second].map(({ pid }) => String(pid)));
+  expect(state()).toEqual({ running: true, coldSince: null, ends: 3 });
+});
+
+test('if the other host does not start either, a third is started, and the log does not say that the old one goes on', async () => {
+  const [{ state }, , second] = await hungAmid(0);
+  does();
+  process.kill(second.pid, 'SIGKILL');
+  await until('the third host to serve', () => said(/runs again/).length === 1);
+  expect(state()).toMatchObject({ running: true, coldSince: null });
+  expect(said(/goes on/)).toEqual([]);
+});
+
 const answer = (pid: number, name: string): string =>
   `account ${pid} 6 ${createHash('sha256').update(name).digest('hex')}`;
 
@@ -245,4 +305,29 @@ test('at the end of the server the host may end, and is not started again', asyn
   close();
   await until('the host to end', () => !isAlive(only));
   expect([words('retired').length, words('started').length, lines]).toEqual([1, 1, []]);
+});
+
+test('at the end of the server a host that still loads ends, too', async () => {
+  const { close } = await start(QUICK);
+  const first = await started(1);
+  does('hang');
+  writeFileSync(file('borg'), 'a new version');
+  const second = await started(2);
+  close();
+  await until('both hosts to end', () => !isAlive(first) && !isAlive(second));
+  expect([words('started').length, lines]).toEqual([2, []]);
+});
+
+test('a look that waits for its answer at the end of the server starts no other host', async () => {
+  const follow = vi.spyOn(hosted, 'follow');
+  const { close } = await start(QUICK);
+  const only = await started(1);
+  does('deaf');
+  await until('a look to wait', () => words('ignored').length > 0);
+  writeFileSync(file('borg'), 'a new version');
+  close();
+  await until('the host to end', () => !isAlive(only));
+  // Node hears of ended processes in this order.
+  await once(spawn('true'), 'exit');
+  expect(follow).toHaveBeenCalledTimes(1);
 });
