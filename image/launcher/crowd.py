@@ -9,7 +9,7 @@ import sys
 import time
 
 from launcher.ending import end
-from launcher.speaker import descent
+from launcher.speaker import descent, groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a session's first answer waits for each import
@@ -20,6 +20,11 @@ Known = set[int] | frozenset[int]
 
 #: Seconds that a session of the host may take until its title names its account.
 PATIENCE = 5
+#: Seconds that a session may take from its refusal to its end: it says why, and waits for half a second (ending.py). Less than the time that the
+#: server leaves to connections above the limit (src/sessions/crowd.ts): then it ends the newest, and that may be one whose session may stay.
+LEAVING = 2
+#: The first words in the title of a hosted session.
+HOSTED = ('borg-serve', '--hosted')
 
 
 def expect_to_be_ended_first(older: int) -> None:
@@ -133,13 +138,25 @@ def refuse_beyond(most: int, account: str, known: Known = frozenset()) -> tuple[
     """Ends this session if the account has too many. Only sessions that began before it count: if many begin at once, the allowed number
     of them goes on.
 
-    Returns the other sessions, to be given as known the next time, and how many of them began before this one."""
+    Of those in known, hosted ones that began later count, too. A session that loads borg itself is a process that has tried to reach a host first
+    (image/session-client), and nobody sees it before it is a session. A hosted session looks only once, and may have looked before that. One that
+    has seen this session is refused itself, and soon gone.
+
+    Returns the other sessions, to be given as known the next time, and how many of them count."""
     others = sessions_of(account, known) - {os.getpid()}
-    own = beginning(os.getpid())
-    older = sum(beginning(pid) < own for pid in others)
-    if older >= most:
-        end(sentence(most))
-    return others, older
+    own, mark, until = beginning(os.getpid()), mark_of(account), time.monotonic() + LEAVING
+    while True:
+        older = sum(beginning(pid) < own for pid in others)
+        sooner = sum(is_hosted(command_line(pid), mark) for pid in known if beginning(pid) > own)
+        if older + sooner < most:
+            return others, older + sooner
+        if older >= most or time.monotonic() >= until:
+            end(sentence(most))
+        time.sleep(0.02)
+
+
+def is_hosted(words: bytes, mark: bytes) -> bool:
+    return words.startswith(b'\0'.join(map(os.fsencode, HOSTED)) + b'\0') and is_marked(words, mark)
 
 
 def sentence(most: int) -> str:
@@ -147,8 +164,17 @@ def sentence(most: int) -> str:
             '(the setting SESSIONS_PER_ACCOUNT). Try again when one of them has ended.' % most)
 
 
-def finds_others(host: int) -> bool:
-    """Whether any account has a session that is not this host's child."""
+def finds_others(host: int, doors: Known = frozenset()) -> bool:
+    """Whether any account has a session that is not this host's child. doors: groups. A process in one of them counts, too, if it began before this
+    one, which the host starts once its doors are open: it may have come before."""
     pids = [int(entry.name) for entry in os.scandir('/proc') if entry.name.isdigit()]
-    # A parent of 0: it has ended.
-    return any(is_marked(command_line(pid), b'\0--account\0') and descent(pid)[0] not in (0, host) for pid in pids)
+    own, _ = beginning(os.getpid())
+
+    def is_other(pid: int) -> bool:
+        # A parent of 0: it has ended.
+        return is_marked(command_line(pid), b'\0--account\0') and descent(pid)[0] not in (0, host)
+
+    def may_have_come_before(pid: int) -> bool:
+        return bool(doors) and beginning(pid)[0] <= own and not doors.isdisjoint(groups(pid))
+
+    return any(is_other(pid) or may_have_come_before(pid) for pid in pids)

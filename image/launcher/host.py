@@ -68,7 +68,6 @@ class Host:
         self.terms = terms
         self.title = Title()
         self.pid = os.getpid()
-        self.others = Others()
         self.promptly = Promptly()
         self.selector = selectors.DefaultSelector()
         # While clients wait, the host only looks whether they are gone: only their session reads what they say.
@@ -89,6 +88,7 @@ class Host:
         #: How many sessions each user id has.
         self.count = {}
         self.doors = [self.open_door(role) for role in terms.roles]
+        self.others = Others(terms.role_gids)
         self.daemon = DaemonLine(self.selector, self.hear_account, self.retire)
         self.own = own_descriptors()
 
@@ -107,8 +107,6 @@ class Host:
         os.chmod(new, 0o666)
         door.listen(BACKLOG)
         door.setblocking(False)
-        if os.path.exists(path):
-            self.others.may_come()  # clients of an earlier host
         os.rename(new, path)
         self.selector.register(door, selectors.EVENT_READ, lambda: self.let_in(door))
         return door

@@ -171,7 +171,7 @@ def session_of(host, peer, wanted, known):
 
 def title_of(address, words):
     """The same title as a session has that loads borg itself. words: those of its role."""
-    return b'\0'.join(map(os.fsencode, ('borg-serve', '--hosted', '--session', address, *words)))
+    return b'\0'.join(map(os.fsencode, (*crowd.HOSTED, '--session', address, *words)))
 
 
 def go_home(folder):

@@ -22,6 +22,16 @@ def owner(pid: int) -> int | None:
         return None
 
 
+def groups(pid: int) -> frozenset[int]:
+    """Groups of a process, the primary one included (proc_pid_status(5)); none if it has ended."""
+    try:
+        with open('/proc/%d/status' % pid, 'rb', buffering=0) as file:
+            lines = file.read().split(b'\n')
+    except OSError:
+        return frozenset()
+    return frozenset(int(each) for line in lines if line.startswith((b'Gid:', b'Groups:')) for each in line.split()[1:])
+
+
 def text_of(said: bytes) -> str:
     """What was said, in bytes, as text without control characters."""
     return said.decode('utf-8', 'replace').translate(ESCAPED)
