@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import { readLines } from '../sshd/server.ts';
+import { spawnSafely } from '../system/spawn.ts';
 import { type HostLine, parseHostLine } from './host-line.ts';
 import type { ProcessId } from './process.ts';
 import { readProcess } from './processes.ts';
@@ -43,12 +43,12 @@ export const startHostProcess = (
   startMs: number,
   onLine: (line: HostLine | null) => void,
 ): HostProcess => {
-  const child = spawn(python, ['-I', ...program], {
+  const { child, stdin, stdout } = spawnSafely(python, ['-I', ...program], {
     ...{ stdio: ['pipe', 'pipe', 'inherit'], env: environment, cwd: '/' },
     // A process group of its own: only the daemon answers Ctrl-C in its terminal.
     detached: true,
   });
-  child.stdin.on('error', () => {});
+  stdin.on('error', () => {});
   const ready = Promise.withResolvers<boolean>();
   const ended = Promise.withResolvers<string>();
   let pong = (): void => {};
@@ -64,7 +64,7 @@ export const startHostProcess = (
   }, startMs);
   child.once('error', (error) => over(error.message));
   child.once('exit', (code, signal) => over(`it ended with ${signal ?? code}`));
-  void readLines(child.stdout, (text) => {
+  void readLines(stdout, (text) => {
     const line = parseHostLine(text);
     if (line?.event === 'pong') return pong();
     if (line?.event !== 'ready') return onLine(line);
@@ -74,7 +74,7 @@ export const startHostProcess = (
   return {
     process: idOfChild(child.pid),
     ...{ ready: ready.promise, ended: ended.promise },
-    say: (line) => child.stdin.write(`${line}\n`),
+    say: (line) => stdin.write(`${line}\n`),
     answers: (milliseconds) =>
       new Promise((resolve) => {
         const timer = setTimeout(() => resolve(false), milliseconds);
@@ -82,12 +82,12 @@ export const startHostProcess = (
           clearTimeout(timer);
           resolve(true);
         };
-        child.stdin.write('ping\n');
+        stdin.write('ping\n');
       }),
     retire: () => {
-      child.stdin.end();
+      stdin.end();
       child.unref();
-      if (child.stdout instanceof Socket) child.stdout.unref();
+      if (stdout instanceof Socket) stdout.unref();
     },
     kill: () => child.kill('SIGKILL'),
   };

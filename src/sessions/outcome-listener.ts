@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
 import { readLines } from '../sshd/server.ts';
+import { spawnSafely } from '../system/spawn.ts';
 import { type Outcome, parseOutcome } from './outcome.ts';
 
 /** Beside the launcher, which looks for it there (image/launcher/session.py). */
@@ -25,13 +25,13 @@ export const listenForOutcomes = async (options: {
   let closed = false;
   let end = (): void => {};
   const start = (onReady: () => void): void => {
-    const child = spawn(options.python, ['-I', ...options.program], {
+    const { child, stdin, stdout } = spawnSafely(options.python, ['-I', ...options.program], {
       stdio: ['pipe', 'pipe', 'inherit'],
       detached: true,
     });
-    end = () => child.stdin.end();
-    child.stdin.on('error', () => {});
-    void readLines(child.stdout, (line) => {
+    end = () => stdin.end();
+    stdin.on('error', () => {});
+    void readLines(stdout, (line) => {
       if (line === 'ready') return onReady();
       const outcome = parseOutcome(line);
       if (outcome) options.onOutcome(outcome);

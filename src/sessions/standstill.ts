@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
+import { spawnSafely } from '../system/spawn.ts';
 import type { Process } from './process.ts';
 import { listProcesses } from './processes.ts';
 
@@ -24,7 +24,7 @@ export const whileStandingStill = async (uid: number, work: () => Promise<void>)
 
 const stopAll = (uid: number): Promise<void> =>
   new Promise((resolve) => {
-    const child = spawn('/bin/sh', ['-c', 'kill -s STOP -- -1'], {
+    const { child } = spawnSafely('/bin/sh', ['-c', 'kill -s STOP -- -1'], {
       ...{ uid, gid: NOGROUP, cwd: '/', env: {}, stdio: 'ignore', timeout: MOST_MS, killSignal: 'SIGKILL' },
     });
     // What is left shows whether it has helped.

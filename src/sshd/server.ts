@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { execa } from 'execa';
 import { failure } from '../failure.ts';
 import { readStatFields } from '../system/proc.ts';
+import { spawnSafely } from '../system/spawn.ts';
 import { type Message, parseMessage } from './message.ts';
 import { strangersFirst } from './strangers-first.ts';
 
@@ -72,12 +72,12 @@ export const startSshd = async (options: {
   await testConfig(options.sshd, options.configPath);
   let stopped = false;
   const sshd = strangersFirst(options.sshd, '-D', '-e', '-f', options.configPath);
-  const child = spawn(options.python, ['-I', options.starter, ...sshd], {
+  const { child, stdout } = spawnSafely(options.python, ['-I', options.starter, ...sshd], {
     stdio: ['ignore', 'pipe', 'inherit'],
     // A process group of its own: only the daemon reacts to Ctrl-C in its terminal.
     detached: true,
   });
-  const logEnded = readLines(child.stdout, (line) => {
+  const logEnded = readLines(stdout, (line) => {
     const message = parseMessage(line);
     if (message) options.onMessage(message);
   });
