@@ -74,7 +74,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           exclude: [...notThere.map((name) => `test/e2e/${name}.test.ts`), ...notOfTheRelease],
-          globalSetup,
+          globalSetup: [...globalSetup, 'test/e2e/harness/loaded-borg.ts'],
           // Each file has a server of its own.
           maxWorkers: 4,
           ...patience,

@@ -7,6 +7,7 @@ import { grant, writeKeyFile } from './harness/key-files.ts';
 import { anotherClient, client as host, ownServer, server } from './harness/own-server.ts';
 import { ownerships } from './harness/repository-files.ts';
 import { type Server, startServer } from './harness/server.ts';
+import { updated } from './harness/updated.ts';
 
 let operator: Client;
 const letter = randomBytes(200_000);
@@ -76,18 +77,18 @@ test('an account and an admin use one repository in turn, and every file stays o
 
 test('an admin goes on with a repository whose key file is gone, and so does the account when its key file is back', async () => {
   await writeKeyFile(server, 'repos/leaver', host.key);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   const borg = (client: Client, ...words: string[]) => client.borg(words, { cwd: client.home });
   await borg(host, 'init', '-e', 'repokey-blake2', host.url('leaver'));
   await borg(host, 'create', `${host.url('leaver')}::one`, 'documents');
   await rm(join(server.sshkeys, 'repos/leaver'));
-  await server.exec(['update-borgusers']);
+  await updated(server);
   await borg(operator, 'create', `${operator.url('ops', 'leaver')}::two`, 'documents');
   await borg(operator, 'delete', `${operator.url('ops', 'leaver')}::one`);
   await server.start();
   await borg(operator, 'compact', operator.url('ops', 'leaver'));
   await writeKeyFile(server, 'repos/leaver', host.key);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   expect((await borg(host, 'list', '--short', host.url('leaver'))).stdout).toBe('two\n');
 });
 
@@ -132,7 +133,7 @@ test('the folder of a repository has its setgid bit after it was made, and again
 
   await chown(folder, 0, 0);
   await chmod(folder, 0o755);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   expect(await stat(folder)).toMatchObject({ uid, gid });
   expect((await stat(folder)).mode & 0o7777).toBe(0o2770);
   await host.borg(['create', `${host.url('bits')}::first`, 'documents'], { cwd: host.home });

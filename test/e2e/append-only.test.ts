@@ -9,6 +9,7 @@ import { grant, writeKeyFile } from './harness/key-files.ts';
 import { anotherClient, client as host, ownServer, server } from './harness/own-server.ts';
 import { open, requests } from './harness/raw-borg.ts';
 import { contents } from './harness/repository-files.ts';
+import { updated } from './harness/updated.ts';
 
 /** These tests run the commands that an operator reads on this page. */
 const PAGE = 'docs/append-only.md';
@@ -142,7 +143,7 @@ test('the operator gets the repository back as it was before the deletions, and 
   const listedHere = () => server.exec(['list', '--short', 'db01'], passphrase);
   const id = /^id = ([0-9a-f]{64})$/m.exec(await readFile(join(folder(), 'config'), 'utf8'))?.[1] ?? '';
   await server.exec(['sh', '-c', `set -eu\ncd /\n${documentedShell(PAGE, 'mv repos/db01')}`]);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   expect((await listedHere()).exitCode).not.toBe(0);
   const { uid } = await stat(folder());
   const forgetHere = filledIn(documentedShell(PAGE, 'repos/.borgserver/borg'), { UID: String(uid), ID: id });

@@ -10,6 +10,7 @@ import { client, ownServer, server } from './harness/own-server.ts';
 import { type Finished, type ProgramOptions, type Running, run } from './harness/program.ts';
 import { open, requests } from './harness/raw-borg.ts';
 import { contents } from './harness/repository-files.ts';
+import { updated } from './harness/updated.ts';
 import { COMMIT } from './isolation/scene.ts';
 
 let admin: Key;
@@ -21,7 +22,7 @@ ownServer({}, async () => {
   await writeKeyFile(server, 'repos/web01', client.key);
   await writeKeyFile(server, 'repos-appendonly/db01', logger);
   await writeKeyFile(server, 'admins/alice', admin);
-  await server.exec(['update-borgusers']);
+  await updated(server);
 });
 
 /** What the server prints. Its port is not given: the server has to know it. */

@@ -10,12 +10,13 @@ import { client, ownServer, server } from './harness/own-server.ts';
 import { run } from './harness/program.ts';
 import { ownerships } from './harness/repository-files.ts';
 import { onlyOn } from './harness/server.ts';
+import { updated } from './harness/updated.ts';
 
 ownServer({}, async () => {
   await writeFile(join(client.home, 'letter'), 'Dear Sir or Madam');
   for (const path of ['repos/web01', 'repos/db01', 'repos-appendonly/mail01', 'admins/alice'])
     await writeFile(join(server.sshkeys, path), `${client.key.public}\n`);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   for (const name of ['web01', 'db01']) {
     await client.borg(['init', '-e', 'repokey', client.url(name)]);
     await client.borg(['create', `${client.url(name)}::first`, 'letter'], { cwd: client.home });
@@ -188,7 +189,7 @@ test('locks left behind, a quota in config, and repositories without an account 
   });
 
   await writeFile(join(server.sshkeys, 'repos/db01'), `# borgserver: quota=70M\n${client.key.public}\n`);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   expect(about((await doctor()).wrong, 'quota')[0]).toMatchObject({
     message: 'db01: its config says 50M, but 70M is in force for clients',
     cure: 'borgserver borg config db01 storage_quota 70M',
@@ -196,7 +197,7 @@ test('locks left behind, a quota in config, and repositories without an account 
   await server.exec(['borgserver', 'borg', 'config', 'db01', 'storage_quota', '70M']);
   expect(about((await doctor()).wrong, 'quota')).toEqual([]);
   await writeFile(join(server.sshkeys, 'repos/db01'), `${client.key.public}\n`);
-  await server.exec(['update-borgusers']);
+  await updated(server);
 
   // Each cure helps.
   await server.exec(['break-lock', 'web01']);

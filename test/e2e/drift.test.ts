@@ -7,6 +7,7 @@ import { letIn, letsIn, lockedOut } from './harness/logging-in.ts';
 import { until } from './harness/machine.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
 import { ownerships } from './harness/repository-files.ts';
+import { updated } from './harness/updated.ts';
 
 let intruder: Key;
 
@@ -15,7 +16,7 @@ ownServer({ env: { RESYNC_SECONDS: '86400' } }, async () => {
   await writeKeyFile(server, 'repos/web01', client.key);
   await writeKeyFile(server, 'repos/web02', client.key);
   await writeKeyFile(server, 'admins/ops', client.key);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   await client.borg(['init', '--encryption', 'repokey', client.url('web01')]);
 });
 

@@ -8,6 +8,7 @@ import { grant, writeKeyFile } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
 import { sessionsOf } from './harness/sessions.ts';
+import { updated } from './harness/updated.ts';
 import { borgsOf } from './isolation/processes.ts';
 
 // What the server does with the sessions of its session host, while the host is well, while it is ill, and when it is gone.
@@ -60,7 +61,7 @@ test('a session goes on when its host is killed, still ends with its key, and th
   expect(trail(/ended/).filter(({ account }) => account === 'goes-on')).toEqual([]);
 
   await server.exec(['rm', '/sshkeys/repos/goes-on']);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   await until('its borg to be gone', async () => (await borgsOf(server, 'goes-on')).length === 0);
   expect((await held.release()).exitCode).not.toBe(0);
   expect((await readdir(join(server.repos, 'goes-on'))).filter((name) => name.startsWith('lock.'))).toEqual([]);
@@ -75,7 +76,7 @@ test('while the host stands still, a session ends with its key, and gives its lo
   await signal('STOP', host);
   try {
     await writeKeyFile(server, 'repos/ends', client.key);
-    await server.exec(['update-borgusers']);
+    await updated(server);
     await until(
       'its lock to be gone',
       async () => !(await readdir(join(server.repos, 'ends'))).includes('lock.exclusive'),

@@ -5,10 +5,11 @@ import { writeKeyFile } from './harness/key-files.ts';
 import { letIn } from './harness/logging-in.ts';
 import { until } from './harness/machine.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
+import { updated } from './harness/updated.ts';
 
 ownServer({}, async () => {
   await writeKeyFile(server, 'repos/web01', client.key);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   await client.borg(['init', '--encryption', 'repokey', client.url('web01')]);
 });
 

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { Client } from './harness/client.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
+import { updated } from './harness/updated.ts';
 
 ownServer({ env: { PUBLIC_HOST: '127.0.0.1' } }, async () => {
   await grant(server, 'repos/web01', client.key);
@@ -11,7 +12,7 @@ ownServer({ env: { PUBLIC_HOST: '127.0.0.1' } }, async () => {
   await grant(server, 'admins/alice', await client.newKey().then((key) => (admin = key)));
   await writeKeyFile(server, 'repos/fleet', client.key);
   await appendFile(join(server.sshkeys, 'repos/fleet'), '# borgserver: sub-repositories=yes\n');
-  await server.exec(['update-borgusers']);
+  await updated(server);
 });
 
 let admin: Awaited<ReturnType<Client['newKey']>>;

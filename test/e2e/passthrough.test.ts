@@ -9,12 +9,13 @@ import { client, ownServer, server } from './harness/own-server.ts';
 import { run } from './harness/program.ts';
 import { ownerships } from './harness/repository-files.ts';
 import { onlyOn } from './harness/server.ts';
+import { updated } from './harness/updated.ts';
 
 const env = { BORG_PASSPHRASE: 'borgserver' };
 
 ownServer({}, async () => {
   for (const name of ['web01', 'web02', 'empty']) await writeKeyFile(server, `repos/${name}`, client.key);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   await mkdir(join(client.home, 'documents'));
   await writeFile(
     join(client.home, 'documents/bytes'),

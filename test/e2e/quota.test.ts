@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { holdLock, waitingForLock } from './harness/held-lock.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
+import { updated } from './harness/updated.ts';
 
 const ENV = { BORG_PASSPHRASE: 'borgserver' };
 
@@ -56,7 +57,7 @@ test('when a backup beyond the quota ends, what it has written is gone, in both 
   for (const role of ['repos', 'repos-appendonly']) {
     const name = `over-${role}`;
     await writeFile(join(server.sshkeys, role, name), `# borgserver: quota=12M\n${client.key.public}\n`);
-    await server.exec(['update-borgusers']);
+    await updated(server);
     await init(name);
     expect((await create(name, 'first', 3_000_000)).exitCode).toBe(0);
     const before = await segmentsOf(name);
@@ -84,7 +85,7 @@ test('a quota that was changed counts for the next backup, and a typing error do
   expect(slip).toContain('[bad-directive]');
   expect(slip).toContain('changed: quota=50M');
   await rm(join(server.sshkeys, 'repos/changed'));
-  await server.exec(['update-borgusers']);
+  await updated(server);
 });
 
 test('a client over its quota is refused even delete and compact, maintenance makes room, and the client goes on', async () => {

@@ -13,12 +13,13 @@ import { client, ownServer, server } from './harness/own-server.ts';
 import { run } from './harness/program.ts';
 import { startBackup } from './harness/running-backup.ts';
 import { onlyOn, startServer } from './harness/server.ts';
+import { updated } from './harness/updated.ts';
 
 ownServer({}, async () => {
   for (const name of ['repos/web01', 'repos/web02', 'repos-appendonly/db01']) {
     await writeKeyFile(server, name, client.key);
   }
-  await server.exec(['update-borgusers']);
+  await updated(server);
   await client.borg(['init', '--encryption', 'repokey', client.url('web01')]);
 });
 

@@ -5,6 +5,7 @@ import { until } from './harness/machine.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
 import type { Running } from './harness/program.ts';
 import { open, requests } from './harness/raw-borg.ts';
+import { updated } from './harness/updated.ts';
 import { borgsOf } from './isolation/processes.ts';
 import { DIFFERENCES, type Found } from './same-session/differences.ts';
 
@@ -39,7 +40,7 @@ ownServer({ env: { SESSION_HOST: 'yes' } }, async () => {
     await mkdir(dirname(join(server.sshkeys, key)), { recursive: true });
     await writeFile(join(server.sshkeys, key), `${several}${client.key.public}\n`);
   }
-  await server.exec(['update-borgusers']);
+  await updated(server);
   for (const name of ['web', 'vault', OTHER]) await client.borg(['init', '--encryption', 'none', client.url(name)]);
   await client.borg(['init', '--encryption', 'none', client.url('fleet', 'fleet/one')]);
 });
@@ -191,6 +192,6 @@ test('in each role a hosted session differs from a cold one only in what is in t
 test('the same holds where all accounts share one user id', async () => {
   await server.start({ SESSION_HOST: 'yes', IDENTITIES: 'shared' });
   await client.rememberHost();
-  await server.exec(['update-borgusers']);
+  await updated(server);
   expect(await differences()).toEqual([]);
 });

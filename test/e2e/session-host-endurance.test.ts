@@ -6,6 +6,7 @@ import { until } from './harness/machine.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
 import { requests } from './harness/raw-borg.ts';
 import { connected, sessionsOf } from './harness/sessions.ts';
+import { updated } from './harness/updated.ts';
 
 /** ENDURANCE_SESSIONS=10000 for the record. The test then prints both looks. */
 const GIVEN = process.env.ENDURANCE_SESSIONS;
@@ -67,7 +68,7 @@ type Hosted = Look & { readonly host: HostLook };
 
 /** The server once no session is left and `isRight` holds. A pass comes first, since after a pass the daemon gives memory back. */
 const rested = async (before: Hosted | null, isRight: (found: Hosted) => boolean): Promise<Hosted> => {
-  await server.exec(['update-borgusers']);
+  await updated(server);
   let last: Look | undefined;
   const rests = async (): Promise<Hosted | undefined> => {
     last = await look(server);

@@ -17,6 +17,7 @@ import { type Call, open, request, requests } from './harness/raw-borg.ts';
 import { TARGET } from './harness/server.ts';
 import { sessionsOf } from './harness/sessions.ts';
 import { fill } from './harness/small-disk.ts';
+import { updated } from './harness/updated.ts';
 
 // Revocation works and new clients are served while clients flood, the session host lacks something, or the server is killed.
 
@@ -94,7 +95,7 @@ test('a session whose client sends as fast as it can, or does not read, is ended
   );
   const keyOf = (way: string): Key => keys[way] ?? client.key;
   for (const { account, way } of wanted) await writeKeyFile(server, `repos/${account}`, keyOf(way));
-  await server.exec(['update-borgusers']);
+  await updated(server);
   const floods = await Promise.all(
     wanted.map(async (each) => ({ ...each, ...(await flood(each.account, keyOf(each.way), each.call, each.reads)) })),
   );
@@ -110,7 +111,7 @@ test('a session whose client sends as fast as it can, or does not read, is ended
       for (const { account } of ended) await server.exec(['borgserver', 'sessions', 'end', account]);
     } else {
       for (const { account } of ended) await rm(join(server.sshkeys, 'repos', account));
-      await server.exec(['update-borgusers']);
+      await updated(server);
     }
     const accounts = new Set(ended.map(({ account }) => account));
     await until('their borg to be gone', async () => !(await borgs()).some(({ account }) => accounts.has(account)));
@@ -194,7 +195,7 @@ test.each(LACKS)(
     const key = await client.newKey();
     await writeKeyFile(server, `repos/${leaving}`, key);
     for (const account of [staying, coming, last]) await writeKeyFile(server, `repos/${account}`, client.key);
-    await server.exec(['update-borgusers']);
+    await updated(server);
     /** A session with the lock of its repository. */
     const hold = async (account: string, own = client.key) => {
       const session = begin(account, own, { create: true, exclusive: true });
@@ -223,7 +224,7 @@ test.each(LACKS)(
     } finally {
       await giveBack();
     }
-    await server.exec(['update-borgusers']);
+    await updated(server);
     stays.ssh.stdin?.write(request(3, ['__len__', {}]));
     await until('an answer', () => stays.said().includes('\xa1i\x03\xa1r'));
     // Nobody knows how a session ends whose host has died.
@@ -281,7 +282,7 @@ if (HAS_GROUPS) {
     const key = await client.newKey();
     await writeKeyFile(server, 'repos/greedy', key);
     await writeKeyFile(server, 'repos/modest', client.key);
-    await server.exec(['update-borgusers']);
+    await updated(server);
     const group = createMemoryGroup(MEMORY);
     const host = await hostPid();
     moveInto(group.folder, server, host);
@@ -297,7 +298,7 @@ if (HAS_GROUPS) {
       const after = begin('modest');
       await until('another to begin', () => after.said().includes('server_version'));
       await rm(join(server.sshkeys, 'repos/greedy'));
-      await server.exec(['update-borgusers']);
+      await updated(server);
       await Promise.all(greedy.map(({ ssh }) => ssh));
       expect((await borgs()).filter(({ account }) => account === 'greedy')).toEqual([]);
       for (const each of [modest, after]) expect((await each.end()).exitCode).toBe(0);
@@ -317,7 +318,7 @@ test('when the server is killed while sessions begin, none stays, no key that is
   const lost = await client.newKey();
   for (const account of ACCOUNTS) await writeKeyFile(server, `repos/${account}`, client.key);
   await writeKeyFile(server, 'repos/lost', lost);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   for (const account of ACCOUNTS) expect((await begin(account, client.key, { create: true }).end()).exitCode).toBe(0);
   expect((await begin('lost', lost, { create: true }).end()).exitCode).toBe(0);
   const crowd = () => ACCOUNTS.flatMap((account) => Array.from({ length: MOST }, () => begin(account)));

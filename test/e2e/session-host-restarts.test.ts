@@ -10,6 +10,7 @@ import { client, ownServer, server } from './harness/own-server.ts';
 import { type Finished, run } from './harness/program.ts';
 import { type Call, open, requests } from './harness/raw-borg.ts';
 import { sessionsOf } from './harness/sessions.ts';
+import { updated } from './harness/updated.ts';
 
 // A crowd logs in while the session host is killed again and again. What a client hears of a session whose host has died:
 // docs/session-host.md, "What goes wrong".
@@ -178,7 +179,7 @@ test(`all of ${SESSIONS} clients are served while the session host is killed aga
   timeout: 2 * LONG,
 }, async () => {
   for (const account of ACCOUNTS) await writeKeyFile(server, `repos/${account}`, client.key);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   for (const account of ACCOUNTS) expect((await logIn(account, FILLED(account)).ssh).exitCode).toBe(0);
   const before = await rested();
 

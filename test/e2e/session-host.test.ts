@@ -7,6 +7,7 @@ import { until } from './harness/machine.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
 import { startBackup } from './harness/running-backup.ts';
 import { sessionsOf } from './harness/sessions.ts';
+import { updated } from './harness/updated.ts';
 import { borgsOf, clientsOf } from './isolation/processes.ts';
 
 const ENV = { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json' };
@@ -72,7 +73,7 @@ test('a key that is taken away ends a session also where its host has died', asy
   const backup = await startBackup(server, client, 'web02', 'never');
   for (const host of await hosts()) await kill('KILL', host);
   await rm(join(server.sshkeys, 'repos/web02'));
-  await server.exec(['update-borgusers']);
+  await updated(server);
   await until('its processes to be gone', async () => (await borgsOf(server, 'web02')).length === 0);
   expect((await backup.finish()).exitCode).not.toBe(0);
   await again(2);

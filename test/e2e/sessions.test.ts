@@ -10,6 +10,7 @@ import { ownConnections } from './harness/own-connections.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
 import { open, requests } from './harness/raw-borg.ts';
 import { known, listedByCommand, openConnection, sessionsOf } from './harness/sessions.ts';
+import { updated } from './harness/updated.ts';
 import { borgsOf } from './isolation/processes.ts';
 
 ownServer({ env: { RESYNC_SECONDS: '86400', LOG_FORMAT: 'json' } });
@@ -31,7 +32,7 @@ test('fifty sessions at once, each with a key of its own, are attributed rightly
     await writeKeyFile(server, `repos/${account}`, ...keys);
     owners.push(...keys.map((key) => ({ account, key, comment: key.public.split(' ')[2] ?? '' })));
   }
-  await server.exec(['update-borgusers']);
+  await updated(server);
   const place = ({ account, key }: { account: string; key: Key }) =>
     owners.filter((each) => each.account === account).findIndex((each) => each.key === key) + 1;
 

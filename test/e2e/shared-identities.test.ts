@@ -12,6 +12,7 @@ import { open, requests } from './harness/raw-borg.ts';
 import { contents, ownerships } from './harness/repository-files.ts';
 import { type Server, startServer } from './harness/server.ts';
 import { connected, sessionsOf } from './harness/sessions.ts';
+import { updated } from './harness/updated.ts';
 import { sessionOf } from './isolation/processes.ts';
 
 const SHARED = { IDENTITIES: 'shared', PUID: '1500', PGID: '1600' };
@@ -199,7 +200,7 @@ describe('on a disk that cannot change owners (exFAT)', () => {
 
   test('a quota of a key file counts for its account alone', async () => {
     await writeFile(join(server.sshkeys, 'repos/mallory'), `# borgserver: quota=10M\n${mallory.key.public}\n`);
-    await server.exec(['update-borgusers']);
+    await updated(server);
     await writeFile(join(client.home, 'film'), randomBytes(14_000_000));
     const create = (by: Client, account: string) =>
       by.borg(['create', `${by.url(account)}::film`, join(client.home, 'film')], { reject: false });
@@ -223,12 +224,12 @@ describe('on a disk that cannot change owners (exFAT)', () => {
       await connected(server, client, 'web03', other, { flags: [], words: ['borg', 'serve'] }),
     ];
     await rm(join(server.sshkeys, 'repos/web02'));
-    await server.exec(['update-borgusers']);
+    await updated(server);
     for (const connection of gone) await connection.ended();
     expect((await sessionsOf(server)).map(({ account }) => account)).toEqual(['web03', 'web03']);
     expect(kept.map((connection) => connection.over())).toEqual([false, false]);
     await rm(join(server.sshkeys, 'repos/web03'));
-    await server.exec(['update-borgusers']);
+    await updated(server);
     for (const connection of kept) await connection.ended();
   });
 

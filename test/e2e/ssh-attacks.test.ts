@@ -9,6 +9,7 @@ import { logIn, makeRawKey, type RawChannel, type RawConnection } from './harnes
 import { number, text } from './harness/raw-ssh.ts';
 import { type Server, startServer } from './harness/server.ts';
 import { sessionsOf } from './harness/sessions.ts';
+import { updated } from './harness/updated.ts';
 import { borgsOf, clientsOf } from './isolation/processes.ts';
 
 // What an account can do to the session host over ssh, with a client that keeps to no rule.
@@ -26,7 +27,7 @@ beforeAll(async () => {
   server = await startServer({ env: { SESSION_HOST: 'yes', SESSIONS_PER_ACCOUNT: String(SESSIONS) } });
   await mkdir(join(server.sshkeys, 'repos'), { recursive: true });
   for (const name of ['web', CALM, ...CUT]) await writeFile(join(server.sshkeys, 'repos', name), `${key.public}\n`);
-  await server.exec(['update-borgusers']);
+  await updated(server);
 });
 
 afterAll(async () => {

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { holdLock } from './harness/held-lock.ts';
 import { until } from './harness/machine.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
+import { updated } from './harness/updated.ts';
 
 ownServer({ env: { STALE_AFTER: '3d' } }, async () => {
   await writeFile(join(client.home, 'letter'), randomBytes(2_000_000));
@@ -72,7 +73,7 @@ test('each thing that is wrong has a mark and a word', async () => {
   await declare('repos/gone');
   await init('gone');
   await rm(join(server.sshkeys, 'repos/gone'));
-  await server.exec(['update-borgusers']);
+  await updated(server);
   await mkdir(join(server.repos, 'roots'));
   await symlink('/etc', join(server.repos, 'link\x1b[31m'));
   await declare('admins/alice');

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { client, ownServer, server } from './harness/own-server.ts';
 import { open, requests, type Value } from './harness/raw-borg.ts';
+import { updated } from './harness/updated.ts';
 
 /** Writes a key file with these directives; returns what update-borgusers says. */
 const declare = async (path: string, ...directives: readonly string[]): Promise<string> => {
@@ -146,7 +147,7 @@ test('sub-repositories whose directive is removed are out of reach and still the
 test('an earlier repository of the account moves into a sub-folder as docs/key-files.md says, and goes on', async () => {
   await create('plain', 'plain', 'before');
   await rm(join(server.sshkeys, 'repos/plain'));
-  await server.exec(['update-borgusers']);
+  await updated(server);
   await mkdir(join(server.repos, 'plain.new'));
   await rename(join(server.repos, 'plain'), join(server.repos, 'plain.new/main'));
   await rename(join(server.repos, 'plain.new'), join(server.repos, 'plain'));

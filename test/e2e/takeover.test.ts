@@ -8,6 +8,7 @@ import { BASE_ENVIRONMENT, until } from './harness/machine.ts';
 import { run } from './harness/program.ts';
 import { ownerships } from './harness/repository-files.ts';
 import { type Server, startServer } from './harness/server.ts';
+import { updated } from './harness/updated.ts';
 
 let server: Server;
 let client: Client;
@@ -54,7 +55,7 @@ test("another image's repositories and keys are taken over: everything of uid 10
   // The recipe: move the key files to where they say what a client may do.
   for (const name of names) await writeKeyFile(server, `clients/${name}`, client.key);
   await run('sh', ['-c', 'mv clients/* repos/ && rmdir clients'], BASE_ENVIRONMENT, { cwd: server.sshkeys });
-  await server.exec(['update-borgusers']);
+  await updated(server);
 
   // Each moved file causes an update. It may have interrupted this one, and goes on with what this one has begun.
   await until('all to be handed over', async () => !(await Promise.all(names.map(uidOf))).includes(1000));
@@ -79,7 +80,7 @@ test('a repository is renamed by moving its folder and its key file: same uid, s
   await rename(join(server.repos, 'web02'), join(server.repos, 'shop'));
   await rename(join(server.sshkeys, 'repos/web02'), join(server.sshkeys, 'repos/shop'));
   await letIn(client, 'shop');
-  await server.exec(['update-borgusers']);
+  await updated(server);
   expect(await uidOf('shop')).toBe(uid);
   expect(await letsIn(client, 'web02')).toBe(false);
   // borg asks whether the repository was moved, and does not go on without an answer.
@@ -99,7 +100,7 @@ test('nothing is lost either where the key file is renamed first, and the server
     reject: false,
   });
   expect(exitCode).toBe(0);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   await client.borg(['create', `${client.url('store')}::again`, '/etc/hostname'], MOVED);
   expect(await archives('store')).toBe('years-ago\ntoday\nrenamed\nagain\n');
   const files = await ownerships(join(server.repos, 'store'));

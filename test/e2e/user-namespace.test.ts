@@ -6,6 +6,7 @@ import { type Client, createClient } from './harness/client.ts';
 import { grant } from './harness/key-files.ts';
 import type { Server } from './harness/server.ts';
 import { connected, sessionsOf } from './harness/sessions.ts';
+import { updated } from './harness/updated.ts';
 import { SHIFT, startUserNamespaceServer } from './harness/user-namespace.ts';
 
 // Not run against the container: the engine of these tests has no namespaces of users.
@@ -59,7 +60,7 @@ describe('in a user namespace with 65,536 ids, as in a rootless container', () =
       expect.objectContaining({ account: 'alice', uid: 10_000, received: expect.any(Number) }),
     ]);
     await rm(join(server.sshkeys, 'repos/alice'));
-    await server.exec(['update-borgusers']);
+    await updated(server);
     await connection.ended();
     await grant(server, 'repos/alice', alice.key);
     expect((await alice.borg(['list', '--short', alice.url('alice')])).stdout).toBe('first\n');

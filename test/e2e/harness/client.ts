@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ENVIRONMENT_OF_BORG, mayBeLoaded, runLoadedBorg } from './loaded-borg.ts';
 import { BASE_ENVIRONMENT } from './machine.ts';
 import { type ProgramOptions, type Running, run } from './program.ts';
 import type { Server } from './server.ts';
@@ -60,9 +61,7 @@ export const createClient = async (server: Pick<Server, 'sshkeys' | 'port'>): Pr
     BORG_PASSPHRASE: 'borgserver',
     BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'no',
     BORG_RELOCATED_REPO_ACCESS_IS_OK: 'no',
-    BORG_EXIT_CODES: 'legacy',
-    // The self-test is a third of the cost of a short borg command. It tries borg's own ciphers and chunker, and no server.
-    BORG_SELFTEST: 'disabled',
+    ...ENVIRONMENT_OF_BORG,
   };
   let keys = 0;
 
@@ -108,8 +107,12 @@ export const createClient = async (server: Pick<Server, 'sshkeys' | 'port'>): Pr
     key,
     newKey,
     url: (account, repository = account) => `ssh://${account}@127.0.0.1:${server.port}/repos/${repository}`,
-    borg: (words, options = {}) =>
-      run('borg', words, { ...env, BORG_RSH: ['ssh', ...sshFlags(options.key)].join(' ') }, options),
+    borg: (words, options = {}) => {
+      const base = { ...env, BORG_RSH: ['ssh', ...sshFlags(options.key)].join(' ') };
+      return mayBeLoaded(options)
+        ? runLoadedBorg(words, { ...base, ...options.env }, options)
+        : run('borg', words, base, options);
+    },
     ssh: (account, words, options = {}) =>
       run(
         'ssh',

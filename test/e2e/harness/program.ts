@@ -49,36 +49,47 @@ export const run = (
     cwd: options.cwd,
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
-  const finished = new Promise<Finished>((resolve, reject) => {
-    const out: Buffer[] = [];
-    const err: Buffer[] = [];
-    child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
-    child.stderr?.on('data', (chunk: Buffer) => err.push(chunk));
+  const code = new Promise<number>((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code, signal) => {
-      const result: Finished = {
-        stdout: Buffer.concat(out).toString(),
-        stderr: Buffer.concat(err).toString(),
-        exitCode: code ?? 128 + (signal === null ? 0 : constants.signals[signal]),
-      };
-      if (result.exitCode === 0 || options.reject === false) resolve(result);
-      else {
-        const said = `${result.stdout.slice(-2000)}${result.stderr.slice(-4000)}`;
-        reject(new Error(`${file} ${words.join(' ')} ended with ${result.exitCode}: ${said}`, { cause: result }));
-      }
-    });
+    child.on('close', (exit, signal) => resolve(exit ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   });
+  const finished = finishedBy({ name: `${file} ${words.join(' ')}`, ...child, code, reject: options.reject });
   if (child.stdin) {
     // A program that ends before it has read everything is not the test's failure: its exit code tells.
     child.stdin.on('error', () => {});
     if (options.input !== undefined && options.input !== 'pipe') child.stdin.end(options.input);
   }
-  // A test may await this later. An unhandled rejection must not end the test before.
-  finished.catch(() => {});
   return Object.assign(finished, {
     pid: child.pid,
     stdin: child.stdin,
     stdout: child.stdout,
     kill: (signal: NodeJS.Signals = 'SIGTERM') => void child.kill(signal),
   });
+};
+
+/** What a running program has to be asked for. */
+type Ending = {
+  readonly name: string;
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+  /** Resolves once nothing more comes from both. */
+  readonly code: Promise<number>;
+  readonly reject: boolean | undefined;
+};
+
+/** What a program wrote, and how it ended; see `run`. */
+export const finishedBy = ({ name, stdout, stderr, code, reject }: Ending): Promise<Finished> => {
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  stdout?.on('data', (chunk: Buffer) => out.push(chunk));
+  stderr?.on('data', (chunk: Buffer) => err.push(chunk));
+  const finished = code.then((exitCode) => {
+    const result: Finished = { stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString(), exitCode };
+    if (exitCode === 0 || reject === false) return result;
+    const said = `${result.stdout.slice(-2000)}${result.stderr.slice(-4000)}`;
+    throw new Error(`${name} ended with ${exitCode}: ${said}`, { cause: result });
+  });
+  // A test may await this later. An unhandled rejection must not end the test before.
+  finished.catch(() => {});
+  return finished;
 };

@@ -1,5 +1,6 @@
 import { until } from '../harness/machine.ts';
 import { requests } from '../harness/raw-borg.ts';
+import { updated } from '../harness/updated.ts';
 import type { Try } from './other-repositories.ts';
 import { passingKey } from './passing-key.ts';
 import { borgsOf, clientsOf } from './processes.ts';
@@ -27,7 +28,7 @@ export const outlive: Try = async (actor, { server }) => {
     await server.exec(['sh', '-c', script, account, String(pid), String(child)]);
     await session;
     await remove();
-    await server.exec(['update-borgusers']);
+    await updated(server);
     const gone = async () => ((await borgs()).includes(pid) ? undefined : true);
     return await until('its borg to end', gone, 15_000).then(
       () => 'refused',

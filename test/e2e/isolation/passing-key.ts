@@ -2,6 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Key } from '../harness/client.ts';
 import type { Server } from '../harness/server.ts';
+import { updated } from '../harness/updated.ts';
 import { ACCOUNTS, type Actor } from './scene.ts';
 
 /** Another key of the actor's account that is in force, and what removes it from the key file again. */
@@ -20,6 +21,6 @@ export const passingKey = async (
     await rename(beside, file);
   };
   await write(`${before}${key.public}\n`);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   return { key, remove: () => write(before) };
 };

@@ -8,6 +8,7 @@ import { type Finished, type ProgramOptions, type Running, run } from '../harnes
 import { open, requests, type Value } from '../harness/raw-borg.ts';
 import { contents } from '../harness/repository-files.ts';
 import { type Server, startServer } from '../harness/server.ts';
+import { updated } from '../harness/updated.ts';
 import { type Attempt, COLUMNS, type Column } from './cells.ts';
 import { type PlainSshd, startPlainSshd } from './plain-sshd.ts';
 
@@ -147,7 +148,7 @@ export const setScene = async (): Promise<Scene> => {
     root: { ...itself, account: 'root' },
     'no box': itself,
   };
-  await server.exec(['update-borgusers']);
+  await updated(server);
   // The admin's repository is the admin's own.
   await server.exec(['chown', '-R', '1000:1000', '/repos/shared']);
 
@@ -191,7 +192,7 @@ const startShared = async (
   ];
   for (const file of files) await writeKeyFile(server, file, client.key);
   await writeFile(join(server.sshkeys, 'repos/fleet'), `# borgserver: sub-repositories=yes\n${client.key.public}\n`);
-  await server.exec(['update-borgusers']);
+  await updated(server);
   // Here, too, the admin's repository is the admin's own.
   await server.exec(['chown', '-R', '1000:1000', '/repos/shared']);
   return { server, client };

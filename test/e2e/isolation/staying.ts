@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { until } from '../harness/machine.ts';
 import type { Running } from '../harness/program.ts';
 import { requests } from '../harness/raw-borg.ts';
+import { updated } from '../harness/updated.ts';
 import type { Verdict } from './cells.ts';
 import type { Try } from './other-repositories.ts';
 import { passingKey } from './passing-key.ts';
@@ -28,7 +29,7 @@ export const stay: Try = async (actor, { server }) => {
   running.stdin?.write(requests());
   try {
     await remove();
-    await server.exec(['update-borgusers']);
+    await updated(server);
     const verdicts: Record<string, Verdict> = { before: version ? 'refused' : 'allowed' };
     verdicts.master = (await until('the connection to end', () => ended || undefined, 5_000).catch(() => false))
       ? 'refused'
