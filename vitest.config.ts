@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { PATIENCE_MS, TEST_PATIENCE_MS } from './test/e2e/harness/patience.ts';
 import { MEMORY_OF_NODE, NOT_OF_THE_IMAGE } from './test/not-of-the-image.ts';
 import { NOT_OF_THE_RELEASE } from './test/not-of-the-release.ts';
 
@@ -12,7 +13,11 @@ process.env.PATH = process.env.PATH?.split(':')
 /** Installs what a bare Debian lacks, and builds the program once. */
 const globalSetup = ['test/e2e/harness/prepare-machine.ts'];
 /** Real servers and real borg run on a busy machine: a test that hangs fails late, but no good test fails because it is slow. */
-const patience = { testTimeout: 400_000, hookTimeout: 400_000 };
+const patience = {
+  testTimeout: TEST_PATIENCE_MS,
+  hookTimeout: TEST_PATIENCE_MS,
+  expect: { poll: { timeout: PATIENCE_MS } },
+};
 
 /** Files that have no meaning with Docker. Files that need what a user namespace cannot have: another user namespace of as many ids. */
 const notThere =

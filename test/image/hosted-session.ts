@@ -2,12 +2,13 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher, sessionHostBelow } from '../../src/borg/launcher.ts';
 import type { HostProgram } from '../../src/sessions/host-process.ts';
 import { SENDMSG } from '../../src/sshd/session-client.ts';
-import { until } from '../e2e/harness/machine.ts';
+import { showWhereWaitsFail, until } from '../e2e/harness/machine.ts';
+import { type Change, launcherWith } from './launcher-without.ts';
 
 /** A line that the host writes to the daemon. */
 export type HostLine = { readonly event: string } & { readonly [field: string]: unknown };
@@ -33,6 +34,8 @@ export type HostOptions = {
   readonly uid?: number;
   /** An interpreter that finds another borg than the machine's. */
   readonly python?: string;
+  /** What is changed in the launcher. */
+  readonly changes?: readonly Change[];
 };
 
 export type ClientOptions = {
@@ -48,6 +51,8 @@ export type ClientOptions = {
   readonly by?: readonly string[];
   /** A command that starts everything, root's part, too. It gets the words for that. */
   readonly there?: readonly string[];
+  /** How many seconds it waits for the host, in place of the ten that are shipped. */
+  readonly patience?: number;
 };
 
 export const ROLES = { repo: 770, admin: 772 } as const;
@@ -62,7 +67,8 @@ export const prepareHost = async (options: HostOptions = {}) => {
   const { account = 'web01', uid = 30_101 } = options;
   const folder = mkdtempSync(join(tmpdir(), 'session-host-'));
   chmodSync(folder, 0o755);
-  await installLauncher(folder, options.python ?? findBorg().python, join(SHIPPED, 'borg-serve'));
+  const launcher = options.changes ? launcherWith(folder, ...options.changes) : join(SHIPPED, 'borg-serve');
+  await installLauncher(folder, options.python ?? findBorg().python, launcher);
   const passwd = [
     `${account}:x:${uid}:770:borgserver quota=20000000:REPOS/${account}:/bin/sh`,
     `web02:x:${options.shared ? uid : uid + 1}:770:borgserver:REPOS/web02:/bin/sh`,
@@ -127,6 +133,8 @@ export const startHost = async (
     lines.push(...parts.map((each) => JSON.parse(each) as HostLine));
   });
   const of = (event: string) => lines.filter((each) => each.event === event);
+  const shown = () => `what the host ${child.pid} said last: ${JSON.stringify(lines.slice(-20))} ${said.slice(-2000)}`;
+  hides.push([folder, showWhereWaitsFail(shown)]);
   await until('the host to be ready', () => {
     if (child.exitCode !== null) throw new Error(said);
     return of('ready').length > 0;
@@ -134,7 +142,13 @@ export const startHost = async (
   return { folder, child, lines, said: () => said, of };
 };
 
-export const removeHost = (folder: string): void => rmSync(folder, { recursive: true, force: true });
+/** What takes the hosts of a folder away from what failed waits show. */
+const hides: (readonly [folder: string, hide: () => void])[] = [];
+
+export const removeHost = (folder: string): void => {
+  for (const [of, hide] of hides) if (of === folder) hide();
+  rmSync(folder, { recursive: true, force: true });
+};
 
 /**
  * Starts the client as sshd does: below a process of the account's, which has root's above it. By default the cold start only says COLD, and
@@ -145,7 +159,14 @@ export const startClient = (folder: string, options: ClientOptions = {}): ChildP
   const { cold = `echo ${COLD} >&2; exit 3`, by = ['/bin/sh', '-c', '"$@"; exit $?', 'sh'] } = options;
   const groups = options.groups ?? [ROLES.repo, uid];
   const login = ['setpriv', '--reuid', `${uid}`, '--regid', `${groups[0]}`, '--groups', groups.join()];
-  const client = ['/usr/bin/perl', `${SHIPPED}/session-client`, `${SENDMSG[process.arch]}`];
+  const { patience = 10 } = options;
+  const changed = (): string =>
+    dirname(launcherWith(folder, ['session-client', 'patience = 10;', `patience = ${patience};`]));
+  const client = [
+    '/usr/bin/perl',
+    `${patience === 10 ? SHIPPED : changed()}/session-client`,
+    `${SENDMSG[process.arch]}`,
+  ];
   const words = [...login, ...by, ...client, `${folder}/sessions/${role}/door`, account, cold];
   const [first = '', ...rest] = [...(options.there ?? []), '/bin/sh', '-c', '"$@"; exit $?', 'sh', ...words];
   return spawn(first, rest, {

@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { findBorg } from '../../src/borg/interpreter.ts';
+import { PATIENCE_MS } from '../e2e/harness/patience.ts';
 import { GREETING, request, type Value } from '../e2e/harness/raw-borg.ts';
 
 export type LaunchOptions = {
@@ -66,7 +67,11 @@ export const converse = async (borg: ChildProcessWithoutNullStreams) => {
     let found = 0;
     let rest = Buffer.alloc(0);
     for (let next = 0; found < wanted; ) {
-      while (next >= chunks.length) await once(borg.stdout, 'data', { signal: AbortSignal.timeout(30_000) });
+      while (next >= chunks.length)
+        await once(borg.stdout, 'data', { signal: AbortSignal.timeout(PATIENCE_MS) }).catch((cause: unknown) => {
+          const heard = Buffer.concat(chunks).subarray(-400).toString('latin1');
+          throw new Error(`waited in vain for the end of answer ${number}; heard last: ${heard}; ${said}`, { cause });
+        });
       const chunk = Buffer.concat([rest, chunks[next] ?? rest]);
       next += 1;
       let at = chunk.indexOf(mark);

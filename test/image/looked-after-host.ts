@@ -5,6 +5,7 @@ import type { ProcessId } from '../../src/sessions/process.ts';
 import { isAlive } from '../../src/sessions/processes.ts';
 import { type SessionHost, type SessionHostOptions, startSessionHost } from '../../src/sessions/session-host.ts';
 import { until } from '../e2e/harness/machine.ts';
+import { PATIENCE_MS } from '../e2e/harness/patience.ts';
 import { hostProgram } from './hosted-session.ts';
 
 type Line = { readonly msg: string } & { readonly [field: string]: unknown };
@@ -19,6 +20,9 @@ export type LookedAfterHost = {
   /** The host that serves now. */
   readonly current: () => Promise<ProcessId>;
 };
+
+/** A host that is slow on a busy machine is not taken for one that hangs. */
+export const PATIENT = { start: PATIENCE_MS, laterStart: PATIENCE_MS, answer: PATIENCE_MS };
 
 /** The session host of a prepared folder. The daemon's own code looks after it. */
 export const lookAfterHost = async (
@@ -41,7 +45,7 @@ export const lookAfterHost = async (
     onBegan: (session) => void told.push(session),
     log: { info: write, warn: write, error: write },
     // A host that is ended again and again still comes back at once.
-    times: { again: 1, longestAgain: 1, ...options.times },
+    times: { ...PATIENT, again: 1, longestAgain: 1, ...options.times },
   });
   return {
     ...{ daemon, hosts, told },

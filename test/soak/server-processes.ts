@@ -1,4 +1,4 @@
-import { until } from '../e2e/harness/machine.ts';
+import { type Saw, until } from '../e2e/harness/machine.ts';
 import type { Server } from '../e2e/harness/server.ts';
 
 /** The session host. `memory` is its memory without mapped files, in MB. `sessions` is how many sessions of its own run. */
@@ -78,16 +78,16 @@ export const look = async (server: Server): Promise<Look> => {
   };
 };
 
-/** A session host that ends again and again is started again after a minute at most. Then it needs some time. */
-const AGAIN_MS = 200_000;
-
-/** Looks until no zombie is left, and there is a session host where there should be one. */
+/**
+ * Looks until no zombie is left, and there is a session host where there should be one. A session host that ends again and again is started again
+ * after a minute at most. Then it needs some time.
+ */
 export const lookWithoutZombies = (server: Server): Promise<Look> => {
-  const isRight = async () => {
-    const found = await look(server);
+  const isRight = async (saw: Saw) => {
+    const found = saw(await look(server));
     return found.zombies.length === 0 && (!found.hosted || found.host !== null) && found;
   };
-  return until('every process that has ended to be reaped, and a session host to be there', isRight, AGAIN_MS);
+  return until('every process that has ended to be reaped, and a session host to be there', isRight);
 };
 
 /** Signals a process of the server by its number there. */

@@ -3,9 +3,6 @@ import type { Server } from '../e2e/harness/server.ts';
 import { inMountsOf } from '../e2e/harness/small-disk.ts';
 import { lookWithoutZombies, signalInside } from './server-processes.ts';
 
-/** The daemon looks for another borg every 30 s, and its new host takes some time to start. */
-const REPLACED_MS = 200_000;
-
 /** Replaces one of borg's files by another file, as an upgrade of a package does. Only this server sees it. */
 const CHANGE = `
   for file in /opt/borg/lib/python3*/site-packages /usr/lib/python3/dist-packages; do
@@ -44,7 +41,8 @@ export const createHostFates = (server: Server) => {
     replaced: async (): Promise<boolean> => {
       if (outdated === null) return false;
       const isAnother = async () => (await host()) !== outdated;
-      await until('another session host, with the borg that is on the disk', isAnother, REPLACED_MS);
+      // The daemon looks for another borg every 30 s, and its new host takes some time to start.
+      await until('another session host, with the borg that is on the disk', isAnother);
       outdated = null;
       return true;
     },

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ENVIRONMENT_OF_BORG, mayBeLoaded, runLoadedBorg } from './loaded-borg.ts';
 import { BASE_ENVIRONMENT } from './machine.ts';
+import { PATIENCE_SECONDS } from './patience.ts';
 import { type ProgramOptions, type Running, run } from './program.ts';
 import type { Server } from './server.ts';
 
@@ -95,7 +96,7 @@ export const createClient = async (server: Pick<Server, 'sshkeys' | 'port'>): Pr
       'IdentitiesOnly=yes',
       'IdentityAgent=none',
       'BatchMode=yes',
-      'ConnectTimeout=20',
+      `ConnectTimeout=${PATIENCE_SECONDS}`,
       'LogLevel=ERROR',
       CHEAP_KEY_EXCHANGE,
     ].flatMap((option) => ['-o', option]),

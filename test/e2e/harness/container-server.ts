@@ -62,7 +62,7 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
   const currentLog = () => container?.log() ?? '';
 
   const ended = async (): Promise<number> => {
-    await until('the container to end', () => !running(), 120_000);
+    await until('the container to end', () => !running());
     return container?.exitCode() ?? 0;
   };
 

@@ -56,8 +56,8 @@ export const holdLock = async (
 
 /** Resolves once a borg waits for the repository's lock. borg prepares its own lock beside the real one, and renames it when the real one is gone. */
 export const waitingForLock = (server: Server, repository: string): Promise<true> =>
-  until('somebody to wait for the lock', async () => {
-    const names = await readdir(join(server.repos, repository));
+  until('somebody to wait for the lock', async (saw) => {
+    const names = saw(await readdir(join(server.repos, repository)));
     if (!names.some((name) => /^lock\.exclusive\..+\.tmp$/.test(name))) return undefined;
     // A borg that does not have to wait prepares its lock, too, but only for a moment.
     await setTimeout(300);

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
+import { TEST_PATIENCE_MS } from './patience.ts';
 
 /** How a program ended. `exitCode` is 128 + the signal's number if a signal ended it, as a shell says it. */
 export type Finished = {
@@ -27,6 +28,9 @@ export type Running = Promise<Finished> & {
   readonly stdout: Readable | null;
   kill(signal?: NodeJS.Signals): void;
 };
+
+/** When the log tells of a program that still runs: shortly before the time of a test is over. */
+const TOLD_MS = 0.9 * TEST_PATIENCE_MS;
 
 /**
  * Runs a real program without a shell.
@@ -83,12 +87,23 @@ export const finishedBy = ({ name, stdout, stderr, code, reject }: Ending): Prom
   const err: Buffer[] = [];
   stdout?.on('data', (chunk: Buffer) => out.push(chunk));
   stderr?.on('data', (chunk: Buffer) => err.push(chunk));
-  const finished = code.then((exitCode) => {
-    const result: Finished = { stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString(), exitCode };
-    if (exitCode === 0 || reject === false) return result;
-    const said = `${result.stdout.slice(-2000)}${result.stderr.slice(-4000)}`;
-    throw new Error(`${name} ended with ${exitCode}: ${said}`, { cause: result });
-  });
+  // A test that waits for it would only say that its time is over.
+  const late = setTimeout(() => {
+    const said = `${Buffer.concat(out).toString().slice(-2000)}${Buffer.concat(err).toString().slice(-4000)}`;
+    console.error(`${name} still runs after ${TOLD_MS / 1000} s; it has said: ${said}`);
+  }, TOLD_MS).unref();
+  const finished = code
+    .finally(() => clearTimeout(late))
+    .then((exitCode) => {
+      const result: Finished = {
+        stdout: Buffer.concat(out).toString(),
+        stderr: Buffer.concat(err).toString(),
+        exitCode,
+      };
+      if (exitCode === 0 || reject === false) return result;
+      const said = `${result.stdout.slice(-2000)}${result.stderr.slice(-4000)}`;
+      throw new Error(`${name} ended with ${exitCode}: ${said}`, { cause: result });
+    });
   // A test may await this later. An unhandled rejection must not end the test before.
   finished.catch(() => {});
   return finished;

@@ -49,7 +49,7 @@ export const startBackup = async (
   await send();
   await until(
     'the backup to write',
-    async () => (await contents(join(server.repos, account)).catch(() => new Map())).size > before,
+    async (saw) => saw((await contents(join(server.repos, account)).catch(() => new Map())).size) > before,
   );
   return {
     finish: async () => {

@@ -62,8 +62,8 @@ export const watched = (ssh: Running, key: Key): OpenConnection => {
 
 /** Resolves with all sessions of the account with this key, once the server knows `count` of them. */
 export const known = (server: Server, account: string, key: Key, count = 1): Promise<readonly ListedSession[]> =>
-  until(`${count} sessions of ${account}`, async () => {
-    const all = await sessionsOf(server);
+  until(`${count} sessions of ${account}`, async (saw) => {
+    const all = saw(await sessionsOf(server));
     const found = all.filter((each) => each.account === account && each.fingerprint === key.fingerprint);
     return found.length === count ? found : undefined;
   });

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { PATIENCE_MS } from './patience.ts';
 
 /** Connections of a stranger who never logs in. */
 export type SilentConnections = {
@@ -30,7 +31,7 @@ export const connectSilently = async (port: number, count: number, addresses: nu
         resolve(undefined);
       });
       socket.once('close', resolve);
-      socket.setTimeout(60_000, () => socket.destroy());
+      socket.setTimeout(PATIENCE_MS, () => socket.destroy());
     });
   };
   for (let number = 0; number < count; number += 50)
