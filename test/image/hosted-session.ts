@@ -1,8 +1,8 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher, sessionHostBelow } from '../../src/borg/launcher.ts';
 import type { HostProgram } from '../../src/sessions/host-process.ts';
@@ -51,7 +51,7 @@ export type ClientOptions = {
   readonly by?: readonly string[];
   /** A command that starts everything, root's part, too. It gets the words for that. */
   readonly there?: readonly string[];
-  /** How many seconds it waits for the host, in place of the ten that are shipped. */
+  /** How many seconds it waits for the host, in place of the shipped ten. */
   readonly patience?: number;
 };
 
@@ -150,6 +150,18 @@ export const removeHost = (folder: string): void => {
   rmSync(folder, { recursive: true, force: true });
 };
 
+/** The shipped client, or a copy of it in this folder that waits so many seconds for the host. */
+const clientProgram = (folder: string, patience?: number): string => {
+  const shipped = join(SHIPPED, 'session-client');
+  if (patience === undefined) return shipped;
+  const copy = join(folder, `session-client-${patience}`);
+  if (existsSync(copy)) return copy;
+  const parts = readFileSync(shipped, 'utf8').split('$patience = 10;');
+  if (parts.length !== 2) throw new Error('the client has another patience');
+  writeFileSync(copy, parts.join(`$patience = ${patience};`), { mode: 0o644 });
+  return copy;
+};
+
 /**
  * Starts the client as sshd does: below a process of the account's, which has root's above it. By default the cold start only says COLD, and
  * ends with 3.
@@ -159,14 +171,7 @@ export const startClient = (folder: string, options: ClientOptions = {}): ChildP
   const { cold = `echo ${COLD} >&2; exit 3`, by = ['/bin/sh', '-c', '"$@"; exit $?', 'sh'] } = options;
   const groups = options.groups ?? [ROLES.repo, uid];
   const login = ['setpriv', '--reuid', `${uid}`, '--regid', `${groups[0]}`, '--groups', groups.join()];
-  const { patience = 10 } = options;
-  const changed = (): string =>
-    dirname(launcherWith(folder, ['session-client', 'patience = 10;', `patience = ${patience};`]));
-  const client = [
-    '/usr/bin/perl',
-    `${patience === 10 ? SHIPPED : changed()}/session-client`,
-    `${SENDMSG[process.arch]}`,
-  ];
+  const client = ['/usr/bin/perl', clientProgram(folder, options.patience), `${SENDMSG[process.arch]}`];
   const words = [...login, ...by, ...client, `${folder}/sessions/${role}/door`, account, cold];
   const [first = '', ...rest] = [...(options.there ?? []), '/bin/sh', '-c', '"$@"; exit $?', 'sh', ...words];
   return spawn(first, rest, {

@@ -232,12 +232,14 @@ if (process.arch === 'x64') {
 
 test('a session that ends by itself gives its lock back, whenever it is told to end meanwhile', async () => {
   await walk('closing', async (number) => {
+    const before = host.told.length;
     const client = startClient(folder, ACCOUNT);
     running.push(client);
     const borg = await converse(client);
     expect(await borg.call(...open(repository(), { exclusive: true }))).not.toContain('exception');
     expect(locks()).toContain('lock.exclusive');
-    const tracer = await trace('closing', host.told.at(-1)?.process.pid ?? 0, number);
+    const told = await until('the session to be told of', () => host.told[before]);
+    const tracer = await trace('closing', told.process.pid, number);
     await borg.end();
     tracer.kill('SIGKILL');
     return endedBefore() !== undefined;

@@ -122,8 +122,8 @@ test('objects of the largest size fill no memory if a client asks for them and n
   await client.callAll([put('large', Buffer.alloc(20_971_400, 1))]);
   client.borg.stdout.pause();
   const get: Call = ['get', { id: 'large'.padEnd(32, '.') }];
-  void client.callAll(Array.from({ length: 1000 }, () => get)).catch(() => {});
   const before = memoryOf(client.pid, 'VmHWM');
+  void client.callAll(Array.from({ length: 1000 }, () => get)).catch(() => {});
   await until('the session to stand', () => memoryOf(client.pid, 'VmHWM') > before);
   expect(memoryOf(client.pid, 'VmHWM')).toBeLessThan(200 * MEGABYTE);
 });
@@ -178,10 +178,11 @@ test('a client that only uses up inodes is slowed down, also in new sessions, an
     expect(await client.callAll(calls)).not.toContain('exception');
     return performance.now() - begin;
   };
-  const shortest = async (client: Client): Promise<number> => {
-    const times: number[] = [];
-    for (let time = 0; time < 3; time += 1) times.push(await timed(client, [put(MANIFEST), COMMIT]));
-    return Math.min(...times);
+  /** A client that is slowed down waits for a second or longer on any machine. On a busy machine others may take as long, but not each time. */
+  const WAIT = 1000;
+  const isFast = async (client: Client): Promise<boolean> => {
+    for (let time = 0; time < 30; time += 1) if ((await timed(client, [put(MANIFEST), COMMIT])) < WAIT) return true;
+    return false;
   };
 
   // As many as it may make within a day at full speed, except these few. borg goes on after the highest number.
@@ -200,23 +201,22 @@ test('a client that only uses up inodes is slowed down, also in new sessions, an
   const usual: number[] = [];
   // Two files each, and these two.
   for (let commit = 0; commit < 149; commit += 1) usual.push(await timed(client, [put('x'), COMMIT]));
-  const median = usual.sort((a, b) => a - b)[74] ?? 0;
-  const slowed = await timed(client, [put('x'), COMMIT]);
-  expect(slowed).toBeGreaterThan(5 * median);
+  expect(usual.sort((a, b) => a - b)[74]).toBeLessThan(WAIT);
+  expect(await timed(client, [put('x'), COMMIT])).toBeGreaterThan(WAIT);
   await client.end();
 
   const again = await session();
   await again.call(...open(repository, EXCLUSIVE));
-  expect(await timed(again, [put(MANIFEST)])).toBeGreaterThan(5 * median);
+  expect(await timed(again, [put(MANIFEST)])).toBeGreaterThan(WAIT);
   await again.callAll([COMMIT]);
 
   const segments = readdirSync(spent).map((name) => join(spent, name));
   for (const each of segments) utimesSync(each, past, past);
-  expect(await shortest(again)).toBeLessThan(slowed / 2);
+  expect(await isFast(again)).toBe(true);
 
   // A backup of much data makes many files, too, but large ones.
   for (const each of segments) utimesSync(each, new Date(), new Date());
-  expect(await timed(again, [put('x'), COMMIT])).toBeGreaterThan(5 * median);
+  expect(await timed(again, [put('x'), COMMIT])).toBeGreaterThan(WAIT);
   for (const each of segments) truncateSync(each, 2 * MEGABYTE);
-  expect(await shortest(again)).toBeLessThan(slowed / 2);
+  expect(await isFast(again)).toBe(true);
 });

@@ -118,11 +118,9 @@ test('tiny commits in several repositories in turn are slowed down as in one, al
   spendTheDay('fleet');
   const clients: Session[] = [];
   for (const name of names) clients.push(await session('fleet', name, create));
-  const usual: number[] = [];
   // Two files each: 296 are made by all of them together, a quarter by each.
   for (let commit = 0; commit < 148; commit += 1)
-    usual.push(await timed(clients[commit % clients.length] as Session, put(), COMMIT));
-  const median = usual.sort((a, b) => a - b)[74] ?? 0;
+    await timed(clients[commit % clients.length] as Session, put(), COMMIT);
   for (const client of clients.slice(0, 2)) await timed(client, put(), COMMIT);
   for (const client of clients.slice(2)) expect(await timed(client, put(), COMMIT)).toBeGreaterThan(1000);
   const fresh = await session('fleet', 'five', create);
@@ -132,8 +130,10 @@ test('tiny commits in several repositories in turn are slowed down as in one, al
   expect(waiting('fleet', 'one')).toBeGreaterThan(2);
   const other = await session('other', 'one', create);
   const others: number[] = [];
-  for (let commit = 0; commit < 5; commit += 1) others.push(await timed(other, put(), COMMIT));
-  expect(Math.min(...others)).toBeLessThan(10 * median);
+  // A client that is slowed down waits for a second on any machine. On a busy machine others may take as long, but not each time.
+  do others.push(await timed(other, put(), COMMIT));
+  while (Math.min(...others) > 1000 && others.length < 30);
+  expect(Math.min(...others)).toBeLessThan(1000);
   expect(waiting('other', 'one')).toBe(0);
 
   for (const each of names.flatMap((name) => segmentsOf('fleet', name))) utimesSync(each, 1, 1);
