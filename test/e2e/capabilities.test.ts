@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { putHostKey } from './harness/host-key.ts';
 import { IMAGE } from './harness/image.ts';
 import { BASE_ENVIRONMENT, freePort, makeData, PROJECT } from './harness/machine.ts';
+import { PATIENCE_SECONDS } from './harness/patience.ts';
 import { type Finished, run } from './harness/program.ts';
 import { onlyOn } from './harness/server.ts';
 
@@ -44,10 +45,15 @@ onlyOn('namespace', () =>
     const data = await makeData();
     const without = ['--inh-caps=-kill', '--bounding-set=-kill'];
     const start = join(PROJECT, 'image/start-without-docker');
-    const { exitCode, stdout, stderr } = await run('timeout', ['20', 'setpriv', ...without, start], BASE_ENVIRONMENT, {
-      env: { DATA_DIR: data.folder, SSH_PORT: String(await freePort()) },
-      reject: false,
-    });
+    const { exitCode, stdout, stderr } = await run(
+      'timeout',
+      [PATIENCE_SECONDS, 'setpriv', ...without, start],
+      BASE_ENVIRONMENT,
+      {
+        env: { DATA_DIR: data.folder, SSH_PORT: String(await freePort()) },
+        reject: false,
+      },
+    );
     await data.remove();
     expect(exitCode).toBe(1);
     expect(stdout + stderr).toContain(`without the capability KILL ${NEEDED.KILL?.said}`);
@@ -119,7 +125,12 @@ onlyOn('container', () =>
       'without %s the server refuses to start, and says why',
       async ([name, { said }], { expect }) => {
         const rest = Object.keys(NEEDED).filter((each) => each !== name);
-        const { exitCode, stdout, stderr } = await contain(rest, name, ['timeout', '20', 'borgserver', 'sshd']);
+        const { exitCode, stdout, stderr } = await contain(rest, name, [
+          'timeout',
+          PATIENCE_SECONDS,
+          'borgserver',
+          'sshd',
+        ]);
         expect(exitCode).toBe(1);
         expect(stdout + stderr).toContain(`without the capability ${name} ${said}`);
       },
@@ -130,7 +141,7 @@ onlyOn('container', () =>
       // Each look starts a program as large as the server, and takes the cores from it.
       const UNTIL_HEALTHY =
         'borgserver sshd & until borgserver healthcheck || ! kill -0 $!; do sleep 1; done; kill $!; wait';
-      const START = ['timeout', '20', 'borgserver', 'sshd'];
+      const START = ['timeout', PATIENCE_SECONDS, 'borgserver', 'sshd'];
       const CLOSED = ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=1024'];
 
       test('the start ends in one sentence that names the cures', async () => {

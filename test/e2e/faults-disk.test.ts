@@ -7,6 +7,7 @@ import { IMAGE } from './harness/image.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { letIn, letsIn, lockedOut } from './harness/logging-in.ts';
 import { BASE_ENVIRONMENT, makeData, until } from './harness/machine.ts';
+import { PATIENCE_SECONDS } from './harness/patience.ts';
 import { run } from './harness/program.ts';
 import { onlyOn, type Server, startServer } from './harness/server.ts';
 import { connected } from './harness/sessions.ts';
@@ -86,7 +87,17 @@ onlyOn('container', () => {
     try {
       const options = ['--rm', '--init', '--read-only', '--tmpfs', `/run:size=${size},mode=0755`, '--tmpfs', '/tmp'];
       const binds = ['-v', `${sshkeys}:/sshkeys`, '-v', `${repos}:/repos`];
-      const words = ['run', ...options, ...binds, '--entrypoint', 'timeout', IMAGE, '20', 'borgserver', 'sshd'];
+      const words = [
+        'run',
+        ...options,
+        ...binds,
+        '--entrypoint',
+        'timeout',
+        IMAGE,
+        PATIENCE_SECONDS,
+        'borgserver',
+        'sshd',
+      ];
       const { exitCode, stdout, stderr } = await run('docker', words, BASE_ENVIRONMENT, { reject: false });
       expect(exitCode).toBe(1);
       const refusals = (stdout + stderr).split('\n').filter((line) => line.includes('cannot start'));

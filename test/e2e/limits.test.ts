@@ -91,7 +91,7 @@ test('a client that vanished from the network loses its lock, and another one ge
   try {
     await writeFile(join(other.home, 'note'), 'from another host');
     // The promise is 8 s. It would be 20 s if the probe came after twice the interval, as with sshd 9.2.
-    await other.borg(['--lock-wait', '14', 'create', `${laptop}::after`, 'note'], { cwd: other.home });
+    await other.borg(['--lock-wait', '17', 'create', `${laptop}::after`, 'note'], { cwd: other.home });
   } finally {
     process.kill(ssh, 'SIGKILL');
     held.borg.kill('SIGKILL');

@@ -4,6 +4,7 @@ import { type HostLook, type Look, look } from '../soak/server-processes.ts';
 import { grant } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
 import { client, ownServer, server } from './harness/own-server.ts';
+import { TEST_PATIENCE_MS } from './harness/patience.ts';
 import { requests } from './harness/raw-borg.ts';
 import { connected, sessionsOf } from './harness/sessions.ts';
 import { updated } from './harness/updated.ts';
@@ -24,7 +25,7 @@ ownServer({ env: { SESSION_HOST: 'yes' } }, async () => {
 });
 
 test(`after ${SESSIONS} sessions over one connection neither the session host nor the daemon is larger`, {
-  timeout: 400_000 + SESSIONS * 2000,
+  timeout: TEST_PATIENCE_MS + SESSIONS * 2000,
 }, async () => {
   const socket = join(client.home, 'master');
   const master = await connected(server, client, 'web01', client.key, { flags: ['-M', '-S', socket, '-N'] });

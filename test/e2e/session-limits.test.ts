@@ -81,7 +81,7 @@ test('each further session of an account stands back behind others, for the CPU 
       }),
     );
   await expect
-    .poll(standing, { timeout: 120_000 })
+    .poll(standing)
     .toEqual([0, 0, 1, 2].map((older) => `nice ${older}, its group ${older}, ended first by ${300 + 2 * older}`));
   await leave(held);
 });

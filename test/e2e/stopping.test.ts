@@ -8,7 +8,7 @@ import { startBackup } from './harness/running-backup.ts';
 import { connected } from './harness/sessions.ts';
 import { stallLogin } from './harness/stalled-login.ts';
 
-ownServer({ env: { STOP_GRACE_SECONDS: '60', STOP_GRACE_PERIOD: '80s' } }, async () => {
+ownServer({ env: { STOP_GRACE_SECONDS: '300', STOP_GRACE_PERIOD: '360s' } }, async () => {
   await grant(server, 'repos/web01', client.key);
   await client.borg(['init', '--encryption', 'none', client.url('web01')]);
 });
@@ -17,7 +17,7 @@ test('a server that is told to stop lets nobody new in, says whom it waits for, 
   const backup = await startBackup(server, client, 'web01', 'in-time');
   const stopped = server.stop();
   await until('the log to say whom it waits for', () =>
-    /stopping: waiting for running sessions.*"sessions":1,"accounts":"web01","seconds":60/.test(server.log()),
+    /stopping: waiting for running sessions.*"sessions":1,"accounts":"web01","seconds":300/.test(server.log()),
   );
   expect(await greets(server.port)).toBe(false);
   expect((await client.ssh('web01', ['borg', '--version'], { reject: false })).exitCode).toBe(255);
@@ -34,7 +34,7 @@ test('a server that is told to stop lets nobody new in, says whom it waits for, 
 });
 
 test('a key that is removed while the server stops ends its session all the same', async () => {
-  await server.start({ STOP_GRACE_SECONDS: '60', STOP_GRACE_PERIOD: '80s' });
+  await server.start({ STOP_GRACE_SECONDS: '300', STOP_GRACE_PERIOD: '360s' });
   const seen = server.log().length;
   const key = await client.newKey();
   await grant(server, 'repos/late', key);
@@ -47,7 +47,7 @@ test('a key that is removed while the server stops ends its session all the same
 });
 
 test('a client that was just logging in when the server was told to stop gets in, and is no alarm', async () => {
-  await server.start({ STOP_GRACE_SECONDS: '60', STOP_GRACE_PERIOD: '80s' });
+  await server.start({ STOP_GRACE_SECONDS: '300', STOP_GRACE_PERIOD: '360s' });
   const seen = server.log().length;
   const key = await client.newKey();
   const late = await client.newKey();

@@ -30,7 +30,7 @@ export const outlive: Try = async (actor, { server }) => {
     await remove();
     await updated(server);
     const gone = async () => ((await borgs()).includes(pid) ? undefined : true);
-    return await until('its borg to end', gone, 15_000).then(
+    return await until('its borg to end', gone).then(
       () => 'refused',
       () => 'allowed',
     );

@@ -67,7 +67,7 @@ def descriptors(pid):
 
 def autogroup(pid):
     """Its nice value, not its number. It follows that of the process a little later: the kernel takes ten changes a second, of all sessions."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 300
     while True:
         found = text('/proc/%d/autogroup' % pid).rpartition(' ')[2]
         if found == stat(pid)['nice'] or time.monotonic() > end:
