@@ -19,6 +19,7 @@ import { setTimeout } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lastBackup, type RepositoryState, readRepositoryState } from '../../src/borg/repository-state.ts';
+import { until } from '../e2e/harness/machine.ts';
 
 let root: string;
 let env: Record<string, string>;
@@ -201,7 +202,7 @@ describe('the state of a repository, read without its key', () => {
     const create = spawn('borg', ['create', `${path}::second`, '-'], { env: { ...process.env, ...env }, cwd: root });
     create.stdin.on('error', () => {});
     create.stdin.write(randomBytes(20_000_000));
-    while (readFileSync(join(path, 'nonce'), 'utf8') === nonce) await setTimeout(20);
+    await until('the backup to write', () => readFileSync(join(path, 'nonce'), 'utf8') !== nonce);
     expect(read(path).locks).toEqual([
       { kind: 'exclusive', host: 'the-client@1', pid: create.pid, since: expect.any(Number) },
     ]);

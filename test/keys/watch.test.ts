@@ -28,14 +28,14 @@ const start = async (polling: boolean): Promise<void> => {
     accounts.add(account);
   };
   watch = watchTree(root, { polling, onEvent, onFault: (error) => faults.push(error) });
-  await expect.poll(() => events, { timeout: 120_000 }).toBeGreaterThan(0);
+  await expect.poll(() => events).toBeGreaterThan(0);
 };
 
 /** Does something to the tree and waits for the watch to tell of it. */
 const told = async (change: () => void): Promise<void> => {
   events = 0;
   change();
-  await expect.poll(() => events, { timeout: 50_000, interval: 10 }).toBeGreaterThan(0);
+  await expect.poll(() => events, { interval: 10 }).toBeGreaterThan(0);
 };
 
 /** The inodes that this process has the kernel watch (proc(5), /proc/PID/fdinfo). */
@@ -86,16 +86,13 @@ describe('a watch', () => {
       });
       // Only the inode tells that it is another folder; what comes then must be told of.
       await expect
-        .poll(
-          async () => {
-            events = 0;
-            writeFileSync(join(root, 'repos/web01'), String(turn));
-            await new Promise((resolve) => setImmediate(resolve));
-            await expect.poll(() => events, { timeout: 300, interval: 10 }).toBeGreaterThan(0);
-            return true;
-          },
-          { timeout: 120_000 },
-        )
+        .poll(async () => {
+          events = 0;
+          writeFileSync(join(root, 'repos/web01'), String(turn));
+          await new Promise((resolve) => setImmediate(resolve));
+          await expect.poll(() => events, { timeout: 300, interval: 10 }).toBeGreaterThan(0);
+          return true;
+        })
         .toBe(true);
     }
   });
@@ -185,17 +182,17 @@ describe('a fault in a watch', () => {
     process.seteuid?.(65_534);
     const told: Error[] = [];
     watch = watchTree(root, { polling: false, onEvent: () => (events += 1), onFault: (error) => told.push(error) });
-    await expect.poll(() => told.length, { timeout: 120_000 }).toBeGreaterThan(0);
+    await expect.poll(() => told.length).toBeGreaterThan(0);
     process.seteuid?.(0);
     chmodSync(join(root, 'repos'), 0o755);
     process.seteuid?.(65_534);
     const before = told.length;
     events = 0;
-    await expect.poll(() => events, { timeout: 120_000 }).toBeGreaterThan(0);
+    await expect.poll(() => events).toBeGreaterThan(0);
     process.seteuid?.(0);
     events = 0;
     writeFileSync(join(root, 'repos/web01'), 'x');
-    await expect.poll(() => events, { timeout: 120_000 }).toBeGreaterThan(0);
+    await expect.poll(() => events).toBeGreaterThan(0);
     expect(told.length - before).toBeLessThanOrEqual(1);
   });
 });

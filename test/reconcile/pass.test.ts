@@ -872,7 +872,11 @@ describe('who may be connected', () => {
     scratch.undeclare('repos/web01');
     const world = scratch.world();
     const slow = (_: unknown, aborted: AbortSignal) =>
-      new Promise<readonly Finding[]>((resolve) => aborted.addEventListener('abort', () => resolve([])));
+      new Promise<readonly Finding[]>((resolve) => {
+        aborted.addEventListener('abort', () => resolve([]));
+        // On a busy machine it may have happened before.
+        if (aborted.aborted) resolve([]);
+      });
     const pass = createPass({
       ...world,
       prepareRepositories: (all, aborted) =>

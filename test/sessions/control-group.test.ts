@@ -10,7 +10,7 @@ import { until } from '../e2e/harness/machine.ts';
 /** A program whose first thread ends while another one goes on. */
 const LEAVES_ITS_FIRST_THREAD = `
 import ctypes, threading, time
-threading.Thread(target=lambda: (print('', flush=True), time.sleep(60))).start()
+threading.Thread(target=lambda: (print('', flush=True), time.sleep(600))).start()
 ctypes.CDLL(None).pthread_exit(None)
 `;
 

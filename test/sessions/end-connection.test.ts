@@ -48,9 +48,9 @@ const ready = (pid: number): boolean => {
   return (BigInt(`0x${/^SigIgn:\t(\w+)/m.exec(status)?.[1] ?? 0}`) & 1n) === 1n;
 };
 
-/** A Python program with that user id. It should end by itself after some seconds, whatever happens. */
+/** A Python program with that user id. It should end by itself after some minutes, whatever happens. */
 const leaver = async (script: string): Promise<ProcessId> => {
-  const head = `import os, signal, time\nend = time.monotonic() + 20\n`;
+  const head = `import os, signal, time\nend = time.monotonic() + 300\n`;
   const child = spawn('python3', ['-I', '-c', head + script], {
     ...{ stdio: 'ignore', uid: LEAVER, gid: 65_534, cwd: '/' },
   });

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type PrivateMachine, startPrivateMachine, until } from './private-machine.ts';
+import { until } from '../e2e/harness/machine.ts';
+import { type PrivateMachine, startPrivateMachine } from './private-machine.ts';
 
 // Real programs on a machine that may be busy.
 let machine: PrivateMachine;
@@ -116,7 +117,7 @@ describe('an admin and an account that share a repository', () => {
     const go = join(machine.places.run, 'go');
     const holder = machine.borg(['with-lock', own, 'sh', '-c', `until [ -e ${go} ]; do sleep 0.1; done`]);
     const lock = join(machine.places.repos, 'web01/lock.exclusive');
-    await until(() => statSync(lock, { throwIfNoEntry: false }) !== undefined);
+    await until('the lock to be held', () => statSync(lock, { throwIfNoEntry: false }) !== undefined);
     expect(statSync(lock).mode & 0o7777).toBe(0o2770);
     const waited = await machine.borg(['create', '--lock-wait', '1', `${admins}::a`, '/etc/hostname']);
     expect(waited.stderr).toContain('Failed to create/acquire the lock');
@@ -156,10 +157,11 @@ test('a session shows its address and port in its command line, and outlives the
     rmSync(join(home, name), { recursive: true });
   }
   expect((await machine.borg(['init', '-e', 'none', url])).exitCode).toBe(0);
-  const running = machine.borg(['with-lock', url, 'sh', '-c', 'sleep 2; exit 7']);
+  const over = join(machine.places.run, 'over');
+  const running = machine.borg(['with-lock', url, 'sh', '-c', `until [ -e ${over} ]; do sleep 0.1; done; exit 7`]);
   const session = () =>
     commandLines().find((line) => line.includes(`|${machine.places.run}/borg-serve|--session|127.0.0.1 `));
-  await until(() => session() !== undefined);
+  await until('a session to be seen', () => session() !== undefined);
   expect(session()).toMatch(
     new RegExp(
       `\\|-I\\|.*\\|--session\\|127\\.0\\.0\\.1 \\d+ 127\\.0\\.0\\.1 ${machine.port}\\|--account\\|web01\\|--sessions\\|50\\|--memory\\|auto\\|--min-free\\|auto\\|--box\\|required\\|--\\|serve\\|--umask\\|0007\\|`,
@@ -168,7 +170,10 @@ test('a session shows its address and port in its command line, and outlives the
   await machine.sshd.stop();
   expect(machine.exits).toMatchObject([{ stopped: true }]);
   expect((await machine.ssh('web01', 'borg', '--version')).exitCode).toBe(255);
+  writeFileSync(over, '');
   expect((await running).exitCode).toBe(7);
-  await until(() => machine.lines.some((line) => line.startsWith('Disconnected from user web01')));
+  await until('sshd to say that it is over', (saw) =>
+    saw(machine.lines).some((line) => line.startsWith('Disconnected from user web01')),
+  );
   expect(readdirSync(home)).not.toContain('lock.exclusive');
 });

@@ -21,6 +21,8 @@ import { renderSshdConfig, SSHD_CONFIG_FILES, type SshdConfigInput } from '../..
 import { prepareHostKeys } from '../../src/sshd/host-keys.ts';
 import { probeSshd } from '../../src/sshd/probe.ts';
 import { type Sshd, type SshdExit, startSshd } from '../../src/sshd/server.ts';
+import { until } from '../e2e/harness/machine.ts';
+import { PATIENCE_MS } from '../e2e/harness/patience.ts';
 
 /** A real sshd on a loopback port with accounts that exist in its mount namespace only. */
 export type PrivateMachine = {
@@ -55,7 +57,7 @@ const runSsh = (port: number, key: string, account: string, args: readonly strin
   execa('ssh', [...clientOptions(key), '-p', String(port), `${account}@127.0.0.1`, ...args], {
     reject: false,
     stdin: 'ignore',
-    timeout: 20_000,
+    timeout: PATIENCE_MS,
   });
 
 const clientOptions = (key: string): string[] =>
@@ -67,7 +69,7 @@ const runBorg = (home: string, key: string, args: readonly string[], env: Record
   execa('borg', args, {
     reject: false,
     stdin: 'ignore',
-    timeout: 60_000,
+    timeout: PATIENCE_MS,
     env: {
       BORG_BASE_DIR: home,
       BORG_SELFTEST: 'disabled',
@@ -180,7 +182,7 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
     onMessage: ({ text }) => lines.push(text),
     onExit: (reason) => exits.push(reason),
   });
-  await until(() => lines.some((line) => line.startsWith('Server listening')));
+  await until('sshd to listen', (saw) => saw(lines).some((line) => line.startsWith('Server listening')));
   return {
     places,
     port,
@@ -196,13 +198,4 @@ export const startPrivateMachine = async (overrides: Partial<SshdConfigInput> = 
       rmSync(root, { recursive: true, force: true });
     },
   };
-};
-
-/** Polls for a condition; fails after half a minute. */
-export const until = async (condition: () => boolean): Promise<void> => {
-  const deadline = Date.now() + 30_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error('waited half a minute in vain');
-    await new Promise((done) => setTimeout(done, 20));
-  }
 };

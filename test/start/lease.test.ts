@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Places, placesBelow } from '../../src/places.ts';
 import { acquireLease, type Lease, requireLease } from '../../src/start/lease.ts';
+import { until } from '../e2e/harness/machine.ts';
 
 let root: string;
 let places: Places;
@@ -74,7 +75,12 @@ describe('the lease on /repos', () => {
     expect(other.verdict).toBe('held');
     expect(await acquireLease(places)).toEqual({ heldBy: 'another' });
     const { killItsChild } = await other.end();
-    const lease = await vi.waitFor(taken);
+    const lease = await until('the lease to be free', (saw) =>
+      taken().catch((error: unknown) => {
+        saw(error);
+        return undefined;
+      }),
+    );
     killItsChild();
     await lease.release();
   });
