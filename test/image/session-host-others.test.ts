@@ -123,14 +123,14 @@ test('if nobody can be on the way, no session looks for others, also if there wa
 });
 
 test('a cold session that nobody could see yet counts a hosted one that began meanwhile', async () => {
-  // An account that every Debian has, the image too: a cold start looks it up. No other test file's sessions are its.
-  const account: HostOptions & ClientOptions = { account: 'proxy', uid: 13, groups: [ROLES.repo, 13] };
+  // An account that every Debian has, the image too (image/Dockerfile): a cold start looks it up. No other test file's sessions are its.
+  const account: HostOptions & ClientOptions = { account: 'nobody', uid: 65_534, groups: [ROLES.repo, 65_534] };
   folder = await prepareHost({ ...account, sessions: 1 });
-  const repository = `${folder}/repos/proxy`;
-  const own = '--session "$SSH_CONNECTION" --account proxy --sessions 1 --memory auto --min-free 1 --box auto';
+  const repository = `${folder}/repos/nobody`;
+  const own = '--session "$SSH_CONNECTION" --account nobody --sessions 1 --memory auto --min-free 1 --box auto';
   const serve = `serve --umask 0007 --restrict-to-repository ${repository}`;
   const launcher = `exec ${findBorg().python} -I ${folder}/borg-serve ${own} -- ${serve}`;
-  const cold = await onItsWay(`export USER=proxy HOME=${repository}; ${launcher}`, account);
+  const cold = await onItsWay(`export USER=nobody HOME=${repository}; ${launcher}`, account);
   keep((await startHost(folder)).child);
   const borg = await converse(keep(startClient(folder, account)));
   expect(await heard(cold, '\n')).toMatchObject(REFUSED);
