@@ -23,8 +23,10 @@ from launcher.peer import Peer, begun_at, connection_above, is_gone, said_nothin
 from launcher.promptly import Promptly
 from launcher.title import Title
 
-#: Seconds for a client to say something, and for the daemon to say whose connection it is.
+#: Seconds for a client to say something.
 PATIENCE = 10
+#: Seconds for the daemon to say whose connection it is. It may be busy with a crowd.
+ASKED = 60
 #: Seconds for a session whose client is gone to give its locks back.
 FAREWELL = 5
 #: Seconds between two signals to it.
@@ -182,7 +184,7 @@ class Host:
             self.forget(peer)
         elif self.terms.shared:
             # One user id has many accounts. Only the daemon knows which of them this is: it has read that in sshd's log.
-            self.asking.setdefault(above, []).append((peer, role, time.monotonic() + PATIENCE))
+            self.asking.setdefault(above, []).append((peer, role, time.monotonic() + ASKED))
             self.daemon.tell(event='asks', connection=above)
         else:
             self.open_session(peer, role, above, None)

@@ -24,8 +24,8 @@ from launcher.terms import Role
 
 #: The exit code if the client gets no session here, or has not waited: it begins one by itself.
 WITHDRAWN = 250
-#: Seconds that a client may take to say that it is still there.
-PATIENCE = 10
+#: Seconds that a client may take to say that it is still there. It waits no less long for its session (image/session-client).
+PATIENCE = 120
 MOST_BYTES = 16_384
 #: prctl(2).
 SET_PDEATHSIG, SET_DUMPABLE = 1, 4

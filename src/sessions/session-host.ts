@@ -15,17 +15,20 @@ const TIMES = {
   start: 20_000,
   /** The same later on. Nobody waits for that, and hundreds of sessions that load borg themselves meanwhile may leave it little of the CPU. */
   laterStart: 120_000,
-  /** How often the server checks that it answers, and how long an answer may take. */
+  /**
+   * How often the server checks that it answers, and how long an answer may take. A crowd of hundreds may keep it busy for seconds. The clients
+   * of one that hangs wait until it is ended (image/session-client).
+   */
   look: 30_000,
-  answer: 10_000,
+  answer: 20_000,
+  /** How long sshd's line about a login may take to be read. In a crowd many lines come before it. */
+  asked: 30_000,
   /** Where it ends again and again: the wait before it is started again, after the third end in ten minutes. Each further wait is twice as long. */
   again: 1000,
   longestAgain: 60_000,
 };
 const RECENT_MS = 600_000;
 const HOUR_MS = 3_600_000;
-/** How long sshd's line about a login may take to be read, and how often it is looked for. */
-const ASKED_MS = 5000;
 const ASK_AGAIN_MS = 20;
 const COMPLAINTS = { burst: 3, perSecond: 1 / 60 };
 
@@ -77,7 +80,7 @@ export const startSessionHost = async (options: SessionHostOptions): Promise<Ses
     const id = idOf(connection);
     if (asked.has(id)) return;
     asked.add(id);
-    const end = performance.now() + ASKED_MS;
+    const end = performance.now() + times.asked;
     let name = options.accountOf(connection);
     while (name === undefined && performance.now() < end) {
       await pause(ASK_AGAIN_MS);

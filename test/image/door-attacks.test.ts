@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { until } from '../e2e/harness/machine.ts';
 import { heard, prepareHost, type RealHost, ROLES, removeHost, startClient, startHost } from './hosted-session.ts';
+import type { Change } from './launcher-without.ts';
 
 // Somebody may take over a process of an account before it has become a client of the host. What he could do at the host's door:
 // door_attacks.py.
@@ -16,7 +17,9 @@ let host: RealHost;
 const running: ChildProcessWithoutNullStreams[] = [];
 
 beforeAll(async () => {
-  folder = await prepareHost({ sessions: 100, uid: UID });
+  // Some of the attacks never say that they wait. Their sessions end by themselves.
+  const changes: Change[] = [['launcher/hosted.py', '\nPATIENCE = 120\n', '\nPATIENCE = 10\n']];
+  folder = await prepareHost({ sessions: 100, uid: UID, changes });
   host = await startHost(folder);
 });
 

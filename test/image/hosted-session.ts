@@ -156,7 +156,7 @@ const clientProgram = (folder: string, patience?: number): string => {
   if (patience === undefined) return shipped;
   const copy = join(folder, `session-client-${patience}`);
   if (existsSync(copy)) return copy;
-  const parts = readFileSync(shipped, 'utf8').split('$patience = 10;');
+  const parts = readFileSync(shipped, 'utf8').split('$patience = 120;');
   if (parts.length !== 2) throw new Error('the client has another patience');
   writeFileSync(copy, parts.join(`$patience = ${patience};`), { mode: 0o644 });
   return copy;

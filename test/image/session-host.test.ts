@@ -38,9 +38,11 @@ afterEach(() => {
 
 /** Seconds. On a busy machine ten may pass before the host, a session or a client comes to its turn. */
 const LONG = 3600;
-const PATIENT = ['launcher/host.py', 'launcher/hosted.py'].map(
-  (file): Change => [file, '\nPATIENCE = 10\n', `\nPATIENCE = ${LONG}\n`],
-);
+const PATIENT: Change[] = [
+  ['launcher/host.py', '\nPATIENCE = 10\n', `\nPATIENCE = ${LONG}\n`],
+  ['launcher/host.py', '\nASKED = 60\n', `\nASKED = ${LONG}\n`],
+  ['launcher/hosted.py', '\nPATIENCE = 120\n', `\nPATIENCE = ${LONG}\n`],
+];
 const HASTY_HOST: Change = ['launcher/host.py', '\nPATIENCE = 10\n', '\nPATIENCE = 1\n'];
 
 const host = async (options: Parameters<typeof prepareHost>[0] = {}): Promise<RealHost> => {
@@ -393,7 +395,7 @@ describe('the host', () => {
     expect(await run()).toMatchObject({ code: 0 });
   });
 
-  test('that stands still costs a client ten seconds, and then nobody reads its streams twice', async () => {
+  test('that stands still costs a client its patience, and then nobody reads its streams twice', async () => {
     const started = await host();
     started.child.kill('SIGSTOP');
     // This one waits for a second only.
@@ -408,6 +410,17 @@ describe('the host', () => {
       () => started.of('ended').length === started.of('began').length,
     );
     expect(await run()).toMatchObject({ code: 0 });
+  });
+
+  test('that is busy for longer than a client takes to load borg keeps its clients', async () => {
+    const started = await host();
+    started.child.kill('SIGSTOP');
+    const waits = startClient(folder);
+    running.push(waits);
+    const since = performance.now();
+    await until('eleven seconds to pass', () => performance.now() - since > 11_000);
+    started.child.kill('SIGCONT');
+    expect(await heard(waits)).toMatchObject({ code: 0, error: '' });
   });
 
   test('ends when the daemon has gone, after its last session, and lets nobody else in meanwhile', async () => {

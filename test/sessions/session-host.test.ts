@@ -297,7 +297,7 @@ test('the host hears whose connection it asks about, once sshd has said so', asy
 
 test('the host hears it if nobody knows a connection', async () => {
   writeFileSync(file('says'), `${JSON.stringify({ event: 'asks', connection: [60, 6] })}\n`);
-  await start();
+  await start({ asked: 300 });
   await until('the answer', () => words('heard').includes('account 60 6 '));
 });
 
