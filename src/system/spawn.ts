@@ -12,7 +12,7 @@ export type Spawned = { readonly child: ChildProcess; readonly stdin: Writable; 
  */
 export const spawnSafely = (file: string, words: readonly string[], options: SpawnOptions): Spawned => {
   const child = begin(file, words, options);
-  return { child, stdin: child.stdin ?? NOWHERE(), stdout: child.stdout ?? Readable.from([]) };
+  return { child, stdin: child.stdin ?? nowhere(), stdout: child.stdout ?? Readable.from([]) };
 };
 
 const begin = (file: string, words: readonly string[], options: SpawnOptions): ChildProcess => {
@@ -25,4 +25,5 @@ const begin = (file: string, words: readonly string[], options: SpawnOptions): C
   }
 };
 
-const NOWHERE = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
+/** Takes what nobody reads. */
+const nowhere = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });

@@ -57,7 +57,10 @@ export const run = (
     child.on('error', reject);
     child.on('close', (exit, signal) => resolve(exit ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   });
-  const finished = finishedBy({ name: `${file} ${words.join(' ')}`, ...child, code, reject: options.reject });
+  const finished = finishedBy({
+    ...{ name: `${file} ${words.join(' ')}`, stdout: child.stdout, stderr: child.stderr, code },
+    reject: options.reject,
+  });
   if (child.stdin) {
     // A program that ends before it has read everything is not the test's failure: its exit code tells.
     child.stdin.on('error', () => {});
@@ -87,22 +90,21 @@ export const finishedBy = ({ name, stdout, stderr, code, reject }: Ending): Prom
   const err: Buffer[] = [];
   stdout?.on('data', (chunk: Buffer) => out.push(chunk));
   stderr?.on('data', (chunk: Buffer) => err.push(chunk));
+  const said = (): Omit<Finished, 'exitCode'> => ({
+    stdout: Buffer.concat(out).toString(),
+    stderr: Buffer.concat(err).toString(),
+  });
+  const endOfIt = (): string => `${said().stdout.slice(-2000)}${said().stderr.slice(-4000)}`;
   // A test that waits for it would only say that its time is over.
   const late = setTimeout(() => {
-    const said = `${Buffer.concat(out).toString().slice(-2000)}${Buffer.concat(err).toString().slice(-4000)}`;
-    console.error(`${name} still runs after ${TOLD_MS / 1000} s; it has said: ${said}`);
+    console.error(`${name} still runs after ${TOLD_MS / 1000} s; it has said: ${endOfIt()}`);
   }, TOLD_MS).unref();
   const finished = code
     .finally(() => clearTimeout(late))
     .then((exitCode) => {
-      const result: Finished = {
-        stdout: Buffer.concat(out).toString(),
-        stderr: Buffer.concat(err).toString(),
-        exitCode,
-      };
+      const result: Finished = { ...said(), exitCode };
       if (exitCode === 0 || reject === false) return result;
-      const said = `${result.stdout.slice(-2000)}${result.stderr.slice(-4000)}`;
-      throw new Error(`${name} ended with ${exitCode}: ${said}`, { cause: result });
+      throw new Error(`${name} ended with ${exitCode}: ${endOfIt()}`, { cause: result });
     });
   // A test may await this later. An unhandled rejection must not end the test before.
   finished.catch(() => {});

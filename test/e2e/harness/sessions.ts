@@ -1,22 +1,13 @@
 import { type ListedSession, sessionsJson } from '../../../src/cli/sessions.ts';
-import { askServer } from '../../../src/control/client.ts';
-import { PLACES } from '../../../src/places.ts';
+import { askFromOutside } from './ask-from-outside.ts';
 import type { Client, Key } from './client.ts';
 import { until } from './machine.ts';
 import type { Finished, Running } from './program.ts';
 import type { Server } from './server.ts';
-import { firstProcess } from './small-disk.ts';
 
-/**
- * What `borgserver sessions --json` says now. The test's own process asks and writes as the command does, through the server's own root: the
- * command takes a quarter of a second of CPU, and a test that waits for a session looks again and again. A test of sessions.test.ts shows that
- * the command itself says the same.
- */
-export const sessionsOf = async (server: Server): Promise<readonly ListedSession[]> => {
-  const sessions = await askServer(`/proc/${firstProcess(server)}/root${PLACES.run}`, { command: 'sessions' });
-  if (sessions === null) throw new Error('no server answers');
-  return JSON.parse(sessionsJson(sessions));
-};
+/** What `borgserver sessions --json` says now, asked from outside. A test of sessions.test.ts shows that the command itself says the same. */
+export const sessionsOf = async (server: Server): Promise<readonly ListedSession[]> =>
+  JSON.parse(sessionsJson(await askFromOutside(server, { command: 'sessions' })));
 
 /** What the command itself says. */
 export const listedByCommand = async (server: Server): Promise<readonly ListedSession[]> =>

@@ -1,13 +1,11 @@
 import { updateExitCode, updateText } from '../../../src/cli/update.ts';
-import { askServer } from '../../../src/control/client.ts';
-import { PLACES } from '../../../src/places.ts';
+import { askFromOutside } from './ask-from-outside.ts';
 import { until } from './machine.ts';
 import type { Server } from './server.ts';
-import { firstProcess } from './small-disk.ts';
 
 /**
- * Lets the server apply its key tree now, as `update-borgusers` does. This asks as the command does, but from here, through the server's own
- * root: the command takes a third of a second of CPU, and most tests change keys. `smoke` and `hot-changes` run the command itself.
+ * Lets the server apply its key tree now, as `update-borgusers` does. Most tests change keys, so they ask from outside. `smoke` and
+ * `hot-changes` run the command itself.
  *
  * A pass makes way for the next one as soon as the watch tells of a file, such as one that a test has just written. The command shows what then goes
  * on. A test waits for it.
@@ -16,9 +14,7 @@ import { firstProcess } from './small-disk.ts';
  */
 export const updated = (server: Server): Promise<void> =>
   until('an update to be complete', async (saw) => {
-    const request = { command: 'update', dryRun: false } as const;
-    const report = await askServer(`/proc/${firstProcess(server)}/root${PLACES.run}`, request);
-    if (report === null) throw new Error('no server answers');
+    const report = await askFromOutside(server, { command: 'update', dryRun: false });
     if (updateExitCode(report) !== 0) throw new Error(updateText(report, false));
     return saw(report.findings.filter(({ code }) => code === 'adoption-interrupted')).length === 0;
   }).then(() => {});
