@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
@@ -156,13 +156,9 @@ test.each(['gone', 'behind'])(
 /** CPU seconds that a process has used (proc_pid_schedstat(5): nanoseconds). */
 const used = (pid: number): number => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e9;
 
-const CROWD = 300;
+const CROWD = 100;
 
-test('a client that is gone again costs the host little more than to let it in, so that nobody waits long behind a crowd of them', async () => {
-  const own = join(folder, 'listens');
-  mkdirSync(own);
-  chmodSync(own, 0o777);
-  const plain = Number(await saidBy(attack(join(own, 'door'), 'listen', String(CROWD))));
+test('a client that is gone again costs the host far less than one that is served, so that nobody waits long behind a crowd of them', async () => {
   const pid = host.child.pid ?? 0;
   const costOf = async (size: number): Promise<number> => {
     // Stopped, so that all of them are in the queue and gone before the host sees the first.
@@ -181,7 +177,11 @@ test('a client that is gone again costs the host little more than to let it in, 
     await once(crowd, 'close');
     return after - before;
   };
-  const [nobody, many] = [await costOf(0), await costOf(CROWD)];
-  // Twice as much is usual. It is more than sixty times as much if the host asks who the client was, and forks a session for each request.
-  expect((many - nobody) / plain).toBeLessThan(6);
+  // Other work on the machine only ever makes a try dearer.
+  const cheapest = async (size: number): Promise<number> =>
+    Math.min(await costOf(size), await costOf(size), await costOf(size));
+  const [one, many] = [await cheapest(0), await cheapest(CROWD)];
+  // A fifth of the one client that is served is usual. It is fifty times as much if the host asks who each client was, and forks a
+  // session for each request.
+  expect((many - one) / one).toBeLessThan(5);
 });

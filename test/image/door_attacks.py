@@ -1,11 +1,10 @@
 """What a process of an account below sshd could say to the session host, instead of the client that sshd's forced command starts.
 
-    PYTHON -I door_attacks.py DOOR ACCOUNT OTHER ATTACK… | crowd COUNT | listen COUNT
+    PYTHON -I door_attacks.py DOOR ACCOUNT OTHER ATTACK… | crowd COUNT
 
 Each attack is a process of its own, as a forced command is. This process, its parent, stands for sshd's process of the account, which has root's
 above it. Each attack prints one line, its name and whether it was served or refused, and ends. `crowd` leaves so many connections in the door's
-queue that are gone already, prints a dot for each, and ends with its standard input. `listen` lets as many in at a door of its own and closes
-them, and prints how much CPU that took."""
+queue that are gone already, prints a dot for each, and ends with its standard input."""
 
 import array
 import os
@@ -14,7 +13,6 @@ import signal
 import socket
 import struct
 import sys
-import time
 
 DOOR, ACCOUNT, OTHER = sys.argv[1:4]
 #: SCM_MAX_FD of the kernel: no message carries more.
@@ -286,19 +284,6 @@ def crowd(count):
     sys.stdin.read()
 
 
-def listen(count):
-    """Seconds of CPU that it takes to let so many in and to close them. No listener can do with less."""
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    door.bind(DOOR)
-    door.listen(4096)
-    for _ in range(count):
-        knock().close()
-    before = time.process_time()
-    for _ in range(count):
-        door.accept()[0].close()
-    return time.process_time() - before
-
-
 def tell(name, attack):
     try:
         found = attack()
@@ -309,9 +294,7 @@ def tell(name, attack):
 
 signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 wanted = sys.argv[4:]
-if wanted[:1] == ['listen']:
-    print(listen(int(wanted[1])))
-elif wanted[:1] == ['crowd']:
+if wanted[:1] == ['crowd']:
     crowd(int(wanted[1]))
 else:
     for each in wanted:
