@@ -177,6 +177,11 @@ describe('the source', () => {
     expect(SOURCES.filter((file) => pattern.test(textOf(file)))).toEqual([`src/${place}`]);
   });
 
+  it('starts programs that it may have to end in one place: Node’s own kill() is not safe where a program could not be started', () => {
+    const spawning = /import\s*\{[^}]*\b(?:spawn|fork|exec|execFile)\b[^}]*\}\s*from 'node:child_process'/;
+    expect(SOURCES.filter((file) => spawning.test(textOf(file)))).toEqual(['src/system/spawn.ts']);
+  });
+
   it('throws by failure() what it can tell in words: failure() says what kind it is', () => {
     const wrong = SOURCES.filter(
       (file) => file !== 'src/failure.ts' && /\{ cause\b|new Error\([^()]*,/.test(textOf(file)),

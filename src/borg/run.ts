@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { failure } from '../failure.ts';
 import { whereOwnersAreKept } from '../host/ownerless.ts';
+import { spawnSafely } from '../system/spawn.ts';
 import { watchForStandstill } from './standstill.ts';
 
 export type BorgEnd = {
@@ -42,7 +42,9 @@ export const runBorg = async (run: BorgRun): Promise<BorgEnd> => {
   const { words, uid, gid, env, stuckAfter = Infinity } = run;
   const [file, ...before] = run.command;
   // libuv drops the supplementary groups when it changes the uid. '/' can be entered by everybody.
-  const borg = spawn(file, [...before, '--umask', '0007', ...words], { uid, gid, env, cwd: '/', stdio: 'inherit' });
+  const { child: borg } = spawnSafely(file, [...before, '--umask', '0007', ...words], {
+    ...{ uid, gid, env, cwd: '/', stdio: 'inherit' },
+  });
   let interrupted = false;
   const forward = (signal: NodeJS.Signals): void => {
     if (!signal.startsWith('SIGUSR')) interrupted = true;

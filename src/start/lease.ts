@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, closeSync, constants, lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { whereOwnersAreKept } from '../host/ownerless.ts';
 import type { Places } from '../places.ts';
 import { errorCode } from '../system/errno.ts';
 import { openFile } from '../system/open.ts';
+import { spawnSafely } from '../system/spawn.ts';
 
 /** The right to use /repos with this server's host id. It ends with release() or with the process, in whatever way that ends. */
 export type Lease = { readonly release: () => Promise<void> };
@@ -59,7 +59,7 @@ export const requireLease = async (places: Places, remedy: string): Promise<Leas
 };
 
 const lock = async (file: number, path: string): Promise<boolean> => {
-  const flock = spawn('flock', ['--nonblock', '--conflict-exit-code', String(CONFLICT), '3'], {
+  const { child: flock } = spawnSafely('flock', ['--nonblock', '--conflict-exit-code', String(CONFLICT), '3'], {
     stdio: ['ignore', 'ignore', 'pipe', file],
   });
   const [[code, signal], found] = await Promise.all([once(flock, 'close'), flock.stderr ? text(flock.stderr) : '']);

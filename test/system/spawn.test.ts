@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { execa } from 'execa';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { spawnSafely } from '../../src/system/spawn.ts';
 
 describe('a program', () => {
@@ -22,6 +22,16 @@ describe('a program', () => {
     stdin.write('nobody reads this');
     stdout.resume();
     expect((await once(child, 'error').catch((error) => [error]))[0]).toMatchObject({ code });
+  });
+
+  it('that could not be started is never signalled: nobody has its pid', async () => {
+    const { child } = spawnSafely('/no/such/program', [], {});
+    // Node keeps it until the error event.
+    const asksTheKernel = vi.spyOn(Reflect.get(child, '_handle'), 'kill');
+    expect([child.pid, child.kill('SIGCONT')]).toEqual([undefined, false]);
+    await once(child, 'error');
+    expect(child.kill('SIGCONT')).toBe(false);
+    expect(asksTheKernel).not.toHaveBeenCalled();
   });
 });
 
