@@ -41,22 +41,17 @@ const wider = (a: Due, b: Due): Due => {
 
 type Wish = {
   readonly request: PassRequest;
-  /** What passes have done for it that had to make way for a newer one. */
-  readonly done: PassReport['changes'];
   readonly resolve: (report: PassReport) => void;
   readonly reject: (error: unknown) => void;
 };
 
 /**
  * Lets one pass run at a time. However many events come, they make one pass, and it begins after the last of them was seen. A
- * caller that asks for a pass gets one that began after it asked, shared with all who asked meanwhile. If that pass has to make way for a newer one,
- * the caller waits for the newer one, too.
+ * caller that asks for a pass gets one that began after it asked, shared with all who asked meanwhile.
  */
 export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, clock }: SchedulerOptions) => {
   let due: Due | null = null;
   let wishes: Wish[] = [];
-  /** Those whose pass had to make way. The newer pass, which will come, is theirs, too. */
-  let interrupted: Wish[] = [];
   let running: AbortController | null = null;
   let idle: Promise<void> = Promise.resolve();
   let closed = false;
@@ -109,8 +104,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
   const runOnce = async (): Promise<void> => {
     const controller = new AbortController();
     running = controller;
-    const asked = [...interrupted, ...wishes];
-    interrupted = [];
+    const asked = wishes;
     const dryRun = asked.length > 0 && !due && asked.every(({ request }) => request.dryRun);
     const taken = dryRun ? asked : asked.filter(({ request }) => !request.dryRun);
     wishes = asked.filter((wish) => !taken.includes(wish));
@@ -127,9 +121,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
         lookAgain(report.failed === null ? report.recheckIn : Math.min(patience(), report.recheckIn ?? Infinity));
       if (report.failed === null) failures = 0;
       if (!dryRun) tell(() => onReport(report));
-      const resumed = taken.map((wish) => ({ ...wish, done: [...wish.done, ...report.changes] }));
-      if (!closed && hadToMakeWay(report)) interrupted = resumed;
-      else for (const { done, resolve } of resumed) resolve({ ...report, changes: done });
+      for (const wish of taken) wish.resolve(report);
     } catch (error) {
       if (!dryRun) lookAgain(Math.min(patience(), recheckOf(error) ?? Infinity));
       tell(() => onFailure(error));
@@ -200,7 +192,7 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
     now: (request: PassRequest): Promise<PassReport> =>
       new Promise((resolve, reject) => {
         if (closed) return reject(stopping());
-        wishes.push({ request, done: [], resolve, reject });
+        wishes.push({ request, resolve, reject });
         kick();
       }),
     /** Ends the timers, waits for the pass that runs, and begins no other. */
@@ -212,13 +204,10 @@ export const createScheduler = ({ pass, onReport, onFailure, resyncSeconds, cloc
       pause?.cancel();
       running?.abort();
       await idle;
-      for (const { reject } of [...interrupted.splice(0), ...wishes.splice(0)]) reject(stopping());
+      for (const { reject } of wishes.splice(0)) reject(stopping());
     },
   };
 };
-
-const hadToMakeWay = ({ findings }: PassReport): boolean =>
-  findings.some(({ code }) => code === 'adoption-interrupted');
 
 const stopping = (): Error => failure('the server is stopping', { code: 'stopping' });
 

@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { Change } from '../../src/accounts/diff.ts';
-import type { Finding } from '../../src/accounts/finding.ts';
 import { withRecheck } from '../../src/reconcile/failed-pass.ts';
 import type { PassReport, PassRequest } from '../../src/reconcile/pass.ts';
 import { createScheduler, type SchedulerOptions } from '../../src/reconcile/scheduler.ts';
@@ -8,12 +6,6 @@ import { createScheduler, type SchedulerOptions } from '../../src/reconcile/sche
 const REPORT: PassReport = { changes: [], findings: [], accounts: [], stopped: false, failed: null, recheckIn: null };
 const AT_ONCE: PassRequest = { occasion: 'asked', dryRun: false };
 const REHEARSAL: PassRequest = { occasion: 'asked', dryRun: true };
-
-/** Of a pass that had to make way for a newer one. */
-const MADE_WAY: Finding = {
-  ...{ severity: 'warning', code: 'adoption-interrupted', file: '/repos/web02', line: null, message: '', remedy: '' },
-};
-const added = (account: string): Change => ({ kind: 'account-added', account, role: 'repo', reason: '' });
 
 /** The shortest time between two passes that follow events. */
 const PAUSE = 10;
@@ -185,49 +177,6 @@ describe('the scheduler', () => {
       // What an interrupted pass left undone is done by a real one that comes after it.
       if (interrupted) expect(passes.slice(1).some(({ request }) => !request.dryRun)).toBe(true);
     }
-  });
-
-  it('answers a request whose pass had to make way once the newer pass is over, with what both have done', async () => {
-    for (const interrupt of ['event', 'request'] as const) {
-      const { scheduler, advance, passes, pass } = start();
-      const asked = scheduler.now(AT_ONCE);
-      let isAnswered = false;
-      void asked.then(() => {
-        isAnswered = true;
-      });
-      await settle();
-      const other = interrupt === 'event' ? scheduler.changed('web01') : scheduler.now(AT_ONCE);
-      expect(pass(0).signal.aborted).toBe(true);
-      await pass(0).end({ findings: [MADE_WAY], changes: [added('first')] });
-      await advance(PAUSE);
-      expect([passes.length, isAnswered]).toEqual([2, false]);
-      // Of a pass for an event, too, somebody waits for the answer now: it looks at everything.
-      expect(pass(1).request).toEqual(AT_ONCE);
-      await pass(1).end({ changes: [added('second')] });
-      expect(await asked).toMatchObject({ findings: [], changes: [added('first'), added('second')] });
-      if (other) expect(await other).toMatchObject({ changes: [added('second')] });
-    }
-  });
-
-  it('answers a request whose pass the end of the server has interrupted', async () => {
-    const { scheduler, pass } = start();
-    const asked = scheduler.now(AT_ONCE);
-    await settle();
-    const closing = scheduler.close();
-    await pass(0).end({ findings: [MADE_WAY] });
-    expect(await asked).toMatchObject({ findings: [{ code: 'adoption-interrupted' }] });
-    await closing;
-  });
-
-  it('turns a request away whose newer pass the server has no time for any more', async () => {
-    const { scheduler, passes, pass } = start();
-    const asked = expect(scheduler.now(AT_ONCE)).rejects.toThrow();
-    await settle();
-    scheduler.changed('web01');
-    await pass(0).end({ findings: [MADE_WAY] });
-    await scheduler.close();
-    await asked;
-    expect(passes).toHaveLength(1);
   });
 
   it('interrupts a long pass whenever it is time to look at everything again, not only once', async () => {
