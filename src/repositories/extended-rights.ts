@@ -99,7 +99,6 @@ const walk = async (
   patience: number | 'inf',
   cancelSignal?: AbortSignal,
 ): Promise<readonly Told[]> => {
-  cancelSignal?.throwIfAborted(); // execa would end even a program that could not be started: see spawnSafely
   const { stdout } = await execa('python3', ['-I', '-c', SCRIPT, what, String(patience)], {
     input: folders.map((folder) => `${folder}\0`).join(''),
     ...(cancelSignal && { cancelSignal }),

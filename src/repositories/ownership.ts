@@ -92,7 +92,6 @@ const handOver = async (
   // Nobody has access during the work.
   fchmodSync(folder, 0o700);
   if (preparation.action === 'adopt') {
-    signal.throwIfAborted(); // execa would end even a program that could not be started: see spawnSafely
     let entries = 0;
     const owner = `${preparation.uid}:${groupOf(preparation)}`;
     const chown = execa('chown', ['-hRv', owner, '--', path], {
