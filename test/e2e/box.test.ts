@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, createClient } from './harness/client.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
+import { until } from './harness/machine.ts';
 import { open, requests } from './harness/raw-borg.ts';
 import { contents } from './harness/repository-files.ts';
 import { type Server, startServer } from './harness/server.ts';
@@ -63,7 +64,9 @@ test('a session works as with a box, and the launcher checks every entry: neithe
     await client.borg(['create', `${client.url(name)}::first`, '.ssh'], { cwd: client.home });
   }
   const session = await connected(server, client, 'web01', client.key, { flags: [], words: ['borg', 'serve'] });
-  const words = await server.exec(['cat', `/proc/${await sessionOf(server, 'web01')}/cmdline`]);
+  // sshd has let the client in, but its session may only just begin.
+  const pid = await until('the session to run', () => sessionOf(server, 'web01'));
+  const words = await server.exec(['cat', `/proc/${pid}/cmdline`]);
   expect(words.stdout).toContain('--box\0entries\0');
   session.ssh.kill();
 
