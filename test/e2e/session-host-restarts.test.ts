@@ -40,8 +40,8 @@ const idOf = (number: number): Buffer => Buffer.from(`${number}`.padEnd(32, '.')
 const dataOf = (account: string, number: number): string => `${account} has ${number};`.padEnd(1000, 'x');
 const range = (length: number): readonly number[] => Array.from({ length }, (_, index) => index);
 
-/** Many sessions share a repository. Each waits until another one lets go of its lock. */
-const openShared = (account: string): Call => open(`/repos/${account}`, { lock_wait: PATIENCE });
+/** Many sessions share a repository. Each waits until another one lets go of its lock. borg looks ten times in that many seconds. */
+const openShared = (account: string): Call => open(`/repos/${account}`, { lock_wait: 60 });
 const FILLED = (account: string): Uint8Array =>
   requests(
     open(`/repos/${account}`, { create: true, exclusive: true }),

@@ -49,7 +49,12 @@ const encode = (value: Value): Buffer => {
     float.writeDoubleBE(value, 1);
     return float;
   }
-  if (typeof value === 'number') return Buffer.of(value & 0x7f);
+  if (typeof value === 'number' && value >= 0 && value < 0x80) return Buffer.of(value);
+  if (typeof value === 'number') {
+    const number = Buffer.of(0xce, 0, 0, 0, 0);
+    number.writeUInt32BE(value, 1);
+    return number;
+  }
   if (typeof value === 'string') {
     const bytes = Buffer.from(value);
     return Buffer.concat([Buffer.of(0xd9, bytes.length), bytes]);
