@@ -40,7 +40,7 @@ export const open = (path: string, more: { readonly [name: string]: Value } = {}
   },
 ];
 
-/** msgpack of small values: https://github.com/msgpack/msgpack/blob/master/spec.md */
+/** msgpack: https://github.com/msgpack/msgpack/blob/master/spec.md */
 const encode = (value: Value): Buffer => {
   if (value === null) return Buffer.of(0xc0);
   if (typeof value === 'boolean') return Buffer.of(value ? 0xc3 : 0xc2);
@@ -49,26 +49,21 @@ const encode = (value: Value): Buffer => {
     float.writeDoubleBE(value, 1);
     return float;
   }
-  if (typeof value === 'number' && value >= 0 && value < 0x80) return Buffer.of(value);
-  if (typeof value === 'number') {
-    const number = Buffer.of(0xce, 0, 0, 0, 0);
-    number.writeUInt32BE(value, 1);
-    return number;
-  }
-  if (typeof value === 'string') {
-    const bytes = Buffer.from(value);
-    return Buffer.concat([Buffer.of(0xd9, bytes.length), bytes]);
-  }
-  if (value instanceof Uint8Array) {
-    // borg's protocol knows no other kind of bytes than strings (str 32).
-    const head = Buffer.of(0xdb, 0, 0, 0, 0);
-    head.writeUInt32BE(value.length, 1);
-    return Buffer.concat([head, value]);
-  }
-  if (Array.isArray(value)) return Buffer.concat([Buffer.of(0x90 | value.length), ...value.map(encode)]);
+  if (typeof value === 'number') return head(0xce, value);
+  // borg's protocol knows no other kind of bytes than strings.
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+  if (bytes instanceof Uint8Array) return Buffer.concat([head(0xdb, bytes.length), bytes]);
+  if (Array.isArray(value)) return Buffer.concat([head(0xdd, value.length), ...value.map(encode)]);
   const entries = Object.entries(value);
   return Buffer.concat([
-    Buffer.of(0x80 | entries.length),
+    head(0xdf, entries.length),
     ...entries.flatMap(([name, inner]) => [encode(name), encode(inner)]),
   ]);
+};
+
+/** Always in the form with 32 bits: none is too large for it. Throws RangeError for a negative number. */
+const head = (type: number, number: number): Buffer => {
+  const bytes = Buffer.of(type, 0, 0, 0, 0);
+  bytes.writeUInt32BE(number, 1);
+  return bytes;
 };
