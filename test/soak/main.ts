@@ -14,7 +14,7 @@ if (!(minutes > 0) || !Number.isInteger(seed)) throw new Error('--minutes needs 
 console.log(`seed ${seed}, ${minutes} minutes`);
 await prepareMachine();
 try {
-  const { took, growth, ...result } = await soak({ seed, minutes, say: console.log });
+  const { took, growth, ...result } = await soak({ seed, length: { minutes }, say: console.log });
   console.log(JSON.stringify({ seed, ...result, growth }));
   const at = (share: number): number => Math.round(took[Math.floor(took.length * share)] ?? 0);
   console.log(`a change was taken up in ${at(0.5)} ms (median), at worst in ${at(1 - 1e-9)} ms, of ${took.length}`);

@@ -18,9 +18,12 @@ import { createHostFates } from './session-host.ts';
 import { describeStep, findingsAround, inTrouble } from './story.ts';
 import { expectIdentities, expectLogins } from './verification.ts';
 
+/** How long a run is. So many steps show the same on a busy machine as on a quiet one. */
+export type SoakLength = { readonly minutes: number } | { readonly steps: number };
+
 export type SoakOptions = {
   readonly seed: number;
-  readonly minutes: number;
+  readonly length: SoakLength;
   /** Gets a line for each step. */
   readonly say: (line: string) => void;
 };
@@ -53,11 +56,11 @@ const ALL_LOGINS: readonly Login[] = NAMES.flatMap((account) =>
 );
 
 /**
- * Plays steps against a real server for so many minutes, and holds every answer to the model.
+ * Plays steps against a real server, and holds every answer to the model.
  *
  * @throws Error with the seed, all steps so far and the end of the server's log in its message, at the first thing that is not as it must be
  */
-export const soak = async ({ seed, minutes, say }: SoakOptions): Promise<SoakResult> => {
+export const soak = async ({ seed, length, say }: SoakOptions): Promise<SoakResult> => {
   const scene = await openScene();
   const story: string[] = [];
   const log = createLogReading(scene.server);
@@ -70,7 +73,7 @@ export const soak = async ({ seed, minutes, say }: SoakOptions): Promise<SoakRes
   /** Every session that was ever opened. */
   const live = new Map<number, Live>();
   try {
-    return await run(scene, live, { seed, minutes, tell, log });
+    return await run(scene, live, { seed, length, tell, log });
   } catch (error) {
     const found = error instanceof Error ? error.message : String(error);
     const parts = [`the soak with seed ${seed} failed: ${found}`, 'the steps:', ...story, 'the log:', log.tail()];
@@ -81,12 +84,12 @@ export const soak = async ({ seed, minutes, say }: SoakOptions): Promise<SoakRes
   }
 };
 
-type Run = Pick<SoakOptions, 'seed' | 'minutes'> & {
+type Run = Pick<SoakOptions, 'seed' | 'length'> & {
   readonly tell: (line: string) => void;
   readonly log: ReturnType<typeof createLogReading>;
 };
 
-const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell, log }: Run): Promise<SoakResult> => {
+const run = async (scene: Scene, live: Map<number, Live>, { seed, length, tell, log }: Run): Promise<SoakResult> => {
   let model: Model = {
     tree: EMPTY,
     access: NOBODY,
@@ -107,12 +110,15 @@ const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell,
   let [logins, restarts, sessionsEnded, troubled, hostsReplaced] = [0, 0, 0, 0, 0];
   const host = createHostFates(scene.server);
   const hostKeys = readHostKeys(scene);
-  const length = minutes * 60_000;
+  const isLong = 'minutes' in length && length.minutes >= LONG_MINUTES;
   const begun = performance.now();
-  const part = (): number => (performance.now() - begun) / length;
+  let number = 0;
+  /** Which part of the run is over. */
+  const part = (): number =>
+    'steps' in length ? number / length.steps : (performance.now() - begun) / (length.minutes * 60_000);
 
   const awaitHost = async (): Promise<void> => {
-    if (minutes < LONG_MINUTES || !(await host.replaced())) return;
+    if (!isLong || !(await host.replaced())) return;
     hostsReplaced += 1;
     figures = [];
   };
@@ -159,11 +165,10 @@ const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell,
     if (figures.length > longest.length) longest = figures;
   };
 
-  let number = 0;
   for (; part() < 1; number += 1) {
     const dice = diceAt(seed, number);
     troubled = inTrouble(model) ? troubled + 1 : 0;
-    const isCalm = minutes >= LONG_MINUTES && part() > RESTLESS_PART;
+    const isCalm = isLong && part() > RESTLESS_PART;
     if (isCalm) await awaitHost();
     const card = cardAt(seed, number, isCalm);
     const cure =
@@ -177,7 +182,7 @@ const run = async (scene: Scene, live: Map<number, Live>, { seed, minutes, tell,
   const cure = chooseStep('cure', model, diceAt(seed, number), Date.now(), number);
   if (cure) await take(cure, number);
   await take({ kind: 'stop', refused: 'no', watch: 'events' }, number);
-  await expectLogins(scene, model.access, minutes >= LONG_MINUTES ? ALL_LOGINS : []);
+  await expectLogins(scene, model.access, isLong ? ALL_LOGINS : []);
   await expectArchives(scene, model);
   const growth = growthOf(longest);
   const larger = growth && grown(growth);
