@@ -300,11 +300,14 @@ if (HAS_GROUPS) {
       await rm(join(server.sshkeys, 'repos/greedy'));
       await updated(server);
       await Promise.all(greedy.map(({ ssh }) => ssh));
-      expect((await borgs()).filter(({ account }) => account === 'greedy')).toEqual([]);
+      // A session whose memory the kernel is taking back may outlive its connection for a moment.
+      await until(
+        'their borg to be gone',
+        async (saw) => !saw(await borgs()).some(({ account }) => account === 'greedy'),
+      );
       for (const each of [modest, after]) expect((await each.end()).exitCode).toBe(0);
       expect(await hostPid()).toBe(host);
     } finally {
-      moveInto(group.root, server, host);
       await group.remove();
     }
   });

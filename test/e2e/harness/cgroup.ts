@@ -1,14 +1,12 @@
-import { existsSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from './machine.ts';
 
 export type Cgroup = {
-  /** The folder of the group, and the folder of the group that it is in. */
   readonly folder: string;
-  readonly root: string;
   /** Whether it is a cgroup of version 1, whose files have other names. */
   readonly isFirst: boolean;
-  /** Call it when nothing runs in it any more. */
+  /** Moves what still runs in it to the root group: a test that fails then tells its own cause, not that the group is in use. */
   remove(): Promise<void>;
 };
 
@@ -19,9 +17,13 @@ export const createCgroup = (controller: 'memory' | 'pids'): Cgroup => {
   if (!isFirst) writeFileSync(join(root, 'cgroup.subtree_control'), `+${controller}`);
   const folder = mkdtempSync(join(root, 'borgserver-test-'));
   return {
-    ...{ folder, root, isFirst },
+    ...{ folder, isFirst },
     remove: async () => {
-      await until('the last process of the group to end', () => {
+      await until('the last process of the group to leave it', (saw) => {
+        for (const pid of saw(readFileSync(join(folder, 'cgroup.procs'), 'utf8'))
+          .split('\n')
+          .filter(Boolean))
+          move(pid, root);
         try {
           rmdirSync(folder);
           return true;
@@ -31,4 +33,13 @@ export const createCgroup = (controller: 'memory' | 'pids'): Cgroup => {
       });
     },
   };
+};
+
+const move = (pid: string, folder: string): void => {
+  try {
+    writeFileSync(join(folder, 'cgroup.procs'), pid);
+  } catch (error) {
+    // It has ended meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 };

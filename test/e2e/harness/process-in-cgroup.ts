@@ -23,12 +23,11 @@ export const moveInto = (folder: string, server: Server, pid: number): void => {
  * @returns lets it fork again
  */
 export const keepFromForking = (server: Server, pid: number): (() => Promise<void>) => {
-  const { folder, root, remove } = createCgroup('pids');
+  const { folder, remove } = createCgroup('pids');
   moveInto(folder, server, pid);
   writeFileSync(join(folder, 'pids.max'), '1');
   return async () => {
     writeFileSync(join(folder, 'pids.max'), 'max');
-    moveInto(root, server, pid);
     await remove();
   };
 };
