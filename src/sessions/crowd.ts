@@ -2,9 +2,9 @@ import type { Session } from './session.ts';
 
 /**
  * In this time the client of a refused session reads why, and goes by itself. So nobody whom the launcher refuses is cut off before that
- * sentence.
+ * sentence, also on a machine so busy that the launcher comes to say it late.
  */
-const GRACE_MS = 5000;
+const GRACE_MS = 30_000;
 /** How many connections above the limit get that time. More than that are a flood, and nobody waits for a flood. */
 const PATIENCE = 16;
 
