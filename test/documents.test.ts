@@ -259,6 +259,14 @@ describe('the decisions', () => {
   });
 });
 
+test('a folder of a repository is moved by mv -T: where its account has got an empty folder meanwhile, mv alone moves it into that folder', () => {
+  const moves = DOCUMENTS.flatMap((file) =>
+    split(read(file)).blocks.flatMap(({ text }) => [...text.matchAll(/\bmv [^&;\n]*/g)].map(([move]) => move)),
+  ).filter((move) => / (\/|\.\/)?repos\//.test(move));
+  expect(moves.length).toBeGreaterThan(4);
+  expect(moves.filter((move) => !move.startsWith('mv -T '))).toEqual([]);
+});
+
 test('each entry of the changelog is one line that begins with its kind', () => {
   const entries = read('CHANGELOG.md').match(/^[-*\t ].*$/gm) ?? [];
   expect(entries.length).toBeGreaterThan(20);

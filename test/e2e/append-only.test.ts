@@ -142,7 +142,7 @@ test('the operator gets the repository back as it was before the deletions, and 
   const passphrase = { env: { BORG_PASSPHRASE: 'borgserver' }, reject: false };
   const listedHere = () => server.exec(['list', '--short', 'db01'], passphrase);
   const id = /^id = ([0-9a-f]{64})$/m.exec(await readFile(join(folder(), 'config'), 'utf8'))?.[1] ?? '';
-  await server.exec(['sh', '-c', `set -eu\ncd /\n${documentedShell(PAGE, 'mv repos/db01')}`]);
+  await server.exec(['sh', '-c', `set -eu\ncd /\n${documentedShell(PAGE, 'mv -T repos/db01')}`]);
   await updated(server);
   expect((await listedHere()).exitCode).not.toBe(0);
   const { uid } = await stat(folder());
