@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { PATIENCE_MS, TEST_PATIENCE_MS } from './test/e2e/harness/patience.ts';
+import { NOT_IN_A_CONTAINER, ON_EVERY_DEBIAN, WITHOUT_DOCKER } from './test/e2e-files.ts';
 import { MEMORY_OF_NODE, NOT_OF_THE_IMAGE } from './test/not-of-the-image.ts';
-import { NOT_OF_THE_RELEASE } from './test/not-of-the-release.ts';
 
 // The tests use Debian's programs, not those that a version manager's shims find. Each `python3` that a shim starts makes a pass take six
 // times as long, and borg does not run on that Python.
@@ -19,18 +19,17 @@ const patience = {
   expect: { poll: { timeout: PATIENCE_MS } },
 };
 
-/** Files that have no meaning with Docker. Files that need what a user namespace cannot have: another user namespace of as many ids. */
-const notThere =
-  {
-    container: ['without-docker', 'user-namespace', 'faults-clock', 'before-login'],
-    'user-namespace': ['user-namespace', 'before-login'],
-  }[process.env.E2E_TARGET ?? ''] ?? [];
+const target = process.env.E2E_TARGET ?? 'namespace';
+/** Files that have no meaning here. Some need what a user namespace cannot have: another user namespace of as many ids. */
+const notThere = { container: NOT_IN_A_CONTAINER, 'user-namespace': ['user-namespace', 'before-login'] }[target] ?? [];
+/** The end-to-end files of this run (test/e2e-files.ts). */
+const filesOfThisRun =
+  process.env.E2E_FILES === 'every-debian'
+    ? [...ON_EVERY_DEBIAN, ...(target === 'container' ? [] : WITHOUT_DOCKER)]
+    : ['**/*'];
 
 /** `test/units-in-image` leaves out the files that have run on the machine itself and have the same result in an image. */
 const alreadyRun = process.env.UNITS_IN_IMAGE === undefined ? [] : [...NOT_OF_THE_IMAGE, MEMORY_OF_NODE];
-
-/** Against the second image the gate leaves out files that have run against the first and do not depend on Debian's release. */
-const notOfTheRelease = process.env.E2E_OF_THE_RELEASE === undefined ? [] : NOT_OF_THE_RELEASE;
 
 /** The files that take longest. If they began last, each would run alone at the end. */
 const LONGEST = [
@@ -77,8 +76,8 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
-          exclude: [...notThere.map((name) => `test/e2e/${name}.test.ts`), ...notOfTheRelease],
+          include: filesOfThisRun.map((name) => `test/e2e/${name}.test.ts`),
+          exclude: notThere.map((name) => `test/e2e/${name}.test.ts`),
           globalSetup: [...globalSetup, 'test/e2e/harness/loaded-borg.ts'],
           // Each file has a server of its own.
           maxWorkers: 4,

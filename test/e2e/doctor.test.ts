@@ -52,6 +52,7 @@ test('a server that is well has only good lines, one for each topic', async () =
   ])
     expect(topics).toContain(topic);
   expect(about(lines, 'sshd')).toHaveLength(3);
+  // What doctor says without Docker is tested in without-docker, too.
   expect(about(lines, 'mounts')).toHaveLength(server.target === 'container' ? 2 : 0);
   expect(lines.filter(({ level, cure }) => (level === 'ok') !== (cure === null))).toEqual([]);
 });

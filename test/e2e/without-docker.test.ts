@@ -91,6 +91,13 @@ describe('without Docker', () => {
     expect(result.stderr).toContain('a b||$HOME|');
   });
 
+  test('doctor says nothing of mounts: all data are below one folder', async () => {
+    const { stdout } = await server.exec(['borgserver', 'doctor', '--json'], { reject: false });
+    const topics = JSON.parse(stdout).map(({ topic }: { readonly topic: string }) => topic);
+    expect(topics).toContain('host keys');
+    expect(topics).not.toContain('mounts');
+  });
+
   test('two servers with data of their own run side by side and know nothing of each other', async () => {
     const other = await startServer();
     const visitor = await createClient(other);

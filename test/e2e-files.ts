@@ -1,0 +1,27 @@
+/**
+ * Which end-to-end files the gate runs where. All but NOT_IN_A_CONTAINER run against the shipped image, of Debian 13. With E2E_FILES=every-debian those
+ * in ON_EVERY_DEBIAN run, and without Docker those in WITHOUT_DOCKER, too. `npm cit` and `npm run e2e` run all that mean something there.
+ */
+
+/**
+ * What a client, an attacker and a session meet, with the sshd, the borg and the Python of each Debian. What the launcher, the session host, sshd and
+ * borg do in detail is tested by the units in test/{image,sshd,borg,sessions,keys}, which run on each Debian, too.
+ */
+export const ON_EVERY_DEBIAN: readonly string[] = [
+  ...['smoke', 'repository', 'isolation', 'ssh-attacks', 'revocation', 'penalties', 'limits'],
+  ...['hosted-sessions', 'same-session'],
+];
+
+/** Files with tests that mean nothing in a container, by name. They run on the gate's own machine, since nothing else would run those tests. */
+export const WITHOUT_DOCKER: readonly string[] = [
+  ...['without-docker', 'user-namespace', 'faults-clock', 'before-login'],
+  ...['capabilities', 'disk-floor', 'faults-disk', 'restart', 'revocation', 'session-host-faults'],
+];
+
+/** Files that have no test in a container. */
+export const NOT_IN_A_CONTAINER: readonly string[] = [
+  'without-docker',
+  'user-namespace',
+  'faults-clock',
+  'before-login',
+];
