@@ -8,8 +8,8 @@
  * borg do in detail is tested by the units in test/{image,sshd,borg,sessions,keys}, which run on each Debian, too.
  */
 export const ON_EVERY_DEBIAN: readonly string[] = [
-  ...['smoke', 'repository', 'isolation', 'ssh-attacks', 'revocation', 'penalties', 'limits'],
-  ...['hosted-sessions', 'same-session'],
+  ...['smoke', 'repository', 'isolation', 'append-only', 'ssh-attacks', 'revocation', 'penalties', 'limits'],
+  ...['hosted-sessions', 'same-session', 'trail'],
 ];
 
 /** Files with tests that mean nothing in a container, by name. They run on the gate's own machine, since nothing else would run those tests. */
