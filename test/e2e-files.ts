@@ -12,16 +12,16 @@ export const ON_EVERY_DEBIAN: readonly string[] = [
   ...['hosted-sessions', 'same-session', 'trail'],
 ];
 
-/** Files with tests that mean nothing in a container, by name. They run on the gate's own machine, since nothing else would run those tests. */
-export const WITHOUT_DOCKER: readonly string[] = [
-  ...['without-docker', 'user-namespace', 'faults-clock', 'before-login'],
-  ...['capabilities', 'disk-floor', 'faults-disk', 'restart', 'revocation', 'session-host-faults'],
-];
-
 /** Files that have no test in a container. */
 export const NOT_IN_A_CONTAINER: readonly string[] = [
   'without-docker',
   'user-namespace',
   'faults-clock',
   'before-login',
+];
+
+/** Files with tests that mean nothing in a container. They run on the gate's own machine, since nothing else would run those tests. */
+export const WITHOUT_DOCKER: readonly string[] = [
+  ...NOT_IN_A_CONTAINER,
+  ...['capabilities', 'disk-floor', 'faults-disk', 'restart', 'session-host-faults'],
 ];
