@@ -72,7 +72,8 @@ def write_number(path: str, number: int) -> int | None:
 
 def write_into(file: 'FileIO', number: int) -> int | None:
     try:
-        file.write(b'%d' % number)
+        # Not file.write(): where the kernel says EAGAIN, that raises no error (Python's io.RawIOBase.write).
+        os.write(file.fileno(), b'%d' % number)
     except OSError as err:
         return err.errno
 

@@ -3,6 +3,7 @@ import type { Hosted } from './hosted.ts';
 import { idOf, type Process, type ProcessId } from './process.ts';
 import { isAlive, processesBelow } from './processes.ts';
 import { whileStandingStill } from './standstill.ts';
+import { hasUnlisted } from './unlisted.ts';
 
 /** How long a connection gets to end by itself: borg releases its lock within milliseconds of TERM. */
 const PATIENCE_MS = 3000;
@@ -57,6 +58,8 @@ export const endConnection = async (
     const outside = uid === null ? [] : (await outsiders()).filter((each) => each.uid === uid);
     return [...outside, ...over().filter((each) => isAlive(each))].filter((each) => !all.has(idOf(each)));
   };
+  /** Whether some escape every list. */
+  const unlisted = async (): Promise<boolean> => uid !== null && (await hasUnlisted(uid));
 
   // Hosted ones first: they release their locks. Their host may be gone, and then nobody else tells them.
   const first = [...over(), ...roots];
@@ -70,8 +73,9 @@ export const endConnection = async (
   const end = performance.now() + PATIENCE_MS;
   for (let requests = 0; await gone(all, end); requests += 1) {
     const found = await more();
-    if (found.length === 0) return 'ended';
-    if (requests === MOST_REQUESTS) break;
+    if (found.length === 0 && !(await unlisted())) return 'ended';
+    // Nobody can ask what is in no list to end.
+    if (found.length === 0 || requests === MOST_REQUESTS) break;
     add(found);
     tell(found);
   }
@@ -81,7 +85,7 @@ export const endConnection = async (
   for (const each of all.values()) signal(each, 'SIGKILL');
   for (let times = 0; times <= MOST_STANDSTILLS; times += 1) {
     if (!(await gone(all, performance.now() + PATIENCE_MS))) return 'alive';
-    if ((await more()).length === 0) return 'killed';
+    if ((await more()).length === 0 && !(await unlisted())) return 'killed';
     const kill = async (): Promise<void> => {
       add(await more());
       for (const each of all.values()) signal(each, 'SIGKILL');

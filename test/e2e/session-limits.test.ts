@@ -151,21 +151,21 @@ const fill = async (account: string, path: string): Promise<void> => {
 };
 
 test('a repository of 100,000 chunks is used, checked, pruned and compacted within the limits of a session', async () => {
-  await grant(server, 'repos/many', client.key);
-  const many = client.url('many');
-  await client.borg(['init', '--encryption', 'none', many]);
-  await fill('many', '/repos/many');
+  await grant(server, 'repos/chunks', client.key);
+  const chunks = client.url('chunks');
+  await client.borg(['init', '--encryption', 'none', chunks]);
+  await fill('chunks', '/repos/chunks');
   const data = randomBytes(10_000_000);
   await writeFile(join(client.home, 'data'), data);
   for (const archive of ['first', 'second'])
-    await client.borg(['create', `${many}::${archive}`, 'data'], { cwd: client.home });
-  await client.borg(['check', '--repository-only', many]);
-  await client.borg(['prune', '--keep-last', '1', many]);
-  await client.borg(['compact', many]);
+    await client.borg(['create', `${chunks}::${archive}`, 'data'], { cwd: client.home });
+  await client.borg(['check', '--repository-only', chunks]);
+  await client.borg(['prune', '--keep-last', '1', chunks]);
+  await client.borg(['compact', chunks]);
   await mkdir(join(client.home, 'restored'));
-  await client.borg(['extract', `${many}::second`], { cwd: join(client.home, 'restored') });
+  await client.borg(['extract', `${chunks}::second`], { cwd: join(client.home, 'restored') });
   expect((await readFile(join(client.home, 'restored/data'))).equals(data)).toBe(true);
-  await client.borg(['delete', many], { env: { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' } });
+  await client.borg(['delete', chunks], { env: { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' } });
 });
 
 test('a client whose repository needs more memory than a session may have is told so in one line, and everybody else goes on', async () => {

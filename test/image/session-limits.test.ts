@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -13,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher } from '../../src/borg/launcher.ts';
@@ -87,6 +89,43 @@ test('a session can start no process, opens few files, leaves no core, and is th
   expect(limits).toMatch(/^Max core file size +0 +0 /m);
   expect(limits).toMatch(/^Max data size +268435456 /m);
   expect(Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'))).toBe(300);
+});
+
+test('a session that has to give way does so, also when the kernel takes no such change in this moment', async () => {
+  const program = `
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from launcher import crowd
+with open('/proc/self/autogroup', 'r+b', buffering=0) as group:
+    refused = False
+    while not refused:  # it takes ten changes a second
+        try:
+            os.write(group.fileno(), b'1')
+        except BlockingIOError:
+            refused = True
+    crowd.give_way(3)
+    end, nice = time.monotonic() + 60, b'1'
+    while nice != b'3' and time.monotonic() < end:
+        time.sleep(0.02)
+        group.seek(0)
+        nice = group.read().split()[-1]
+print(os.nice(0), nice.decode())
+`;
+  // A session of its own has an autogroup of its own (sched(7)). After setpriv its file in /proc belongs to the account (proc(5)).
+  const words = [
+    '--reuid',
+    `${ACCOUNT.uid}`,
+    '--clear-groups',
+    'setsid',
+    '--wait',
+    findBorg().python,
+    '-I',
+    '-c',
+    program,
+    folder,
+  ];
+  const { stdout } = await promisify(execFile)('setpriv', words, { cwd: '/' });
+  expect(stdout).toBe('3 3\n');
 });
 
 test('lists within lists without end get a sentence and do not fill the memory of the server; the lock is free, and others go on', async () => {

@@ -43,11 +43,6 @@ export const DIFFERENCES: readonly Difference[] = [
     is: (cold, hosted) => cold === 'done' && hosted === 'EACCES',
   },
   {
-    name: 'autogroup',
-    why: 'the kernel takes ten changes a second, of all sessions of the machine: the change of one session may come late',
-    is: (cold, hosted) => [cold, hosted].every((each) => ['0', '1'].includes(each)),
-  },
-  {
     name: 'environment.SSH_CONNECTION',
     why: 'each session has a connection of its own',
     is: sameConnection,
