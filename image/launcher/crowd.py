@@ -2,6 +2,7 @@
 
 Only the kernel is asked: the sessions are the processes of the same owner whose command line names the account."""
 
+import atexit
 import errno
 import os
 import signal
@@ -58,6 +59,8 @@ def give_way(older: int) -> None:
             signal.setitimer(signal.ITIMER_REAL, 0.1)
 
     signal.signal(signal.SIGALRM, group_gives_way)
+    # While Python ends it puts back the default, by which the timer would kill the session. It leaves a signal that is ignored.
+    atexit.register(signal.signal, signal.SIGALRM, signal.SIG_IGN)
     group_gives_way()
 
 

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher } from '../../src/borg/launcher.ts';
 import { until } from '../e2e/harness/machine.ts';
@@ -91,41 +91,52 @@ test('a session can start no process, opens few files, leaves no core, and is th
   expect(Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'))).toBe(300);
 });
 
-test('a session that has to give way does so, also when the kernel takes no such change in this moment', async () => {
-  const program = `
+describe('a session that has to give way, in a moment in which the kernel takes no such change', () => {
+  /** Runs a program of Python as the account, in an autogroup of its own (sched(7)). `refused` ends when the kernel takes no change. */
+  const giveWay = (program: string) => {
+    const head = `
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
 from launcher import crowd
-with open('/proc/self/autogroup', 'r+b', buffering=0) as group:
-    refused = False
-    while not refused:  # it takes ten changes a second
+group = open('/proc/self/autogroup', 'r+b', buffering=0)
+def refused():
+    while True:  # it takes ten changes a second
         try:
             os.write(group.fileno(), b'1')
         except BlockingIOError:
-            refused = True
-    crowd.give_way(3)
-    end, nice = time.monotonic() + 60, b'1'
-    while nice != b'3' and time.monotonic() < end:
-        time.sleep(0.02)
-        group.seek(0)
-        nice = group.read().split()[-1]
-print(os.nice(0), nice.decode())
+            return
 `;
-  // A session of its own has an autogroup of its own (sched(7)). After setpriv its file in /proc belongs to the account (proc(5)).
-  const words = [
-    '--reuid',
-    `${ACCOUNT.uid}`,
-    '--clear-groups',
-    'setsid',
-    '--wait',
-    findBorg().python,
-    '-I',
-    '-c',
-    program,
-    folder,
-  ];
-  const { stdout } = await promisify(execFile)('setpriv', words, { cwd: '/' });
-  expect(stdout).toBe('3 3\n');
+    // After setpriv its file in /proc belongs to the account (proc(5)).
+    const before = ['--reuid', `${ACCOUNT.uid}`, '--clear-groups', 'setsid', '--wait', findBorg().python, '-I', '-c'];
+    return promisify(execFile)('setpriv', [...before, head + program, folder], { cwd: '/' });
+  };
+
+  test('does so a little later', async () => {
+    const { stdout } = await giveWay(`
+refused()
+crowd.give_way(3)
+end, nice = time.monotonic() + 60, b'1'
+while nice != b'3' and time.monotonic() < end:
+    time.sleep(0.02)
+    group.seek(0)
+    nice = group.read().split()[-1]
+print(os.nice(0), nice.decode())
+`);
+    expect(stdout).toBe('3 3\n');
+  });
+
+  test('is not killed by its timer if it ends before that', async () => {
+    const { stdout } = await giveWay(`
+class SlowToEnd:
+    def __del__(self, wait=time.sleep, say=os.write):
+        wait(0.5)
+        say(1, b'ended by itself')
+slow = SlowToEnd()
+refused()
+crowd.give_way(3)
+`);
+    expect(stdout).toBe('ended by itself');
+  });
 });
 
 test('lists within lists without end get a sentence and do not fill the memory of the server; the lock is free, and others go on', async () => {
