@@ -13,19 +13,30 @@ const MOST_MS = 1000;
 /** ESRCH of errno(3). */
 const NO_SUCH_PROCESS = 3;
 
+const asked = new Map<number, Promise<boolean>>();
+
 /**
- * Whether a process of this user id runs that no list of processes shows, since it forks and ends again and again.
+ * Whether a process of this user id runs that no list of processes shows, since it forks and ends again and again. Many connections may end at once,
+ * with one user id. They share an answer: what began before a question is still there, and without a process of the user id none can begin.
  *
  * @returns false also where this cannot be told: another process of the user id lasts, as one that runs or that nobody reaps, or there is no perl
  */
-export const hasUnlisted = async (uid: number): Promise<boolean> => {
+export const hasUnlisted = (uid: number): Promise<boolean> => {
+  const answer = asked.get(uid) ?? look(uid).finally(() => asked.delete(uid));
+  asked.set(uid, answer);
+  return answer;
+};
+
+const look = async (uid: number): Promise<boolean> => {
   const end = performance.now() + PATIENCE_MS;
-  let lasting = ofUid(uid);
-  for (let looks = 1; await hasAny(uid); looks += 1) {
-    if (looks >= LASTING && lasting.size > 0) return false;
+  let lasting: Set<string> | null = null;
+  for (let looks = 0; await hasAny(uid); looks += 1) {
+    if (lasting !== null && looks >= LASTING && lasting.size > 0) return false;
     if (performance.now() >= end) return true;
     await pause(POLL_MS);
-    lasting = lasting.intersection(ofUid(uid));
+    // A list costs more than all else. Mostly the first answer is the last one, and there is none.
+    const found = ofUid(uid);
+    lasting = lasting === null ? found : lasting.intersection(found);
   }
   return false;
 };
