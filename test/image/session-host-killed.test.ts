@@ -308,6 +308,31 @@ test('if the daemon dies, the clients of its host are served or start cold, none
   }
 });
 
+test('a client stays with its session if the host dies while the session is still root’s, when the client may not signal it', async () => {
+  const ACCOUNT_OF_THIS = { account: 'stays', uid: 30_602 };
+  const slow = `    open(os.environ['HOME'] + '/still-root', 'w').close()\n    __import__('time').sleep(3)\n`;
+  const drop = '    drop_privileges(person.uid';
+  const own = await prepareHost({ ...ACCOUNT_OF_THIS, changes: [['launcher/hosted.py', drop, `${slow}${drop}`]] });
+  try {
+    const started = await startHost(own);
+    running.push(started.child);
+    const client = startClient(own, ACCOUNT_OF_THIS);
+    running.push(client);
+    const still = join(own, `repos/${ACCOUNT_OF_THIS.account}/still-root`);
+    await until('the session to be about to give root up', () => existsSync(still));
+    const session = Number(started.of('began')[0]?.pid);
+    started.child.kill('SIGKILL');
+    await until('the session to have given root up', () =>
+      listProcesses().some(({ pid, uid }) => pid === session && uid === ACCOUNT_OF_THIS.uid),
+    );
+    expect(client.exitCode).toBeNull();
+    const { code, out } = await heard(client, requests());
+    expect([code, out.split('server_version').length - 1]).toEqual([1, 1]);
+  } finally {
+    removeHost(own);
+  }
+});
+
 test('after all this a host serves as at the beginning', async () => {
   expectAnswers(await run('last'), 'last');
   await expectRest();
