@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { PERL } from '../system/perl.ts';
 import { spawnSafely } from '../system/spawn.ts';
 import { idOf } from './process.ts';
 import { listProcesses } from './processes.ts';
@@ -50,17 +51,13 @@ const ofUid = (uid: number): Set<string> =>
 
 /**
  * Whether the user id has any process. The kernel answers in one step: it goes through all processes, also those that begin meanwhile
- * (getpriority(2), PRIO_USER). Node asks it for one process only, so perl asks. It is in perl-base, which every Debian has.
+ * (getpriority(2), PRIO_USER). Node asks it for one process only, so perl asks.
  */
 const hasAny = (uid: number): Promise<boolean> =>
   new Promise((resolve) => {
-    const { child } = spawnSafely(
-      '/usr/bin/perl',
-      ['-e', '$! = 0; getpriority(2, $ARGV[0]); exit $! + 0', String(uid)],
-      {
-        ...{ cwd: '/', env: {}, stdio: 'ignore', timeout: MOST_MS, killSignal: 'SIGKILL' },
-      },
-    );
+    const { child } = spawnSafely(PERL, ['-e', '$! = 0; getpriority(2, $ARGV[0]); exit $! + 0', String(uid)], {
+      ...{ cwd: '/', env: {}, stdio: 'ignore', timeout: MOST_MS, killSignal: 'SIGKILL' },
+    });
     child.once('error', () => resolve(false));
     child.once('exit', (code) => resolve(code !== null && code !== NO_SUCH_PROCESS));
   });

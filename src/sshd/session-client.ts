@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { RoleGroup } from '../accounts/role.ts';
 import { shippedFile } from '../host/shipped.ts';
 import { writeFileAtomically } from '../host/write.ts';
+import { PERL } from '../system/perl.ts';
 
 /** The small program that hands a session to the session host, as absolute paths. */
 export type SessionClient = {
@@ -13,9 +14,6 @@ export type SessionClient = {
 };
 
 const PROGRAM = 'session-client';
-
-/** From perl-base, which every Debian has (Essential: yes). */
-const PERL = '/usr/bin/perl';
 
 /** By Node's name of the architecture; only those with 64-bit pointers (asm/unistd.h, unistd_64.h). */
 export const SENDMSG: Readonly<Partial<Record<NodeJS.Architecture, number>>> = {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
 import { hasUnlisted } from '../../src/sessions/unlisted.ts';
+import { PERL } from '../../src/system/perl.ts';
 
 // What it is for, a process that no list ever shows, is tried in end-connection.test.ts.
 
@@ -12,8 +13,9 @@ afterEach(() => {
   for (const each of running.splice(0)) each.kill('SIGKILL');
 });
 
-const start = async (file: string, ...words: readonly string[]): Promise<void> => {
-  const child = spawn(file, words, { uid: UID, gid: UID, cwd: '/', stdio: ['ignore', 'pipe', 'ignore'] });
+/** Resolves once the program has said something. */
+const start = async (uid: number, file: string, ...words: readonly string[]): Promise<void> => {
+  const child = spawn(file, words, { uid, cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] });
   running.push(child);
   await once(child.stdout, 'data');
 };
@@ -23,7 +25,7 @@ test('a user id without a process has none', async () => {
 });
 
 test('a process that runs is in the lists', async () => {
-  await start('/bin/sh', '-c', 'echo ready; exec sleep 600');
+  await start(UID, '/bin/sh', '-c', 'echo ready; exec sleep 600');
   expect(await hasUnlisted(UID)).toBe(false);
 });
 
@@ -35,9 +37,7 @@ select undef, undef, undef, 0.01 until \`cat /proc/$pid/stat\` =~ /\\) Z /;
 syswrite STDOUT, 'ready';
 sleep 600;
 `;
-  const child = spawn('/usr/bin/perl', ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
-  running.push(child);
-  await once(child.stdout, 'data');
+  await start(0, PERL, '-e', program);
   expect(await hasUnlisted(UID)).toBe(false);
 });
 
