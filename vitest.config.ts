@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { PATIENCE_MS, TEST_PATIENCE_MS } from './test/e2e/harness/patience.ts';
-import { NOT_IN_A_CONTAINER, ON_EVERY_DEBIAN, WITHOUT_DOCKER } from './test/e2e-files.ts';
+import { COLD, NOT_IN_A_CONTAINER, ON_EVERY_DEBIAN, WITHOUT_DOCKER } from './test/e2e-files.ts';
 import { MEMORY_OF_NODE, NOT_OF_THE_IMAGE } from './test/not-of-the-image.ts';
 
 // The tests use Debian's programs, not those that a version manager's shims find. Each `python3` that a shim starts makes a pass take six
@@ -23,10 +23,20 @@ const target = process.env.E2E_TARGET ?? 'namespace';
 /** Files that have no meaning here. Some need what a user namespace cannot have: another user namespace of as many ids. */
 const notThere = { container: NOT_IN_A_CONTAINER, 'user-namespace': ['user-namespace', 'before-login'] }[target] ?? [];
 /** The end-to-end files of this run (test/e2e-files.ts). */
-const filesOfThisRun =
-  process.env.E2E_FILES === 'every-debian'
-    ? [...ON_EVERY_DEBIAN, ...(target === 'container' ? [] : WITHOUT_DOCKER)]
-    : ['**/*'];
+const filesOfThisRun = {
+  all: ['**/*'],
+  'every-debian': [...ON_EVERY_DEBIAN, ...(target === 'container' ? [] : WITHOUT_DOCKER)],
+  'newest-debian': ON_EVERY_DEBIAN.filter((name) => !COLD.includes(name)),
+}[process.env.E2E_FILES ?? 'all'];
+if (filesOfThisRun === undefined) throw new Error(`E2E_FILES=${process.env.E2E_FILES} names no list of test/e2e-files.ts`);
+const endToEnd = (names: readonly string[]) => ({
+  include: names.map((name) => `test/e2e/${name}.test.ts`),
+  exclude: notThere.map((name) => `test/e2e/${name}.test.ts`),
+  globalSetup: [...globalSetup, 'test/e2e/harness/loaded-borg.ts'],
+  // Each file has a server of its own.
+  maxWorkers: 4,
+  ...patience,
+});
 
 /** `test/units-in-image` leaves out the files that have run on the machine itself and have the same result in an image. */
 const alreadyRun = process.env.UNITS_IN_IMAGE === undefined ? [] : [...NOT_OF_THE_IMAGE, MEMORY_OF_NODE];
@@ -73,17 +83,9 @@ export default defineConfig({
           ...patience,
         },
       },
-      {
-        test: {
-          name: 'e2e',
-          include: filesOfThisRun.map((name) => `test/e2e/${name}.test.ts`),
-          exclude: notThere.map((name) => `test/e2e/${name}.test.ts`),
-          globalSetup: [...globalSetup, 'test/e2e/harness/loaded-borg.ts'],
-          // Each file has a server of its own.
-          maxWorkers: 4,
-          ...patience,
-        },
-      },
+      { test: { name: 'e2e', ...endToEnd(filesOfThisRun) } },
+      // Each session loads borg itself (SESSION_HOST=no). With `e2e` in one run, so that no core waits for the last file of either.
+      { test: { name: 'cold', ...endToEnd(COLD), env: { E2E_SESSION_HOST: 'no' } } },
     ],
   },
 });

@@ -1,6 +1,7 @@
 /**
  * Which end-to-end files the gate runs where. All but NOT_IN_A_CONTAINER run against the shipped image, of Debian 13. With E2E_FILES=every-debian those
- * in ON_EVERY_DEBIAN run, and without Docker those in WITHOUT_DOCKER, too. `npm cit` and `npm run e2e` run all that mean something there.
+ * in ON_EVERY_DEBIAN run, and without Docker those in WITHOUT_DOCKER, too. With E2E_FILES=newest-debian those of ON_EVERY_DEBIAN run that COLD has not.
+ * `npm cit` and `npm run e2e` run all that mean something there.
  */
 
 /**
@@ -11,6 +12,12 @@ export const ON_EVERY_DEBIAN: readonly string[] = [
   ...['smoke', 'repository', 'isolation', 'append-only', 'ssh-attacks', 'revocation', 'penalties', 'limits'],
   ...['hosted-sessions', 'same-session', 'trail'],
 ];
+
+/**
+ * What the gate runs with sessions that start cold: the project `cold`. What a session may does not depend on how it starts, and the units of
+ * test/image start most sessions cold. So what ON_EVERY_DEBIAN has of it runs against one image hosted, and against the other one cold.
+ */
+export const COLD: readonly string[] = ['isolation', 'append-only', 'session-limits', 'sessions'];
 
 /** Files that have no test in a container. */
 export const NOT_IN_A_CONTAINER: readonly string[] = [
