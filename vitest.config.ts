@@ -28,7 +28,8 @@ const filesOfThisRun = {
   'every-debian': [...ON_EVERY_DEBIAN, ...(target === 'container' ? [] : WITHOUT_DOCKER)],
   'newest-debian': ON_EVERY_DEBIAN.filter((name) => !COLD.includes(name)),
 }[process.env.E2E_FILES ?? 'all'];
-if (filesOfThisRun === undefined) throw new Error(`E2E_FILES=${process.env.E2E_FILES} names no list of test/e2e-files.ts`);
+if (filesOfThisRun === undefined)
+  throw new Error(`E2E_FILES=${process.env.E2E_FILES} names no list of test/e2e-files.ts`);
 const endToEnd = (names: readonly string[]) => ({
   include: names.map((name) => `test/e2e/${name}.test.ts`),
   exclude: notThere.map((name) => `test/e2e/${name}.test.ts`),

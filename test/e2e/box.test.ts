@@ -66,7 +66,7 @@ test('a session works as with a box, and the launcher checks every entry: neithe
   const session = await connected(server, client, 'web01', client.key, { flags: [], words: ['borg', 'serve'] });
   // sshd has let the client in, but its session may only just begin.
   const pid = await until('the session to run', () => sessionOf(server, 'web01'));
-  const words = await server.exec(['cat', `/proc/${pid}/cmdline`]);
+  const words = await server.look(['cat', `/proc/${pid}/cmdline`]);
   expect(words.stdout).toContain('--box\0entries\0');
   session.ssh.kill();
 

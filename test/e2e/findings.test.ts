@@ -129,7 +129,7 @@ describe('update-borgusers', () => {
     await rename(join(server.sshkeys, 'repos/copied.bak'), join(server.sshkeys, 'repos/copied.disabled'));
     await update();
     expect(await letsIn(client, 'copied.disabled', old)).toBe(false);
-    expect((await server.exec(['ls', '/repos'])).stdout).not.toMatch(/copied\./);
+    expect((await server.look(['ls', '/repos'])).stdout).not.toMatch(/copied\./);
   });
 
   test('an account that really has the name of a copy is closed with a finding, and the printed cure opens it', async () => {
@@ -152,7 +152,7 @@ describe('update-borgusers', () => {
   test('changes nothing with --dry-run and prints the same', async () => {
     await writeKeyFile(server, 'repos/dry', client.key);
     await update();
-    const passwd = async () => (await server.exec(['cat', '/var/lib/extrausers/passwd'])).stdout;
+    const passwd = async () => (await server.look(['cat', '/var/lib/extrausers/passwd'])).stdout;
     // Nothing watches the account database, so no other pass makes this change first. Only a look at the tree that is still due
     // may come first.
     const { before, dry, between, foretold, done } = await until('a dry run with something to do', async () => {

@@ -25,7 +25,7 @@ const HOSTS = `
   done`;
 const hostPid = (): Promise<string> =>
   until('the session host', async () => {
-    const { stdout } = await server.exec(['sh', '-c', HOSTS]);
+    const { stdout } = await server.look(['sh', '-c', HOSTS]);
     return stdout.trim().split('\n')[0] || undefined;
   });
 const signal = (name: string, pid: string) => server.exec(['kill', `-${name}`, pid]);

@@ -128,7 +128,7 @@ test('two hundred files dropped at once are two hundred accounts', async () => {
   const names = Array.from({ length: 200 }, (_, index) => `many${String(index).padStart(3, '0')}`);
   await Promise.all(names.map((name) => writeKeyFile(server, `repos/${name}`, client.key)));
   for (const name of ['many199', 'many000', 'many100']) await letIn(client, name);
-  const { stdout } = await server.exec(['getent', '-s', 'extrausers', 'passwd', 'many000', 'many100', 'many199']);
+  const { stdout } = await server.look(['getent', '-s', 'extrausers', 'passwd', 'many000', 'many100', 'many199']);
   expect(new Set(stdout.split('\n').map((line) => line.split(':')[2])).size).toBe(4);
   await Promise.all(names.map((name) => rm(keyFile(`repos/${name}`))));
   await lockedOut(client, 'many100');

@@ -80,7 +80,7 @@ test('docs/isolation.md says what this run has found', async () => {
 
 const placeOfRun = async ({ server }: Scene): Promise<string> => {
   if (server.target === 'namespace') return placeOf(undefined);
-  const { stdout } = await server.exec(['cat', '/etc/os-release']);
+  const { stdout } = await server.look(['cat', '/etc/os-release']);
   return placeOf(/^VERSION_CODENAME=(\w+)$/m.exec(stdout)?.[1] ?? 'an unknown Debian');
 };
 

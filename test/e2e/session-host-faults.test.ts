@@ -39,7 +39,7 @@ const get: Call = ['get', { id: Buffer.alloc(32, 'x') }];
 
 /** All processes that serve borg to an account, found in one look. */
 const borgs = async () => {
-  const { stdout } = await server.exec(['sh', '-c', BORGS], { reject: false });
+  const { stdout } = await server.look(['sh', '-c', BORGS], { reject: false });
   return stdout.split('\n').flatMap((line) => {
     const [, pid, account] = /^(\d+) .* --account (\S+) /.exec(line) ?? [];
     return account === undefined ? [] : [{ pid: Number(pid), account, hosted: line.includes(' --hosted ') }];
@@ -159,8 +159,8 @@ const LACKS: readonly Lack[] = [
     what: 'has no descriptor left',
     died: false,
     take: async (host) => {
-      const limits = (await server.exec(['cat', `/proc/${host}/limits`])).stdout;
-      const { stdout } = await server.exec(['ls', `/proc/${host}/fd`]);
+      const limits = (await server.look(['cat', `/proc/${host}/limits`])).stdout;
+      const { stdout } = await server.look(['ls', `/proc/${host}/fd`]);
       const taken = new Set(stdout.trim().split('\n').map(Number));
       for (let free = 0; ; free += 1) {
         if (taken.has(free)) continue;

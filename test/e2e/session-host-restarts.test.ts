@@ -149,7 +149,7 @@ const ofAccounts = async (): Promise<readonly string[]> => {
     uid=$(sed -n 's/^Uid:[^0-9]*\\([0-9]*\\).*/\\1/p' "$each/status") && [ "\${uid:-0}" -ge 10000 ] && [ "$uid" -lt 60000 ] &&
       echo "\${each#/proc/} $(tr '\\0' ' ' <"$each/cmdline")"
   done 2>/dev/null; true`;
-  return (await server.exec(['sh', '-c', script])).stdout.split('\n').filter(Boolean);
+  return (await server.look(['sh', '-c', script])).stdout.split('\n').filter(Boolean);
 };
 
 const locks = async (): Promise<readonly string[]> => {

@@ -73,7 +73,7 @@ test('each further session of an account stands back behind others, for the CPU 
     Promise.all(
       pids.map(async (pid) => {
         const files = ['stat', 'oom_score_adj', 'autogroup'].map((name) => `/proc/${pid}/${name}`);
-        const { stdout } = await server.exec(['cat', ...files]);
+        const { stdout } = await server.look(['cat', ...files]);
         const [stat = '', adjustment = '', autogroup = ''] = stdout.trim().split('\n');
         // proc_pid_stat(5), field 19; sched(7), autogroup.
         const nice = stat.replace(/^.*\) /, '').split(' ')[16];

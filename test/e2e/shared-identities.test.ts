@@ -87,7 +87,7 @@ describe('on a disk that cannot change owners (exFAT)', () => {
     await grant(server, 'admins/alice', admin.key);
     expect(await server.exec(['update-borgusers'])).toMatchObject({ exitCode: 0 });
     expect((await server.exec(['borgserver', 'status'])).stdout).toContain(SENTENCE);
-    const passwd = (await server.exec(['cat', '/var/lib/extrausers/passwd'])).stdout.split('\n').filter(Boolean);
+    const passwd = (await server.look(['cat', '/var/lib/extrausers/passwd'])).stdout.split('\n').filter(Boolean);
     expect(passwd.map((line) => line.split(':').slice(0, 4).join(':'))).toEqual([
       ...['alice:x:1500:1600', 'mallory:x:1500:770', 'sub:x:1500:773', 'vault:x:1500:771', 'web01:x:1500:770'],
     ]);

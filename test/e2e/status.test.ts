@@ -34,7 +34,7 @@ const screen = async () => (await server.exec(['borgserver', 'status'], { reject
 /** Makes the last backup, or the folder, look older; its birth cannot be changed. */
 const age = async (name: string, days: number): Promise<void> => {
   const then = new Date(Date.now() - days * 86_400_000);
-  const { stdout } = await server.exec(['find', `/repos/${name}`, '-type', 'f', '-printf', '%P\n']);
+  const { stdout } = await server.look(['find', `/repos/${name}`, '-type', 'f', '-printf', '%P\n']);
   for (const file of stdout.trim().split('\n'))
     if (/^(index|nonce|data\/)/.test(file)) await utimes(join(server.repos, name, file), then, then);
 };

@@ -174,7 +174,7 @@ test('a stranger who knocks five hundred times leaves a few lines and their sum,
   expect(shown).toBeLessThan(20 + (2 * (performance.now() - began)) / 1000);
   // sshd may have refused the last of them before its process has written to the log.
   const LEFT = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" "\\n" | grep "^sshd.*:" | grep -vc listener || true';
-  await until('sshd to be done', async () => (await server.exec(['sh', '-c', LEFT])).stdout.trim() === '0');
+  await until('sshd to be done', async () => (await server.look(['sh', '-c', LEFT])).stdout.trim() === '0');
   await server.stop();
   const sums = lines(from).filter(({ msg }) => msg === 'more logins refused, not shown one by one');
   const hidden = sums.reduce((sum, { logins }) => sum + Number(logins), 0);

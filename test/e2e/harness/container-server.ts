@@ -11,6 +11,8 @@ import { composeWithoutLandlock } from './without-landlock.ts';
 
 type Container = {
   readonly id: string;
+  /** Of its first process, outside. */
+  readonly pid: string;
   log(): string;
   /** undefined as long as it runs */
   exitCode(): number | undefined;
@@ -18,8 +20,8 @@ type Container = {
 
 /** Hears of a container's end from one `docker wait`: an `inspect` for each look would cost more than what a test waits for. */
 const watch = async (name: string): Promise<Container> => {
-  const format = '{{.Id}} {{.LogPath}}';
-  const [id = '', file = ''] = (await run('docker', ['inspect', '-f', format, name], BASE_ENVIRONMENT)).stdout
+  const format = '{{.Id}} {{.State.Pid}} {{.LogPath}}';
+  const [id = '', pid = '', file = ''] = (await run('docker', ['inspect', '-f', format, name], BASE_ENVIRONMENT)).stdout
     .trim()
     .split(' ');
   let code: number | undefined;
@@ -30,8 +32,11 @@ const watch = async (name: string): Promise<Container> => {
     // The container was removed, so nobody asks for its end any more.
     () => {},
   );
-  return { id, log: containerLog(id, file), exitCode: () => code };
+  return { id, pid, log: containerLog(id, file), exitCode: () => code };
 };
+
+/** Without the server's own commands: `look` is not for them. */
+const PATH_OF_IMAGE = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** A server in a container of the image, by the shipped docker-compose.yml. The image must have been built. */
 export const startContainerServer = async (options: ServerOptions): Promise<Server> => {
@@ -92,6 +97,13 @@ export const startContainerServer = async (options: ServerOptions): Promise<Serv
       );
       return run('docker', ['exec', '-i', ...variables, container?.id ?? 'none', ...words], BASE_ENVIRONMENT, rest);
     },
+    look: (words, lookOptions) =>
+      run(
+        'nsenter',
+        ['--target', container?.pid ?? '0', '--all', '--wd=/', ...words],
+        { PATH: PATH_OF_IMAGE },
+        lookOptions,
+      ),
     alone: (words) => compose(['run', '--rm', '-T', 'borgserver', ...words], false),
     terminal: (words, terminalOptions) =>
       runOnTerminal(['docker', 'exec', '-it', container?.id ?? 'none', ...words], BASE_ENVIRONMENT, terminalOptions),

@@ -76,6 +76,7 @@ export const startNamespaceServer = async (options: ServerOptions, way: Way = DI
       ];
       return run(file, rest, base, execOptions);
     },
+    look: (words, lookOptions) => server.exec(words, lookOptions),
     alone: (words) =>
       run(join(way.project, 'image/start-without-docker'), words, { ...base, ...settings }, { reject: false }),
     terminal: (words, terminalOptions) =>

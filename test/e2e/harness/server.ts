@@ -21,6 +21,11 @@ export type Server = {
    * Variables in `env` go along if their names begin with BORG_.
    */
   exec(words: readonly string[], options?: ProgramOptions): Running;
+  /**
+   * Runs words that look at the running server or its processes and are none of its commands: as root in its namespaces. Where a test looks again and
+   * again this counts: `docker exec` costs some 0.3 s of CPU each time.
+   */
+  look(words: readonly string[], options?: Pick<ProgramOptions, 'reject'>): Running;
   /** Runs words in place of the server, which does not run: `alone(['update-borgusers'])`, as `docker compose run --rm` does. */
   alone(words: readonly string[]): Promise<Finished>;
   /** `exec` on a pseudo terminal, as `docker exec -it` does; see runOnTerminal. */

@@ -14,7 +14,7 @@ export const unmount = (folder: string): void => {
 /** Fills a file system inside the server, such as `/run`, down to the last page. `free` gives the space back. */
 export const fill = async (server: Server, path: string): Promise<{ readonly free: () => Promise<void> }> => {
   // By default a tmpfs has the size of half the memory. So make it just larger than what it holds, and then fill the rest.
-  const [used = '0'] = (await server.exec(['df', '--output=used', path])).stdout.match(/\d+/) ?? [];
+  const [used = '0'] = (await server.look(['df', '--output=used', path])).stdout.match(/\d+/) ?? [];
   // The other options stay as they are: the ids in them may not exist in a user namespace.
   const size = `remount,size=${Number(used) + 64}k`;
   inMountsOf(server, ['mount', '--options-source', 'disable', '-o', size, path]);

@@ -10,7 +10,7 @@ export const memoryBeforeLogin: Try = async ({ column, port }, { server }) => {
     if (silent.open() !== 1) throw new Error('not even one connection stands');
     const words = ['sh', '-c', VALUES, 'sh'];
     const here = () => run('sh', [...words.slice(1), String(port)], BASE_ENVIRONMENT);
-    const there = () => server.exec([...words, '']);
+    const there = () => server.look([...words, '']);
     const { stdout } = await (column === 'control' ? here() : there());
     const [listener = Number.NaN, ...strangers] = stdout.trim().split(/\s+/).map(Number);
     if (Number.isNaN(listener) || strangers.length === 0) throw new Error(`no sshd with a connection: ${stdout}`);

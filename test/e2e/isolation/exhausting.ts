@@ -195,7 +195,7 @@ export const processes: Try = async ({ client, account, column }, { server }) =>
   // At first the process is only Python that starts. The limits are set before borg is loaded.
   const bounded = async () => {
     const pid = await sessionOf(server, account);
-    const { stdout } = await server.exec(['cat', `/proc/${pid}/limits`], { reject: false });
+    const { stdout } = await server.look(['cat', `/proc/${pid}/limits`], { reject: false });
     return /^Max processes +0 +0 /m.test(stdout) && /^Max open files +256 +256 /m.test(stdout);
   };
   const found = await until('the limits, or an end', async () =>

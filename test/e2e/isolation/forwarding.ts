@@ -142,7 +142,7 @@ export const forwardTunnel: Try = async (actor, { server }) => {
   const devices = async (): Promise<string> =>
     actor.column === 'control'
       ? readFile('/proc/net/dev', 'utf8')
-      : (await server.exec(['cat', '/proc/net/dev'])).stdout;
+      : (await server.look(['cat', '/proc/net/dev'])).stdout;
   // A client says what the server has told it of the refusal only with DEBUG1.
   const flags = ['-o', 'LogLevel=DEBUG1', '-o', 'ExitOnForwardFailure=yes', '-w', `any:${TUNNEL}`];
   const { effect, said: told } = await during(actor, flags, (ended) =>

@@ -14,7 +14,7 @@ export const processesOf = async (server: Server, account: string): Promise<read
       echo "\${folder#/proc/} $(sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\).*/\\1/p' "$status" 2>/dev/null) $(tr '\\0' ' ' <"$folder/cmdline")"
     done 2>/dev/null
   `;
-  const { stdout } = await server.exec(['sh', '-c', script, account], { reject: false });
+  const { stdout } = await server.look(['sh', '-c', script, account], { reject: false });
   return stdout
     .split('\n')
     .filter((line) => line !== '')
