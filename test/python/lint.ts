@@ -27,7 +27,7 @@ const OPTIONS = {
       'SIM108',
       'SIM115',
     ],
-    isort: { 'known-first-party': ['launcher'], 'known-third-party': ['borg'] },
+    isort: { 'known-first-party': ['launcher', 'snapshots'], 'known-third-party': ['borg'] },
   },
 };
 

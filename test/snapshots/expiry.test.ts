@@ -1,0 +1,68 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { expired } from '../../src/snapshots/expiry.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+/** A midnight (UTC). */
+const NOON = Date.UTC(2026, 10, 20, 12);
+const at = (...times: number[]) => times.map((each) => ({ at: each }));
+const left = (times: readonly number[], now: number, keep: number | null = 14 * DAY): number[] => {
+  const gone = new Set(expired(at(...times), { keep, now }).map((each) => each.at));
+  return times.filter((each) => !gone.has(each));
+};
+
+describe('the snapshots of a repository', () => {
+  it('are all kept on their first day', () => {
+    const hourly = Array.from({ length: 20 }, (_, hour) => NOON + hour * HOUR);
+    expect(left(hourly, NOON + 20 * HOUR)).toEqual(hourly);
+  });
+
+  it('are one a day afterwards: the last state of each day', () => {
+    const hourly = Array.from({ length: 72 }, (_, hour) => NOON + hour * HOUR);
+    const kept = left(hourly, NOON + 72 * HOUR);
+    expect(kept.filter((each) => each < NOON + 47 * HOUR)).toEqual([NOON + 11 * HOUR, NOON + 35 * HOUR]);
+    expect(kept.filter((each) => each >= NOON + 47 * HOUR)).toHaveLength(25);
+  });
+
+  it('live from the moment in which the next one is taken: the last one outlives every time', () => {
+    expect(left([NOON], NOON + 1000 * DAY)).toEqual([NOON]);
+    // A thief comes after a year. The state before is a day old, not a year.
+    expect(left([NOON, NOON + 365 * DAY], NOON + 366 * DAY)).toEqual([NOON, NOON + 365 * DAY]);
+    expect(left([NOON, NOON + 365 * DAY], NOON + 380 * DAY)).toEqual([NOON + 365 * DAY]);
+  });
+
+  it('are kept for as long as the operator says, also without end', () => {
+    const daily = Array.from({ length: 40 }, (_, day) => NOON + day * DAY);
+    expect(left(daily, NOON + 39 * DAY, 3 * DAY)).toEqual(daily.slice(-5));
+    expect(left(daily, NOON + 39 * DAY, null)).toEqual(daily);
+  });
+
+  it('may be in any order, and later than now', () => {
+    const [one, two, three] = [NOON, NOON + HOUR, NOON + 2 * HOUR];
+    expect(left([three, one, two], NOON + 20 * DAY)).toEqual([three]);
+    expect(left([one, two, three], NOON - DAY)).toEqual([one, two, three]);
+  });
+
+  it('whatever they are: each time within the days to keep is in the last state of its day, or in a state of its own', () => {
+    const keep = 5 * DAY;
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.integer({ min: 0, max: 240 }), { minLength: 1, maxLength: 60 }),
+        fc.integer({ min: 0, max: 300 }),
+        (hours, later) => {
+          const times = hours.map((hour) => NOON + hour * HOUR).sort((a, b) => a - b);
+          const now = NOON + later * HOUR;
+          const kept = new Set(left(times, now, keep));
+          expect(kept.has(times.at(-1) ?? -1)).toBe(true);
+          for (const [place, each] of times.entries()) {
+            const next = times[place + 1];
+            if (next === undefined || now - next > keep) continue;
+            const lastOfItsDay = times.filter((other) => Math.floor(other / DAY) === Math.floor(each / DAY)).at(-1);
+            expect(kept.has(each) || kept.has(lastOfItsDay ?? -1)).toBe(true);
+          }
+        },
+      ),
+    );
+  });
+});

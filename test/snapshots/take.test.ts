@@ -1,0 +1,308 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { PROJECT, until } from '../e2e/harness/machine.ts';
+
+/** The account's, as in the server: its group has the same number. */
+const UID = 30_101;
+const HOST_ID = 'a-server@1';
+const PROGRAM = join(PROJECT, 'image/snapshot');
+const { python } = findBorg();
+
+let root: string;
+let files: string;
+let repository: string;
+let count = 0;
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'snapshots-'));
+  chmodSync(root, 0o755);
+  files = join(root, 'files');
+  mkdirSync(files);
+  for (const name of ['base', 'kept']) mkdirSync(join(root, name), { mode: 0o700 });
+  chownSync(join(root, 'base'), UID, UID);
+  for (const name of ['one', 'two', 'three']) writeFileSync(join(files, name), randomBytes(200_000), { mode: 0o644 });
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+beforeEach(() => {
+  count += 1;
+  repository = join(root, `web${count}`);
+  mkdirSync(repository);
+  chownSync(repository, UID, UID);
+  chmodSync(repository, 0o2770);
+});
+
+const environment = (base: string) => ({
+  ...{ LOGNAME: 'web', BORG_BASE_DIR: base, BORG_HOST_ID: HOST_ID, BORG_SELFTEST: 'disabled' },
+  ...{ BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes', BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' },
+  BORG_CHECK_I_KNOW_WHAT_I_AM_DOING: 'YES',
+});
+
+/** borg as the account. */
+const borg = (...words: string[]) =>
+  execa('borg', ['--umask', '0007', ...words], {
+    ...{ uid: UID, gid: UID, cwd: files, env: environment(join(root, 'base')), stdin: 'pipe' },
+  });
+
+/** A repository with an archive of each file, so that it has several segments. */
+const fill = async (...names: string[]): Promise<void> => {
+  if (!existsSync(join(repository, 'config'))) await borg('init', '--encryption', 'none', repository);
+  for (const name of names) await borg('create', `${repository}::${name}`, name);
+};
+
+type Told = {
+  readonly transaction: number | null;
+  readonly segments: number;
+  readonly bytes: number;
+  readonly locked: boolean;
+  readonly tries: number;
+  readonly protected: boolean;
+  readonly writable: readonly string[];
+};
+type Failed = { readonly failed: string; readonly name?: string };
+
+const folder = (): string => mkdtempSync(join(root, 'kept/'));
+const take = async (into: string): Promise<Told | Failed> => {
+  const { stdout } = await execa(python, ['-I', PROGRAM, 'take', repository, into, HOST_ID]);
+  return JSON.parse(stdout);
+};
+const taken = async (into = folder()): Promise<Told & { readonly into: string }> => {
+  const told = await take(into);
+  if ('failed' in told) throw new Error(`no snapshot: ${JSON.stringify(told)}`);
+  return { ...told, into };
+};
+
+const segmentsOf = (path: string): string[] =>
+  readdirSync(join(path, 'data'), { recursive: true, encoding: 'utf8' }).filter((name) => /^\d+\/\d+$/.test(name));
+
+/** What borg finds in a copy of a snapshot, after it has checked every byte: the archives, and what is in them. */
+const archivesOf = async (snapshot: string): Promise<string[]> => {
+  const [copy, base] = [mkdtempSync(join(root, 'copy-')), mkdtempSync(join(root, 'base-'))];
+  cpSync(snapshot, copy, { recursive: true });
+  const run = async (...words: string[]) => (await execa('borg', words, { cwd: copy, env: environment(base) })).stdout;
+  await run('check', '--verify-data', copy);
+  const archives = (await run('list', '--short', copy)).split('\n').filter((name) => name !== '');
+  for (const name of archives) {
+    const found = execFileSync('borg', ['extract', '--stdout', `${copy}::${name}`], {
+      env: { ...process.env, ...environment(base) },
+    });
+    if (existsSync(join(files, name))) expect(found.equals(readFileSync(join(files, name))), name).toBe(true);
+  }
+  for (const each of [copy, base]) rmSync(each, { recursive: true });
+  return archives;
+};
+
+/** A script as the account, which may do with its files what it likes. */
+const asAccount = (script: string, ...words: string[]) =>
+  execa('python3', ['-I', '-c', script, ...words], { uid: UID, gid: UID, reject: false });
+
+describe('a snapshot', () => {
+  test('is the whole repository, whatever its owner does to it afterwards', async () => {
+    await fill('one', 'two');
+    const { into, locked, tries, segments, ...told } = await taken();
+    expect({ locked, tries }).toEqual({ locked: true, tries: 1 });
+    expect(told).toMatchObject({ protected: true, writable: [] });
+    expect(segments).toBe(segmentsOf(repository).length);
+    expect(existsSync(join(repository, `index.${told.transaction}`))).toBe(true);
+
+    await borg('delete', repository, 'one', 'two');
+    await borg('compact', '--threshold', '0', repository);
+    await fill('three');
+    expect(await archivesOf(into)).toEqual(['one', 'two']);
+    expect(await archivesOf((await taken()).into)).toEqual(['three']);
+  });
+
+  test('takes no room of its own for segments', async () => {
+    await fill('one', 'two');
+    const { into } = await taken();
+    for (const segment of segmentsOf(into))
+      expect(statSync(join(into, 'data', segment)).ino).toBe(statSync(join(repository, 'data', segment)).ino);
+    // What borg changes where it is.
+    expect(statSync(join(into, 'config')).ino).not.toBe(statSync(join(repository, 'config')).ino);
+  });
+
+  test('cannot be changed through the names that its owner has of the same files', async () => {
+    await fill('one');
+    const { into } = await taken();
+    const before = segmentsOf(into).map((segment) => readFileSync(join(into, 'data', segment)));
+    const { stdout } = await asAccount(
+      `import os, sys
+tries = {
+    'write': lambda path: open(path, 'r+b').write(b'changed'),
+    'truncate': lambda path: os.truncate(path, 0),
+    'mode': lambda path: os.chmod(path, 0o660),
+    'owner': lambda path: os.chown(path, os.getuid(), -1),
+    'times': lambda path: os.utime(path, (1, 1)),
+    'a name of its own': lambda path: open(path, 'rb').close() or os.link(path, path + '.mine') or open(path + '.mine', 'r+b'),
+}
+for what, do in tries.items():
+    for path in sys.argv[1:]:
+        try:
+            do(path)
+            print(what, 'allowed')
+        except PermissionError:
+            pass
+for path in sys.argv[1:]: os.unlink(path)
+print('removed')`,
+      ...segmentsOf(repository).map((segment) => join(repository, 'data', segment)),
+    );
+    expect(stdout).toBe('removed');
+    expect(segmentsOf(repository)).toEqual([]);
+    expect(segmentsOf(into).map((segment) => readFileSync(join(into, 'data', segment)))).toEqual(before);
+  });
+
+  test('leaves the repository as usable as it was: borg repairs, prunes, compacts and goes on', async () => {
+    await fill('one', 'two');
+    await taken();
+    await fill('three');
+    const { into } = await taken();
+    await borg('check', '--repair', '--repository-only', repository);
+    await borg('prune', '--keep-last', '1', repository);
+    await borg('compact', '--threshold', '0', repository);
+    await borg('check', '--verify-data', repository);
+    expect((await borg('list', '--short', repository)).stdout).toBe('three');
+    expect(await archivesOf(into)).toEqual(['one', 'two', 'three']);
+  });
+
+  test('waits for nobody: where a session has the lock, it is taken without', async () => {
+    await fill('one');
+    const holder = borg('with-lock', repository, 'sh', '-c', 'echo held; read until');
+    await until('the lock', () => existsSync(join(repository, 'lock.exclusive')));
+    const { into, locked } = await taken();
+    expect(locked).toBe(false);
+    expect(existsSync(join(repository, 'lock.exclusive'))).toBe(true);
+    holder.kill();
+    await holder.catch(() => {});
+    expect(await archivesOf(into)).toEqual(['one']);
+  });
+
+  test('is whole whenever it is taken, while borg adds, deletes and compacts', async () => {
+    await fill('one');
+    let over = false;
+    const work = (async () => {
+      for (let times = 0; times < 4; times += 1) {
+        await fill('two', 'three');
+        await borg('delete', repository, 'two', 'three');
+        await borg('compact', '--threshold', '0', repository);
+      }
+      over = true;
+    })();
+    const all: string[] = [];
+    while (!over) {
+      const into = folder();
+      const told = await take(into);
+      if (!('failed' in told)) all.push(into);
+      else expect(told.failed).toBe('changes');
+    }
+    await work;
+    expect(all.length).toBeGreaterThan(4);
+    // Borg takes a second to check one. So some of them are checked, from the first to the last.
+    const step = Math.ceil(all.length / 12);
+    for (const each of all.filter((_, place) => place % step === 0)) expect(await archivesOf(each)).toContain('one');
+  });
+
+  test('leaves no lock, and none that keeps anybody out if it is killed', async () => {
+    await fill('one');
+    await taken();
+    expect(readdirSync(repository).filter((name) => name.startsWith('lock'))).toEqual([]);
+
+    const child = spawn(python, ['-I', '-c', HOLD, join(PROJECT, 'image'), repository, HOST_ID], { stdio: 'pipe' });
+    await once(child.stdout, 'data');
+    expect(existsSync(join(repository, 'lock.exclusive'))).toBe(true);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    // borg finds by itself that its process is gone.
+    await fill('two');
+  });
+
+  test('tells of a committed segment that somebody holds open for writing: no borg does that', async () => {
+    await fill('one');
+    const [segment = ''] = segmentsOf(repository);
+    const path = join(repository, 'data', segment);
+    const child = spawn('python3', ['-c', `f = open('${path}', 'r+b'); print('open', flush=True); input()`], {
+      ...{ uid: UID, gid: UID, stdio: 'pipe' },
+    });
+    await once(child.stdout, 'data');
+    const told = await taken();
+    child.stdin.end();
+    await once(child, 'exit');
+    expect(told.writable).toEqual([`data/${segment}`]);
+    expect((await taken()).writable).toEqual([]);
+  });
+
+  test.for([
+    ['config', 'a link'],
+    ['config', 'a pipe'],
+    ['data', 'a link'],
+    ['data/0', 'a link'],
+    ['data/0/7', 'a link'],
+    ['data/0/7', 'a pipe'],
+    ['data/0/7', 'a folder'],
+  ] as const)('follows and opens nothing but plain files and folders: %s is %s', async ([name, what]) => {
+    await fill('one');
+    const outside = join(root, `outside-${count}`);
+    if (name.startsWith('data') && !name.endsWith('7')) {
+      mkdirSync(join(outside, '0'), { recursive: true });
+      writeFileSync(join(outside, '0/1'), 'somebody else’s');
+    } else writeFileSync(outside, 'somebody else’s', { mode: 0o600 });
+    const path = join(repository, name);
+    rmSync(path, { recursive: true, force: true });
+    if (what === 'a link') symlinkSync(outside, path);
+    else if (what === 'a pipe') execFileSync('mkfifo', [path]);
+    else mkdirSync(path);
+    expect(await take(folder())).toEqual({ failed: 'odd-entry', name: name.split('/').at(-1) });
+    expect(lstatSync(outside).uid).toBe(0);
+    expect(lstatSync(outside).nlink).toBe(lstatSync(outside).isDirectory() ? 3 : 1);
+  });
+
+  test('has nothing but what borg would read', async () => {
+    await fill('one');
+    for (const name of ['data/0/7.tmp', 'data/0/07', 'data/x', 'more', 'index.7.tmp'])
+      writeFileSync(join(repository, name), 'something');
+    linkSync(join(repository, 'more'), join(repository, 'data/0/more'));
+    const { into } = await taken();
+    expect(
+      readdirSync(into).filter((name) => !/^(config|README|nonce|data|(index|hints|integrity)\.\d+)$/.test(name)),
+    ).toEqual([]);
+    expect(segmentsOf(into)).toEqual(segmentsOf(repository).filter((name) => name !== '0/07'));
+    expect(lstatSync(join(repository, 'more')).uid).toBe(0);
+  });
+
+  test('fails where a folder has entries without end, and says how many it looks at', async () => {
+    await fill('one');
+    execFileSync('python3', ['-c', `for n in range(100_001): open(f'${repository}/data/0/x{n}', 'w').close()`]);
+    expect(await take(folder())).toMatchObject({ failed: 'too-many-entries', most: 100_000 });
+  });
+});
+
+/** Takes the lock as a snapshot does, and stays. */
+const HOLD = `
+import os, sys
+sys.path.append(sys.argv[1])
+from snapshots.lock import borgs_lock
+with borgs_lock(os.open(sys.argv[2], os.O_RDONLY), sys.argv[3]) as held:
+    print(held, flush=True)
+    input()
+`;
