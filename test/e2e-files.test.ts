@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ON_EVERY_DEBIAN, WITHOUT_DOCKER } from './e2e-files.ts';
+import { COLD, ON_EVERY_DEBIAN, WITHOUT_DOCKER } from './e2e-files.ts';
 
 const FOLDER = join(import.meta.dirname, 'e2e');
 const NAMES = readdirSync(FOLDER).flatMap((file) => /^(.*)\.test\.ts$/.exec(file)?.[1] ?? []);
 
 it('every end-to-end file that is listed is there', () => {
-  const listed = [...ON_EVERY_DEBIAN, ...WITHOUT_DOCKER];
+  const listed = [...ON_EVERY_DEBIAN, ...WITHOUT_DOCKER, ...COLD];
   expect(listed.filter((name) => !NAMES.includes(name))).toEqual([]);
 });
 

@@ -6,7 +6,7 @@
 
 /**
  * What a client, an attacker and a session meet, with the sshd, the borg and the Python of each Debian. What the launcher, the session host, sshd and
- * borg do in detail is tested by the units in test/{image,sshd,borg,sessions,keys}, which run on each Debian, too.
+ * borg do in detail is tested by the units in test/{image,sshd,borg,sessions,snapshots,keys}, which run on each Debian, too.
  */
 export const ON_EVERY_DEBIAN: readonly string[] = [
   ...['smoke', 'repository', 'isolation', 'append-only', 'ssh-attacks', 'revocation', 'penalties', 'limits'],

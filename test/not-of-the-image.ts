@@ -13,6 +13,7 @@ export const NOT_OF_THE_IMAGE: readonly string[] = [
   ...['newest-process', 'outcome', 'outcomes', 'outsiders', 'revocation'].map((name) => `sessions/${name}`),
   ...['strangers', 'strays', 'traffic', 'trail', 'unseen'].map((name) => `sessions/${name}`),
   ...['keepalive', 'log', 'penalties', 'startups', 'strict-modes'].map((name) => `sshd/${name}`),
+  'snapshots/expiry',
 ].map((name) => `test/${name}.test.ts`);
 
 /** It depends only on how this server reads a folder whether its processes need more memory for more entries. The test takes minutes of CPU. */
