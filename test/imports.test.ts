@@ -76,7 +76,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // The forced command runs borg, and only host writes as root.
   sshd: ['host', 'borg'],
   borg: ['host'],
-  snapshots: [],
+  snapshots: ['host'],
   host: [],
   keys: [],
   repositories: [],

@@ -1,63 +1,63 @@
-"""borg's exclusive lock, taken as borg takes it (borg/locking.py, ExclusiveLock.acquire): a folder that is made beside it and renamed. Who holds
+"""borg's exclusive lock, taken as borg takes it (borg/locking.py, ExclusiveLock.acquire): a folder that is made elsewhere and renamed. Who holds
 it excludes every writer. borg is not loaded for it: that would take longer than the snapshot.
 
 It is a courtesy and no protection: a borg that was taken over ignores it."""
 
 import contextlib
-import errno
 import os
-import secrets
-from collections.abc import Generator
+import time
 
-from snapshots.folders import FOLDER, opened
+from snapshots.folders import FOLDER, Changed, Odd, opened
 
 NAME = 'lock.exclusive'
 #: As the launcher has it (launcher/comfort/lock_folder.py): every account that shares the repository can wait for the lock, and break it.
 MODE = 0o2770
+#: Seconds for which it is held at most. A client waits for a second (borg's --lock-wait) before it gives up.
+MOST_HELD = 0.5
 
 
-@contextlib.contextmanager
-def borgs_lock(repository: int, host_id: str) -> Generator[bool, None, None]:
-    """Whether it was free, and is held now. Nobody waits. If this process is killed, borg finds that its PID is gone and removes the lock.
+class Lock:
+    """Tries to take the lock, and waits for nobody. If this process is killed, borg finds that its PID is gone, and removes the lock.
 
-    repository: a descriptor of its folder. Raises OSError of any other kind than that somebody has the lock."""
-    mine = '%s.%d-0' % (host_id, os.getpid())
-    taken = take(repository, mine)
-    try:
-        yield taken
-    finally:
-        if taken:
-            give_back(repository, mine)
+    repository, making: descriptors of the repository's folder, and of an empty one on its file system that only root can reach. There the lock is
+    made and given to its owner: in the repository's folder somebody could put another folder of root's in its place."""
 
+    def __init__(self, repository: int, making: int, host_id: str, uid: int, gid: int):
+        self.repository, self.mine = repository, '%s.%d-0' % (host_id, os.getpid())
+        self.taken = self.held = False
+        self.begun, self.seconds = time.monotonic(), 0.0
+        try:
+            os.mkdir(NAME, 0o700, dir_fd=making)
+            with opened(NAME, FOLDER, making) as folder:
+                with opened(self.mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, folder) as file:
+                    os.fchown(file, uid, gid)
+                    os.fchmod(file, 0o660)
+                os.fchown(folder, uid, gid)
+                os.fchmod(folder, MODE)
+        except OSError:
+            # A file system without owners, a full disk: it is taken without the lock.
+            self.remove(making)
+            return
+        try:
+            # Fails if there is a lock: it is never empty. Or a file, which the account may have put there.
+            os.rename(NAME, NAME, src_dir_fd=making, dst_dir_fd=repository)
+            self.taken = self.held = True
+        except OSError:
+            self.remove(making)
 
-def take(repository: int, mine: str) -> bool:
-    half_made = '%s.%s.tmp' % (NAME, secrets.token_hex(4))
-    owner = os.fstat(repository)
-    os.mkdir(half_made, 0o700, dir_fd=repository)
-    try:
-        with opened(half_made, FOLDER, repository) as folder:
-            with opened(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, folder) as file:
-                os.fchown(file, owner.st_uid, owner.st_gid)
-                os.fchmod(file, 0o660)
-            os.fchown(folder, owner.st_uid, owner.st_gid)
-            os.fchmod(folder, MODE)
-        # Fails if there is a lock: it is never empty.
-        os.rename(half_made, NAME, src_dir_fd=repository, dst_dir_fd=repository)
-    except OSError as error:
-        remove(repository, half_made, mine)
-        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            return False
-        raise
-    return True
+    def give_back_if_late(self) -> None:
+        if self.held and time.monotonic() - self.begun > MOST_HELD:
+            self.give_back()
 
+    def give_back(self) -> None:
+        """Somebody may have broken the lock meanwhile, and may have taken it: then theirs stays."""
+        if self.held:
+            self.held, self.seconds = False, time.monotonic() - self.begun
+            self.remove(self.repository)
 
-def give_back(repository: int, mine: str) -> None:
-    """Somebody may have broken the lock meanwhile, and may have taken it: then theirs stays."""
-    remove(repository, NAME, mine)
-
-
-def remove(repository: int, name: str, mine: str) -> None:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError, OSError):
-        with opened(name, FOLDER, repository) as folder:
-            os.unlink(mine, dir_fd=folder)
-        os.rmdir(name, dir_fd=repository)
+    def remove(self, above: int) -> None:
+        # It may not be there, or not be ours. On a disk that fails it stays, and borg finds that its process is gone.
+        with contextlib.suppress(OSError, Changed, Odd), opened(NAME, FOLDER, above) as folder:
+            os.unlink(self.mine, dir_fd=folder)
+        with contextlib.suppress(OSError):
+            os.rmdir(NAME, dir_fd=above)

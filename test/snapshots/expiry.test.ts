@@ -6,10 +6,11 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 /** A midnight (UTC). */
 const NOON = Date.UTC(2026, 10, 20, 12);
-const at = (...times: number[]) => times.map((each) => ({ at: each }));
+/** Those that are left of snapshots that were taken at these times, in this order. */
 const left = (times: readonly number[], now: number, keep: number | null = 14 * DAY): number[] => {
-  const gone = new Set(expired(at(...times), { keep, now }).map((each) => each.at));
-  return times.filter((each) => !gone.has(each));
+  const snapshots = times.map((at, number) => ({ number, at }));
+  const gone = new Set(expired(snapshots.toReversed(), { keep, now }).map(({ number }) => number));
+  return times.filter((_, number) => !gone.has(number));
 };
 
 describe('the snapshots of a repository', () => {
@@ -29,18 +30,33 @@ describe('the snapshots of a repository', () => {
     expect(left([NOON], NOON + 1000 * DAY)).toEqual([NOON]);
     // A thief comes after a year. The state before is a day old, not a year.
     expect(left([NOON, NOON + 365 * DAY], NOON + 366 * DAY)).toEqual([NOON, NOON + 365 * DAY]);
-    expect(left([NOON, NOON + 365 * DAY], NOON + 380 * DAY)).toEqual([NOON + 365 * DAY]);
+    const [first, ...later] = [0, 365, 366, 367].map((day) => NOON + day * DAY);
+    expect(left([first ?? 0, ...later], NOON + 379 * DAY)).toEqual([first, ...later]);
+    expect(left([first ?? 0, ...later], NOON + 380 * DAY)).toEqual(later);
+  });
+
+  it('do not all expire where the clock is years ahead: the last states of three days stay, or of as many days as are kept', () => {
+    const hourly = Array.from({ length: 96 }, (_, hour) => NOON + hour * HOUR);
+    const daysOf = (kept: readonly number[]) => kept.map((each) => (each - NOON) / HOUR);
+    expect(daysOf(left(hourly, NOON + 9999 * DAY))).toEqual([59, 83, 95]);
+    expect(daysOf(left(hourly, NOON + 9999 * DAY, DAY))).toEqual([95]);
+    expect(daysOf(left(hourly, NOON + 9999 * DAY, HOUR))).toEqual([95]);
   });
 
   it('are kept for as long as the operator says, also without end', () => {
     const daily = Array.from({ length: 40 }, (_, day) => NOON + day * DAY);
     expect(left(daily, NOON + 39 * DAY, 3 * DAY)).toEqual(daily.slice(-5));
+    expect(left(daily, NOON + 39 * DAY, DAY)).toEqual(daily.slice(-3));
     expect(left(daily, NOON + 39 * DAY, null)).toEqual(daily);
   });
 
-  it('may be in any order, and later than now', () => {
-    const [one, two, three] = [NOON, NOON + HOUR, NOON + 2 * HOUR];
-    expect(left([three, one, two], NOON + 20 * DAY)).toEqual([three]);
+  it('are in the order in which they were taken, whatever the clock said', () => {
+    // It ran ahead for an hour, and was set back.
+    const [one, ahead, two, three] = [NOON, NOON + 9999 * DAY, NOON + 2 * HOUR, NOON + 3 * HOUR];
+    expect(left([one, ahead, two, three], NOON + 4 * HOUR)).toEqual([one, ahead, two, three]);
+    const daily = Array.from({ length: 30 }, (_, day) => NOON + (day + 1) * DAY);
+    // The one before the clock ran ahead does not look replaced. All others expire in their turn.
+    expect(left([one, ahead, two, three, ...daily], NOON + 30 * DAY)).toEqual([one, ...daily.slice(-16)]);
     expect(left([one, two, three], NOON - DAY)).toEqual([one, two, three]);
   });
 

@@ -18,7 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
@@ -26,6 +26,7 @@ import { PROJECT, until } from '../e2e/harness/machine.ts';
 
 /** The account's, as in the server: its group has the same number. */
 const UID = 30_101;
+const ADMINS = 30_001;
 const HOST_ID = 'a-server@1';
 const PROGRAM = join(PROJECT, 'image/snapshot');
 const { python } = findBorg();
@@ -79,13 +80,23 @@ type Told = {
   readonly locked: boolean;
   readonly tries: number;
   readonly protected: boolean;
-  readonly writable: readonly string[];
 };
-type Failed = { readonly failed: string; readonly name?: string };
+type Failed = { readonly failed: string; readonly name?: string; readonly names?: readonly string[] };
 
 const folder = (): string => mkdtempSync(join(root, 'kept/'));
-const take = async (into: string): Promise<Told | Failed> => {
-  const { stdout } = await execa(python, ['-I', PROGRAM, 'take', repository, into, HOST_ID]);
+const take = async (into: string, path = basename(repository)): Promise<Told | Failed> => {
+  const { stdout } = await execa(python, [
+    '-I',
+    PROGRAM,
+    'take',
+    root,
+    path,
+    into,
+    HOST_ID,
+    `${UID}`,
+    `${UID}`,
+    `${ADMINS}`,
+  ]);
   return JSON.parse(stdout);
 };
 const taken = async (into = folder()): Promise<Told & { readonly into: string }> => {
@@ -123,7 +134,7 @@ describe('a snapshot', () => {
     await fill('one', 'two');
     const { into, locked, tries, segments, ...told } = await taken();
     expect({ locked, tries }).toEqual({ locked: true, tries: 1 });
-    expect(told).toMatchObject({ protected: true, writable: [] });
+    expect(told.protected).toBe(true);
     expect(segments).toBe(segmentsOf(repository).length);
     expect(existsSync(join(repository, `index.${told.transaction}`))).toBe(true);
 
@@ -202,7 +213,7 @@ print('removed')`,
     await fill('one');
     let over = false;
     const work = (async () => {
-      for (let times = 0; times < 4; times += 1) {
+      for (let times = 0; times < 3; times += 1) {
         await fill('two', 'three');
         await borg('delete', repository, 'two', 'three');
         await borg('compact', '--threshold', '0', repository);
@@ -219,7 +230,7 @@ print('removed')`,
     await work;
     expect(all.length).toBeGreaterThan(4);
     // Borg takes a second to check one. So some of them are checked, from the first to the last.
-    const step = Math.ceil(all.length / 12);
+    const step = Math.ceil(all.length / 6);
     for (const each of all.filter((_, place) => place % step === 0)) expect(await archivesOf(each)).toContain('one');
   });
 
@@ -228,7 +239,9 @@ print('removed')`,
     await taken();
     expect(readdirSync(repository).filter((name) => name.startsWith('lock'))).toEqual([]);
 
-    const child = spawn(python, ['-I', '-c', HOLD, join(PROJECT, 'image'), repository, HOST_ID], { stdio: 'pipe' });
+    const child = spawn(python, ['-I', '-c', HOLD, join(PROJECT, 'image'), repository, folder(), HOST_ID], {
+      stdio: 'pipe',
+    });
     await once(child.stdout, 'data');
     expect(existsSync(join(repository, 'lock.exclusive'))).toBe(true);
     child.kill('SIGKILL');
@@ -237,19 +250,104 @@ print('removed')`,
     await fill('two');
   });
 
-  test('tells of a committed segment that somebody holds open for writing: no borg does that', async () => {
+  test.for(['segment', 'index'] as const)(
+    'is none where somebody, and no borg, holds a committed %s open for writing',
+    async (what) => {
+      await fill('one', 'two');
+      const [segment = ''] = segmentsOf(repository);
+      const index = readdirSync(repository).find((name) => name.startsWith('index.')) ?? '';
+      const path = join(repository, what === 'index' ? index : `data/${segment}`);
+      const child = spawn('python3', ['-c', `f = open('${path}', 'r+b'); print('open', flush=True); input()`], {
+        ...{ uid: UID, gid: UID, stdio: 'pipe' },
+      });
+      await once(child.stdout, 'data');
+      const into = folder();
+      const told = await take(into);
+      child.stdin.end();
+      await once(child, 'exit');
+      if (what === 'segment') {
+        expect(told).toEqual({ failed: 'writable', names: [segment], count: 1 });
+        expect(readdirSync(into)).toEqual([]);
+      } else {
+        // borg makes it anew.
+        expect(readdirSync(into)).not.toContain(index);
+        expect(await archivesOf(into)).toEqual(['one', 'two']);
+      }
+      expect((await taken()).protected).toBe(true);
+    },
+  );
+
+  test('has nothing of an unfinished backup, and is not refused for it', async () => {
     await fill('one');
-    const [segment = ''] = segmentsOf(repository);
-    const path = join(repository, 'data', segment);
-    const child = spawn('python3', ['-c', `f = open('${path}', 'r+b'); print('open', flush=True); input()`], {
-      ...{ uid: UID, gid: UID, stdio: 'pipe' },
-    });
+    const lock = borg('with-lock', repository, 'sh', '-c', 'echo held; read until');
+    await until('the lock', () => existsSync(join(repository, 'lock.exclusive')));
+    const child = spawn(
+      'python3',
+      ['-c', `f = open('${repository}/data/0/900', 'wb'); print('open', flush=True); input()`],
+      {
+        ...{ uid: UID, gid: UID, stdio: 'pipe' },
+      },
+    );
     await once(child.stdout, 'data');
-    const told = await taken();
+    const { into } = await taken();
     child.stdin.end();
     await once(child, 'exit');
-    expect(told.writable).toEqual([`data/${segment}`]);
-    expect((await taken()).writable).toEqual([]);
+    lock.kill();
+    await lock.catch(() => {});
+    expect(segmentsOf(into)).not.toContain('0/900');
+    expect(await archivesOf(into)).toEqual(['one']);
+  });
+
+  test.for([
+    ['root’s', 0, 0o600],
+    ['root’s, and the group may read it', 0, 0o640],
+    ['another account’s', 30_999, 0o660],
+  ] as const)('makes nothing its own that is not the account’s: a segment is %s', async ([, uid, mode]) => {
+    await fill('one');
+    const path = join(repository, 'data/0/7');
+    writeFileSync(path, 'somebody else’s');
+    chownSync(path, uid, UID);
+    chmodSync(path, mode);
+    expect(await take(folder())).toEqual({ failed: 'odd-entry', name: '7' });
+    expect(lstatSync(path)).toMatchObject({ uid, nlink: 1 });
+    expect(lstatSync(path).mode & 0o7777).toBe(mode);
+  });
+
+  test('of a nested repository: its path leads through no link, and to nobody else', async () => {
+    await fill('one');
+    const [other, above] = [basename(repository), `all${count}`];
+    mkdirSync(join(root, above));
+    chownSync(join(root, above), UID, UID);
+    symlinkSync(join(root, other), join(root, above, 'linked'));
+    symlinkSync(root, join(root, above, 'up'));
+    cpSync(repository, join(root, above, 'nested'), { recursive: true });
+    cpSync(repository, join(root, above, 'another’s'), { recursive: true });
+    for (const [name, owner] of [
+      ['nested', UID],
+      ['another’s', 30_999],
+    ] as const)
+      execFileSync('chown', ['-R', `${owner}:${owner}`, join(root, above, name)]);
+    const told = async (path: string) => {
+      const found = await take(folder(), path);
+      return 'failed' in found ? found.failed : 'taken';
+    };
+    expect(await told(`${above}/nested`)).toBe('taken');
+    for (const path of ['linked', `up/${other}`, '../x', 'nested/data', '', 'nested/../nested'])
+      expect(await told(`${above}/${path}`), path).toBe('no-repository');
+    expect(await told(`${above}/another’s`)).toBe('not-its-own');
+    expect(statSync(join(repository, 'data', segmentsOf(repository)[0] ?? '')).uid).toBe(UID);
+  });
+
+  test('is refused where there is no repository yet', async () => {
+    expect(await take(folder())).toEqual({ failed: 'no-repository' });
+    expect(readdirSync(repository)).toEqual([]);
+  });
+
+  test('is taken without the lock where the account has put something else in its place', async () => {
+    await fill('one');
+    writeFileSync(join(repository, 'lock.exclusive'), '');
+    expect(await taken()).toMatchObject({ locked: false });
+    expect(readFileSync(join(repository, 'lock.exclusive'), 'utf8')).toBe('');
   });
 
   test.for([
@@ -290,10 +388,14 @@ print('removed')`,
     expect(lstatSync(join(repository, 'more')).uid).toBe(0);
   });
 
-  test('fails where a folder has entries without end, and says how many it looks at', async () => {
+  test('is given up where the account has made too many names, and nothing of it is left', async () => {
     await fill('one');
-    execFileSync('python3', ['-c', `for n in range(100_001): open(f'${repository}/data/0/x{n}', 'w').close()`]);
-    expect(await take(folder())).toMatchObject({ failed: 'too-many-entries', most: 100_000 });
+    execFileSync('python3', ['-c', `for n in range(2000): open(f'${repository}/data/0/x{n}', 'w').close()`]);
+    const into = folder();
+    const { stdout } = await execa(python, ['-I', '-c', FEW, join(PROJECT, 'image'), root, basename(repository), into]);
+    expect(stdout).toBe('too-much');
+    expect(readdirSync(into)).toEqual([]);
+    expect((await taken()).segments).toBeGreaterThan(0);
   });
 });
 
@@ -301,8 +403,21 @@ print('removed')`,
 const HOLD = `
 import os, sys
 sys.path.append(sys.argv[1])
-from snapshots.lock import borgs_lock
-with borgs_lock(os.open(sys.argv[2], os.O_RDONLY), sys.argv[3]) as held:
-    print(held, flush=True)
-    input()
+from snapshots.lock import Lock
+lock = Lock(os.open(sys.argv[2], os.O_RDONLY), os.open(sys.argv[3], os.O_RDONLY), sys.argv[4], ${UID}, ${UID})
+print(lock.held, flush=True)
+input()
+`;
+
+/** A snapshot that looks at a thousand names. */
+const FEW = `
+import sys
+sys.path.append(sys.argv[1])
+from snapshots import take
+from snapshots.keep import Owner
+take.MOST_NAMES = 1000
+try:
+    take.take(*sys.argv[2:5], 'a-server@1', Owner(${UID}, ${UID}, ${ADMINS}))
+except take.Failed as failed:
+    print(failed.code)
 `;
