@@ -4,16 +4,18 @@ import type { Clock } from '../../src/system/clock.ts';
 
 /** A clock whose timers run when the test says so. */
 const heldClock = () => {
-  const timers = new Set<() => void>();
+  // Not a set of actions: two timers may have the same one.
+  const timers = new Map<symbol, () => void>();
   const clock: Pick<Clock, 'after'> = {
     after: (_milliseconds, action) => {
-      timers.add(action);
-      return { cancel: () => void timers.delete(action) };
+      const timer = Symbol('timer');
+      timers.set(timer, action);
+      return { cancel: () => void timers.delete(timer) };
     },
   };
   const ring = (): void => {
-    for (const action of [...timers]) {
-      timers.delete(action);
+    for (const [timer, action] of [...timers]) {
+      timers.delete(timer);
       action();
     }
   };
