@@ -388,6 +388,38 @@ print('removed')`,
     expect(lstatSync(join(repository, 'more')).uid).toBe(0);
   });
 
+  test('begins again where a segment goes between two looks: what it held may be in a folder that was not there yet', async () => {
+    await fill('one', 'two');
+    const into = folder();
+    const [segment = ''] = segmentsOf(repository);
+    const script = MOVING.replace('MOVED', segment);
+    const { stdout } = await execa(python, [
+      '-I',
+      '-c',
+      script,
+      join(PROJECT, 'image'),
+      root,
+      basename(repository),
+      into,
+    ]);
+    expect(stdout).toBe('2 tries');
+    expect(segmentsOf(into).sort()).toEqual(segmentsOf(repository).sort());
+  });
+
+  test('does not count as protected where the file system cannot tell who writes', async () => {
+    await fill('one');
+    const { stdout } = await execa(python, [
+      '-I',
+      '-c',
+      NO_LEASES,
+      join(PROJECT, 'image'),
+      root,
+      basename(repository),
+      folder(),
+    ]);
+    expect(stdout).toBe('False');
+  });
+
   test('is given up where the account has made too many names, and nothing of it is left', async () => {
     await fill('one');
     execFileSync('python3', ['-c', `for n in range(2000): open(f'${repository}/data/0/x{n}', 'w').close()`]);
@@ -407,6 +439,35 @@ from snapshots.lock import Lock
 lock = Lock(os.open(sys.argv[2], os.O_RDONLY), os.open(sys.argv[3], os.O_RDONLY), sys.argv[4], ${UID}, ${UID})
 print(lock.held, flush=True)
 input()
+`;
+
+/** A snapshot with a compaction between its first two looks: it moves what a segment holds into a new folder. */
+const MOVING = `
+import os, sys
+sys.path.append(sys.argv[1])
+from snapshots import take
+from snapshots.keep import Owner
+looks = take.Taking.folders
+def and_then(self, data):
+    found = looks(self, data)
+    take.Taking.folders = looks
+    path = '/'.join(sys.argv[2:4]) + '/data/'
+    os.mkdir(path + '1')
+    os.chown(path + '1', ${UID}, ${UID})
+    os.rename(path + 'MOVED', path + '1/1000')
+    return found
+take.Taking.folders = and_then
+print(take.take(*sys.argv[2:5], 'a-server@1', Owner(${UID}, ${UID}, ${ADMINS}))['tries'], 'tries')
+`;
+
+/** A snapshot on a file system whose leases say nothing. */
+const NO_LEASES = `
+import sys
+sys.path.append(sys.argv[1])
+from snapshots import keep, take
+from snapshots.keep import Owner
+keep.lease = lambda file: keep.WRITTEN_TO
+print(take.take(*sys.argv[2:5], 'a-server@1', Owner(${UID}, ${UID}, ${ADMINS}))['protected'])
 `;
 
 /** A snapshot that looks at a thousand names. */
