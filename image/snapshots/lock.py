@@ -7,11 +7,10 @@ import contextlib
 import os
 import time
 
+from launcher.comfort.lock_folder import MODE
 from snapshots.folders import FOLDER, Changed, Odd, opened
 
 NAME = 'lock.exclusive'
-#: As the launcher has it (launcher/comfort/lock_folder.py): every account that shares the repository can wait for the lock, and break it.
-MODE = 0o2770
 #: Seconds for which it is held at most. A client waits for a second (borg's --lock-wait) before it gives up.
 MOST_HELD = 0.5
 

@@ -125,8 +125,9 @@ class Taking:
                 for name, segments in folders.items():
                     self.share_all(name, segments, data, there, found)
                 places = {segment: name for name, segments in folders.items() for segment in segments}
-                leave_out_unfinished(there, found, places, before, self.lock.held)
-                compare(data, found, places, before)
+                committed = -1 if before is None else before
+                leave_out_unfinished(there, found, places, committed, self.lock.held)
+                compare(data, found, places, committed)
         if self.last_transaction() != before:
             raise Changed
         states = {each.state for each in found.values()}
@@ -188,27 +189,27 @@ class Taking:
                 yield entry
 
 
-def leave_out_unfinished(there: int, found: dict[int, Shared], places: dict[int, str], before: int | None, locked: bool) -> None:
+def leave_out_unfinished(there: int, found: dict[int, Shared], places: dict[int, str], committed: int, locked: bool) -> None:
     """The segment that a session is writing is not committed: it is the last one, and borg would remove it when it next opens the repository.
 
-    there: a descriptor of `data` in the snapshot. places: the folder of each segment."""
-    if before is not None and before not in found:
+    there: a descriptor of `data` in the snapshot. places: the folder of each segment. committed: the last transaction, -1 if there is none."""
+    if committed >= 0 and committed not in found:
         # A compaction has removed the former commit, and has not written its index yet.
         raise Changed
     written = [segment for segment, each in found.items() if each.state == WRITTEN_TO]
     last = max(found, default=-1)
-    if written == [last] and last > (-1 if before is None else before) and not locked:
+    if written == [last] and last > committed and not locked:
         os.unlink('%s/%d' % (places[last], last), dir_fd=there)
         del found[last]
     elif written:
         raise Failed('writable', names=['%s/%d' % (places[each], each) for each in written[:TOLD]], count=len(written))
 
 
-def compare(data: int, found: dict[int, Shared], places: dict[int, str], before: int | None) -> None:
+def compare(data: int, found: dict[int, Shared], places: dict[int, str], committed: int) -> None:
     """What is not committed may be removed, and its number used again, by the next session. Together with that session's commit the former file
     would count as committed."""
     for segment, shared in found.items():
-        if segment > (-1 if before is None else before):
+        if segment > committed:
             try:
                 now = os.stat('%s/%d' % (places[segment], segment), dir_fd=data, follow_symlinks=False)
             except (FileNotFoundError, NotADirectoryError):

@@ -73,7 +73,7 @@ export const beginSnapshot = (folder: string, now: number): Unfinished => {
   const into = join(making, 'repository');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   // Not recursive: what is left of an earlier try must not be taken for an empty folder.
-  for (const path of [making, into]) mkdirSync(path, { mode: 0o700 });
+  for (const each of [making, into]) mkdirSync(each, { mode: 0o700 });
   return {
     into,
     finish: (about) => {

@@ -33,6 +33,8 @@ export const mayBeLoaded = ({ env = {}, input }: ProgramOptions): boolean =>
  * @returns what ends it
  */
 export default async (): Promise<() => Promise<void>> => {
+  // Another project of the same run has loaded it already, and ends it.
+  if (process.env[SOCKET] !== undefined) return async () => {};
   const folder = mkdtempSync(join(tmpdir(), 'borgserver-loaded-'));
   const socket = join(folder, 'socket');
   const script = join(PROJECT, 'test/e2e/harness/loaded-borg.py');
