@@ -55,6 +55,7 @@ export type FailureCode =
   | 'odd-entry'
   | 'setgid-dropped'
   | 'extended-rights'
+  | 'unchangeable'
   | 'too-deep'
   | 'too-much'
   // the running server, or that there is none

@@ -48,15 +48,8 @@ const sinceText = (milliseconds: number): string => {
   return Number.isNaN(since.getTime()) ? '' : `, since ${since.toISOString()}`;
 };
 
-/** An admin's client has chosen the name here, and a person pastes the cure into a shell. */
-const adminsOwn = ({ name, uid, gid }: RepositoryFolder, { text }: ForeignTrace): Finding =>
-  found(
-    name,
-    `files in it are not the admins': ${text}`,
-    /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name)
-      ? `see that nobody uses it, then: chown -hR ${uid}:${gid} /repos/${name}`
-      : 'see that nobody uses it, then: borgserver doctor, which prints the command for a name like this',
-  );
+const adminsOwn = ({ name }: RepositoryFolder, { text }: ForeignTrace): Finding =>
+  found(name, `files in it are not the admins': ${text}`, 'see that nobody uses it, then: borgserver doctor --fix');
 
 /** Files could not be handed over: the account keeps what it has. */
 export const notHandedOver = (name: string, why: string): Finding =>

@@ -1,3 +1,5 @@
+import { isKept } from './kept-file.ts';
+
 /** One entry directly below /repos, as lstat saw it. Dotfiles are not listed. */
 export type RepositoryFolder = {
   readonly name: string;
@@ -31,8 +33,10 @@ export const REPOSITORY_MODE = 0o2770;
 export type Owner = { readonly uid: number; readonly gid: number };
 
 /**
- * Whether an entry of a repository belongs to root, or neither to its owner nor to its group. An admin's files have the group. Only root can
- * make such an entry, except by a hard link to somebody else's file.
+ * Whether an entry of a repository belongs to root, or neither to its owner nor to its group. An admin's files have the group, and so have root's
+ * that snapshots share. Only root can make a foreign entry, except by a hard link to somebody else's file.
+ *
+ * @param found as stat(2) has it
  */
-export const isForeign = ({ uid, gid }: Owner, owner: Owner): boolean =>
-  uid !== owner.uid && (uid === 0 || gid !== owner.gid);
+export const isForeign = (found: Owner & { readonly mode: number }, owner: Owner): boolean =>
+  found.uid !== owner.uid && ((found.uid === 0 && !isKept(found)) || found.gid !== owner.gid);

@@ -1,5 +1,6 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
+import { isKept } from '../accounts/kept-file.ts';
 import { type FolderHandle, inFolder } from '../system/folder-handle.ts';
 import { openBounded } from '../system/plain-file.ts';
 import { isKeyCutOff } from './config-key.ts';
@@ -93,6 +94,8 @@ const isWhole = ({ path }: FolderHandle, name: string): boolean =>
 /** Whether the mode keeps the account itself, as owner or by its group, out of its own file. */
 const isClosed = (found: Stats | undefined, { uid, gid }: { readonly uid: number; readonly gid: number }): boolean => {
   if (!found || found.isSymbolicLink() || (found.uid !== uid && found.gid !== gid)) return false;
+  // borg replaces such a file, and never writes to it.
+  if (isKept(found)) return false;
   const needed = found.isDirectory() ? 0o7 : 0o6;
   const bits = found.uid === uid ? found.mode >> 6 : found.mode >> 3;
   return (bits & needed) !== needed;

@@ -1,20 +1,20 @@
-import { judgeName } from '../accounts/name.ts';
 import { askServer } from '../control/client.ts';
 import type { ServerStatus } from '../control/server-status.ts';
 import { diagnoseDisk } from '../doctor/diagnose-disk.ts';
 import { diagnoseLogin } from '../doctor/diagnose-login.ts';
 import { diagnoseMachine } from '../doctor/diagnose-machine.ts';
-import { type Broken, findBroken } from '../doctor/diagnose-owners.ts';
+import { findBroken } from '../doctor/diagnose-owners.ts';
 import { diagnosePenalties } from '../doctor/diagnose-penalties.ts';
 import { diagnoseRepositories } from '../doctor/diagnose-repositories.ts';
 import { type Diagnosis, error } from '../doctor/diagnosis.ts';
-import { failure, failureInOneLine } from '../failure.ts';
+import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { prepareRepository } from '../repositories/ownership.ts';
 import { requireSettings } from '../settings.ts';
 import { probeRepositories } from '../start/repositories-folder.ts';
 import { surveyWithRecord } from '../survey/archive-record.ts';
 import { plural } from '../text/list.ts';
+import { printable } from '../text/printable.ts';
 import { colouring, type Paint } from './colours.ts';
 import { createProgress } from './progress.ts';
 
@@ -98,23 +98,17 @@ const fix = async (places: Places, server: ServerStatus): Promise<void> => {
   process.once('SIGINT', () => interrupted.abort());
   for (const [done, each] of broken.entries()) {
     if (interrupted.signal.aborted) break;
-    progress.at(done, each.account.name);
+    const [name, { owner, why }] = [printable(each.name), each];
+    progress.at(done, name);
     try {
-      const onEntries = (name: string, entries: number) => progress.at(done, `${name}: ${entries} files and folders`);
-      await prepareRepository(places.repos, preparationOf(each, server), onEntries, interrupted.signal);
+      const onEntries = (_: string, entries: number) => progress.at(done, `${name}: ${entries} files and folders`);
+      const handing = { name: each.name, ...owner, action: 'adopt' as const };
+      await prepareRepository(places.repos, handing, onEntries, interrupted.signal);
       progress.end();
-      console.error(`repaired ${each.account.name}: ${each.why}`);
+      console.error(`repaired ${name}: ${why}`);
     } catch (failure) {
       progress.end();
-      console.error(`could not repair ${each.account.name}: ${failureInOneLine(failure)}`);
+      console.error(`could not repair ${name}: ${failureInOneLine(failure)}`);
     }
   }
-};
-
-/** The server has checked the name. What is used as a path here is checked again. */
-const preparationOf = ({ account, why }: Broken, { identities, pgid }: ServerStatus) => {
-  const verdict = judgeName(account.name, new Set());
-  if (!verdict.ok) throw failure(verdict.found, { code: verdict.code });
-  const gid = identities === 'shared' ? pgid : account.uid;
-  return { name: verdict.name, uid: account.uid, gid, action: 'adopt' as const, reason: why };
 };

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+import { type Owner, REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { shellQuote } from '../borg/serve-arguments.ts';
-import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
+import type { ServerStatus } from '../control/server-status.ts';
 import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { type ForeignEntries, findForeignEntries, findForeignOwners } from '../repositories/foreign-entries.ts';
@@ -14,12 +14,12 @@ import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 /** Quoted for a shell: a person pastes the cure, and whoever makes a folder chooses its name. */
 export const quoted = (path: string): string => shellQuote(printable(path));
 
-/** A repository account whose whole folder is not as the account needs it. */
-export type Broken = { readonly account: AccountStatus; readonly why: string };
+/** A repository whose whole folder is not as its owner needs it. `name`: of the folder, directly below /repos. */
+export type Broken = { readonly name: string; readonly owner: Owner; readonly why: string };
 
 const FIX = 'borgserver doctor --fix';
 
-type Owners = Pick<ServerStatus, 'accounts' | 'puid' | 'pgid'> & Partial<Pick<ServerStatus, 'identities'>>;
+type Accounts = Pick<ServerStatus, 'accounts' | 'puid' | 'pgid'> & Partial<Pick<ServerStatus, 'identities'>>;
 
 /**
  * Looks through the files of every repository.
@@ -28,7 +28,7 @@ type Owners = Pick<ServerStatus, 'accounts' | 'puid' | 'pgid'> & Partial<Pick<Se
  */
 export const findBroken = async (
   places: Places,
-  { accounts, puid, pgid, identities }: Owners,
+  { accounts, puid, pgid, identities }: Accounts,
   surveyed: readonly Surveyed[],
   looked: (name: string) => void,
 ): Promise<{ readonly broken: readonly Broken[]; readonly lines: readonly Diagnosis[] }> => {
@@ -43,20 +43,15 @@ export const findBroken = async (
       const gid = identities === 'shared' ? pgid : account.uid;
       const why =
         (await whatIsBroken(place, folder, { uid: account.uid, gid }, puid)) ?? rights.get(folder.name) ?? null;
-      if (why !== null) broken.push({ account, why });
+      if (why !== null) broken.push({ name: folder.name, owner: { uid: account.uid, gid }, why });
     } else if (folder.uid === 0 && isNoRepository(state)) {
       // What root has put there was never an account's.
       const what = `${printable(path)} is no repository, and belongs to root`;
       lines.push(warning('owners', what, 'move it away, if it is not meant to be there'));
     } else if (folder.uid === puid || folder.uid === 0) {
-      const given = rights.get(folder.name);
-      if (given !== undefined)
-        lines.push(error('owners', `${printable(path)}: ${given}`, 'remove them with setfacl -b'));
       const foreign = await findForeignOwners(place, puid);
-      if (foreign.count > 0)
-        lines.push(
-          error('owners', `${printable(path)}: ${foreignText(foreign)}`, `chown -hR ${puid}:${pgid} ${quoted(place)}`),
-        );
+      const why = foreign.count > 0 ? foreignText(foreign) : rights.get(folder.name);
+      if (why !== undefined) broken.push({ name: folder.name, owner: { uid: puid, gid: pgid }, why });
     }
   };
   let unknown = 0;
@@ -71,7 +66,7 @@ export const findBroken = async (
       lines.push(error('owners', what, 'see what is in it'));
     }
   }
-  const right = byName.size - broken.length - unknown;
+  const right = byName.size - broken.filter(({ name }) => byName.has(name)).length - unknown;
   return {
     broken,
     lines: [
@@ -83,7 +78,7 @@ export const findBroken = async (
             ),
           ]
         : []),
-      ...broken.map(({ account, why }) => error('owners', `${account.name}: ${why}`, FIX)),
+      ...broken.map(({ name, why }) => error('owners', `${printable(name)}: ${why}`, FIX)),
       ...lines,
     ],
   };

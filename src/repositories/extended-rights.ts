@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { failure } from '../failure.ts';
 import { printable } from '../text/printable.ts';
-import { DEEPEST } from './modes.ts';
+import { DEEPEST } from './walk.ts';
 
 /** What gives rights in a folder beyond its owner, its group and its mode. */
 export type ExtendedRights = {

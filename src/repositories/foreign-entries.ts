@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { KEPT_MODE } from '../accounts/kept-file.ts';
 import { NOBODYS_FOLDERS } from '../accounts/nobodys.ts';
 import { failure } from '../failure.ts';
 import { printable } from '../text/printable.ts';
@@ -19,13 +20,17 @@ const LEFT_OUT = [
   ...[')', '-prune', '-o'],
 ];
 
+/** What snapshots share (isKept). */
+const KEPT = ['-type', 'f', '-uid', '0', '-perm', `0${KEPT_MODE.toString(8)}`];
+
 const EXAMPLES = 3;
 /** For one folder. A million files on a slow disk take some minutes, and its account can make more than that without end. */
 const PATIENCE_MS = 15 * 60_000;
 
 /**
  * Looks through a whole folder (two files for each GB) with find(1), which follows no link. An entry is right if it belongs to
- * the account or the admins, and to the account's group, and if both may read and write it. Folders must hand their group on.
+ * the account or the admins, and to the account's group, and if both may read and write it. Folders must hand their group on. What snapshots share
+ * is right, too, if it has the group.
  *
  * What a file system keeps there for itself (lost+found) is left out. The modes of a lock are not checked: borg makes its folder 0700, and the
  * launcher opens it a moment later.
@@ -34,14 +39,15 @@ const PATIENCE_MS = 15 * 60_000;
  *   hour; what vanishes meanwhile is no error
  */
 export const findForeignEntries = async (path: string, uid: number, puid: number): Promise<ForeignEntries> => {
+  const kept = ['!', '(', ...KEPT, '-gid', String(uid), ')'];
   const owner = ['(', '!', '-uid', String(uid), '!', '-uid', String(puid), ')', '-o', '!', '-gid', String(uid)];
   const mode = ['-type', 'd', '!', '-perm', '-2770', '-o', '-type', 'f', '!', '-perm', '-0660'];
-  return collect(path, [...owner, '-o', '(', '!', '-name', 'lock.*', '(', ...mode, ')', ')']);
+  return collect(path, [...kept, '(', ...owner, '-o', '(', '!', '-name', 'lock.*', '(', ...mode, ')', ')', ')']);
 };
 
 /** The same for a repository that an admin made: everything belongs to the admins' uid. */
 export const findForeignOwners = async (path: string, puid: number): Promise<ForeignEntries> =>
-  collect(path, ['!', '-uid', String(puid)]);
+  collect(path, ['!', '-uid', String(puid), '!', '(', ...KEPT, ')']);
 
 const collect = async (path: string, condition: readonly string[]): Promise<ForeignEntries> => {
   const find = execa('find', ['-P', path, '-xdev', ...LEFT_OUT, '(', ...condition, ')', '-printf', '%U:%G %m %P\\0'], {

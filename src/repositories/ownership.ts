@@ -1,16 +1,18 @@
 import { chownSync, closeSync, fchmodSync, fchownSync, fstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import type { Preparation } from '../accounts/desired.ts';
-import { REPOSITORY_MODE } from '../accounts/repository-folder.ts';
+import { type Owner, REPOSITORY_MODE } from '../accounts/repository-folder.ts';
 import { failure } from '../failure.ts';
 import { errorCode } from '../system/errno.ts';
-import { openFolder, pathForPrograms } from '../system/open.ts';
+import { openFolder, pathForPrograms, pathOfOpen } from '../system/open.ts';
 import { removeExtendedRights } from './extended-rights.ts';
+import { giveEverything } from './give.ts';
 import { openToAccount } from './modes.ts';
 
 const TOLD_EVERY = 1000;
-const NEWLINE = 10;
+
+/** What is handed over: a name directly below /repos. */
+type Handing = Pick<Preparation, 'uid' | 'gid' | 'action'> & { readonly name: string };
 
 /** Called now and then while a large folder is handed over, with the number of files and folders done so far. */
 export type Progress = (name: string, entries: number) => void;
@@ -26,7 +28,7 @@ export type Progress = (name: string, entries: number) => void;
  */
 export const prepareRepository = async (
   repos: string,
-  preparation: Preparation,
+  preparation: Handing & Pick<Preparation, 'asMounted'>,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> => {
@@ -39,7 +41,7 @@ export const prepareRepository = async (
   const folder = openFolder(path);
   try {
     if (preparation.action === 'repair-owners') return await handOverInside(folder, preparation, signal);
-    if (preparation.action === 'create') fchownSync(folder, preparation.uid, groupOf(preparation));
+    if (preparation.action === 'create') fchownSync(folder, preparation.uid, ownerOf(preparation).gid);
     else await handOver(folder, preparation, progress, signal);
     fchmodSync(folder, REPOSITORY_MODE);
     if ((fstatSync(folder).mode & 0o7777) !== REPOSITORY_MODE) {
@@ -53,12 +55,12 @@ export const prepareRepository = async (
   }
 };
 
-const groupOf = ({ uid, gid }: Preparation): number => gid ?? uid;
+const ownerOf = ({ uid, gid }: Handing): Owner => ({ uid, gid: gid ?? uid });
 
 /** The mount says who owns it, and the start has tried that the accounts may write there. */
-const tryToChown = (path: string, preparation: Preparation): void => {
+const tryToChown = (path: string, preparation: Handing): void => {
   try {
-    chownSync(path, preparation.uid, groupOf(preparation));
+    chownSync(path, preparation.uid, ownerOf(preparation).gid);
   } catch {
     // As expected.
   }
@@ -79,48 +81,36 @@ const make = (repos: string, name: string): void => {
 };
 
 /**
- * coreutils' chown -h walks by file descriptor and never follows a link below the folder. It changes the top folder last, and its mode is set at
- * the very end: the next pass recognises an adoption that was interrupted anywhere.
+ * The owners first: whoever has a file may give others rights in it again (an ACL). The top folder is given last, and its mode set at the very end:
+ * so the next pass recognises an adoption that was interrupted anywhere.
  */
 const handOver = async (
   folder: number,
-  preparation: Preparation,
+  preparation: Handing,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> => {
-  const path = pathForPrograms(folder);
   // Nobody has access during the work.
   fchmodSync(folder, 0o700);
   if (preparation.action === 'adopt') {
     let entries = 0;
-    const owner = `${preparation.uid}:${groupOf(preparation)}`;
-    const chown = execa('chown', ['-hRv', owner, '--', path], {
-      cancelSignal: signal,
-      stdin: 'ignore',
-      stdout: 'pipe',
-      buffer: false,
-      encoding: 'buffer',
+    const owner = ownerOf(preparation);
+    await giveEverything(pathOfOpen(folder), owner, signal, () => {
+      entries += 1;
+      if (entries % TOLD_EVERY === 0) progress(preparation.name, entries);
     });
-    // There is a line for each, with a path as long as its folders are deep. So lines are counted, not kept.
-    for await (const chunk of chown.iterable({ binary: true, preserveNewlines: true })) {
-      const before = Math.floor(entries / TOLD_EVERY);
-      for (const byte of chunk) if (byte === NEWLINE) entries += 1;
-      const now = Math.floor(entries / TOLD_EVERY);
-      for (let each = before + 1; each <= now; each += 1) progress(preparation.name, each * TOLD_EVERY);
-    }
-    await chown;
+    fchownSync(folder, owner.uid, owner.gid);
   }
   // Before the modes: a mode that opens a file to its group opens it to all whom an ACL names.
-  await removeExtendedRights(path, signal);
-  await openToAccount(path, signal);
+  await removeExtendedRights(pathForPrograms(folder), signal);
+  await openToAccount(pathOfOpen(folder), signal);
 };
 
 /**
  * Hands over what is not the account's inside a folder that is. Its sessions go on meanwhile: only the owner and mode of such an entry
  * change, each through its own descriptor.
  */
-const handOverInside = async (folder: number, preparation: Preparation, signal: AbortSignal): Promise<void> => {
-  const path = pathForPrograms(folder);
-  await removeExtendedRights(path, signal);
-  await openToAccount(path, signal, { uid: preparation.uid, gid: groupOf(preparation) });
+const handOverInside = async (folder: number, preparation: Handing, signal: AbortSignal): Promise<void> => {
+  await removeExtendedRights(pathForPrograms(folder), signal);
+  await openToAccount(pathOfOpen(folder), signal, ownerOf(preparation));
 };

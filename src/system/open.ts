@@ -26,6 +26,18 @@ export const openFollowing = (path: string): number => openSync(path, constants.
 export const openFolder = (path: string): number =>
   openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
 
+/** open(2), O_PATH: the same number on every architecture that Debian's Node runs on. Node does not name it. */
+const O_PATH = 0o10000000;
+
+/**
+ * Takes hold of whatever has this name, a link too, and does not open it: nothing waits, and no lease is broken (fcntl(2)). Look at it with fstat,
+ * and change it by pathOfOpen: that leads to a link itself, too.
+ *
+ * @returns the descriptor; close it
+ * @throws the system's error
+ */
+export const holdAny = (path: string): number => openSync(path, O_PATH | constants.O_NOFOLLOW);
+
 /** It is not there, was exchanged meanwhile, or cannot be opened as what it should be. */
 const NOT_THERE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO']);
 

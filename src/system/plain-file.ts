@@ -13,6 +13,8 @@ export type FileFacts = {
   readonly modified: number;
   readonly uid: number;
   readonly gid: number;
+  /** With the type of the file, as stat(2) has it. */
+  readonly mode: number;
 };
 
 /**
@@ -35,8 +37,8 @@ const usePlain = <T>(file: number, use: (read: ReadPart, facts: FileFacts) => T)
     const bytes = Buffer.allocUnsafe(length);
     return bytes.subarray(0, readSync(file, bytes, 0, length, from));
   };
-  const { size, mtimeMs: modified, uid, gid } = found;
-  return use(read, { size, allocated: found.blocks * 512, modified, uid, gid });
+  const { size, mtimeMs: modified, uid, gid, mode } = found;
+  return use(read, { size, allocated: found.blocks * 512, modified, uid, gid, mode });
 };
 
 /** What is in the place of a file of the server's own. */

@@ -8,6 +8,7 @@ import { repairRepository } from '../../src/borg/repair.ts';
 import { findBroken } from '../../src/doctor/diagnose-owners.ts';
 import { diagnoseRepositories } from '../../src/doctor/diagnose-repositories.ts';
 import { type Places, placesBelow } from '../../src/places.ts';
+import { prepareRepository } from '../../src/repositories/ownership.ts';
 import { surveyRepositories } from '../../src/survey/repository-survey.ts';
 
 const NOW = Date.now();
@@ -33,19 +34,14 @@ test('a name that a client or an admin chose cannot escape into the shell that a
   const nested = await init(`web01/${HOSTILE}`);
   mkdirSync(join(nested, 'lock.exclusive'));
   writeFileSync(join(nested, 'lock.exclusive/elsewhere@1.7-0'), '');
-  mkdirSync(join(places.repos, HOSTILE));
-  writeFileSync(join(places.repos, HOSTILE, 'roots'), '');
-  chownSync(join(places.repos, HOSTILE), 1000, 1000);
-
   const surveyed = surveyRepositories(places.repos);
   const locks = diagnoseRepositories(places, null, surveyed, NOW + 2 * 86_400_000);
-  const { lines } = await findBroken(places, { accounts: [], puid: 1000, pgid: 1000 }, surveyed, () => {});
-  const all = [...locks, ...lines].flatMap(({ cure }) => cure?.match(/borgserver borg .*|chown .*/)?.[0] ?? []);
+  const all = locks.flatMap(({ cure }) => cure?.match(/borgserver borg .*/)?.[0] ?? []);
   const cures = all.filter((cure) => cure.includes('pwned'));
-  expect(cures).toHaveLength(2);
+  expect(cures).toHaveLength(1);
   for (const cure of cures) {
     expect(cure).not.toContain('\x1b');
-    const words = await execa('sh', ['-c', cure.replace(/^(borgserver borg|chown)/, 'echo')], { cwd: root });
+    const words = await execa('sh', ['-c', cure.replace(/^borgserver borg/, 'echo')], { cwd: root });
     expect(words.stdout).toContain('touch pwned');
   }
   await expect(execa('ls', [join(root, 'pwned')])).rejects.toThrow();
@@ -89,19 +85,22 @@ test('a counter of the encryption that was raised to its end is told, with a cur
   expect((await create('second')).exitCode).toBe(0);
 });
 
-test('what root wrote into a repository that an admin made is told', async () => {
+test('what root wrote into a repository that an admin made is told, and handed over', async () => {
   const path = await init('laptop');
   chownSync(path, 1000, 1000);
-  const { lines, broken } = await findBroken(
-    places,
-    { accounts: [], puid: 1000, pgid: 1000 },
-    surveyRepositories(places.repos),
-    () => {},
-  );
-  expect(broken).toEqual([]);
+  const look = () =>
+    findBroken(places, { accounts: [], puid: 1000, pgid: 1001 }, surveyRepositories(places.repos), () => {});
+  const { lines, broken } = await look();
   expect(lines).toEqual([
-    expect.objectContaining({ level: 'error', message: expect.stringMatching(/^laptop: \d+ entries are not its own/) }),
+    expect.objectContaining({
+      level: 'error',
+      message: expect.stringMatching(/^laptop: \d+ entries are not its own/),
+      cure: 'borgserver doctor --fix',
+    }),
   ]);
+  for (const { name, owner } of broken)
+    await prepareRepository(places.repos, { name, ...owner, action: 'adopt' }, () => {}, new AbortController().signal);
+  expect(await look()).toEqual({ broken: [], lines: [] });
 });
 
 test('what a file system or a NAS keeps in /repos is nobody’s repository, and no advice is given on it', async () => {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { KEPT_MODE } from '../../src/accounts/kept-file.ts';
 import { REPOSITORY_MODE } from '../../src/accounts/repository-folder.ts';
 import { DEEPEST } from '../../src/borg/depth.ts';
 import { diskFloor } from '../../src/borg/disk-floor.ts';
@@ -17,15 +18,15 @@ sys.path.insert(0, sys.argv[1])
 from launcher import depth, outcome
 from launcher.comfort import lock_folder
 from launcher.guards import disk_floor, keys
-from snapshots import lock
+from snapshots import keep, lock
 print(json.dumps({
     'depth': depth.DEEPEST, 'mode': lock_folder.MODE, 'part': disk_floor.PART, 'most': disk_floor.MOST_NEED,
     'keys': keys.MOST_FORMER_KEYS, 'key': keys.FORMER_KEY.pattern, 'words': sorted(set(outcome.SYSTEM.values())),
-    'lock': lock.MODE,
+    'kept': keep.KEPT_MODE, 'lock': lock.MODE,
 }))`;
 
 const IMAGE = join(import.meta.dirname, '../../image');
-const launcher: Readonly<Record<'depth' | 'mode' | 'part' | 'most' | 'keys' | 'lock', number>> & {
+const launcher: Readonly<Record<'depth' | 'mode' | 'part' | 'most' | 'keys' | 'kept' | 'lock', number>> & {
   readonly key: string;
   readonly words: readonly string[];
 } = JSON.parse(execFileSync(findBorg().python, ['-I', '-B', '-c', SCRIPT, IMAGE], { encoding: 'utf8' }));
@@ -37,6 +38,10 @@ test('a repository lies as deep as the server looks', () => {
 test('the folder of a lock has the mode of a repository', () => {
   expect(launcher.mode).toBe(REPOSITORY_MODE);
   expect(launcher.lock).toBe(REPOSITORY_MODE);
+});
+
+test('the server knows the files that a repository shares with its snapshots by the mode that they get', () => {
+  expect(launcher.kept).toBe(KEPT_MODE);
 });
 
 test('the server tells the same floor of a disk as sessions keep to', () => {

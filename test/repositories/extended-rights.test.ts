@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Preparation } from '../../src/accounts/desired.ts';
-import type { AccountName } from '../../src/accounts/name.ts';
 import { findExtendedRights, removeExtendedRights } from '../../src/repositories/extended-rights.ts';
 import { prepareRepository } from '../../src/repositories/ownership.ts';
 
@@ -38,12 +37,7 @@ const strangerReads = (path: string): boolean => {
 };
 
 const prepare = (action: Preparation['action']): Promise<void> =>
-  prepareRepository(
-    root,
-    { name: 'web01' as AccountName, uid: UID, action, reason: '' },
-    () => {},
-    new AbortController().signal,
-  );
+  prepareRepository(root, { name: 'web01', uid: UID, action }, () => {}, new AbortController().signal);
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'extended-rights-'));

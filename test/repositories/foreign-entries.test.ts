@@ -42,6 +42,18 @@ test('files of root’s, of another account or group, and closed files are told,
   expect(found.examples).toHaveLength(3);
 });
 
+test('what snapshots share is right, in a repository of an account and of the admins; not with another group or mode', async () => {
+  make('data/0/2', 0, UID, 0o440);
+  expect((await findForeignEntries(folder, UID, PUID)).count).toBe(0);
+  const before = await findForeignOwners(folder, PUID);
+  make('data/0/3', 0, UID, 0o440);
+  expect(await findForeignOwners(folder, PUID)).toEqual(before);
+  make('data/0/4', 0, 10_008, 0o440);
+  make('data/0/5', 0, UID, 0o640);
+  make('data/0/6', UID, UID, 0o440);
+  expect((await findForeignEntries(folder, UID, PUID)).count).toBe(3);
+});
+
 test('what a file system or a NAS keeps there for itself is nobody’s fault', async () => {
   make('lost+found/', 0, 0, 0o700);
   make('lost+found/#12', 0, 0, 0o600);

@@ -7,6 +7,7 @@ import {
   constants,
   existsSync,
   fchmodSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -18,9 +19,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Preparation } from '../../src/accounts/desired.ts';
-import type { AccountName } from '../../src/accounts/name.ts';
 import { prepareRepository } from '../../src/repositories/ownership.ts';
 
 const [UID, PUID] = [10_007, 1000];
@@ -29,12 +30,7 @@ let root: string;
 const modeOf = (path: string): string => (lstatSync(path).mode & 0o7777).toString(8);
 const ownerOf = (path: string): string => `${lstatSync(path).uid}:${lstatSync(path).gid}`;
 const prepare = (action: Preparation['action']): Promise<void> =>
-  prepareRepository(
-    join(root, 'repos'),
-    { name: 'web01' as AccountName, uid: UID, action, reason: '' },
-    () => {},
-    new AbortController().signal,
-  );
+  prepareRepository(join(root, 'repos'), { name: 'web01', uid: UID, action }, () => {}, new AbortController().signal);
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'ownership-'));
@@ -49,6 +45,71 @@ beforeEach(() => {
 afterEach(() => {
   vi.unstubAllEnvs();
   rmSync(root, { recursive: true });
+});
+
+/** As a repository and a snapshot share it (image/snapshots/keep.py). */
+const share = (gid: number): string => {
+  const path = join(root, 'repos/web01/data/0');
+  linkSync(path, join(root, 'kept'));
+  chownSync(path, 0, gid);
+  chmodSync(path, 0o440);
+  return path;
+};
+
+test.for(['repair-mode', 'repair-owners', 'adopt'] as const)(
+  'what snapshots share stays root’s and read-only whatever is repaired or handed over (%s); the new group may read it',
+  async (action) => {
+    if (action !== 'adopt') for (const path of ['', 'data']) chownSync(join(root, 'repos/web01', path), UID, UID);
+    const path = share(action === 'adopt' ? PUID : UID);
+    await prepare(action);
+    expect([ownerOf(path), modeOf(path)]).toEqual([`0:${UID}`, '440']);
+    // The last snapshot has gone: it is a file like every other.
+    rmSync(join(root, 'kept'));
+    await prepare('adopt');
+    expect([ownerOf(path), modeOf(path)]).toEqual([`${UID}:${UID}`, '660']);
+  },
+);
+
+test('a name in an adopted folder becomes that of a file which snapshots share, again and again: it stays root’s', async () => {
+  const data = join(root, 'repos/web01/data');
+  for (let number = 0; number < 200; number += 1) symlinkSync('/nowhere', join(data, `link${number}`));
+  const kept = share(UID);
+  const script = `
+    const { linkSync, renameSync, symlinkSync } = require('node:fs');
+    const data = process.argv[1];
+    process.stdout.write('swapping');
+    for (let n = 0; ; n = (n + 1) % 200) {
+      const path = data + '/link' + n;
+      linkSync(data + '/0', data + '/next'); renameSync(data + '/next', path);
+      symlinkSync('/nowhere', data + '/next'); renameSync(data + '/next', path);
+    }`;
+  const swapping = spawn(process.execPath, ['-e', script, data], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(swapping, 'exit');
+  try {
+    if (swapping.stdout) await once(swapping.stdout, 'data');
+    for (let round = 0; round < 15; round += 1) await prepare('adopt');
+  } finally {
+    swapping.kill('SIGKILL');
+    await ended;
+  }
+  expect([ownerOf(kept), modeOf(kept)]).toEqual([`0:${UID}`, '440']);
+});
+
+test('what cannot be handed over is named', async () => {
+  await execa('chattr', ['+i', join(root, 'repos/web01/data/0')]);
+  try {
+    await expect(prepare('adopt')).rejects.toMatchObject({ cause: { code: 'unchangeable', path: 'data/0' } });
+  } finally {
+    await execa('chattr', ['-i', join(root, 'repos/web01/data/0')]);
+  }
+});
+
+test('an adoption reaches links, and files with a second name', async () => {
+  const link = join(root, 'repos/web01/link');
+  symlinkSync('/nowhere', link);
+  linkSync(join(root, 'repos/web01/data/0'), join(root, 'repos/web01/data/second'));
+  await prepare('adopt');
+  for (const path of [link, join(root, 'repos/web01/data/second')]) expect(ownerOf(path)).toBe(`${UID}:${UID}`);
 });
 
 test('a folder that belongs to somebody else becomes its account’s, with all that is in it', async () => {
@@ -141,10 +202,10 @@ const makeWrong = (path: string): void => {
 
 test('the owner exchanges the folder for a link while it is handed over: nothing changes where the link leads', async () => {
   mkdirSync(join(root, 'bin'));
-  // The owner could do this at any moment. Here it happens at the worst moment: between two of the steps.
+  // The owner could do this at any moment. Here it happens at the worst moment: between the change of owners and that of modes, while Python removes ACLs.
   writeFileSync(
-    join(root, 'bin/chown'),
-    `#!/bin/sh\n/usr/bin/chown "$@"\nmv '${root}/repos/web01' '${root}/repos/aside'\nln -s '${root}/secret' '${root}/repos/web01'\n`,
+    join(root, 'bin/python3'),
+    `#!/bin/sh\n/usr/bin/python3 "$@"\nmv '${root}/repos/web01' '${root}/repos/aside'\nln -s '${root}/secret' '${root}/repos/web01'\n`,
     { mode: 0o755 },
   );
   vi.stubEnv('PATH', `${join(root, 'bin')}:${process.env.PATH}`);
