@@ -3,6 +3,7 @@ import { IDENTITIES } from './accounts/identity.ts';
 import { readPort, readPublicHost } from './accounts/public-address.ts';
 import { readQuota } from './accounts/quota.ts';
 import { LOGIN_GROUPS } from './accounts/role.ts';
+import { readSnapshotKeep } from './accounts/snapshot-keep.ts';
 import { failure } from './failure.ts';
 import { readDuration } from './text/duration.ts';
 
@@ -46,6 +47,18 @@ const duration = (fallback: string) =>
       const read = readDuration(text);
       if (typeof read === 'number') return read;
       context.addIssue({ code: 'custom', message: read });
+      return z.NEVER;
+    });
+
+/** Seconds; Infinity for `forever`; 'no'. */
+const snapshotKeep = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text, context) => {
+      const read = readSnapshotKeep(text);
+      if (typeof read !== 'object') return read;
+      context.addIssue({ code: 'custom', message: read.problem });
       return z.NEVER;
     });
 
@@ -147,6 +160,8 @@ const environment = z.object({
   SESSIONS_PER_ACCOUNT: whole(50, 1, 100_000),
   REPOSITORIES_PER_ACCOUNT: whole(1000, 1, 1_000_000),
   MIN_FREE: minFree,
+  SNAPSHOT_EVERY: duration('1h'),
+  SNAPSHOT_KEEP: snapshotKeep('14d'),
   STOP_GRACE_SECONDS: seconds(20, 0, 86_400),
   STALE_AFTER: duration('26h'),
   STUCK_AFTER: duration('30min'),

@@ -68,8 +68,11 @@ test('the page shows an update as it is printed', () => {
 test('the page shows a status as it is printed', () => {
   const row = (name: string, given: Partial<RepositoryRow>): RepositoryRow => ({
     ...{ name, role: 'repo', keys: 1, bytes: 46e6, objects: 9, quota: null, encryption: null },
-    ...{ lastBackup: null, laterBackupUntil: null, locks: [], marks: [] },
+    ...{ lastBackup: null, laterBackupUntil: null, locks: [], snapshots: null, marks: [] },
     ...given,
+  });
+  const kept = (repository: string, count: number, olderHold: number) => ({
+    ...{ repository, count, olderHold, newest: ago(HOUR), protected: true, failing: null },
   });
   const alice: AccountStatus = {
     ...{ name: 'alice', role: 'admin', uid: 1000, keys: 1, quota: null, lastLogin: null, connected: false },
@@ -79,7 +82,16 @@ test('the page shows a status as it is printed', () => {
       server: {
         ...{ version: VERSION, borg: '1.4.0', openssh: 'OpenSSH_10.0p2', since: ago(6 * DAY), port: 22 },
         ...{ puid: 1000, pgid: 1000, identities: 'own', box: null, staleAfter: 26 * HOUR, minFree: 'auto' },
-        ...{ sessions: 0, findings: [], alarms: [], accounts: [alice], failedSessions: [], sessionHost: 'off' },
+        ...{
+          sessions: 0,
+          findings: [],
+          alarms: [],
+          accounts: [alice],
+          failedSessions: [],
+          snapshots: [],
+          sessionHost: 'off',
+        },
+        snapshots: [kept('db01.example.org', 12, 0), kept('web01', 19, 1.24e9)],
         lastPass: { at: ago(41), took: 3, changes: 0, changed: ago(2 * HOUR), stopped: false, failed: null },
       },
       vanished: null,

@@ -147,6 +147,7 @@ describe('the examples', () => {
         'maintenance',
         'repair',
         'sessions',
+        'snapshots',
         'status',
         'update',
       ].sort(),

@@ -7,7 +7,7 @@ import re
 from launcher.ending import end
 
 # As the server writes it (src/host/account-database.ts).
-QUOTA = re.compile(r'borgserver quota=([0-9]+)')
+QUOTA = re.compile(r'borgserver quota=([0-9]+)(?: .*)?')
 
 
 def quota_words(name: str | None = None) -> list[str]:

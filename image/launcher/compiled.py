@@ -1,4 +1,5 @@
-"""Compiles the launcher's modules once. Otherwise each session would compile them again, since it can keep nothing in their folder.
+"""Compiles the launcher's modules once, and those of the snapshots beside it. Otherwise each session would compile them again, since it can keep
+nothing in their folder.
 
     PYTHON -I -B borg-serve --compile
 
@@ -20,10 +21,13 @@ def run() -> None:
     # Tenants must be able to read what it writes, whatever umask the server was started with.
     before = os.umask(0o022)
     try:
-        for folder, _, names in os.walk(os.path.dirname(os.path.abspath(__file__))):
-            for name in names:
-                if name.endswith('.py'):
-                    compile_module(os.path.join(folder, name))
+        launcher = os.path.dirname(os.path.abspath(__file__))
+        # Where tenants run the launcher, there are no snapshots beside it.
+        for top in (launcher, os.path.join(os.path.dirname(launcher), 'snapshots')):
+            for folder, _, names in os.walk(top):
+                for name in names:
+                    if name.endswith('.py'):
+                        compile_module(os.path.join(folder, name))
     except OSError as err:
         print(err, file=sys.stderr)
         sys.exit(CANNOT_WRITE)

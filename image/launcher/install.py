@@ -28,6 +28,7 @@ from launcher.guards.append_only import AppendOnlyServer
 from launcher.guards.boxed import BoxedRepository
 from launcher.guards.disk_floor import Disk, FloorRepository
 from launcher.guards.inodes import SlowedRepository
+from launcher.guards.kept_state import KeptStateRepository
 from launcher.guards.keys import KeptConfigRepository, PlainKeyRepository
 from launcher.guards.locks import LockedRepository, OneRepositoryServer
 from launcher.guards.memory import Allowance, MemoryRepository, MemoryServer
@@ -36,6 +37,7 @@ from launcher.guards.nonce import NonceRepository
 from launcher.guards.paths import HiddenAccountsServer
 from launcher.guards.quota import QuotaRepository
 from launcher.guards.repositories import CountedRepositories
+from launcher.keeping import Keeping
 from launcher.limits import Command, Limits
 from launcher.outcome import Outcome
 
@@ -67,6 +69,8 @@ def repository_guards(command: Command) -> tuple[type[Repository], ...]:
         PlainKeyRepository,
         # Everything below happens inside the box.
         *when(command.serves, BoxedRepository),
+        # Before borg takes its lock: the snapshot takes it, too.
+        *when(command.serves and command.is_admin, KeptStateRepository),
         # Not for `borg config` on the server, which is there to change the config.
         *when(command.serves, KeptConfigRepository),
         QuotaRepository,
@@ -104,7 +108,7 @@ class Prepared:
 
 def prepare(command: Command) -> Prepared:
     """Prepares what depends only on the kind of start, not on whose it is. From then on borg's locks are guarded, too."""
-    repository = type('TenantRepository', (*repository_guards(command), Repository), {'outcome': None, 'memory': None})
+    repository = type('TenantRepository', (*repository_guards(command), Repository), {'outcome': None, 'memory': None, 'keeping': None})
     server = type('TenantServer', (*server_guards(command), RepositoryServer), {'outcome': None, 'memory': None})
     if command.serves:
         for name in RepositoryServer.rpc_methods:
@@ -124,14 +128,15 @@ def prepare(command: Command) -> Prepared:
     return Prepared(repository, server)
 
 
-def install(prepared: Prepared, command: Command, box: Session | None, outcome: Outcome | None) -> None:
-    """Installs the guards for the one session of this process. box: its boxes, or None; outcome: what it will tell the server, or None."""
+def install(prepared: Prepared, command: Command, box: Session | None, outcome: Outcome | None, keeping: Keeping | None = None) -> None:
+    """Installs the guards for the one session of this process. box: its boxes, or None; outcome: what it will tell the server, or None;
+    keeping: how an admin's asks the server to keep a repository, or None."""
     repository, server = prepared.repository, prepared.server
     limits = command.limits
     most = limits.repositories if limits else None
     memory = Allowance(limits.memory) if limits else None
     tell(repository, box=box, floor=floor_of(limits), counted=None if most is None else command.folder, most_repositories=most,
-         outcome=outcome, memory=memory)
+         outcome=outcome, memory=memory, keeping=keeping)
     tell(server, outcome=outcome, memory=memory)
     borg.remote.Repository = borg.archiver.Repository = repository
     borg.archiver.RepositoryServer = server

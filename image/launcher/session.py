@@ -33,7 +33,7 @@ def run_borg(command, log_levels):
         look_often_for_lock()
     prepared = install.prepare(command)
     box = box_of(command) if command.serves else None
-    install.install(prepared, command, box, outcome_of() if limits else None)
+    install.install(prepared, command, box, outcome_of() if limits else None, keeping_of(command))
     read_buffer.keep()
     if limits:
         # Once more: if many began at once, some could not be seen yet the first time.
@@ -52,7 +52,7 @@ def close_in_hosted(command, log_levels, role, person):
     from launcher import install, serving
 
     box = box_of(command)
-    install.install(role.prepared, command, box, outcome_of())
+    install.install(role.prepared, command, box, outcome_of(), keeping_of(command))
     enter(box)
     quota = account.quota_of(person.comment)
     words = [*command.borg, *account.words_of(quota), *log_levels]
@@ -89,8 +89,23 @@ def outcome_of():
     from launcher.outcome import Outcome
 
     outcome = Outcome(os.environ.get('BORG_BASE_DIR', '/'))
-    outcome.connect(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'session-ends'))
+    outcome.connect(beside('session-ends'))
     return outcome
+
+
+def keeping_of(command):
+    if not (command.serves and command.is_admin):
+        return None
+    from launcher.keeping import Keeping
+
+    keeping = Keeping(os.environ.get('BORG_BASE_DIR', '/'))
+    keeping.connect(beside('keep'))
+    return keeping
+
+
+def beside(name):
+    """The path of one of the server's sockets: beside the launcher."""
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), name)
 
 
 def close_in(command):

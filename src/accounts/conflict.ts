@@ -63,11 +63,14 @@ const keepUnread = (account: DeclaredAccount, running: State): DeclaredAccount =
   const runs = running.get(account.name);
   if (runs?.role !== account.role) return account;
   if (account.unreadable) return { ...account, ...directivesOf(runs), keys: runningKeys(runs.keys, account.file) };
-  // A typing error in a quota must not lift it.
-  return account.doubtful && account.quota === undefined ? { ...account, ...quotaOf(runs) } : account;
+  if (!account.doubtful) return account;
+  // A typing error in a quota must not lift it, and one in `snapshots` must not let them go.
+  return {
+    ...account,
+    ...(account.quota === undefined && runs.quota !== undefined && { quota: runs.quota }),
+    ...(account.snapshots === undefined && runs.snapshots !== undefined && { snapshots: runs.snapshots }),
+  };
 };
-
-const quotaOf = ({ quota }: Directives): Directives => (quota === undefined ? {} : { quota });
 
 /** Several files for one name: the narrowest of what they say counts. BORG_SSHKEYS and its file have no directives. */
 const uniteDirectives = (files: readonly DeclaredAccount[]): Directives =>

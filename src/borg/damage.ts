@@ -94,7 +94,7 @@ const isWhole = ({ path }: FolderHandle, name: string): boolean =>
 /** Whether the mode keeps the account itself, as owner or by its group, out of its own file. */
 const isClosed = (found: Stats | undefined, { uid, gid }: { readonly uid: number; readonly gid: number }): boolean => {
   if (!found || found.isSymbolicLink() || (found.uid !== uid && found.gid !== gid)) return false;
-  // borg replaces such a file, and never writes to it.
+  // Only what borg never writes to becomes such a file.
   if (isKept(found)) return false;
   const needed = found.isDirectory() ? 0o7 : 0o6;
   const bits = found.uid === uid ? found.mode >> 6 : found.mode >> 3;

@@ -33,6 +33,16 @@ export const findRepositories = (root: string): FoundRepositories => {
   return { paths: paths ?? [], leftOut };
 };
 
+/**
+ * The same for one folder of root.
+ *
+ * @throws the system's error where root cannot be read
+ */
+export const findRepositoriesOf = (root: string, name: string): FoundRepositories => {
+  const below = inFolder(root, (folder) => findBelow(folder, name));
+  return { paths: below?.found ?? [], leftOut: below?.isWhole === false ? [name] : [] };
+};
+
 /** A client may just be deleting some of it. */
 const findBelow = (root: FolderHandle, top: string): { readonly found: string[]; readonly isWhole: boolean } => {
   let left = MOST_ENTRIES;

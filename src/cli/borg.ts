@@ -20,10 +20,18 @@ import { requireSettings } from '../settings.ts';
 import { requireLease } from '../start/lease.ts';
 import { printable } from '../text/printable.ts';
 import { appendOnlyHint } from './append-only-hint.ts';
+import { keepAlone, keepBefore, tellChanged } from './keep-before.ts';
 import { createRunOnAllText } from './run-on-all-text.ts';
 
 /** borg's own code for an error. */
 const ERROR = 2;
+
+/** Commands that change nothing of what a repository holds. */
+const READS: ReadonlySet<string> = new Set([
+  ...['list', 'info', 'extract', 'diff', 'export-tar', 'break-lock', 'key export', 'key export-related-secrets'],
+  ...['debug dump-archive', 'debug dump-archive-items', 'debug dump-hints', 'debug dump-manifest'],
+  ...['debug dump-repo-objs', 'debug get-obj', 'debug id-hash', 'debug refcount-obj', 'debug search-repo-objs'],
+]);
 
 /** The user that borg runs as where no repository is meant. It has nothing to write then. */
 const HOMELESS = '/nonexistent';
@@ -92,7 +100,7 @@ export const withBorg = async (
   const as = IDENTITIES === 'shared' ? { uid: PUID, gid: PGID } : undefined;
   if (meant !== null) findTarget(places.repos, meant, command, as);
   const launcher = findLauncher(places);
-  return withRepositories(places, (hostId) =>
+  return withRepositories(places, (hostId, isAlone) =>
     use(async (path) => {
       const { uid, gid, path: folder } = findTarget(places.repos, path, command, as);
       refuseOddEntry(folder);
@@ -106,6 +114,8 @@ export const withBorg = async (
       const stuckAfter = meant === null && command !== 'with-lock' ? STUCK_AFTER * 1000 : undefined;
       // No link leads to the folder: findTarget has looked, and the launcher looks again.
       const root = realpathSync(places.repos);
+      const changes = !READS.has(command);
+      if (changes) await (isAlone ? keepAlone(places, hostId, path) : keepBefore(places, path));
       const before = [
         ...(maintenance ? ['--maintenance'] : []),
         ...[
@@ -121,7 +131,10 @@ export const withBorg = async (
           BOX,
         ],
       ];
-      return runBorg({ command: launcher.command(before), words, uid, gid, env, stuckAfter });
+      const ended = await runBorg({ command: launcher.command(before), words, uid, gid, env, stuckAfter });
+      // After that, the older ones alone hold what is not needed any more.
+      if (changes && !isAlone) await tellChanged(places, path, maintenance ? 'now' : 'changed');
+      return ended;
     }),
   );
 };
@@ -182,8 +195,11 @@ const requireRepositories = (places: Places): void => {
  * Locks name the server's host id and a PID. So a process that uses the id must see the PIDs of all others that use it: it runs
  * beside the server in its container, or alone.
  */
-const withRepositories = async (places: Places, use: (hostId: string) => Promise<number>): Promise<number> => {
-  if (await serverIsHere(places)) return use(readHostId(places));
+const withRepositories = async (
+  places: Places,
+  use: (hostId: string, isAlone: boolean) => Promise<number>,
+): Promise<number> => {
+  if (await serverIsHere(places)) return use(readHostId(places), false);
   const lease = await requireLease(
     places,
     'run it inside the running server: docker exec CONTAINER borg …; if this is the server, it is still starting',
@@ -194,7 +210,7 @@ const withRepositories = async (places: Places, use: (hostId: string) => Promise
       const what = failure ? `could not be removed (${failure})` : 'was removed';
       console.error(`borgserver: ${repository}: a lock that a dead server left behind ${what}: ${lock}`);
     }
-    return await use(hostId);
+    return await use(hostId, true);
   } finally {
     await lease.release();
   }

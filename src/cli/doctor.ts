@@ -16,6 +16,7 @@ import { surveyWithRecord } from '../survey/archive-record.ts';
 import { plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { colouring, type Paint } from './colours.ts';
+import { keepAndHold, tellChanged } from './keep-before.ts';
 import { createProgress } from './progress.ts';
 
 export type DoctorOptions = { readonly fix: boolean; readonly json: boolean };
@@ -100,10 +101,13 @@ const fix = async (places: Places, server: ServerStatus): Promise<void> => {
     if (interrupted.signal.aborted) break;
     const [name, { owner, why }] = [printable(each.name), each];
     progress.at(done, name);
+    // Else a file could be given to its account just when it becomes root's.
     try {
+      await keepAndHold(places, each.name);
       const onEntries = (_: string, entries: number) => progress.at(done, `${name}: ${entries} files and folders`);
       const handing = { name: each.name, ...owner, action: 'adopt' as const };
       await prepareRepository(places.repos, handing, onEntries, interrupted.signal);
+      await tellChanged(places, each.name);
       progress.end();
       console.error(`repaired ${name}: ${why}`);
     } catch (failure) {

@@ -1,6 +1,8 @@
 import { execa } from 'execa';
 import { type Passthrough, parsePassthrough, wordsFor } from '../borg/passthrough.ts';
+import { quoted } from '../doctor/diagnose-owners.ts';
 import type { Places } from '../places.ts';
+import { listSnapshots, snapshotsOf } from '../snapshots/store.ts';
 import { printable } from '../text/printable.ts';
 import { sizeText } from '../text/size.ts';
 import { type Wording, withBorg } from './borg.ts';
@@ -37,10 +39,11 @@ export const runMaintenance = async (name: string, given: readonly string[], pla
       `borgserver: ${words[0]} on ${folder} without its quota; waits up to ${LOCK_WAIT_SECONDS / 3600} h for its lock`,
     );
     const { exitCode } = await runOn(request.meant);
+    const kept = hasSnapshots(places, request.meant);
     console.error(
       exitCode >= ERROR
         ? `borgserver: ${words[0]} failed (exit code ${exitCode}); its lines above say why`
-        : `borgserver: ${freed(before, await spaceOf(folder), request.command)}`,
+        : `borgserver: ${freed(before, await spaceOf(folder), request.command)}${kept ? heldText(request.meant) : ''}`,
     );
     return exitCode;
   });
@@ -89,6 +92,15 @@ const freed = (before: number | null, after: number | null, command: string): st
   if (after < before) return `freed ${roundedText(before - after)}; ${uses}`;
   return `freed nothing; ${uses}${command === 'compact' ? '' : '. What was deleted is freed by: compact'}`;
 };
+
+const hasSnapshots = ({ state }: Places, path: string): boolean => {
+  const folder = snapshotsOf(state, path);
+  return folder !== null && listSnapshots(folder).length > 0;
+};
+
+/** What the repository has no more is not free before its snapshots have gone. */
+const heldText = (path: string): string =>
+  `. Its older snapshots still hold what they share with it: to free that, borgserver snapshots ${quoted(path)} --remove older`;
 
 const roundedText = (bytes: number): string => `${sizeText(roundedTo3(bytes))}B`;
 

@@ -13,6 +13,7 @@ export type MarkCode =
   | 'no-archive'
   | 'backup-unknown'
   | 'stale'
+  | 'no-snapshot'
   | 'near-quota'
   | 'over-quota'
   | 'not-encrypted'

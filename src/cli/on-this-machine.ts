@@ -8,4 +8,5 @@ export { confirmsDisk, runConfirmDisk } from './confirm-disk.ts';
 export { runDoctor } from './doctor.ts';
 export { runMaintenance } from './maintenance.ts';
 export { runRepair } from './repair.ts';
+export { runSnapshots } from './snapshots.ts';
 export { runStatus } from './status.ts';

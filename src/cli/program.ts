@@ -7,6 +7,7 @@ import { runEntrypoint, runServerWith } from './entrypoint.ts';
 import { runHealthcheck } from './healthcheck.ts';
 import { runKeys } from './keys.ts';
 import { runEndSessions, runSessions } from './sessions.ts';
+import type { SnapshotsOptions } from './snapshots.ts';
 import type { StatusOptions } from './status.ts';
 import { runUpdate, type UpdateOptions } from './update.ts';
 
@@ -154,6 +155,22 @@ Example: borgserver maintenance web01 -- prune --keep-daily 7
     )
     .action((name: string, words: string[]) =>
       finish(import('./on-this-machine.ts').then(({ runMaintenance }) => runMaintenance(name, words, places))),
+    );
+
+  program
+    .command('snapshots')
+    .description('the states of repositories that the server keeps; take one now, remove some')
+    .argument('[name]', 'a repository: NAME, or NAME/FOLDER where an account has several')
+    .option('--json', 'print a JSON array', false)
+    .option('--take', 'take one now, if anything has changed; without a name of all repositories', false)
+    .option('--remove <which...>', "numbers of snapshots, or 'older' (all but the newest), or 'all'")
+    .option('--yes', 'remove them without being asked', false)
+    .addHelpText(
+      'after',
+      '\nExample: borgserver snapshots web01\n         borgserver snapshots web01 --remove older --yes',
+    )
+    .action((name: string | undefined, options: SnapshotsOptions) =>
+      finish(import('./on-this-machine.ts').then(({ runSnapshots }) => runSnapshots(places, name, options))),
     );
 
   program

@@ -4,6 +4,7 @@ import { quoted } from '../doctor/diagnose-owners.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
 import { printable } from '../text/printable.ts';
+import { keepBefore } from './keep-before.ts';
 
 /** borg's own code for an error. */
 const ERROR = 2;
@@ -24,6 +25,7 @@ export const runRepair = async (name: string, what: string, places: Places): Pro
   const { PUID, PGID, IDENTITIES } = requireSettings(process.env);
   const as = IDENTITIES === 'shared' ? { uid: PUID, gid: PGID } : undefined;
   const target = findTarget(places.repos, relative, 'check', as);
+  await keepBefore(places, relative);
   const why = await repairRepository(places.repos, relative, target, repair);
   if (why !== null) return refuse(`${printable(relative)}: ${printable(why, 300)}`);
   console.log(`${printable(relative)}: ${done(repair, relative)}`);

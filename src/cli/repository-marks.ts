@@ -5,6 +5,7 @@ import type { AccountStatus } from '../control/server-status.ts';
 import { levelsText } from '../doctor/diagnose-too-deep.ts';
 import type { FailedSession } from '../sessions/failed-sessions.ts';
 import { FAILURES } from '../sessions/outcome.ts';
+import type { Failing } from '../snapshots/failing.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
 import { ago, renderDuration } from '../text/duration.ts';
 import { printable } from '../text/printable.ts';
@@ -22,6 +23,8 @@ export type Circumstances = {
   readonly lost?: boolean;
   /** How its last session failed through the server's fault. */
   readonly failed?: FailedSession | undefined;
+  /** Why no snapshot of it can be taken. */
+  readonly unkept?: Failing | null;
   /** Bytes. */
   readonly quota: number | null;
   /** Milliseconds since the epoch. */
@@ -31,6 +34,9 @@ export type Circumstances = {
 };
 
 const NEAR = 0.9;
+/** After so long without a snapshot a person has to look. */
+const UNKEPT_MS = 24 * 3_600_000;
+const HARMLESS: ReadonlySet<string> = new Set(['other-file-system', 'long-path']);
 
 const warning = (code: MarkCode, text: string): Mark => ({ code, level: 'warning', text });
 const error = (code: MarkCode, text: string): Mark => ({ code, level: 'error', text });
@@ -52,12 +58,20 @@ export const marksOf = (found: Surveyed, given: Circumstances): readonly Mark[] 
   const owners = isOrphan(found, given) ? [] : foreignMarks(found, given.account);
   const marks = [...ownerMarks(found, given), ...owners, ...contentMarks(found, given), ...quotaMarks(found, given)];
   const lost = given.lost ? [error('lost', 'LOST: its folder was gone, and is a new one')] : [];
-  const all = [...lost, ...failedMarks(given), ...staleMarks(found, given), ...marks];
+  const all = [...lost, ...failedMarks(given), ...unkeptMarks(given), ...staleMarks(found, given), ...marks];
   return [...all.filter(({ level }) => level === 'error'), ...all.filter(({ level }) => level === 'warning')];
 };
 
 const failedMarks = ({ failed, now }: Circumstances): readonly Mark[] =>
   failed ? [error('failed', `FAILED ${ago(failed.at, now)}: ${FAILURES[failed.cause]}`)] : [];
+
+/** A disk of its own is how the operator wants it. Anything else may be somebody's doing: who writes where no borg does is at work just now. */
+const unkeptMarks = ({ unkept, now }: Circumstances): readonly Mark[] => {
+  if (!unkept) return [];
+  const text = `no snapshot since ${renderDuration(Math.max(0, now - unkept.since) / 1000)}: ${unkept.why}`;
+  const isBad = unkept.code === 'writable' || (!HARMLESS.has(unkept.code) && now - unkept.since > UNKEPT_MS);
+  return [isBad ? error('no-snapshot', text) : warning('no-snapshot', text)];
+};
 
 /** A folder for which nobody has a key, and that no admin made: no backup can come any more. */
 const isOrphan = ({ folder }: Surveyed, { account, puid }: Circumstances): boolean =>

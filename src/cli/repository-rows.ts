@@ -3,6 +3,7 @@ import type { Encryption } from '../borg/encryption.ts';
 import { isBackupUnknown, laterBackupUntil } from '../borg/repository-state.ts';
 import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
 import type { FailedSession } from '../sessions/failed-sessions.ts';
+import type { KeptStates } from '../snapshots/kept-states.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
 import { compareText } from '../text/order.ts';
 import { printable } from '../text/printable.ts';
@@ -16,6 +17,17 @@ export type RowLock = {
   readonly by: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
+};
+
+/** What the server keeps of it. */
+export type RowSnapshots = {
+  readonly count: number;
+  /** When the newest was taken: milliseconds since the epoch. Null: there is none. */
+  readonly newest: number | null;
+  /** Bytes on the disk that the older ones hold, and the newest does not. */
+  readonly olderHold: number;
+  /** Whether nobody but root can change them. Null: unknown. */
+  readonly protected: boolean | null;
 };
 
 /** One line of `borgserver status`, and one object of its JSON: the fields are promised to programs. Every text is printable. */
@@ -37,6 +49,8 @@ export type RepositoryRow = {
   /** Until when a later one may have come. A compaction has left no trace of it. Null: there was none. */
   readonly laterBackupUntil: number | null;
   readonly locks: readonly RowLock[];
+  /** Null: no server runs, so nobody knows. */
+  readonly snapshots: RowSnapshots | null;
   readonly marks: readonly Mark[];
 };
 
@@ -59,20 +73,28 @@ export const repositoryRows = (surveyed: readonly Surveyed[], viewpoint: Viewpoi
   // A repository that is not there, for example because it could not be made, is reported at the folder of its account.
   const placeOf = (path: string): string => (paths.has(path) ? path : (path.split('/')[0] ?? ''));
   const failed = new Map(server?.failedSessions.map((each) => [placeOf(each.repository), each]));
+  const kept = new Map(server?.snapshots.map((each) => [each.repository, each]));
   const isLost = ({ path }: Surveyed): boolean => lost.has(`/repos/${path}`);
   const accountOf = (found: Surveyed) => (server ? (accounts.get(found.folder.name) ?? null) : undefined);
   const gone = [...accounts.values()].filter(({ name }) => !paths.has(name));
   const rows = surveyed
     .filter((found) => isLost(found) || failed.has(found.path) || !holdsOthers(found, accountOf(found)))
-    .map((found) => rowOf(found, accountOf(found), viewpoint, isLost(found), failed.get(found.path)));
+    .map((found) =>
+      rowOf(found, accountOf(found), viewpoint, isLost(found), failed.get(found.path), kept.get(found.path)),
+    );
   return gone.length === 0 ? rows : [...rows, ...gone.map(goneRow)].sort((a, b) => compareText(a.name, b.name));
 };
 
 /** Each full update makes a folder for an account without one. Until then the account is lost like its repository. */
 const goneRow = ({ name, role, keys, quota }: AccountStatus): RepositoryRow => ({
   ...{ name, role, keys, quota, bytes: null, objects: null, encryption: null },
-  ...{ lastBackup: null, laterBackupUntil: null, locks: [] },
+  ...{ lastBackup: null, laterBackupUntil: null, locks: [], snapshots: null },
   marks: [{ code: 'lost', level: 'error', text: 'GONE: it has no folder' }],
+});
+
+const rowSnapshots = (kept: KeptStates | undefined): RowSnapshots => ({
+  ...{ count: kept?.count ?? 0, newest: kept?.newest ?? null },
+  ...{ olderHold: kept?.olderHold ?? 0, protected: kept?.protected ?? null },
 });
 
 const rowOf = (
@@ -81,6 +103,7 @@ const rowOf = (
   { server, now, staleAfter, nameHolder }: Viewpoint,
   lost: boolean,
   failed: FailedSession | undefined,
+  kept: KeptStates | undefined,
 ): RepositoryRow => {
   const repository = found.state?.kind === 'repository' ? found.state : null;
   // The quota that borg serve gets comes before the one in the repository's config.
@@ -98,10 +121,12 @@ const rowOf = (
     locks: (repository?.locks ?? []).map(({ kind, host, pid, since }) => ({
       ...{ kind, since, by: printable(nameHolder(host, pid), 60) },
     })),
+    snapshots: server && rowSnapshots(kept),
     marks: marksOf(found, {
       account,
       lost,
       failed,
+      unkept: kept?.failing ?? null,
       puid: server?.puid,
       shared: server?.identities === 'shared',
       quota,

@@ -1,5 +1,6 @@
 import { noBoxText } from '../borg/launcher-check.ts';
 import type { ServerStatus } from '../control/server-status.ts';
+import { quoted } from '../doctor/diagnose-owners.ts';
 import { sessionHostText } from '../doctor/diagnose-session-host.ts';
 import { SHARED_IDENTITIES } from '../start/repositories-folder.ts';
 import type { DiskSpace } from '../survey/disk-spaces.ts';
@@ -85,6 +86,7 @@ const serverLines = (status: Status, now: number, paint: Paint): readonly string
     `repositories: ${free}; ${plural(sessions, 'session')} now`,
     ...vanished,
     ...disks.flatMap((disk) => diskLine(disk, paint)),
+    ...snapshotLines(server.snapshots, disks, paint),
     ...(server.box === null ? [] : [paint(noBoxText(server.box), 'yellow')]),
     ...(hostText === null ? [] : [paint(hostText, 'yellow')]),
     ...(identities === 'shared' ? [paint(SHARED_IDENTITIES, 'yellow')] : []),
@@ -101,6 +103,26 @@ const serverLines = (status: Status, now: number, paint: Paint): readonly string
       : []),
   ];
 };
+
+/** What the snapshots hold; and where a disk is nearly full, what can be removed. */
+const snapshotLines = (
+  snapshots: ServerStatus['snapshots'],
+  disks: Status['disks'],
+  paint: Paint,
+): readonly string[] => {
+  const kept = snapshots.filter(({ count }) => count > 0);
+  const [count, held] = [sumOf(kept, (each) => each.count), sumOf(kept, (each) => each.olderHold)];
+  if (count === 0) return [];
+  const of = plural(kept.length, 'repository', 'repositories');
+  const line = `snapshots: ${count} of ${of}${held > 0 ? `; the older ones hold ${renderBytes(held)}` : ''}`;
+  const [most] = kept.toSorted((one, other) => other.olderHold - one.olderHold);
+  const isTight = disks[0]?.state !== 'enough';
+  if (!isTight || !most || most.olderHold === 0) return [line];
+  const command = `borgserver snapshots ${quoted(most.repository)} --remove older`;
+  return [paint(`${line}; to make room, ${renderBytes(most.olderHold)}: ${command}`, 'red')];
+};
+
+const sumOf = <T>(all: readonly T[], of: (each: T) => number): number => all.reduce((sum, each) => sum + of(each), 0);
 
 const passLine = (
   { at, took, changes, changed, stopped, failed }: NonNullable<ServerStatus['lastPass']>,
@@ -202,4 +224,4 @@ const ALARMING: ReadonlySet<MarkCode> = new Set(['stale', 'failed', 'lost', 'unr
  * nobody knows.
  */
 export const raisesAlarm = ({ marks }: Pick<RepositoryRow, 'marks'>): boolean =>
-  marks.some(({ code }) => ALARMING.has(code));
+  marks.some(({ code, level }) => ALARMING.has(code) || (code === 'no-snapshot' && level === 'error'));

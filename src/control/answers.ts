@@ -6,6 +6,7 @@ import type { Scheduler } from '../reconcile/scheduler.ts';
 import type { LastSeenRecord } from '../sessions/last-seen-record.ts';
 import type { Tracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
+import type { Keeper } from '../snapshots/kept-states.ts';
 import type { SessionHosting } from '../start/session-hosting.ts';
 import type { SessionOutcomes } from '../start/session-outcomes.ts';
 import type { ControlReplies, ControlRequest } from './protocol.ts';
@@ -32,12 +33,13 @@ type Answering = {
   readonly outcomes: Pick<SessionOutcomes, 'failed'>;
   readonly hosting: Pick<SessionHosting, 'state'>;
   readonly recent: RecentChanges;
+  readonly keeper: Pick<Keeper, 'keep' | 'remove' | 'changed' | 'list'>;
   readonly now: Readonly<ServerNow>;
 };
 
 /** What the control socket answers to each request; see protocol.ts for the shapes. */
 export const controlAnswers =
-  ({ settings, started, passes, scheduler, tracker, lastSeen, outcomes, hosting, recent, now }: Answering) =>
+  ({ settings, started, passes, scheduler, tracker, lastSeen, outcomes, hosting, recent, keeper, now }: Answering) =>
   async (request: ControlRequest): Promise<ControlReplies[keyof ControlReplies]> => {
     switch (request.command) {
       case 'ping':
@@ -60,11 +62,18 @@ export const controlAnswers =
           ...serverStatus(settings, started, passes, await tracker.list(), lastSeen.list(), tracker.alarms()),
           failedSessions: outcomes.failed(),
           sessionHost: hosting.state(),
+          snapshots: keeper.list(),
         };
       case 'sessions':
         return tracker.list();
       case 'keys':
         return listKeys(now.granted, lastSeen.list(), new Date());
+      case 'keep':
+        if (request.when === 'now') return keeper.keep(request.repository, request.holdFor);
+        keeper.changed(request.repository);
+        return [];
+      case 'remove-snapshots':
+        return { removed: await keeper.remove(request.repository, request.which) };
       case 'end-sessions':
         return tracker.end(request.selector);
     }

@@ -5,6 +5,7 @@ import type { Preparing } from '../reconcile/prepare.ts';
 import type { RecentChange } from '../reconcile/recent-changes.ts';
 import type { Alarm } from '../sessions/alarms.ts';
 import type { Session, SessionView } from '../sessions/session.ts';
+import type { Asked } from '../snapshots/kept-states.ts';
 import type { ServerStatus } from './server-status.ts';
 
 /** What may be asked over the control socket: one JSON object on one line. */
@@ -20,6 +21,21 @@ export const requestFormat = z.discriminatedUnion('command', [
   z.object({ command: z.literal('status') }),
   z.object({ command: z.literal('sessions') }),
   z.object({ command: z.literal('keys') }),
+  z.object({
+    command: z.literal('keep'),
+    /** A path below /repos; null: all repositories. */
+    repository: z.string().max(4096).nullable(),
+    /** 'now', and the answer says what became of it; 'changed': in its time, and the answer does not wait. */
+    when: z.enum(['now', 'changed']),
+    /** After it, no snapshot is taken of this repository while that process lives. */
+    holdFor: z.int().min(1).optional(),
+  }),
+  z.object({
+    command: z.literal('remove-snapshots'),
+    repository: z.string().max(4096),
+    /** Their numbers; 'older': all but the newest. */
+    which: z.union([z.array(z.int().min(1)).max(100_000), z.enum(['older', 'all'])]),
+  }),
   z.object({ command: z.literal('end-sessions'), selector: z.string().min(1).max(512) }),
 ]);
 
@@ -46,6 +62,9 @@ export type ControlReplies = {
   readonly status: ServerStatus;
   readonly sessions: readonly SessionView[];
   readonly keys: readonly ListedKey[];
+  /** Empty after 'changed'. */
+  readonly keep: readonly Asked[];
+  readonly 'remove-snapshots': { readonly removed: readonly number[] };
   /** The sessions that are being ended. */
   readonly 'end-sessions': readonly Session[];
 };

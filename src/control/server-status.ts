@@ -10,6 +10,7 @@ import type { Alarm } from '../sessions/alarms.ts';
 import type { FailedSession } from '../sessions/failed-sessions.ts';
 import type { Session } from '../sessions/session.ts';
 import type { Settings } from '../settings.ts';
+import type { KeptStates } from '../snapshots/kept-states.ts';
 import { serveArguments } from '../start/login-server.ts';
 import type { HostingState } from '../start/session-hosting.ts';
 import { VERSION } from '../version.ts';
@@ -54,6 +55,8 @@ export type ServerStatus = {
   readonly accounts: readonly AccountStatus[];
   /** Repositories whose last session failed through the server's fault. */
   readonly failedSessions: readonly FailedSession[];
+  /** The snapshots of each repository that has some, or of which none can be taken. */
+  readonly snapshots: readonly KeptStates[];
   /** Whether borg is loaded once for all sessions. */
   readonly sessionHost: HostingState;
 };
@@ -66,7 +69,7 @@ export const serverStatus = (
   sessions: readonly Pick<Session, 'account'>[],
   seen: readonly LastSeen[],
   alarms: readonly Alarm[],
-): Omit<ServerStatus, 'failedSessions' | 'sessionHost'> => {
+): Omit<ServerStatus, 'failedSessions' | 'sessionHost' | 'snapshots'> => {
   const logins = new Map<string, number>();
   for (const { account, at } of seen) logins.set(account, Math.max(logins.get(account) ?? 0, Date.parse(at)));
   const connected = new Set(sessions.map(({ account }) => account));

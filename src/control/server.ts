@@ -1,6 +1,6 @@
-import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { failureInOneLine } from '../failure.ts';
+import { listenOn } from './listen.ts';
 import { type ControlRequest, requestFormat } from './protocol.ts';
 
 const MAX_REQUEST = 64 * 1024;
@@ -14,7 +14,6 @@ const PATIENCE_MS = 30_000;
  * Answers requests on a root-only Unix socket. A client that sends rubbish, never ends its line or never reads is cut off and delays nobody.
  */
 export const startControlServer = async (path: string, answer: (request: ControlRequest) => Promise<unknown>) => {
-  rmSync(path, { force: true });
   let clients = 0;
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     clients += 1;
@@ -24,23 +23,7 @@ export const startControlServer = async (path: string, answer: (request: Control
     if (clients > MOST_CLIENTS) turnAway(socket);
     else serve(socket, answer);
   });
-  // The socket must not be open to others for one moment: the umask applies to the name that listen makes.
-  const umask = process.umask(0o177);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
-  } finally {
-    process.umask(umask);
-  }
-  chmodSync(path, 0o600);
-  return {
-    close: (): void => {
-      server.close();
-      rmSync(path, { force: true });
-    },
-  };
+  return listenOn(server, path);
 };
 
 /** It does not wait for what the client may still say: a silent client would stay for ever. */

@@ -1,9 +1,11 @@
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { State } from '../accounts/account.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { controlAnswers, type ServerNow } from '../control/answers.ts';
 import { controlSocket } from '../control/client.ts';
+import { KEEP_SOCKET, startKeepSocket } from '../control/keep-socket.ts';
 import { startControlServer } from '../control/server.ts';
 import { failure, failureInOneLine } from '../failure.ts';
 import { checkCapabilities } from '../host/capabilities.ts';
@@ -27,9 +29,10 @@ import { readProcess } from '../sessions/processes.ts';
 import type { Session } from '../sessions/session.ts';
 import { createTracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
+import { createKeeper } from '../snapshots/keeper.ts';
 import type { SshdEvent } from '../sshd/log.ts';
 import type { Message } from '../sshd/message.ts';
-import { LOG_HAS_ENDED, type SshdExit, startSshd } from '../sshd/server.ts';
+import { type SshdExit, startSshd } from '../sshd/server.ts';
 import { doubtfulMounts, prepareKeyTree } from '../start/first-start.ts';
 import { requireLease } from '../start/lease.ts';
 import { type LoginPlan, prepareLogin, serveArguments } from '../start/login-server.ts';
@@ -41,6 +44,7 @@ import { openCompactionRecord } from '../survey/compaction-record.ts';
 import { realClock } from '../system/clock.ts';
 import { collectGarbage, createIdleCollection } from './idle-collection.ts';
 import { endSessions } from './shutdown.ts';
+import { tellSshdEnded } from './sshd-ended.ts';
 import { sshdLog } from './sshd-log.ts';
 
 /**
@@ -74,7 +78,7 @@ export const serve = async (settings: Settings, places: Places, log: Logger): Pr
     );
   claimDisk(places, log);
   prepareKeyTree(places);
-  return await run(settings, places, log, await prepareLogin(settings, places, hostId, log));
+  return await run(settings, places, log, hostId, await prepareLogin(settings, places, hostId, log));
 };
 
 const prepareRunFolder = (path: string): void => {
@@ -83,7 +87,13 @@ const prepareRunFolder = (path: string): void => {
   chmodSync(path, 0o755);
 };
 
-const run = async (settings: Settings, places: Places, log: Logger, plan: LoginPlan): Promise<number> => {
+const run = async (
+  settings: Settings,
+  places: Places,
+  log: Logger,
+  hostId: string,
+  plan: LoginPlan,
+): Promise<number> => {
   await using open = new AsyncDisposableStack();
   const lastSeen = open.adopt(openLastSeenRecord(places.state, log), close);
   const now: ServerNow = { state: 'serving', granted: new Map(), lastPassFailed: null, preparing: null };
@@ -91,7 +101,9 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   const isAccount = (uid: number): boolean => uid === settings.PUID || (uid >= least && uid <= most);
   const hosted = createHosted(isAccount);
   const sessionOf = (each: ProcessId): Session | undefined => tracker.sessionOf(each);
-  const outcomes = open.adopt(openSessionOutcomes(places, log, sessionOf, hosted.connectionOf), close);
+  const taking = { places, python: plan.python, hostId };
+  const keeper = open.adopt(createKeeper({ ...taking, settings, log, clock: realClock }), close);
+  const outcomes = open.adopt(openSessionOutcomes(places, log, sessionOf, hosted.connectionOf, keeper.changed), close);
   const hosting = open.adopt(openHosting(settings.SESSION_HOST, log, hosted, outcomes, sessionOf), close);
   const tracker = createTracker({
     log,
@@ -104,6 +116,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
       lastSeen.note(session);
       outcomes.opened(session);
     },
+    onClosed: (session) => keeper.changed(session.role === 'admin' ? null : session.account),
     endOf: outcomes.endOf,
   });
   open.defer(tracker.close);
@@ -113,12 +126,13 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     now.granted = state;
     lastSeen.granted(state);
     outcomes.granted(state);
+    keeper.granted(state);
   };
   const passes = createPassRecord(failureInOneLine, Date.now);
   const onPreparing = (preparing: ServerNow['preparing']): void => {
     now.preparing = preparing;
   };
-  const pass = passes.heard(createPass(openWorld(settings, places, log, onAccess, onPreparing)));
+  const pass = passes.heard(createPass(openWorld(settings, places, log, onAccess, onPreparing, keeper.without)));
   const tell = createReportLog(log);
   const first = await pass({ occasion: 'asked', dryRun: false }, new AbortController().signal);
   tell(first);
@@ -149,7 +163,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
     }),
     close,
   );
-  const answers = { settings, started, passes, scheduler, tracker, lastSeen, outcomes, hosting, recent, now };
+  const answers = { settings, started, passes, scheduler, tracker, lastSeen, outcomes, hosting, recent, keeper, now };
   open.adopt(await startControlServer(controlSocket(places.run), controlAnswers(answers)), close);
   const onFault = (error: Error): void =>
     log.error(
@@ -160,6 +174,7 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   open.adopt(watchTree(places.sshkeys, { polling, onEvent: scheduler.changed, onFault }), close);
 
   await Promise.all([outcomes.listen(plan), hosting.start(plan)]);
+  open.adopt(await startKeepSocket(join(places.run, KEEP_SOCKET), settings.PGID, keeper.keep), close);
 
   const ending = Promise.withResolvers<{ readonly told: string } | SshdExit>();
   const listening = Promise.withResolvers<'listening'>();
@@ -202,11 +217,12 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
   if ((await Promise.race([listening.promise, ending.promise])) === 'listening') log.info(facts, 'serving');
   collection.passEnded();
   open.adopt(openCompactionRecord(places, log), close);
+  keeper.begin();
 
   const end = await ending.promise;
   now.state = 'stopping';
   if (!('told' in end)) {
-    log.error(factsOfEnd(end), end.error === LOG_HAS_ENDED ? WITHOUT_LOG : WITHOUT_SSHD);
+    tellSshdEnded(log, end);
     return 1;
   }
   log.info({ signal: end.told }, 'stopping: no new connection is accepted');
@@ -215,16 +231,6 @@ const run = async (settings: Settings, places: Places, log: Logger, plan: LoginP
 };
 
 const close = (each: { readonly close: () => void | Promise<void> }): void | Promise<void> => each.close();
-
-const WITHOUT_SSHD = 'sshd has ended, and without it nobody can log in: its own lines above say why';
-const WITHOUT_LOG =
-  'the log of sshd has ended while sshd runs: nobody can tell any more who logs in, so all sessions and the server are ended; start it again';
-
-const factsOfEnd = ({ code, signal, error }: SshdExit) => ({
-  ...(code !== null && { code }),
-  ...(signal !== null && { signal }),
-  ...(error !== null && { error }),
-});
 
 /** At the start nobody uses the server yet: no server is better than one that lets half of them in. */
 const refuseIfStopped = (report: PassReport): void => {

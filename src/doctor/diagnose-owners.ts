@@ -42,16 +42,31 @@ export const findBroken = async (
     if (account) {
       const gid = identities === 'shared' ? pgid : account.uid;
       const why =
-        (await whatIsBroken(place, folder, { uid: account.uid, gid }, puid)) ?? rights.get(folder.name) ?? null;
+        (await whatIsBroken(place, folder, { uid: account.uid, gid }, { puid, pgid })) ??
+        rights.get(folder.name) ??
+        null;
       if (why !== null) broken.push({ name: folder.name, owner: { uid: account.uid, gid }, why });
     } else if (folder.uid === 0 && isNoRepository(state)) {
       // What root has put there was never an account's.
       const what = `${printable(path)} is no repository, and belongs to root`;
       lines.push(warning('owners', what, 'move it away, if it is not meant to be there'));
     } else if (folder.uid === puid || folder.uid === 0) {
-      const foreign = await findForeignOwners(place, puid);
-      const why = foreign.count > 0 ? foreignText(foreign) : rights.get(folder.name);
-      if (why !== undefined) broken.push({ name: folder.name, owner: { uid: puid, gid: pgid }, why });
+      const foreign = await findForeignOwners(place, puid, pgid);
+      const closed =
+        folder.uid === puid && (folder.mode & 0o700) === folder.mode ? 'the folder is closed to the admins' : null;
+      const why = foreign.count > 0 ? foreignText(foreign) : (rights.get(folder.name) ?? closed);
+      if (why === null) return;
+      if (folder.uid === puid && !isNoRepository(state))
+        broken.push({ name: folder.name, owner: { uid: puid, gid: pgid }, why });
+      // It may be no repository at all: a person decides. What snapshots share stays root's.
+      else
+        lines.push(
+          error(
+            'owners',
+            `${printable(path)}: ${why}`,
+            `find ${quoted(place)} -xdev ! '(' -type f -uid 0 -perm 0440 ')' -exec chown -h ${puid}:${pgid} {} +`,
+          ),
+        );
     }
   };
   let unknown = 0;
@@ -91,13 +106,15 @@ const isNoRepository = (state: Surveyed['state']): boolean =>
 const whatIsBroken = async (
   place: string,
   { uid, gid, mode }: Surveyed['folder'],
-  owner: { readonly uid: number; readonly gid: number },
-  puid: number,
+  owner: Owner,
+  { puid, pgid }: Pick<Accounts, 'puid' | 'pgid'>,
 ): Promise<string | null> => {
   if (uid !== owner.uid || gid !== owner.gid) return `the folder belongs to ${uid}:${gid}, not to ${owner.uid}`;
   if (mode !== REPOSITORY_MODE) return `the folder has mode ${mode.toString(8)}, not ${REPOSITORY_MODE.toString(8)}`;
   const shared = owner.uid === puid;
-  const foreign = shared ? await findForeignOwners(place, puid) : await findForeignEntries(place, owner.uid, puid);
+  const foreign = shared
+    ? await findForeignOwners(place, puid, pgid)
+    : await findForeignEntries(place, owner.uid, puid);
   return foreign.count === 0 ? null : foreignText(foreign);
 };
 

@@ -4,6 +4,7 @@ import type { Registry } from '../accounts/identity.ts';
 import type { AccountName } from '../accounts/name.ts';
 import { recordedName } from '../accounts/name.ts';
 import { loginGroup, ROLE_GROUPS, type Role, SUB_REPOSITORY_GROUPS } from '../accounts/role.ts';
+import { readSnapshotKeep, snapshotKeepText } from '../accounts/snapshot-keep.ts';
 import { compareText } from '../text/order.ts';
 
 /** The three files of libnss-extrausers, as text: passwd(5), group(5), shadow(5). */
@@ -76,15 +77,19 @@ const groupsWithoutAccount = (
 
 /**
  * The quota is in the comment field (passwd(5), GECOS). There the launcher of `borg serve` finds it by the account's name: it is
- * written in one step with the account itself, and out of reach of the client.
+ * written in one step with the account itself, and out of reach of the client. Beside it stands for how long its former states are kept.
  */
 const passwdLine = (account: DatabaseEntry, { pgid, repos }: DatabaseSettings): string =>
   account.role === 'admin'
     ? `${account.name}:x:${account.uid}:${pgid}:borgserver:${repos}:/bin/sh`
     : `${account.name}:x:${account.uid}:${loginGroup(account).gid}:${comment(account)}:${repos}/${account.name}:/bin/sh`;
 
-const comment = ({ quota }: DatabaseEntry): string =>
-  quota === undefined ? 'borgserver' : `borgserver quota=${quota}`;
+const comment = ({ quota, snapshots }: DatabaseEntry): string =>
+  [
+    'borgserver',
+    ...(quota === undefined ? [] : [`quota=${quota}`]),
+    ...(snapshots === undefined ? [] : [`snapshots=${snapshotKeepText(snapshots)}`]),
+  ].join(' ');
 
 /** The role that the primary group says. An account with any other group is an admin. */
 const grants: ReadonlyMap<number, { readonly role: Role } & Directives> = new Map([
@@ -102,13 +107,18 @@ const lines = (texts: readonly string[]): string => texts.map((text) => `${text}
  */
 export const parseDatabase = (passwd: string, settings: DatabaseSettings): readonly DatabaseEntry[] =>
   passwd.split('\n').flatMap((line) => {
-    const match = /^([A-Za-z0-9_][A-Za-z0-9_.-]*):x:(\d+):(\d+):borgserver(?: quota=(\d{8,16}))?:/.exec(line);
+    const match =
+      /^([A-Za-z0-9_][A-Za-z0-9_.-]*):x:(\d+):(\d+):borgserver(?: quota=(\d{8,16}))?(?: snapshots=(\w{2,20}))?:/.exec(
+        line,
+      );
     if (!match) return [];
-    const [, name = '', uid, gid, quota] = match;
+    const [, name = '', uid, gid, quota, kept] = match;
+    const snapshots = kept === undefined ? undefined : readSnapshotKeep(kept);
     const grant = grants.get(Number(gid)) ?? { role: 'admin' };
     const entry: DatabaseEntry = {
       ...{ name: recordedName(name), uid: Number(uid), ...grant },
       ...(quota !== undefined && { quota: Number(quota) }),
+      ...(snapshots !== undefined && typeof snapshots !== 'object' && { snapshots }),
     };
     return passwdLine(entry, settings) === line ? [entry] : [];
   });

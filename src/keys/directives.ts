@@ -1,6 +1,7 @@
 import type { Directives } from '../accounts/directives.ts';
 import { errorAt, type Finding } from '../accounts/finding.ts';
 import { readQuota } from '../accounts/quota.ts';
+import { longestKeep, readSnapshotKeep, type SnapshotKeep, snapshotKeepText } from '../accounts/snapshot-keep.ts';
 import { printable } from '../text/printable.ts';
 import { sizeText } from '../text/size.ts';
 import type { KeyLine, LinePlace } from './key-line.ts';
@@ -17,7 +18,7 @@ export type ReadDirectives = Directives & {
 const LARGEST = Number.MAX_SAFE_INTEGER;
 
 const KNOWN =
-  "correct or remove the line; the server knows '# borgserver: quota=SIZE' and '# borgserver: sub-repositories=yes'";
+  "correct or remove the line; the server knows '# borgserver: quota=SIZE', 'sub-repositories=yes' and 'snapshots=DURATION'";
 
 type Directive = Extract<KeyLine, { readonly kind: 'directive' }>;
 
@@ -27,6 +28,7 @@ type Directive = Extract<KeyLine, { readonly kind: 'directive' }>;
 export const collectDirectives = () => {
   const quotas = new Set<number>();
   const answers = new Set<boolean>();
+  const keeps = new Set<SnapshotKeep>();
   let doubtful = false;
   let first: number | undefined;
 
@@ -59,6 +61,15 @@ export const collectDirectives = () => {
     return answers.size > 1 ? bad(place, 'sub-repositories twice, yes and no; no counts', 'keep one') : null;
   };
 
+  const takeSnapshots = (value: string, place: LinePlace): Finding | null => {
+    const read = readSnapshotKeep(value);
+    if (typeof read === 'object')
+      return bad(place, `'snapshots=${printable(value, 40)}': it ${read.problem}`, 'write for example 30d, or no');
+    keeps.add(read);
+    if (keeps.size < 2) return null;
+    return bad(place, `snapshots twice; ${snapshotKeepText(longestKeep(keeps))} counts, the longer one`, 'keep one');
+  };
+
   return {
     /** @returns what is wrong with it, or null */
     take: ({ mark, word, value }: Directive, place: LinePlace): Finding | null => {
@@ -70,6 +81,9 @@ export const collectDirectives = () => {
         case 'sub-repositories':
           first ??= place.line;
           return takeSubRepositories(value, place);
+        case 'snapshots':
+          first ??= place.line;
+          return takeSnapshots(value, place);
         default:
           return unknown(`the server knows no '# borgserver: ${printable(word, 40)}'`, place);
       }
@@ -81,6 +95,7 @@ export const collectDirectives = () => {
     all: (): ReadDirectives => ({
       ...(quotas.size > 0 && { quota: Math.min(...quotas) }),
       ...(answers.has(true) && !answers.has(false) && { subRepositories: true as const }),
+      ...(keeps.size > 0 && { snapshots: longestKeep(keeps) }),
       ...(doubtful && { doubtful: true as const }),
       ...(first !== undefined && { directivesAt: first }),
     }),
@@ -92,6 +107,6 @@ export const directivesOfAdmin = (file: string, line: number): Finding =>
   errorAt(
     { file, line },
     'bad-directive',
-    'an admin has no quota and no sub-repositories; nothing of this counts',
+    'an admin has no quota, no sub-repositories and no snapshots; nothing of this counts',
     'remove the line; for all admins there is ADMIN_SERVE_EXTRA_ARGS',
   );

@@ -13,6 +13,9 @@ export type Preparing = {
   readonly total: number;
 };
 
+/** Does `work` while no snapshot is taken in the folder of this account. */
+export type Without = <T>(account: string, signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
+
 /** After so long the next folder is begun as well. */
 const PATIENCE_MS = 20_000;
 /** Each one has a process of its own, and holds some files open. */
@@ -24,6 +27,7 @@ const MOST_AT_ONCE = 16;
  * perhaps with a revocation), the rest waits for that pass.
  *
  * @param patience milliseconds after which the next one no longer waits
+ * @param without keeps others who change owners and modes away meanwhile
  * @returns the findings in the order of the preparations
  */
 export const prepareRepositories = async (
@@ -32,6 +36,7 @@ export const prepareRepositories = async (
   progress: (now: Preparing) => void,
   signal: AbortSignal,
   patience = PATIENCE_MS,
+  without: Without = (_name, _signal, work) => work(),
 ): Promise<readonly Finding[]> => {
   const findings = new Map<Preparation, Finding>();
   const inWork = new Set<Promise<void>>();
@@ -42,7 +47,8 @@ export const prepareRepositories = async (
     try {
       signal.throwIfAborted();
       reached(preparation.name, 0);
-      await prepareRepository(repos, preparation, reached, signal);
+      const prepareIt = (): Promise<void> => prepareRepository(repos, preparation, reached, signal);
+      await (preparation.action === 'create' ? prepareIt() : without(preparation.name, signal, prepareIt));
     } catch (error) {
       findings.set(preparation, signal.aborted ? adoptionGoesOn(preparation) : failed(preparation, error));
     }

@@ -16,7 +16,7 @@ import { probeRepositories } from '../start/repositories-folder.ts';
 import { createForeignLook } from './foreign-look.ts';
 import { rememberingOwn } from './handing-over.ts';
 import type { PassWorld } from './pass-world.ts';
-import { type Preparing, prepareRepositories } from './prepare.ts';
+import { type Preparing, prepareRepositories, type Without } from './prepare.ts';
 
 /** The real machine as a pass sees it. */
 export const openWorld = (
@@ -25,6 +25,7 @@ export const openWorld = (
   log: Logger,
   onAccess: PassWorld['onAccess'],
   onPreparing: (now: Preparing | null) => void = () => {},
+  without?: Without,
 ): PassWorld => {
   const identities = policyOf(settings, places);
   const system = rememberingSystem(places.etc);
@@ -71,7 +72,7 @@ export const openWorld = (
       rememberingOwn(
         places,
         preparations,
-        () => prepareRepositories(places.repos, preparations, tellPreparing, signal),
+        () => prepareRepositories(places.repos, preparations, tellPreparing, signal, undefined, without),
         foreign.handedOver,
       ).finally(() => onPreparing(null)),
     onAccess,

@@ -46,8 +46,8 @@ export const findForeignEntries = async (path: string, uid: number, puid: number
 };
 
 /** The same for a repository that an admin made: everything belongs to the admins' uid. */
-export const findForeignOwners = async (path: string, puid: number): Promise<ForeignEntries> =>
-  collect(path, ['!', '-uid', String(puid), '!', '(', ...KEPT, ')']);
+export const findForeignOwners = async (path: string, puid: number, pgid: number): Promise<ForeignEntries> =>
+  collect(path, ['!', '-uid', String(puid), '!', '(', ...KEPT, '-gid', String(pgid), ')']);
 
 const collect = async (path: string, condition: readonly string[]): Promise<ForeignEntries> => {
   const find = execa('find', ['-P', path, '-xdev', ...LEFT_OUT, '(', ...condition, ')', '-printf', '%U:%G %m %P\\0'], {

@@ -17,12 +17,12 @@ import { walk } from './walk.ts';
  */
 export const openToAccount = (path: string, signal: AbortSignal, owner: Owner | null = null): Promise<void> =>
   walk(path, signal, (entry, found) => {
-    if (!found.isDirectory() && !found.isFile()) return;
+    if ((!found.isDirectory() && !found.isFile()) || isKept(found)) return;
     if (owner !== null) {
       const mayBeGiven = found.isDirectory() || found.nlink === 1;
       if (!mayBeGiven || !isForeign(found, owner)) return;
       chownSync(entry, owner.uid, owner.gid);
-    } else if (isKept(found)) return;
+    }
     adjust(entry, found);
   });
 

@@ -24,7 +24,7 @@ export type Progress = (name: string, entries: number) => void;
  * so the mode is read again.
  *
  * @param signal stops an adoption between two files; the next preparation goes on with it
- * @throws the system's error, execa's, or one with cause `{ code: 'setgid-dropped' | 'name-taken', path }`
+ * @throws the system's error, execa's, what walk and removeExtendedRights throw, or one with cause `{ code: 'setgid-dropped' | 'name-taken', path }`
  */
 export const prepareRepository = async (
   repos: string,
@@ -84,26 +84,22 @@ const make = (repos: string, name: string): void => {
  * The owners first: whoever has a file may give others rights in it again (an ACL). The top folder is given last, and its mode set at the very end:
  * so the next pass recognises an adoption that was interrupted anywhere.
  */
-const handOver = async (
-  folder: number,
-  preparation: Handing,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<void> => {
-  // Nobody has access during the work.
+const handOver = async (folder: number, handing: Handing, progress: Progress, signal: AbortSignal): Promise<void> => {
+  const [owner, former] = [ownerOf(handing), fstatSync(folder)];
+  // Nobody comes in meanwhile: its owner could change the mode again.
+  if (former.uid !== owner.uid) fchownSync(folder, 0, former.gid);
   fchmodSync(folder, 0o700);
-  if (preparation.action === 'adopt') {
+  if (handing.action === 'adopt') {
     let entries = 0;
-    const owner = ownerOf(preparation);
-    await giveEverything(pathOfOpen(folder), owner, signal, () => {
+    await giveEverything(pathOfOpen(folder), owner, former.gid, signal, () => {
       entries += 1;
-      if (entries % TOLD_EVERY === 0) progress(preparation.name, entries);
+      if (entries % TOLD_EVERY === 0) progress(handing.name, entries);
     });
-    fchownSync(folder, owner.uid, owner.gid);
   }
   // Before the modes: a mode that opens a file to its group opens it to all whom an ACL names.
   await removeExtendedRights(pathForPrograms(folder), signal);
   await openToAccount(pathOfOpen(folder), signal);
+  if (handing.action === 'adopt') fchownSync(folder, owner.uid, owner.gid);
 };
 
 /**

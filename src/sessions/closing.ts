@@ -14,7 +14,7 @@ import { together, type Usage } from './usage.ts';
  * @param options.steady milliseconds of a steady clock
  */
 export const createClosing = (
-  options: Pick<TrackerOptions, 'log' | 'endOf'> & {
+  options: Pick<TrackerOptions, 'log' | 'endOf' | 'onClosed'> & {
     readonly ledger: Pick<Ledger, 'gone'>;
     readonly hosted: Pick<Hosted, 'over' | 'usageOf'>;
     readonly traffic: Pick<TrafficWatch, 'of'>;
@@ -22,7 +22,7 @@ export const createClosing = (
     readonly steady: () => number;
   },
 ) => {
-  const { log, ledger, hosted, traffic, proc, steady, endOf } = options;
+  const { log, ledger, hosted, traffic, proc, steady, endOf, onClosed } = options;
   /** What the hosted sessions of a connection have used until now, including those that go on without it. */
   const usageOf = (connection: ProcessId): Usage | undefined => {
     const ended = hosted.usageOf(connection) ?? [];
@@ -51,6 +51,7 @@ export const createClosing = (
         const used = { traffic: traffic.of(peer), usage: usageOf(process) };
         tellClosed(log, over, reasons.get(id), used, steady(), endOf(over.session));
         reasons.delete(id);
+        onClosed(over.session);
       }
     },
   };

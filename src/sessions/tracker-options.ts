@@ -17,6 +17,8 @@ export type TrackerOptions = {
   readonly hosted: Hosted;
   /** How a session that is over has failed because of the server, in words; undefined where it has not. */
   readonly endOf: (session: Session) => string | undefined;
+  /** Every session that is over. */
+  readonly onClosed: (session: Session) => void;
   /** Every session as it opens. */
   readonly onOpened: (session: Session) => void;
 };

@@ -41,7 +41,8 @@ const SPARE_SECONDS = 60;
  * @param machine what it looks at, and what ends connections
  */
 export const createTracker = (options: TrackerOptions, machine: Machine = realMachine(options.port)) => {
-  const { log, loginGraceSeconds, hideStrangers, sessionsPerAccount, isAccount, hosted, onOpened, endOf } = options;
+  const { log, loginGraceSeconds, hideStrangers, sessionsPerAccount, isAccount, hosted, onOpened, onClosed, endOf } =
+    options;
   const { clock, proc, traffic } = machine;
   const { now, steady } = clock;
   const graceSeconds = loginGraceSeconds + SPARE_SECONDS;
@@ -54,7 +55,7 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
   const strangers = createStrangerLog(log, steady);
   const alarms = createAlarms(now);
   const mayComplain = createBucket(COMPLAINTS.burst, COMPLAINTS.perSecond, steady);
-  const closing = createClosing({ log, ledger, traffic, hosted, proc, steady, endOf });
+  const closing = createClosing({ log, ledger, traffic, hosted, proc, steady, endOf, onClosed });
 
   const alarm = (facts: object, what: string): void => {
     if (alarms.raise(what)) log.error(facts, what);

@@ -47,6 +47,27 @@ export const snapshotsOf = (state: string, repository: string): string | null =>
 };
 
 /**
+ * Every folder that has snapshots, or had some, with the path of its repository below /repos.
+ *
+ * @throws the system's error
+ */
+export const foldersOfSnapshots = (
+  state: string,
+): readonly { readonly repository: string; readonly folder: string }[] => {
+  const all = join(state, 'snapshots');
+  return namesIn(all).flatMap((account) => {
+    const nested = namesIn(join(all, account)).filter((name) => name.startsWith('+'));
+    return [
+      { repository: account, folder: join(all, account) },
+      ...nested.map((name) => ({
+        repository: `${account}/${decodeURIComponent(name.slice(1))}`,
+        folder: join(all, account, name),
+      })),
+    ];
+  });
+};
+
+/**
  * The snapshots in a folder of snapshotsOf, the oldest first. A folder that is not there has none.
  *
  * @throws the system's error where it cannot be read

@@ -26,15 +26,26 @@ export type SessionOutcomes = {
 /**
  * @param sessionOf the session of a connection, by its root process
  * @param connectionOf the connection of a hosted session
+ * @param onWritten gets the repository of a session that says it has written
  */
 export const openSessionOutcomes = (
   places: Pick<Places, 'run' | 'state'>,
   log: Logger,
   sessionOf: (connection: ProcessId) => Session | undefined,
   connectionOf: Hosted['connectionOf'],
+  onWritten: (repository: string) => void,
 ): SessionOutcomes => {
   const record = openFailedSessions(places.state, log);
-  const outcomes = createOutcomes(log, sessionOf, connectionOf, record.note, () => performance.now());
+  const outcomes = createOutcomes(
+    log,
+    sessionOf,
+    connectionOf,
+    (ended) => {
+      record.note(ended);
+      if (ended.wrote) onWritten(ended.repository);
+    },
+    () => performance.now(),
+  );
   let listener = { close: (): void => {} };
   return {
     listen: async ({ python, listener: program }) => {

@@ -36,13 +36,13 @@ const O_PATH = 0o10000000;
  * @returns the descriptor; close it
  * @throws the system's error
  */
-export const holdAny = (path: string): number => openSync(path, O_PATH | constants.O_NOFOLLOW);
+export const holdAny = (path: string | Buffer): number => openSync(path, O_PATH | constants.O_NOFOLLOW);
 
 /** It is not there, was exchanged meanwhile, or cannot be opened as what it should be. */
 const NOT_THERE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO']);
 
 /** Opens it; null where it is not there, or something else is. Any other error of the system is thrown. */
-export const openIfThere = (path: string, open: (path: string) => number): number | null => {
+export const openIfThere = <Path extends string | Buffer>(path: Path, open: (path: Path) => number): number | null => {
   try {
     return open(path);
   } catch (error) {

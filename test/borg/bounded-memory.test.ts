@@ -66,7 +66,7 @@ test.each([
   [
     'the search for foreign owners',
     (name: string) =>
-      `await (await import('./src/repositories/foreign-entries.ts')).findForeignOwners('${repos}/${name}', 1)`,
+      `await (await import('./src/repositories/foreign-entries.ts')).findForeignOwners('${repos}/${name}', 1, 1)`,
   ],
   [
     'the search for ACLs',

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isKept } from '../../src/accounts/kept-file.ts';
 import { readHostId } from '../../src/borg/host-id.ts';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { installLauncher } from '../../src/borg/launcher.ts';
@@ -63,6 +64,7 @@ const folder = (name: string, uid: number): string => {
 const strangers = (path: string, uid: number): readonly string[] =>
   readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) => {
     const found = lstatSync(join(path, name));
+    if (isKept(found)) return found.gid !== uid;
     return found.uid !== uid || found.gid !== uid;
   });
 

@@ -18,7 +18,16 @@ const rows = (...failedSessions: FailedSession[]) => {
   // A row needs nothing else that a server tells.
   const server = {
     ...{ version: '', borg: '', openssh: '', since: 0, puid: 1000, pgid: 1000, identities: 'own', box: null, port: 22 },
-    ...{ staleAfter: null, minFree: 'auto', lastPass: null, sessions: 0, findings: [], alarms: [], failedSessions },
+    ...{
+      staleAfter: null,
+      minFree: 'auto',
+      lastPass: null,
+      sessions: 0,
+      findings: [],
+      alarms: [],
+      failedSessions,
+      snapshots: [],
+    },
     accounts: [{ ...account, subRepositories: true }],
   } as const satisfies Partial<Record<keyof ServerStatus, unknown>> as unknown as ServerStatus;
   return repositoryRows([FLEET, ONE], { server, now: NOW, staleAfter: Infinity, nameHolder: () => '' });

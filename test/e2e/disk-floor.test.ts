@@ -116,6 +116,11 @@ onlyOn('namespace', () => {
       expect(await running.exec(onServer, passphrase)).toMatchObject({ exitCode: 0 });
       expect(await borg(['prune', '--keep-last', '2', client.url('web01')])).toMatchObject({ exitCode: 0 });
       expect(await borg(['compact', client.url('web01')])).toMatchObject({ exitCode: 0 });
+      // What is deleted is free once no snapshot has it any more: the server says how.
+      const snapshots = (...words: string[]) => running.exec(['borgserver', 'snapshots', 'web01', ...words]);
+      await snapshots('--take');
+      expect((await status(running)).stdout).toMatch(/^snapshots: \d+ of 3 repositories; the older ones hold \d/m);
+      await snapshots('--remove', 'older', '--yes');
       expect(freeOf(running.repos)).toBeGreaterThan(floor + 20_000_000);
       expect((await borg(['check', client.url('web01')])).exitCode).toBe(0);
       expect(await create('web01', 'again', 9_000_000)).toMatchObject({ exitCode: 0 });

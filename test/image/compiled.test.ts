@@ -76,7 +76,10 @@ test('every module is compiled, for all to read and for root to change', async (
 
 test('a launcher that is shipped compiled is used as it is, but only by the same Python', async () => {
   compile();
-  const shipped = compiledIn(join(folder, 'shipped'));
+  // What takes snapshots is compiled, too, and stays where it is.
+  const all = Object.entries(compiledIn(join(folder, 'shipped')));
+  const shipped = Object.fromEntries(all.filter(([name]) => name.startsWith('launcher/')));
+  expect(all.length).toBeGreaterThan(Object.keys(shipped).length);
   // A compiled file names the place of its source. If it were compiled again, it would name another place.
   expect(compiledIn(await install())).toEqual(shipped);
 

@@ -183,6 +183,14 @@ def nonce_repository(guards):
     return word_of(lambda: repository.commit_nonce_reservation(5, 10)) == '' and repository.get_free_nonce() == 10
 
 
+def kept_state_repository(guards):
+    made(alone(())).__exit__(None, None, None)
+    asked = []
+    keeping = types.SimpleNamespace(keep=lambda path: asked.append((path, os.path.exists(os.path.join(path, 'lock.exclusive')))))
+    opened(alone(guards, keeping=keeping))
+    return asked == [(os.path.join(TOP, 'own'), False)]
+
+
 def plain_key_repository(guards):
     repository = made(alone(guards))
     return word_of(lambda: repository.save_key(b'first\rsecond')) == ''

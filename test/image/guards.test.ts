@@ -42,7 +42,10 @@ test('each guard holds alone, and nothing else holds in its place', () => {
 });
 
 describe('the order of the guards', () => {
-  /** The order for a tenant's session, the outermost first. CountedRepositories is only there for an account with several repositories. */
+  /**
+   * The order, the outermost first. CountedRepositories is only there for an account with several repositories, and KeptStateRepository only for an
+   * admin.
+   */
   const TENANT = [
     'TenantRepository',
     'HeardRepository',
@@ -56,6 +59,7 @@ describe('the order of the guards', () => {
     'NonceRepository',
     'PlainKeyRepository',
     'BoxedRepository',
+    'KeptStateRepository',
     'KeptConfigRepository',
     'QuotaRepository',
     'WholeCloseRepository',
@@ -77,12 +81,14 @@ describe('the order of the guards', () => {
   ];
   const without = (names: readonly string[], ...out: string[]) => names.filter((name) => !out.includes(name));
   const ONLY_SESSIONS = ['HeardRepository', 'CountedRepositories', 'MemoryRepository', 'SlowedRepository'];
-  const ONLY_SERVED = ['FloorRepository', 'NamedRepository', 'BoxedRepository', 'KeptConfigRepository'];
+  const ONLY_SERVED = [
+    ...['FloorRepository', 'NamedRepository', 'BoxedRepository', 'KeptStateRepository', 'KeptConfigRepository'],
+  ];
   const OWN = without(TENANT, ...ONLY_SESSIONS, ...ONLY_SERVED);
 
   test('for an account with a repository, and with several', () => {
-    expect(tried.orders.tenant.repository).toEqual(without(TENANT, 'CountedRepositories'));
-    expect(tried.orders.several.repository).toEqual(TENANT);
+    expect(tried.orders.tenant.repository).toEqual(without(TENANT, 'CountedRepositories', 'KeptStateRepository'));
+    expect(tried.orders.several.repository).toEqual(without(TENANT, 'KeptStateRepository'));
     expect(tried.orders.tenant.server).toEqual(SERVER);
     expect(tried.orders.several.server).toEqual(SERVER);
   });

@@ -201,14 +201,14 @@ describe('a pass in which one call fails', () => {
 describe('a process that a pass starts', () => {
   it.each([
     ['ends with an error before it has done anything', 'exit 1'],
-    ['ends with an error when it has done half', '/usr/bin/chown "$@" >/dev/null; exit 1'],
+    ['ends with an error when it has done half', '/usr/bin/python3 "$@" >/dev/null; exit 1'],
     ['is killed', 'kill -KILL $$'],
-    ['is killed when it has done all', '/usr/bin/chown "$@"; kill -KILL $$'],
+    ['is killed when it has done all', '/usr/bin/python3 "$@"; kill -KILL $$'],
   ])('and that %s closes its account until the next pass heals', async (_how, script) => {
     reset();
     const folder = `${scratch.root}.bin`;
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'chown'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    writeFileSync(join(folder, 'python3'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     vi.stubEnv('PATH', `${folder}:${process.env.PATH}`);
     try {
       const report = await scratch.pass();

@@ -45,9 +45,10 @@ test('files of root’s, of another account or group, and closed files are told,
 test('what snapshots share is right, in a repository of an account and of the admins; not with another group or mode', async () => {
   make('data/0/2', 0, UID, 0o440);
   expect((await findForeignEntries(folder, UID, PUID)).count).toBe(0);
-  const before = await findForeignOwners(folder, PUID);
+  const before = await findForeignOwners(folder, PUID, UID);
   make('data/0/3', 0, UID, 0o440);
-  expect(await findForeignOwners(folder, PUID)).toEqual(before);
+  expect(await findForeignOwners(folder, PUID, UID)).toEqual(before);
+  expect((await findForeignOwners(folder, PUID, PUID)).count).toBeGreaterThan(before.count);
   make('data/0/4', 0, 10_008, 0o440);
   make('data/0/5', 0, UID, 0o640);
   make('data/0/6', UID, UID, 0o440);
@@ -82,6 +83,6 @@ test('no link is followed, and a name cannot forge a line', async () => {
 });
 
 test('in a repository of the admins only the owner counts', async () => {
-  expect(await findForeignOwners(folder, UID)).toMatchObject({ count: 2, roots: 0 });
+  expect(await findForeignOwners(folder, UID, UID)).toMatchObject({ count: 2, roots: 0 });
   expect(lstatSync(folder).uid).toBe(UID);
 });

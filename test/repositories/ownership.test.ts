@@ -63,10 +63,10 @@ test.for(['repair-mode', 'repair-owners', 'adopt'] as const)(
     const path = share(action === 'adopt' ? PUID : UID);
     await prepare(action);
     expect([ownerOf(path), modeOf(path)]).toEqual([`0:${UID}`, '440']);
-    // The last snapshot has gone: it is a file like every other.
+    // Its account has removed its own name, or the last snapshot has gone: nobody can tell.
     rmSync(join(root, 'kept'));
-    await prepare('adopt');
-    expect([ownerOf(path), modeOf(path)]).toEqual([`${UID}:${UID}`, '660']);
+    await prepare(action);
+    expect([ownerOf(path), modeOf(path)]).toEqual([`0:${UID}`, '440']);
   },
 );
 
@@ -93,6 +93,28 @@ test('a name in an adopted folder becomes that of a file which snapshots share, 
     await ended;
   }
   expect([ownerOf(kept), modeOf(kept)]).toEqual([`0:${UID}`, '440']);
+});
+
+test('what snapshots of another account share keeps its group', async () => {
+  const path = share(30_009);
+  await prepare('adopt');
+  expect([ownerOf(path), modeOf(path)]).toEqual(['0:30009', '440']);
+});
+
+test('names that are not UTF-8 are handed over, too', async () => {
+  const name = Buffer.from(`${join(root, 'repos/web01/data')}/b\xfcro`, 'latin1');
+  mkdirSync(name);
+  await prepare('adopt');
+  expect(lstatSync(name)).toMatchObject({ uid: UID, gid: UID });
+});
+
+test('an adoption that is interrupted leaves the folder to nobody, and the next one goes on', async () => {
+  const stopped = AbortSignal.abort();
+  const handing = { name: 'web01', uid: UID, action: 'adopt' } as const;
+  await expect(prepareRepository(join(root, 'repos'), handing, () => {}, stopped)).rejects.toThrow();
+  expect([ownerOf(join(root, 'repos/web01')), modeOf(join(root, 'repos/web01'))]).toEqual([`0:${PUID}`, '700']);
+  await prepare('adopt');
+  expect(ownerOf(join(root, 'repos/web01/data/0'))).toBe(`${UID}:${UID}`);
 });
 
 test('what cannot be handed over is named', async () => {

@@ -34,7 +34,7 @@ const start = () => {
   const hosted = createHosted(() => true);
   const closing = createClosing({
     ...{ log: { info: write, warn: write, error: write }, hosted, ledger: { gone }, proc: openProc() },
-    ...{ traffic: { of: () => undefined }, steady: () => 3000, endOf: () => undefined },
+    ...{ traffic: { of: () => undefined }, steady: () => 3000, endOf: () => undefined, onClosed: () => {} },
   });
   return { lines, asked, hosted, closing };
 };

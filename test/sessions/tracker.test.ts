@@ -35,7 +35,7 @@ const start = (granted: State = state(WEB), more: Partial<TrackerOptions> = {}) 
   const tracker = createTracker(
     {
       ...{ log: { info: write, warn: write, error: write }, port: 22, loginGraceSeconds: 120, hideStrangers: false },
-      ...{ sessionsPerAccount: 50, isAccount, hosted, endOf: () => undefined },
+      ...{ sessionsPerAccount: 50, isAccount, hosted, endOf: () => undefined, onClosed: () => {} },
       onOpened: ({ account: name }) => opened.push(name),
       ...more,
     },

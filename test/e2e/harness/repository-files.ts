@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { KEPT_MODE } from '../../../src/accounts/kept-file.ts';
 
 /** Every file below the folder: its path from there, and the SHA-256 of its content. */
 export const contents = async (folder: string): Promise<ReadonlyMap<string, string>> => {
@@ -26,10 +27,16 @@ export type Ownership = {
   readonly gid: number;
 };
 
-/** The folder itself (as `.`) and everything below it. */
+const KEPT = KEPT_MODE.toString(8);
+
+/**
+ * The folder itself (as `.`) and everything below it, without what snapshots share. That has the folder's group, or is listed: its owner is root, as
+ * the tests of snapshots hold.
+ */
 export const ownerships = async (folder: string): Promise<readonly Ownership[]> => {
   const paths = await readdir(folder, { recursive: true });
-  return Promise.all(
+  const { gid } = await lstat(folder);
+  const all = await Promise.all(
     ['.', ...paths].map(async (path): Promise<Ownership> => {
       const found = await lstat(join(folder, path));
       return {
@@ -41,4 +48,5 @@ export const ownerships = async (folder: string): Promise<readonly Ownership[]> 
       };
     }),
   );
+  return all.filter((each) => !(each.kind === 'file' && each.uid === 0 && each.mode === KEPT && each.gid === gid));
 };

@@ -1,0 +1,233 @@
+import { setTimeout } from 'node:timers/promises';
+import { accountNamed, type State } from '../accounts/account.ts';
+import { longestKeep, type SnapshotKeep } from '../accounts/snapshot-keep.ts';
+import { failureInOneLine } from '../failure.ts';
+import type { Settings } from '../settings.ts';
+import type { Clock } from '../system/clock.ts';
+import { compareText } from '../text/order.ts';
+import { printable } from '../text/printable.ts';
+import { readAbout } from './about.ts';
+import { createFailing, type SnapshotLog } from './failing.ts';
+import { foldersIn, repositoriesBelow } from './folders.ts';
+import { createHolds } from './holds.ts';
+import type { Asked, Keeper, KeptStates } from './kept-states.ts';
+import { keepRepository, lastKeepOf, removeChosen, removeExpired, type Taking } from './repository.ts';
+import { readState } from './repository-state.ts';
+import { listSnapshots, snapshotsOf } from './store.ts';
+import { removeOld } from './sweep.ts';
+import { createTimers } from './timers.ts';
+import { createTurns } from './turns.ts';
+
+type Options = Omit<Taking, 'admins' | 'now' | 'signal'> & {
+  readonly settings: Pick<Settings, 'SNAPSHOT_EVERY' | 'SNAPSHOT_KEEP' | 'PUID'>;
+  readonly log: SnapshotLog;
+  readonly clock: Clock;
+};
+
+const HOUR_MS = 3_600_000;
+/** After a failure it is tried again, though nothing may change. */
+const AGAIN_MS = 15 * 60_000;
+/** For so long a snapshot that is being taken may delay the server's end. */
+const LAST_MS = 5000;
+/** While somebody hands files over, it is looked again so often. */
+const HELD_MS = 60_000;
+/** The names of two things that wait, and are no repository's. */
+const [ALL, SWEEP] = ['.all', '.sweep'];
+
+/**
+ * Keeps states of repositories: decides which, when and for how long. It does one at a time, so that backups have the machine.
+ */
+export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keeper => {
+  const { repos, state } = taking.places;
+  const every = settings.SNAPSHOT_EVERY * 1000;
+  const stopping = new AbortController();
+  const means: Taking = { ...taking, admins: settings.PUID, now: clock.now, signal: stopping.signal };
+  const turns = createTurns();
+  const failing = createFailing(log, clock.now);
+  const known = new Map<string, Omit<KeptStates, 'failing'>>();
+  const timers = createTimers(clock);
+  /** Repositories for which SNAPSHOT_EVERY is over. */
+  const due = new Set<string>();
+  const holds = createHolds();
+  const asked = new Map<string, Promise<Asked['result']>>();
+  let granted: State = new Map();
+  let allLookedAt = -Infinity;
+
+  /** Of an account that is not granted just now nobody knows what its key file says: what it said last, if that is longer. */
+  const keepOf = (path: string): SnapshotKeep => {
+    const account = accountNamed(granted, accountOf(path));
+    if (account) return account.snapshots ?? settings.SNAPSHOT_KEEP;
+    return longestKeep([settings.SNAPSHOT_KEEP, ...lastKeepOf(state, path)]);
+  };
+
+  const note = (path: string, folder: string): void => {
+    const snapshots = listSnapshots(folder);
+    const newest = snapshots.at(-1);
+    const about = newest && readAbout(newest);
+    known.set(path, {
+      ...{ repository: path, count: snapshots.length, newest: newest?.at ?? null },
+      ...{ olderHold: about?.olderHold ?? 0, protected: about?.protected ?? null },
+    });
+  };
+
+  /** How long it is until the next snapshot of this repository is due. */
+  const dueIn = (newest: number | undefined): number => {
+    if (every === Infinity) return every;
+    // After a clock that ran ahead was set back, the newest one is in the future.
+    return newest === undefined ? 0 : Math.min(every, newest + every - clock.now());
+  };
+
+  const lookAt = async (path: string, isAsked: boolean): Promise<Asked['result']> => {
+    const isDue = due.delete(path) || isAsked;
+    const found = keepOf(path) === 'no' ? 'off' : (readState(repos, path) ?? 'gone');
+    if (found === 'off' || found === 'gone') return gone(path, found);
+    if (holds.isHeld(accountOf(path))) {
+      timers.set(path, HELD_MS, () => look(path));
+      return { why: 'its files are being handed over or repaired' };
+    }
+    const folder = snapshotsOf(state, path);
+    if (folder === null) return failed(path, { code: 'long-path', why: 'its path is too long' });
+    if (!known.has(path)) note(path, folder);
+    const newest = listSnapshots(folder).at(-1);
+    if (newest && readAbout(newest)?.state === found) {
+      failing.over(path);
+      return 'kept';
+    }
+    const left = isDue ? 0 : dueIn(newest?.at);
+    timers.set(path, left > 0 ? left : Infinity, () => lookWhenDue(path));
+    if (left > 0) return 'kept';
+    const problem = await keepRepository(means, path, folder, { state: found, keep: keepOf(path) });
+    // Without its `config`, for example: `status` says what is damaged.
+    if (problem?.code === 'no-repository') return gone(path, 'gone');
+    if (problem !== null) return failed(path, problem);
+    await removeExpired(folder, keepOf(path), clock.now());
+    note(path, folder);
+    failing.over(path);
+    return 'kept';
+  };
+
+  const gone = (path: string, how: 'off' | 'gone'): 'off' | 'gone' => {
+    failing.forget(path);
+    return how;
+  };
+
+  const failed = (path: string, problem: { readonly code: string; readonly why: string }): Asked['result'] => {
+    if (stopping.signal.aborted) return problem;
+    failing.failed(path, problem);
+    timers.set(path, AGAIN_MS, () => lookWhenDue(path));
+    return problem;
+  };
+
+  const lookSafely = async (path: string, isAsked: boolean): Promise<Asked['result']> => {
+    try {
+      return await lookAt(path, isAsked);
+    } catch (error) {
+      return failed(path, { code: 'system', why: failureInOneLine(error) });
+    }
+  };
+
+  /** @param path of a repository, or of the folder of an account */
+  const look = (path: string): void =>
+    turns.later(accountOf(path), `${path}/`, async () => {
+      for (const each of repositoriesBelow(repos, path))
+        turns.later(accountOf(path), each, async () => void (await lookSafely(each, false)));
+    });
+
+  /** The clock of the snapshots may have been set back: so it is not asked again. */
+  const lookWhenDue = (path: string): void => {
+    due.add(path);
+    look(path);
+  };
+
+  const lookAtAll = (): void => {
+    allLookedAt = clock.steady();
+    for (const name of foldersIn(repos)) look(name);
+  };
+
+  const sweep = (isFirst: boolean): void =>
+    removeOld({ state, keepOf, now: clock.now, onSeen: note }, log, isFirst, (repository, work) =>
+      turns.later(accountOf(repository), `${repository} ${SWEEP}`, work),
+    );
+
+  /** Whoever asks while somebody else waits for the same gets the same answer. */
+  const soon = (path: string): Promise<Asked['result']> => {
+    const begun = asked.get(path);
+    if (begun) return begun;
+    const answer = turns.soon(accountOf(path), () => {
+      asked.delete(path);
+      return lookSafely(path, true);
+    });
+    asked.set(path, answer);
+    return answer;
+  };
+
+  let hourly = { cancel: (): void => {} };
+  return {
+    begin: () => {
+      sweep(true);
+      hourly = clock.every(HOUR_MS, () => sweep(false));
+      lookAtAll();
+    },
+    changed: (path) => {
+      if (path !== null) return look(path);
+      // Not after each session: 10,000 repositories that have not changed shall cost little.
+      const left = allLookedAt + Math.min(every, HOUR_MS) - clock.steady();
+      if (left <= 0) lookAtAll();
+      else if (!timers.has(ALL)) timers.set(ALL, left, lookAtAll);
+    },
+    keep: async (path, holdFor) => {
+      const results: Asked[] = [];
+      for (const below of path === null ? foldersIn(repos) : [path])
+        for (const repository of repositoriesBelow(repos, below))
+          results.push({ repository, result: await soon(repository) });
+      if (path !== null && holdFor !== undefined)
+        await turns.soon(accountOf(path), async () => holds.holdFor(accountOf(path), holdFor));
+      return results;
+    },
+    remove: (path, which) =>
+      turns.soon(accountOf(path), async () => {
+        const folder = snapshotsOf(state, path);
+        if (folder === null) return [];
+        const removed = await removeChosen(folder, which);
+        for (const number of removed)
+          log.warn({ repository: printable(path, 200), number }, 'removed a snapshot, as it was asked');
+        if (removed.length > 0) note(path, folder);
+        return removed;
+      }),
+    without: async (account, signal, work) => {
+      const release = holds.hold(account);
+      try {
+        // What is being taken just now is done first.
+        await Promise.race([turns.over(account), aborted(signal)]);
+        signal.throwIfAborted();
+        return await work();
+      } finally {
+        release();
+      }
+    },
+    granted: (next) => {
+      granted = next;
+    },
+    list: () =>
+      [...new Set([...known.keys(), ...failing.paths()])].sort(compareText).map((repository) => {
+        const none = { repository, count: 0, newest: null, olderHold: 0, protected: null };
+        return { ...(known.get(repository) ?? none), failing: failing.of(repository) };
+      }),
+    close: async () => {
+      hourly.cancel();
+      timers.close();
+      const tooLong = new AbortController();
+      void setTimeout(LAST_MS, undefined, { signal: tooLong.signal })
+        .then(() => stopping.abort())
+        .catch(() => {});
+      await turns.close();
+      tooLong.abort();
+      stopping.abort();
+    },
+  };
+};
+
+const accountOf = (path: string): string => path.split('/')[0] ?? '';
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

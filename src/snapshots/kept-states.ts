@@ -1,0 +1,49 @@
+import type { State } from '../accounts/account.ts';
+import type { Failing } from './failing.ts';
+
+/** The snapshots of one repository, for `status`. */
+export type KeptStates = {
+  /** Its path below /repos. */
+  readonly repository: string;
+  readonly count: number;
+  /** When the newest was taken: milliseconds since the epoch. Null: there is none. */
+  readonly newest: number | null;
+  /** Bytes on the disk that the older ones hold, and the newest does not. */
+  readonly olderHold: number;
+  /** Whether nobody but root can change them. Null: nobody knows. */
+  readonly protected: boolean | null;
+  /** Why none can be taken just now. Null: they can. */
+  readonly failing: Failing | null;
+};
+
+/** What became of a repository that somebody asked to keep. */
+export type Asked = {
+  readonly repository: string;
+  /** 'kept': its present state has a snapshot. 'off': its account has none. 'gone': no repository is there. Else why there is no snapshot. */
+  readonly result: 'kept' | 'off' | 'gone' | { readonly why: string };
+};
+
+export type Keeper = {
+  /** Looks at all repositories once, and removes what is too old: now, and every hour. */
+  readonly begin: () => void;
+  /** Somebody may have changed a repository, or one in the folder of an account. Null: nobody knows which. */
+  readonly changed: (path: string | null) => void;
+  /**
+   * Keeps the present state of a repository, or of all in the folder of an account; null: of all.
+   *
+   * @param holdFor the PID of a process: as long as it lives, no further snapshot is taken in this account's folder
+   */
+  readonly keep: (path: string | null, holdFor?: number) => Promise<readonly Asked[]>;
+  /** Removes snapshots of a repository: those with these numbers, all but the newest, or all. Resolves with the numbers of those that are gone. */
+  readonly remove: (path: string, which: readonly number[] | 'older' | 'all') => Promise<readonly number[]>;
+  /**
+   * Does `work` while no snapshot is taken in the folder of this account, and none is being taken any more.
+   *
+   * @param signal ends the waiting: a disk that does not answer must not keep the next pass away
+   */
+  readonly without: <T>(account: string, signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
+  /** Takes what is granted from now on: accounts have directives. */
+  readonly granted: (state: State) => void;
+  readonly list: () => readonly KeptStates[];
+  readonly close: () => Promise<void>;
+};

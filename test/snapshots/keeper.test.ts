@@ -1,0 +1,312 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Account, stateOf } from '../../src/accounts/account.ts';
+import type { AccountName } from '../../src/accounts/name.ts';
+import { findBorg } from '../../src/borg/interpreter.ts';
+import { type Places, placesBelow } from '../../src/places.ts';
+import { requireSettings } from '../../src/settings.ts';
+import { createKeeper } from '../../src/snapshots/keeper.ts';
+import type { Keeper } from '../../src/snapshots/kept-states.ts';
+import { listSnapshots, snapshotsOf } from '../../src/snapshots/store.ts';
+import { PROJECT, until } from '../e2e/harness/machine.ts';
+import { settle, standingClock } from '../sessions/standing-clock.ts';
+
+const UID = 30_201;
+const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
+
+const FOREVER = new AbortController().signal;
+
+let root: string;
+let places: Places;
+let time: ReturnType<typeof standingClock>;
+let keeper: Keeper;
+let lines: { readonly level: string; readonly repository?: string; readonly message: string }[];
+
+// What is shipped with the program is looked for beside it.
+process.argv[1] = join(PROJECT, 'src/main.ts');
+
+const folder = (path: string): void => {
+  mkdirSync(join(places.repos, path));
+  chownSync(join(places.repos, path), UID, UID);
+  chmodSync(join(places.repos, path), 0o2770);
+};
+const borg = (...words: string[]) =>
+  execa('borg', ['--umask', '0007', ...words], {
+    ...{ uid: UID, gid: UID, cwd: places.repos, input: 'text' },
+    env: {
+      ...{ LOGNAME: 'web', BORG_BASE_DIR: join(root, 'base'), BORG_SELFTEST: 'disabled' },
+      BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',
+    },
+  });
+const init = (path: string) => borg('init', '--encryption', 'none', join(places.repos, path));
+let archives = 0;
+const create = (path: string) => {
+  archives += 1;
+  return borg('create', `${join(places.repos, path)}::${archives}`, '-');
+};
+const snapshots = (path: string) => listSnapshots(snapshotsOf(places.state, path) ?? '');
+const count = (path: string): number => snapshots(path).length;
+/** Whatever was begun is done once others have had their turns, again and again. */
+const idle = async (): Promise<void> => {
+  for (let turn = 0; turn < 6; turn += 1) {
+    await keeper.remove('nobody', 'all');
+    await settle();
+  }
+};
+const start = (env: Record<string, string> = {}): Keeper => {
+  const tell = (level: string) => (facts: object, message: string) => void lines.push({ level, ...facts, message });
+  return createKeeper({
+    ...{ places, python: findBorg().python, hostId: 'a-server@1', settings: requireSettings(env) },
+    ...{ clock: time.clock, log: { info: tell('info'), warn: tell('warn') } },
+  });
+};
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'keeper-'));
+  chmodSync(root, 0o755);
+  places = placesBelow(root);
+  for (const path of [places.repos, places.state]) mkdirSync(path);
+  mkdirSync(join(root, 'base'));
+  chownSync(join(root, 'base'), UID, UID);
+  lines = [];
+  time = standingClock();
+  keeper = start();
+  folder('web01');
+  await init('web01');
+});
+afterEach(async () => {
+  await keeper.close();
+  rmSync(root, { recursive: true });
+});
+
+test('a change is kept at once, further ones together after SNAPSHOT_EVERY, and nothing where nothing has changed', async () => {
+  keeper.changed('web01');
+  await until('the first', () => count('web01') === 1);
+  for (let change = 0; change < 2; change += 1) {
+    await create('web01');
+    keeper.changed('web01');
+    await idle();
+  }
+  expect(count('web01')).toBe(1);
+  await time.advance(HOUR - MINUTE);
+  expect(count('web01')).toBe(1);
+  await time.advance(2 * MINUTE);
+  await until('the second', () => count('web01') === 2);
+  await time.advance(3 * HOUR);
+  keeper.changed('web01');
+  keeper.changed(null);
+  await idle();
+  expect(count('web01')).toBe(2);
+  expect(keeper.list()).toEqual([
+    expect.objectContaining({ repository: 'web01', count: 2, protected: true, failing: null }),
+  ]);
+});
+
+test('who asks gets the present state kept, whatever SNAPSHOT_EVERY says; nested repositories, too', async () => {
+  folder('db01');
+  folder('db01/main');
+  await init('db01/main');
+  expect(await keeper.keep('db01')).toEqual([{ repository: 'db01/main', result: 'kept' }]);
+  await create('db01/main');
+  expect(await keeper.keep('db01/main')).toEqual([{ repository: 'db01/main', result: 'kept' }]);
+  expect(count('db01/main')).toBe(2);
+  expect((await keeper.keep(null)).map(({ repository }) => repository)).toEqual(['db01/main', 'web01']);
+  expect(await keeper.keep('nobody')).toEqual([]);
+});
+
+test.each([
+  '..',
+  '../repos/web01',
+  '.hidden',
+  'web01/../web01',
+  '',
+  '/',
+  'web01/',
+  `x/${'y'.repeat(300)}`,
+  'x/\0',
+  'a/b/c/d/e/f/g',
+])('the path %j, which an admin’s session may say, leads nowhere', async (path) => {
+  folder('.hidden');
+  await init('.hidden');
+  expect(await keeper.keep(path)).toEqual([]);
+  expect(keeper.list()).toEqual([]);
+});
+
+test('with a clock that was ahead, the next one is not kept away for longer than SNAPSHOT_EVERY', async () => {
+  await keeper.keep('web01');
+  await keeper.close();
+  await create('web01');
+  const ahead = time.clock;
+  keeper = createKeeper({
+    ...{ places, python: findBorg().python, hostId: 'a-server@1', settings: requireSettings({}) },
+    ...{ log: { info: () => {}, warn: () => {} }, clock: { ...ahead, now: () => ahead.now() - 400 * DAY } },
+  });
+  keeper.changed('web01');
+  await idle();
+  await time.advance(HOUR + MINUTE);
+  await until('the next', () => count('web01') === 2);
+});
+
+test('what fails is told once, tried again, and told when it is over', async () => {
+  const odd = join(places.repos, 'web01/data/0/7');
+  writeFileSync(odd, '');
+  keeper.changed('web01');
+  await until('the failure', () => keeper.list()[0]?.failing?.code === 'odd-entry');
+  await time.advance(16 * MINUTE);
+  await idle();
+  expect(lines).toEqual([
+    expect.objectContaining({ level: 'warn', repository: 'web01', message: expect.stringContaining('no snapshot') }),
+  ]);
+  rmSync(odd);
+  await time.advance(16 * MINUTE);
+  await until('a snapshot', () => count('web01') === 1);
+  await idle();
+  expect(lines[1]).toMatchObject({ level: 'info', repository: 'web01' });
+  expect(keeper.list()[0]?.failing).toBe(null);
+});
+
+test('none is taken where somebody changes owners and modes', async () => {
+  const done = Promise.withResolvers<void>();
+  const began = Promise.withResolvers<void>();
+  const work = keeper.without('web01', FOREVER, async () => {
+    began.resolve();
+    await done.promise;
+  });
+  await began.promise;
+  expect(await keeper.keep('web01')).toEqual([
+    { repository: 'web01', result: { why: 'its files are being handed over or repaired' } },
+  ]);
+  done.resolve();
+  await work;
+  await time.advance(2 * MINUTE);
+  await until('a snapshot', () => count('web01') === 1);
+  // As doctor does: it is held as long as that process lives.
+  const child = execa('sleep', ['600'], { reject: false });
+  await create('web01');
+  expect(await keeper.keep('web01', child.pid)).toEqual([{ repository: 'web01', result: 'kept' }]);
+  await create('web01');
+  expect((await keeper.keep('web01'))[0]?.result).toMatchObject({ why: expect.stringContaining('repaired') });
+  child.kill();
+  await child;
+  expect((await keeper.keep('web01'))[0]?.result).toBe('kept');
+});
+
+test('an account that has none by its key file has none, and nothing of what is there goes', async () => {
+  await keeper.close();
+  keeper = start({ SNAPSHOT_KEEP: '1h' });
+  await keeper.keep('web01');
+  await time.advance(DAY);
+  await create('web01');
+  await keeper.keep('web01');
+  await create('web01');
+  const web01: Account = { name: 'web01' as AccountName, role: 'repo', uid: UID, keys: [], snapshots: 'no' };
+  keeper.granted(stateOf([web01]));
+  expect(await keeper.keep('web01')).toEqual([{ repository: 'web01', result: 'off' }]);
+  keeper.begin();
+  await time.advance(3 * DAY);
+  await idle();
+  expect(count('web01')).toBe(2);
+  keeper.granted(stateOf([{ ...web01, snapshots: 3600 }]));
+  await time.advance(2 * HOUR);
+  await until('the older one to be gone', () => count('web01') === 1);
+});
+
+test('the time of each is over some days after the next one was taken; the newest and the last of three days stay', async () => {
+  await keeper.close();
+  keeper = start({ SNAPSHOT_KEEP: '4d' });
+  const numbers = () => snapshots('web01').map(({ number }) => number);
+  for (let day = 0; day < 5; day += 1) {
+    await create('web01');
+    expect((await keeper.keep('web01'))[0]?.result).toBe('kept');
+    await time.advance(DAY);
+  }
+  expect(numbers()).toEqual([1, 2, 3, 4, 5]);
+  keeper.begin();
+  await time.advance(3 * HOUR);
+  await until('the first to be gone', () => numbers().join() === '2,3,4,5');
+  await time.advance(5 * DAY);
+  await until('all but three to be gone', () => count('web01') < 4);
+  expect(numbers()).toEqual([3, 4, 5]);
+});
+
+test('while an account is not granted, or nobody knows which are, its states are kept for as long as its key file said last', async () => {
+  const granted = (snapshots: number) =>
+    stateOf([{ name: 'web01' as AccountName, role: 'repo', uid: UID, keys: [], snapshots }]);
+  await keeper.close();
+  keeper = start({ SNAPSHOT_KEEP: '1h' });
+  keeper.granted(granted(Infinity));
+  await keeper.keep('web01');
+  await time.advance(DAY);
+  await create('web01');
+  await keeper.keep('web01');
+  keeper.granted(new Map());
+  keeper.begin();
+  await time.advance(2 * DAY);
+  await idle();
+  expect(count('web01')).toBe(2);
+  keeper.granted(granted(3600));
+  await time.advance(2 * HOUR);
+  await until('the older one to be gone', () => count('web01') === 1);
+});
+
+test('where somebody has made so many names that the index may be missed, that is a failure, and not unchanged', async () => {
+  await keeper.keep('web01');
+  for (let name = 0; name < 1000; name += 1) writeFileSync(join(places.repos, `web01/junk${name}`), '');
+  await create('web01');
+  expect((await keeper.keep('web01'))[0]?.result).toMatchObject({ why: expect.stringContaining('too many files') });
+  expect(keeper.list()[0]?.failing).toMatchObject({ why: expect.stringContaining('too many files') });
+});
+
+test('an account with many repositories keeps nobody from his turn', async () => {
+  folder('db01');
+  for (const name of ['a', 'b', 'c']) {
+    folder(`db01/${name}`);
+    await init(`db01/${name}`);
+  }
+  keeper.changed('db01');
+  keeper.changed('web01');
+  await until('his snapshot', () => count('web01') === 1);
+  expect(count('db01/c')).toBe(0);
+  await until('the last of the others', () => count('db01/c') === 1);
+});
+
+test('at its start it looks at all repositories once, and at those of which nobody knows which has changed once in SNAPSHOT_EVERY', async () => {
+  keeper.begin();
+  await until('the first', () => count('web01') === 1);
+  await create('web01');
+  await time.advance(30 * MINUTE);
+  keeper.changed(null);
+  await idle();
+  expect(count('web01')).toBe(1);
+  await time.advance(31 * MINUTE);
+  await until('the second', () => count('web01') === 2);
+});
+
+test('what is removed as it was asked is told, and what the others hold is counted anew', async () => {
+  await create('web01');
+  await keeper.keep('web01');
+  await borg('delete', `${join(places.repos, 'web01')}::${archives}`);
+  await borg('compact', '--threshold', '0', join(places.repos, 'web01'));
+  await keeper.keep('web01');
+  expect(keeper.list()[0]).toMatchObject({ count: 2, olderHold: expect.any(Number) });
+  expect(keeper.list()[0]?.olderHold).toBeGreaterThan(0);
+  expect(await keeper.remove('web01', 'older')).toEqual([1]);
+  expect(keeper.list()[0]).toMatchObject({ count: 1, olderHold: 0 });
+  expect(await keeper.remove('web01', 'all')).toEqual([2]);
+  expect(count('web01')).toBe(0);
+  expect(lines.filter(({ message }) => message.includes('as it was asked'))).toHaveLength(2);
+});
+
+test('when it ends, nothing half is left under the name of a snapshot, and whoever asked hears of it', async () => {
+  const asked = keeper.keep('web01');
+  await keeper.close();
+  await asked.catch(() => {});
+  const left = existsSync(join(places.state, 'snapshots/web01'))
+    ? readdirSync(join(places.state, 'snapshots/web01'))
+    : [];
+  expect(left.filter((name) => name.startsWith('.'))).toEqual([]);
+  await expect(keeper.keep('web01')).rejects.toThrow('the server stops');
+});
