@@ -139,7 +139,7 @@ const remove = async (
   if (!yes) {
     console.log(oneText(repository, going, Date.now()));
     console.error(
-      `borgserver: these ${plural(going.length, 'snapshot')} would be removed for good; what only they hold cannot be brought back. To do it: add --yes`,
+      `borgserver: ${plural(going.length, 'snapshot')} would be removed for good; what only they hold cannot be brought back. To do it: add --yes`,
     );
     return 1;
   }
