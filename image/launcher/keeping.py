@@ -3,6 +3,8 @@
 import os
 import socket
 
+from launcher.server_socket import connected
+
 #: Seconds. A snapshot takes milliseconds, a large one some seconds. If the server does not answer, the session goes on.
 PATIENCE = 60
 
@@ -16,13 +18,7 @@ class Keeping:
 
     def connect(self, path: str) -> None:
         """Called before the session is in its box."""
-        server = socket.socket(socket.AF_UNIX)
-        server.settimeout(PATIENCE)
-        try:
-            server.connect(path)
-            self.server = server
-        except OSError:
-            server.close()
+        self.server = connected(socket.SOCK_STREAM, path, PATIENCE)
 
     def keep(self, path: str) -> None:
         """Returns once the server has kept the repository at this path, or has failed to: it tells that itself."""

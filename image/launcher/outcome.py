@@ -14,6 +14,8 @@ from borg.locking import LockError, LockErrorT, LockFailed, NotLocked, NotMyLock
 from borg.remote import InvalidRPCMethod, PathNotAllowed, UnexpectedRPCDataFormatFromClient
 from borg.repository import Repository
 
+from launcher.server_socket import connected
+
 #: Seconds that a session waits for the reader, when it connects and when it speaks.
 PATIENCE = 0.5
 MOST_BYTES = 1000
@@ -99,13 +101,7 @@ class Outcome:
 
     def connect(self, path):
         """Called before the session is in its box. If nobody listens, nothing is told, and the session goes on."""
-        reader = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        reader.settimeout(PATIENCE)
-        try:
-            reader.connect(path)
-            self.reader = reader
-        except OSError:
-            reader.close()
+        self.reader = connected(socket.SOCK_SEQPACKET, path, PATIENCE)
 
     def say(self, word, wrote, path):
         reader, self.reader = self.reader, None

@@ -1,8 +1,7 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { errorCode } from '../system/errno.ts';
-import type { Snapshot } from './store.ts';
+import { namesIn, type Snapshot } from './store.ts';
 
 const BLOCK = 512;
 /** After so many names others get their turn. */
@@ -40,12 +39,3 @@ function* segmentsIn(repository: string): Generator<string> {
   for (const folder of namesIn(join(repository, 'data')))
     for (const name of namesIn(join(repository, 'data', folder))) yield `${folder}/${name}`;
 }
-
-const namesIn = (folder: string): readonly string[] => {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
-};

@@ -130,7 +130,8 @@ export const clearUnfinished = async (folder: string): Promise<void> => {
     await rm(join(folder, name), { recursive: true, force: true });
 };
 
-const namesIn = (folder: string): readonly string[] => {
+/** The names in a folder of the server's own; none where it is not there. */
+export const namesIn = (folder: string): readonly string[] => {
   try {
     return readdirSync(folder);
   } catch (error) {

@@ -54,14 +54,8 @@ export const takeSnapshot = async (
 ): Promise<Taken | NotTaken> => {
   const words = [shippedFile('snapshot'), 'take', repos, path, into, hostId, ...[uid, gid, admins].map(String)];
   const { stdout, stderr, exitCode, timedOut, isCanceled } = await execa(python, ['-I', ...words], {
-    ...{
-      reject: false,
-      stdin: 'ignore',
-      timeout: PATIENCE_MS,
-      killDescendants: true,
-      extendEnv: false,
-      cancelSignal: signal,
-    },
+    ...{ reject: false, stdin: 'ignore', extendEnv: false },
+    ...{ timeout: PATIENCE_MS, killDescendants: true, cancelSignal: signal },
   });
   if (isCanceled) return { code: 'stopping', why: 'the server stops' };
   if (timedOut) return { code: 'too-slow', why: 'the disk does not answer' };
