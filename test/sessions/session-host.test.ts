@@ -276,8 +276,9 @@ test('an old host that hangs while another loads is killed, and the other takes 
 
 test('if the other host does not start either, a third is started, and the log does not say that the old one goes on', async () => {
   const [{ state }, , second] = await hungAmid(0);
-  does();
+  // In this order: what no longer hangs could serve before it is killed. The third starts only after both.
   process.kill(second.pid, 'SIGKILL');
+  does();
   await until('the third host to serve', () => said(/runs again/).length === 1);
   expect(state()).toMatchObject({ running: true, coldSince: null });
   expect(said(/goes on/)).toEqual([]);
