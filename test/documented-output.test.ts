@@ -9,16 +9,20 @@ import type { RepositoryRow } from '../src/cli/repository-rows.ts';
 import { createRunOnAllText } from '../src/cli/run-on-all-text.ts';
 import { sessionsText } from '../src/cli/sessions.ts';
 import { statusText } from '../src/cli/status-text.ts';
+import { doneText, previewText } from '../src/cli/undo-text.ts';
 import { updateText } from '../src/cli/update.ts';
 import type { AccountStatus } from '../src/control/server-status.ts';
 import { error, ok } from '../src/doctor/diagnosis.ts';
 import type { SessionView } from '../src/sessions/session.ts';
 import { VERSION } from '../src/version.ts';
 
-const PAGE = readFileSync(join(import.meta.dirname, '../docs/operations.md'), 'utf8');
-/** The block of docs/operations.md that has this text, without the commands that are typed. */
-const shown = (has: string): string =>
-  (PAGE.split('\n```').find((block) => block.includes(has)) ?? '')
+/** The block of a page that has this text, without the commands that are typed. */
+const shown = (has: string, page = 'operations.md'): string =>
+  (
+    readFileSync(join(import.meta.dirname, '../docs', page), 'utf8')
+      .split('\n```')
+      .find((block) => block.includes(has)) ?? ''
+  )
     .split('\n')
     .filter((line) => !line.startsWith('$ '))
     .join('\n')
@@ -197,4 +201,24 @@ test('the page shows the headings of `all` as they are printed', () => {
   }
   all.done();
   expect(shown('2 of 2 done')).toBe(told.trim());
+});
+
+test('the page shows an undo as it is printed', () => {
+  const now = Date.parse('2026-11-20T09:30:00Z');
+  const id = `81a104e5${'0'.repeat(56)}`;
+  const to = {
+    ...{ number: 7, at: Date.parse('2026-11-20T03:00:00Z'), bytes: 4.21e9, segments: 12 },
+    ...{ transaction: 31, objects: 18_402, id, key: 'former' },
+  };
+  const present = {
+    ...{ number: 8, at: Date.parse('2026-11-20T09:29:58Z'), bytes: 1.2e6, segments: 2 },
+    ...{ transaction: 36, objects: 1, id, key: 'present' },
+  };
+  const amounts = { comesBack: { segments: 12, bytes: 4.21e9 }, goes: { segments: 2, bytes: 1.2e6 } };
+  const before = previewText({ path: 'web01', to, present, notKept: null, ...amounts, keepKey: false }, now);
+  const after = doneText('web01', to, { former: 8, folder: null }, now).replace(id, '81a104e5…');
+  const page = shown('PRESENT (SNAPSHOT 8)', 'snapshots.md').split('\n');
+  const asked = page.findIndex((line) => line.startsWith('Put it back?'));
+  expect(page.slice(0, asked).join('\n')).toBe(before);
+  expect(page.slice(asked + 2).join('\n')).toBe(after);
 });

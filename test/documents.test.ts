@@ -149,6 +149,7 @@ describe('the examples', () => {
         'sessions',
         'snapshots',
         'status',
+        'undo',
         'update',
       ].sort(),
     );

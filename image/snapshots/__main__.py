@@ -1,29 +1,54 @@
-"""The way in: what the words ask for, and the answer as one line of JSON."""
+"""The way in: what the words ask for, and each answer as one line of JSON."""
 
 import json
 import os
 import signal
 import sys
 
+from snapshots.exchange import exchange
 from snapshots.keep import Owner
+from snapshots.put_back import prepare, remove
 from snapshots.take import Failed, take
 
-USAGE = 'snapshot take REPOS PATH INTO HOST_ID UID GID ADMINS'
+USAGE = """snapshot take REPOS PATH INTO HOST_ID UID GID ADMINS
+snapshot prepare SNAPSHOT ABOVE UID GID ADMINS
+snapshot exchange REPOS PATH ABOVE SNAPSHOTS HOST_ID UID GID ADMINS SECONDS KEEP_KEY
+snapshot remove ABOVE all|unused"""
 
 
 def run():
-    word, *words = sys.argv[1:]
-    if word != 'take' or len(words) != 7:
-        sys.exit(USAGE)
     # The kernel sends it to whoever has a lease on a file that somebody else opens for writing. By default it ends the process.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     # Everything here is root's alone, until it is given a mode of its own.
     os.umask(0o077)
-    repos, path, into, host_id, *numbers = words
     try:
-        told = take(repos, path, into, host_id, Owner(*map(int, numbers)))
+        told = do(*sys.argv[1:])
     except Failed as error:
         told = {'failed': error.code, **error.found}
     except OSError as error:
         told = {'failed': 'system', 'errno': error.errno, 'said': error.strerror}
     print(json.dumps(told), flush=True)
+
+
+def do(*words: str) -> dict[str, object]:
+    match words:
+        case 'take', repos, path, into, host_id, uid, gid, admins:
+            return take(repos, path, into, host_id, owner(uid, gid, admins))
+        case 'prepare', snapshot, above, uid, gid, admins:
+            return prepare(snapshot, above, owner(uid, gid, admins))
+        case 'exchange', repos, path, above, snapshots, host_id, uid, gid, admins, seconds, keep_key:
+            return exchange(repos, path, above, snapshots, host_id, owner(uid, gid, admins), float(seconds), keep_key == 'yes', may_go_on)
+        case 'remove', above, ('all' | 'unused') as which:
+            return remove(above, which == 'unused')
+        case _:
+            sys.exit(USAGE)
+
+
+def owner(*numbers: str) -> Owner:
+    return Owner(*map(int, numbers))
+
+
+def may_go_on() -> bool:
+    """Says that the lock is held, and waits for the word. Whoever asked may be gone: then there is none."""
+    print(json.dumps({'locked': True}), flush=True)
+    return sys.stdin.readline() == 'go\n'

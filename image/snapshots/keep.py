@@ -13,6 +13,9 @@ from snapshots.folders import PLAIN, Changed, Odd, opened
 #: segment: it makes a new one (borg/repository.py, "LoggedIO is append only").
 KEPT_MODE = 0o440
 
+#: What everything else in a repository has, as src/repositories/modes.ts gives it.
+FOLDER_MODE, FILE_MODE = 0o2770, 0o660
+
 #: What a shared file is: nobody can write to it; somebody has it open for writing; its account can write to it, since the file system keeps no
 #: owners; or nobody knows, since it has no leases.
 CLOSED, WRITTEN_TO, NO_OWNER, UNKNOWN = 'closed', 'written-to', 'no-owner', 'unknown'
@@ -133,6 +136,25 @@ def copy(name: str, folder: int, into: int, most: int, owner: Owner) -> int:
         if facts(os.fstat(file)) != facts(before) or not is_named(name, folder, before):
             raise Changed
         return before.st_size
+
+
+def copy_own(name: str, folder: int, into: int, owner: Owner) -> None:
+    """Copies a small file of root's for its account. folder: one that only root can reach."""
+    with opened(name, PLAIN, folder) as file, opened(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, into) as to:
+        while part := os.read(file, 1 << 20):
+            write_all(to, part)
+        hand_over(to, owner, FILE_MODE)
+
+
+def hand_over(descriptor: int, owner: Owner, mode: int) -> None:
+    """Where the file system keeps no owners, nothing is to be done."""
+    try:
+        # In this order: a change of the owner takes bits of the mode away.
+        os.fchown(descriptor, owner.uid, owner.gid)
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in NO_OWNERS:
+            raise
 
 
 def facts(status: os.stat_result) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import time
 
 from launcher.comfort.lock_folder import MODE
 from snapshots.folders import FOLDER, Changed, Odd, opened
+from snapshots.keep import FILE_MODE, Owner, hand_over
 
 NAME = 'lock.exclusive'
 #: Seconds for which it is held at most. A client waits for a second (borg's --lock-wait) before it gives up.
@@ -21,22 +22,22 @@ class Lock:
     repository, making: descriptors of the repository's folder, and of an empty one on its file system that only root can reach. There the lock is
     made and given to its owner: in the repository's folder somebody could put another folder of root's in its place."""
 
-    def __init__(self, repository: int, making: int, host_id: str, uid: int, gid: int):
+    def __init__(self, repository: int, making: int, host_id: str, owner: Owner):
         self.repository, self.mine = repository, '%s.%d-0' % (host_id, os.getpid())
-        self.taken = self.held = False
+        #: made: one could be made. taken: it was free. held: it is ours now.
+        self.made = self.taken = self.held = False
         self.begun, self.seconds = time.monotonic(), 0.0
         try:
             os.mkdir(NAME, 0o700, dir_fd=making)
             with opened(NAME, FOLDER, making) as folder:
                 with opened(self.mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, folder) as file:
-                    os.fchown(file, uid, gid)
-                    os.fchmod(file, 0o660)
-                os.fchown(folder, uid, gid)
-                os.fchmod(folder, MODE)
+                    hand_over(file, owner, FILE_MODE)
+                hand_over(folder, owner, MODE)
         except OSError:
-            # A file system without owners, a full disk: it is taken without the lock.
+            # A full disk: it is taken without the lock.
             self.remove(making)
             return
+        self.made = True
         try:
             # Fails if there is a lock: it is never empty. Or a file, which the account may have put there.
             os.rename(NAME, NAME, src_dir_fd=making, dst_dir_fd=repository)

@@ -49,7 +49,7 @@ def take(repos: str, path: str, into: str, host_id: str, owner: Owner) -> dict[s
         target = root_folder(stack, into)
         try:
             repository = enter(stack, repos, path, owner)
-            lock = Lock(repository, target, host_id, owner.uid, owner.gid)
+            lock = Lock(repository, target, host_id, owner)
             try:
                 told = Taking(repository, target, owner, lock, has_leases(target)).again_and_again()
             finally:
@@ -69,20 +69,31 @@ def root_folder(stack: contextlib.ExitStack, path: str) -> int:
 
 
 def enter(stack: contextlib.ExitStack, repos: str, path: str, owner: Owner) -> int:
-    """Part by part: the account may put a link into the place of each folder below its own."""
-    found = root_folder(stack, repos)
-    for depth, part in enumerate(path.split('/')):
-        if part in ('', '.', '..'):
-            raise Failed('no-repository')
-        try:
-            found = stack.enter_context(opened(part, FOLDER, found))
-        except (Changed, Odd):
-            raise Failed('no-repository') from None
-        status = os.fstat(found)
-        if status.st_gid != owner.gid or status.st_uid not in ((owner.uid, owner.admins) if depth else (owner.uid,)):
-            raise Failed('not-its-own')
+    found = walk_to(stack, repos, path.split('/'), owner)
     if not is_there('config', found) or not is_there('data', found):
         raise Failed('no-repository')
+    return found
+
+
+def walk_to(stack: contextlib.ExitStack, repos: str, parts: list[str], owner: Owner, missing: str = 'no-repository') -> int:
+    """Part by part: the account may put a link into the place of each folder below its own. Raises Failed; with `missing` if one is not there."""
+    found = root_folder(stack, repos)
+    for depth, part in enumerate(parts):
+        try:
+            found = step_into(stack, part, found, owner, depth)
+        except (Changed, Odd):
+            raise Failed(missing) from None
+    return found
+
+
+def step_into(stack: contextlib.ExitStack, part: str, above: int, owner: Owner, depth: int) -> int:
+    """depth: 0 for the account's own folder; below it the admins make folders, too. Raises Failed, Changed and Odd, as `opened` does."""
+    if part in ('', '.', '..'):
+        raise Failed('no-repository')
+    found = stack.enter_context(opened(part, FOLDER, above))
+    status = os.fstat(found)
+    if status.st_gid != owner.gid or status.st_uid not in ((owner.uid, owner.admins) if depth else (owner.uid,)):
+        raise Failed('not-its-own')
     return found
 
 

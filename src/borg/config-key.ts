@@ -8,14 +8,19 @@ import { isWholeMap } from './msgpack-map.ts';
  * @returns false where there is no key, or one of an unknown form
  */
 export const isKeyCutOff = (text: string): boolean => {
+  const digits = keyIn(text);
+  if (digits === null || !/^[A-Za-z0-9+/]+={0,2}$/.test(digits)) return false;
+  const bytes = Buffer.from(digits, 'base64');
+  return ((bytes[0] ?? 0) & 0xf0) === 0x80 && !isWholeMap(bytes);
+};
+
+/** The key in it, without the folds; null where there is none. */
+export const keyIn = (text: string): string | null => {
   const lines = text.split('\n');
   const at = lines.findIndex((line) => /^key\s*[=:]/i.test(line));
-  if (at === -1) return false;
+  if (at === -1) return null;
   const behind = lines.slice(at + 1);
   const end = behind.findIndex((line) => !/^\s+\S/.test(line));
   const folded = [(lines[at] ?? '').replace(/^key\s*[=:]/i, ''), ...behind.slice(0, end === -1 ? undefined : end)];
-  const digits = folded.map((line) => line.trim()).join('');
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(digits)) return false;
-  const bytes = Buffer.from(digits, 'base64');
-  return ((bytes[0] ?? 0) & 0xf0) === 0x80 && !isWholeMap(bytes);
+  return folded.map((line) => line.trim()).join('');
 };

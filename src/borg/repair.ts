@@ -8,9 +8,9 @@ export const REPAIRS = ['nonce', 'former-keys', 'integrity', 'config'] as const;
 export type Repair = (typeof REPAIRS)[number];
 
 /** No honest client has counted beyond this. borg gives up at 2 ** 64. */
-const SPENT = '1000000000000000';
+export const SPENT = '1000000000000000';
 /** 2 ** 48 blocks are 4 PiB. That is more than any client has honestly counted, so that no number is used twice (AES-CTR). */
-const ABOVE_ALL = '0001000000000000';
+export const ABOVE_ALL = '0001000000000000';
 
 /**
  * Enters the folder part by part, follows no link, and changes what it found through that descriptor. It runs as the owner, so it cannot

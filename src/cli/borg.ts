@@ -1,16 +1,14 @@
-import { existsSync, lstatSync, realpathSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { SINGLE_USER } from '../accounts/name.ts';
 import { borgEnvironment } from '../borg/environment.ts';
 import { worseExitCode } from '../borg/exit-code.ts';
 import { type FoundRepositories, findRepositories } from '../borg/find-repositories.ts';
 import { readHostId } from '../borg/host-id.ts';
-import { findBorg } from '../borg/interpreter.ts';
-import { launcherBelow, shippedLauncher } from '../borg/launcher.ts';
 import { findOddEntry } from '../borg/odd-entry.ts';
 import { parsePassthrough, wordsFor } from '../borg/passthrough.ts';
 import { reachOf } from '../borg/reach.ts';
-import { type BorgEnd, type BorgRun, prepareBaseFolder, runBorg } from '../borg/run.ts';
+import { type BorgEnd, prepareBaseFolder, runBorg } from '../borg/run.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { findTarget } from '../borg/target.ts';
 import { askServer } from '../control/client.ts';
@@ -21,6 +19,7 @@ import { requireLease } from '../start/lease.ts';
 import { printable } from '../text/printable.ts';
 import { appendOnlyHint } from './append-only-hint.ts';
 import { keepAlone, keepBefore, tellChanged } from './keep-before.ts';
+import { boxWords, findLauncher } from './launcher.ts';
 import { createRunOnAllText } from './run-on-all-text.ts';
 
 /** borg's own code for an error. */
@@ -116,21 +115,8 @@ export const withBorg = async (
       const root = realpathSync(places.repos);
       const changes = !READS.has(command);
       if (changes) await (isAlone ? keepAlone(places, hostId, path) : keepBefore(places, path));
-      const before = [
-        ...(maintenance ? ['--maintenance'] : []),
-        ...[
-          '--reach',
-          reachOf(command, words, env),
-          '--root',
-          root,
-          '--repository',
-          join(root, path),
-          '--base',
-          base,
-          '--box',
-          BOX,
-        ],
-      ];
+      const place = { root, repository: join(root, path), base, reach: reachOf(command, words, env), box: BOX };
+      const before = [...(maintenance ? ['--maintenance'] : []), ...boxWords(place)];
       const ended = await runBorg({ command: launcher.command(before), words, uid, gid, env, stuckAfter });
       // After that, the older ones alone hold what is not needed any more.
       if (changes && !isAlone) await tellChanged(places, path, maintenance ? 'now' : 'changed');
@@ -219,23 +205,3 @@ const withRepositories = async (
 /** The run folder is this container's own, so a server that answers there has the same PIDs as this process. */
 const serverIsHere = async (places: Places): Promise<boolean> =>
   (await askServer(places.run, { command: 'ping' })) !== null;
-
-type Launcher = {
-  /** With words for the launcher itself. */
-  readonly command: (before: readonly string[]) => BorgRun['command'];
-  readonly extra: Readonly<Record<string, string>>;
-};
-
-/**
- * borg through the launcher of the sessions, so that lock folders can be shared, and deleting a repository keeps its folder here,
- * too. For a session the launcher gets its words where the client asked for serve; here the server itself is the client.
- */
-const findLauncher = (places: Places): Launcher => {
-  const { python } = findBorg();
-  const installed = launcherBelow(places.run);
-  const script = existsSync(installed) ? installed : shippedLauncher();
-  return {
-    command: (before) => [python, '-I', script, ...before, '--'],
-    extra: { SSH_ORIGINAL_COMMAND: 'borg serve' },
-  };
-};

@@ -10,3 +10,4 @@ export { runMaintenance } from './maintenance.ts';
 export { runRepair } from './repair.ts';
 export { runSnapshots } from './snapshots.ts';
 export { runStatus } from './status.ts';
+export { runUndo } from './undo.ts';

@@ -6,6 +6,7 @@ import type { DoctorOptions } from './doctor.ts';
 import { runEntrypoint, runServerWith } from './entrypoint.ts';
 import { runHealthcheck } from './healthcheck.ts';
 import { runKeys } from './keys.ts';
+import type { UndoOptions } from './put-back.ts';
 import { runEndSessions, runSessions } from './sessions.ts';
 import type { SnapshotsOptions } from './snapshots.ts';
 import type { StatusOptions } from './status.ts';
@@ -171,6 +172,32 @@ Example: borgserver maintenance web01 -- prune --keep-daily 7
     )
     .action((name: string | undefined, options: SnapshotsOptions) =>
       finish(import('./on-this-machine.ts').then(({ runSnapshots }) => runSnapshots(places, name, options))),
+    );
+
+  program
+    .command('undo')
+    .description('put a repository back as a snapshot has it; what is there now stays, as another snapshot')
+    .argument('<name>', 'the repository: NAME, or NAME/FOLDER where an account has several')
+    .option(
+      '--to <which>',
+      'the number of a snapshot, or a time: the last one until then (default: the one before the present state)',
+    )
+    .option('--dry-run', 'only show what comes back and what goes', false)
+    .option('--yes', 'do it without being asked', false)
+    .option('--keep-key', 'leave the present key, with its passphrase', false)
+    .option('--other-repository', 'also where the present repository is another one, which was made since', false)
+    .option('--no-check', 'do not have borg look at every byte of the snapshot first')
+    .option('--lock-wait <seconds>', 'for how long it waits until nobody uses the repository', '60')
+    .addHelpText(
+      'after',
+      `
+It ends the sessions of the account, and puts the whole repository in place in one step. Exit code: 0 done, 1 nobody said yes,
+2 refused; after 1 and 2 nothing was changed. 3: it was ended in the middle.
+Example: borgserver undo web01
+         borgserver undo web01 --to 2026-11-20T03:00Z --yes`,
+    )
+    .action((name: string, options: UndoOptions) =>
+      finish(import('./on-this-machine.ts').then(({ runUndo }) => runUndo(places, name, options))),
     );
 
   program

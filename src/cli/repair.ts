@@ -5,6 +5,7 @@ import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
 import { printable } from '../text/printable.ts';
 import { keepBefore } from './keep-before.ts';
+import { repositoryNamed } from './repository-name.ts';
 
 /** borg's own code for an error. */
 const ERROR = 2;
@@ -19,9 +20,8 @@ const ERROR = 2;
 export const runRepair = async (name: string, what: string, places: Places): Promise<number> => {
   const repair = REPAIRS.find((each): each is Repair => each === what);
   if (!repair) return refuse(`'${printable(what)}' is not one of: ${REPAIRS.join(', ')}`);
-  const relative = name.replace(/^\/repos\//, '').replace(/\/+$/, '');
-  if (relative.split('/').some((part) => part === '' || part.startsWith('.')))
-    return refuse(`'${printable(name)}' is no repository`);
+  const relative = repositoryNamed(name);
+  if (relative === null) return refuse(`'${printable(name)}' is no repository`);
   const { PUID, PGID, IDENTITIES } = requireSettings(process.env);
   const as = IDENTITIES === 'shared' ? { uid: PUID, gid: PGID } : undefined;
   const target = findTarget(places.repos, relative, 'check', as);

@@ -7,6 +7,7 @@ import { ago } from '../text/duration.ts';
 import { plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { renderBytes } from '../text/size.ts';
+import { repositoryNamed } from './repository-name.ts';
 import { renderTable } from './table.ts';
 
 export type SnapshotsOptions = {
@@ -41,9 +42,8 @@ export const runSnapshots = async (
   name: string | undefined,
   options: SnapshotsOptions,
 ): Promise<number> => {
-  const repository = name?.replace(/^\/repos\//, '').replace(/\/+$/, '');
-  if (repository?.split('/').some((part) => part === '' || part.startsWith('.')))
-    return refuse(`'${printable(name ?? '')}' is no repository`);
+  const repository = name === undefined ? undefined : repositoryNamed(name);
+  if (repository === null) return refuse(`'${printable(name ?? '')}' is no repository`);
   if (options.take) return take(places, repository ?? null);
   const found = listed(places, repository);
   if (options.remove)

@@ -33,7 +33,7 @@ type Answering = {
   readonly outcomes: Pick<SessionOutcomes, 'failed'>;
   readonly hosting: Pick<SessionHosting, 'state'>;
   readonly recent: RecentChanges;
-  readonly keeper: Pick<Keeper, 'keep' | 'remove' | 'changed' | 'list'>;
+  readonly keeper: Pick<Keeper, 'keep' | 'wasPutBack' | 'remove' | 'changed' | 'list'>;
   readonly now: Readonly<ServerNow>;
 };
 
@@ -72,6 +72,8 @@ export const controlAnswers =
         if (request.when === 'now') return keeper.keep(request.repository, request.holdFor);
         keeper.changed(request.repository);
         return [];
+      case 'put-back':
+        return keeper.wasPutBack(request.repository, request);
       case 'remove-snapshots':
         return { removed: await keeper.remove(request.repository, request.which) };
       case 'end-sessions':

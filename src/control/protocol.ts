@@ -31,6 +31,14 @@ export const requestFormat = z.discriminatedUnion('command', [
     holdFor: z.int().min(1).optional(),
   }),
   z.object({
+    /** An undo has put a repository back as this snapshot has it: it is told, and kept. */
+    command: z.literal('put-back'),
+    repository: z.string().max(4096),
+    number: z.int().min(1),
+    /** The snapshot of what was there until then. */
+    former: z.int().min(1).nullable(),
+  }),
+  z.object({
     command: z.literal('remove-snapshots'),
     repository: z.string().max(4096),
     /** Their numbers; 'older': all but the newest. */
@@ -64,6 +72,7 @@ export type ControlReplies = {
   readonly keys: readonly ListedKey[];
   /** Empty after 'changed'. */
   readonly keep: readonly Asked[];
+  readonly 'put-back': readonly Asked[];
   readonly 'remove-snapshots': { readonly removed: readonly number[] };
   /** The sessions that are being ended. */
   readonly 'end-sessions': readonly Session[];

@@ -17,6 +17,8 @@ const format = z.object({
   protected: z.boolean(),
   /** Bytes on the disk that the older snapshots hold, and this one does not. They are counted when it is taken, or an older one goes. */
   olderHold: z.number(),
+  /** It stays as if it were the last one of its day. */
+  spared: z.boolean().optional(),
 });
 
 export type About = z.infer<typeof format>;

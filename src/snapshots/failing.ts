@@ -1,8 +1,8 @@
 import { printable } from '../text/printable.ts';
-import type { NotTaken } from './take.ts';
+import type { NotDone } from './program.ts';
 
 /** A repository of which no snapshot can be taken just now. `why` is printable. `since`: milliseconds since the epoch. */
-export type Failing = NotTaken & { readonly since: number };
+export type Failing = NotDone & { readonly since: number };
 
 /** What the log is told here. */
 export type SnapshotLog = Readonly<Record<'info' | 'warn', (facts: object, message: string) => void>>;
@@ -14,7 +14,7 @@ const REMIND_MS = 24 * 3_600_000;
 export const createFailing = (log: SnapshotLog, now: () => number) => {
   const known = new Map<string, Failing & { readonly told: number }>();
   return {
-    failed: (path: string, { code, why }: NotTaken): void => {
+    failed: (path: string, { code, why }: NotDone): void => {
       const before = known.get(path);
       const isTold = before?.code === code && now() - before.told < REMIND_MS;
       known.set(path, { code, why, since: before?.since ?? now(), told: isTold ? before.told : now() });

@@ -34,8 +34,8 @@ export const heldByOlder = async (older: readonly Pick<Snapshot, 'path'>[], newe
   return bytes;
 };
 
-/** FOLDER/NUMBER below `data`. Only root can reach it. */
-function* segmentsIn(repository: string): Generator<string> {
+/** FOLDER/NUMBER below `data`. @param repository the folder of this name in a snapshot: only root can reach it */
+export function* segmentsIn(repository: string): Generator<string> {
   for (const folder of namesIn(join(repository, 'data')))
     for (const name of namesIn(join(repository, 'data', folder))) yield `${folder}/${name}`;
 }

@@ -1,7 +1,4 @@
-import { readStatFields } from '../system/proc.ts';
-
-/** A PID and the time at which its process began: together they name one process. */
-type ProcessStart = { readonly pid: number; readonly start: string };
+import { type ProcessStart, startOf } from '../system/proc.ts';
 
 /**
  * Knows in whose folders somebody just changes owners and modes. No snapshot may be taken there meanwhile: a file that just becomes root's, as a
@@ -31,13 +28,4 @@ export const createHolds = () => {
       if (holder) holders.set(account, holder);
     },
   };
-};
-
-const startOf = (pid: number): ProcessStart | null => {
-  try {
-    // proc_pid_stat(5): field 22; the list begins with the third.
-    return { pid, start: readStatFields(pid)[19] ?? '' };
-  } catch {
-    return null;
-  }
 };

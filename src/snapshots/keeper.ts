@@ -11,7 +11,8 @@ import { createFailing, type SnapshotLog } from './failing.ts';
 import { foldersIn, repositoriesBelow } from './folders.ts';
 import { createHolds } from './holds.ts';
 import type { Asked, Keeper, KeptStates } from './kept-states.ts';
-import { keepRepository, lastKeepOf, removeChosen, removeExpired, type Taking } from './repository.ts';
+import { clearUndos } from './put-back.ts';
+import { keepRepository, lastKeepOf, removeChosen, removeExpired, spare, type Taking } from './repository.ts';
 import { readState } from './repository-state.ts';
 import { listSnapshots, snapshotsOf } from './store.ts';
 import { removeOld } from './sweep.ts';
@@ -31,6 +32,7 @@ const AGAIN_MS = 15 * 60_000;
 const LAST_MS = 5000;
 /** While somebody hands files over, it is looked again so often. */
 const HELD_MS = 60_000;
+const UNDO_LEFT = 'an undo was ended in the middle: what is left of it may be what was there before it';
 /** The names of two things that wait, and are no repository's. */
 const [ALL, SWEEP] = ['.all', '.sweep'];
 
@@ -161,9 +163,25 @@ export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keep
     return answer;
   };
 
+  const keep: Keeper['keep'] = async (path, holdFor) => {
+    const results: Asked[] = [];
+    for (const below of path === null ? foldersIn(repos) : [path])
+      for (const repository of repositoriesBelow(repos, below))
+        results.push({ repository, result: await soon(repository) });
+    if (path !== null && holdFor !== undefined)
+      await turns.soon(accountOf(path), async () => holds.holdFor(accountOf(path), holdFor));
+    return results;
+  };
+
   let hourly = { cancel: (): void => {} };
   return {
     begin: () => {
+      void clearUndos(taking, state).then(
+        (left) => {
+          for (const path of left) log.warn({ path }, UNDO_LEFT);
+        },
+        (error) => log.warn({ error: failureInOneLine(error) }, UNDO_LEFT),
+      );
       sweep(true);
       hourly = clock.every(HOUR_MS, () => sweep(false));
       lookAtAll();
@@ -175,14 +193,13 @@ export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keep
       if (left <= 0) lookAtAll();
       else if (!timers.has(ALL)) timers.set(ALL, left, lookAtAll);
     },
-    keep: async (path, holdFor) => {
-      const results: Asked[] = [];
-      for (const below of path === null ? foldersIn(repos) : [path])
-        for (const repository of repositoriesBelow(repos, below))
-          results.push({ repository, result: await soon(repository) });
-      if (path !== null && holdFor !== undefined)
-        await turns.soon(accountOf(path), async () => holds.holdFor(accountOf(path), holdFor));
-      return results;
+    keep,
+    wasPutBack: (path, { number, former }) => {
+      const shown = { repository: printable(path, 200), number, former };
+      log.warn(shown, 'a repository was put back as a snapshot has it, as it was asked');
+      const folder = snapshotsOf(state, path);
+      if (folder !== null && former !== null) spare(folder, former);
+      return keep(path);
     },
     remove: (path, which) =>
       turns.soon(accountOf(path), async () => {

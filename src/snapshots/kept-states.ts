@@ -34,6 +34,16 @@ export type Keeper = {
    * @param holdFor the PID of a process: as long as it lives, no further snapshot is taken in this account's folder
    */
   readonly keep: (path: string | null, holdFor?: number) => Promise<readonly Asked[]>;
+  /**
+   * Tells that a repository was put back as a snapshot has it, and keeps its state.
+   *
+   * @param which.number of that snapshot
+   * @param which.former of the one that has what was there until then, which stays longer; null: none
+   */
+  readonly wasPutBack: (
+    path: string,
+    which: { readonly number: number; readonly former: number | null },
+  ) => Promise<readonly Asked[]>;
   /** Removes snapshots of a repository: those with these numbers, all but the newest, or all. Resolves with the numbers of those that are gone. */
   readonly remove: (path: string, which: readonly number[] | 'older' | 'all') => Promise<readonly number[]>;
   /**

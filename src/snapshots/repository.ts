@@ -6,8 +6,9 @@ import type { Places } from '../places.ts';
 import { type About, aboutFile, readAbout } from './about.ts';
 import { expired } from './expiry.ts';
 import { heldByOlder } from './held.ts';
-import { beginSnapshot, listSnapshots, removeSnapshot, snapshotsOf } from './store.ts';
-import { type NotTaken, takeSnapshot } from './take.ts';
+import type { NotDone } from './program.ts';
+import { beginSnapshot, listSnapshots, removeSnapshot, type Snapshot, snapshotsOf } from './store.ts';
+import { takeSnapshot } from './take.ts';
 
 /** What taking a snapshot needs: borg's interpreter, the server's host id (locks are taken in its name), and the admins' uid. */
 export type Taking = {
@@ -34,7 +35,7 @@ export const keepRepository = async (
   path: string,
   folder: string,
   { state, keep }: { readonly state: string; readonly keep: SnapshotKeep },
-): Promise<NotTaken | null> => {
+): Promise<NotDone | null> => {
   const { uid, gid } = lstatSync(join(places.repos, path.split('/')[0] ?? ''));
   if (uid === 0) return { code: 'not-its-own', why: 'its folder belongs to root' };
   const older = listSnapshots(folder);
@@ -78,7 +79,8 @@ export const lastKeepOf = (state: string, path: string): readonly SnapshotKeep[]
  */
 export const removeExpired = async (folder: string, keep: SnapshotKeep, now: number): Promise<number> => {
   if (keep === 'no') return 0;
-  const old = expired(listSnapshots(folder), { keep: keep === Infinity ? null : keep * 1000, now });
+  const isSpared = (snapshot: Snapshot): boolean => readAbout(snapshot)?.spared === true;
+  const old = expired(listSnapshots(folder), { keep: keep === Infinity ? null : keep * 1000, now, isSpared });
   for (const each of old) await removeSnapshot(folder, each);
   if (old.length > 0) await countAnew(folder);
   return old.length;
@@ -100,6 +102,13 @@ export const removeChosen = async (
   for (const each of chosen) await removeSnapshot(folder, each);
   if (chosen.length > 0) await countAnew(folder);
   return chosen.map(({ number }) => number);
+};
+
+/** A state that an undo has replaced is not only the last one of an hour: it stays as if it were the last one of its day. */
+export const spare = (folder: string, number: number): void => {
+  const snapshot = listSnapshots(folder).find((each) => each.number === number);
+  const about = snapshot && readAbout(snapshot);
+  if (snapshot && about) writeStateFile(aboutFile(snapshot.path), { ...about, spared: true });
 };
 
 /** After some have gone, what the older ones hold is less. */

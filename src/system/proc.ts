@@ -37,6 +37,19 @@ export const statusField = (status: string, name: string): string | null => {
 export const readStatFields = (pid: Pid, proc = '/proc'): readonly string[] =>
   statFields(readFileSync(`${proc}/${pid}/stat`, QUICK));
 
+/** A PID and the time at which its process began: together they name one process, until the machine starts anew. */
+export type ProcessStart = { readonly pid: number; readonly start: string };
+
+/** Null where it is gone. */
+export const startOf = (pid: number): ProcessStart | null => {
+  try {
+    // proc_pid_stat(5): field 22; the list begins with the third.
+    return { pid, start: readStatFields(pid)[19] ?? '' };
+  } catch {
+    return null;
+  }
+};
+
 /**
  * The command line of a process. It is the process' own text. Empty where it has ended and waits to be reaped.
  *

@@ -8,6 +8,7 @@ import { DEEPEST } from '../../src/borg/depth.ts';
 import { diskFloor } from '../../src/borg/disk-floor.ts';
 import { FORMER_KEY, MOST_FORMER_KEYS } from '../../src/borg/former-keys.ts';
 import { findBorg } from '../../src/borg/interpreter.ts';
+import { ABOVE_ALL, SPENT } from '../../src/borg/repair.ts';
 import { FAILURES } from '../../src/sessions/outcome.ts';
 
 // The server and the launcher have to agree upon some values. Each has its own copy, so that no session reads a file of the server's.
@@ -18,16 +19,19 @@ sys.path.insert(0, sys.argv[1])
 from launcher import depth, outcome
 from launcher.comfort import lock_folder
 from launcher.guards import disk_floor, keys
-from snapshots import keep, lock
+from snapshots import carry, keep, lock
 print(json.dumps({
     'depth': depth.DEEPEST, 'mode': lock_folder.MODE, 'part': disk_floor.PART, 'most': disk_floor.MOST_NEED,
     'keys': keys.MOST_FORMER_KEYS, 'key': keys.FORMER_KEY.pattern, 'words': sorted(set(outcome.SYSTEM.values())),
-    'kept': keep.KEPT_MODE, 'lock': lock.MODE,
+    'kept': keep.KEPT_MODE, 'lock': lock.MODE, 'own': [keep.FOLDER_MODE, keep.FILE_MODE],
+    'carried': [carry.MOST_FORMER_KEYS, carry.FORMER_KEY.pattern, '%016x' % carry.SPENT, '%016x' % carry.AHEAD],
 }))`;
 
 const IMAGE = join(import.meta.dirname, '../../image');
 const launcher: Readonly<Record<'depth' | 'mode' | 'part' | 'most' | 'keys' | 'kept' | 'lock', number>> & {
   readonly key: string;
+  readonly own: readonly number[];
+  readonly carried: readonly (number | string)[];
   readonly words: readonly string[];
 } = JSON.parse(execFileSync(findBorg().python, ['-I', '-B', '-c', SCRIPT, IMAGE], { encoding: 'utf8' }));
 
@@ -53,6 +57,14 @@ test('the server tells the same floor of a disk as sessions keep to', () => {
 test('the launcher keeps the same former keys as the server lists, and as many', () => {
   expect(FORMER_KEY.source).toBe(`^${launcher.key}$`);
   expect(launcher.keys).toBe(MOST_FORMER_KEYS);
+});
+
+test('an undo carries the same former keys, and knows the same end of the counter as a repair', () => {
+  expect(launcher.carried).toEqual([MOST_FORMER_KEYS, launcher.key, SPENT, ABOVE_ALL]);
+});
+
+test('an undo gives a repository the mode that all have', () => {
+  expect(launcher.own).toEqual([REPOSITORY_MODE, 0o660]);
 });
 
 test('the server has a sentence for every word with which a session tells its failure', () => {

@@ -26,6 +26,14 @@ describe('the snapshots of a repository', () => {
     expect(kept.filter((each) => each >= NOON + 47 * HOUR)).toHaveLength(25);
   });
 
+  it('are spared where an undo has replaced them, and live no longer than others', () => {
+    const snapshots = [0, 1, 2, 48, 72, 96].map((hour, number) => ({ number, at: NOON + hour * HOUR }));
+    const gone = (now: number): readonly number[] =>
+      expired(snapshots, { keep: 14 * DAY, now, isSpared: ({ number }) => number === 1 }).map(({ number }) => number);
+    expect(gone(NOON + 97 * HOUR)).toEqual([0]);
+    expect(gone(NOON + 14 * DAY + 3 * HOUR)).toEqual([0, 1]);
+  });
+
   it('live from the moment in which the next one is taken: the last one outlives every time', () => {
     expect(left([NOON], NOON + 1000 * DAY)).toEqual([NOON]);
     // A thief comes after a year. The state before is a day old, not a year.

@@ -300,6 +300,38 @@ test('what is removed as it was asked is told, and what the others hold is count
   expect(lines.filter(({ message }) => message.includes('as it was asked'))).toHaveLength(2);
 });
 
+test('an undo is told, its new state is kept, and what it has replaced is spared when a day is over', async () => {
+  await keeper.keep('web01');
+  await create('web01');
+  await keeper.keep('web01');
+  await create('web01');
+  expect(await keeper.wasPutBack('web01', { number: 1, former: 2 })).toEqual([{ repository: 'web01', result: 'kept' }]);
+  expect(lines).toContainEqual({
+    ...{ level: 'warn', repository: 'web01', number: 1, former: 2 },
+    message: 'a repository was put back as a snapshot has it, as it was asked',
+  });
+  expect(snapshots('web01').map(({ number }) => number)).toEqual([1, 2, 3]);
+  await time.advance(HOUR);
+  await create('web01');
+  await keeper.keep('web01');
+  await time.advance(2 * DAY);
+  await create('web01');
+  await keeper.keep('web01');
+  await until('the first and the third to go', () => count('web01') === 3);
+  expect(snapshots('web01').map(({ number }) => number)).toEqual([2, 4, 5]);
+});
+
+test('at its start it tells of undos that were ended in the middle', async () => {
+  const left = join(places.state, 'undo/web01.999999999-1');
+  mkdirSync(join(left, 'tree'), { recursive: true });
+  const unused = join(places.state, 'undo/web01.999999998-1');
+  mkdirSync(unused);
+  keeper.begin();
+  await until('it to be told', () => lines.some(({ message }) => message.includes('ended in the middle')));
+  expect(lines).toContainEqual(expect.objectContaining({ level: 'warn', path: left }));
+  await until('the unused one to go', () => !existsSync(unused));
+});
+
 test('when it ends, nothing half is left under the name of a snapshot, and whoever asked hears of it', async () => {
   const asked = keeper.keep('web01');
   await keeper.close();

@@ -435,8 +435,10 @@ print('removed')`,
 const HOLD = `
 import os, sys
 sys.path.append(sys.argv[1])
+from snapshots.keep import Owner
 from snapshots.lock import Lock
-lock = Lock(os.open(sys.argv[2], os.O_RDONLY), os.open(sys.argv[3], os.O_RDONLY), sys.argv[4], ${UID}, ${UID})
+owner = Owner(${UID}, ${UID}, ${ADMINS})
+lock = Lock(os.open(sys.argv[2], os.O_RDONLY), os.open(sys.argv[3], os.O_RDONLY), sys.argv[4], owner)
 print(lock.held, flush=True)
 input()
 `;

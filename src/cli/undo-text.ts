@@ -1,0 +1,95 @@
+import { quoted } from '../doctor/diagnose-owners.ts';
+import type { Described } from '../snapshots/compare.ts';
+import { ago } from '../text/duration.ts';
+import { plural } from '../text/list.ts';
+import { printable } from '../text/printable.ts';
+import { renderBytes } from '../text/size.ts';
+import { renderTable } from './table.ts';
+
+type Amount = { readonly segments: number; readonly bytes: number };
+
+export type Preview = {
+  readonly path: string;
+  readonly to: Described;
+  /** Null: the present state has no snapshot. */
+  readonly present: Described | null;
+  /** Why it has none. */
+  readonly notKept: string | null;
+  readonly comesBack: Amount | null;
+  readonly goes: Amount | null;
+  readonly keepKey: boolean;
+};
+
+const time = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z');
+
+/** What an undo would do, before anybody says yes. `now`: milliseconds since the epoch. */
+export const previewText = ({ path, to, present, notKept, comesBack, goes, keepKey }: Preview, now: number): string => {
+  const columns = [to, ...(present ? [present] : [])];
+  const row = (name: string, cell: (each: Described) => string): string[] => [name, ...columns.map(cell)];
+  const rows = [
+    row('taken', (each) => `${time(each.at)}, ${ago(each.at, now)}`),
+    row('size', ({ bytes }) => (bytes === null ? '-' : renderBytes(bytes))),
+    row('objects', ({ objects }) => (objects === null ? '-' : String(objects))),
+    row('transaction', ({ transaction }) => (transaction === null ? '-' : String(transaction))),
+  ];
+  const head = [printable(path), `SNAPSHOT ${to.number}`, ...(present ? [`PRESENT (SNAPSHOT ${present.number})`] : [])];
+  return [
+    renderTable(head, rows),
+    '',
+    ...(comesBack ? [`Comes back: ${amountText(comesBack)} that the present state does not have.`] : []),
+    ...(goes && present
+      ? [`Goes:       ${amountText(goes)}; it stays in snapshot ${present.number}, which brings it back.`]
+      : []),
+    ...(notKept === null
+      ? []
+      : [
+          `The present state has no snapshot (${notKept}). It will be put aside as a folder, and nothing of it is lost.`,
+        ]),
+    ...keyText(to, present, keepKey),
+  ].join('\n');
+};
+
+const amountText = ({ segments, bytes }: Amount): string =>
+  segments === 0 ? 'nothing' : `${renderBytes(bytes)} in ${plural(segments, 'segment')}`;
+
+const keyText = (to: Described, present: Described | null, keepKey: boolean): string[] => {
+  if (!present || to.key === present.key) return [];
+  if (keepKey) return ['The present key stays, with its passphrase. Without --keep-key the former one comes back.'];
+  return [
+    'The key comes back, too, with its passphrase. Only if the present one was made by its owner: add --keep-key.',
+  ];
+};
+
+/** What was done, and what has to be done at the clients. */
+export const doneText = (
+  path: string,
+  to: Described,
+  { former, folder }: { readonly former: number | null; readonly folder: string | null },
+  now: number,
+): string => {
+  const id = to.id ?? 'ID';
+  return [
+    `${printable(path)} is as it was ${ago(to.at, now)} (snapshot ${to.number}).`,
+    ...(former === null
+      ? []
+      : [
+          `What was there until now is snapshot ${former}. To get it back: borgserver undo ${quoted(path)} --to ${former}`,
+        ]),
+    ...folderText(former, folder),
+    '',
+    "A client that has seen the newer state refuses this one, an admin's too. There, as its user, remove its cache and one file:",
+    '',
+    '  borg delete --cache-only REPOSITORY',
+    `  rm ~/.config/borg/security/${id}/manifest-timestamp`,
+    '',
+    'Leave the file nonce beside it: without it, a counter of the encryption could be used twice.',
+    'If a thief did this, remove his key file before a client goes on.',
+  ].join('\n');
+};
+
+const folderText = (former: number | null, folder: string | null): string[] => {
+  if (folder === null) return [];
+  return former === null
+    ? [`What was there until now is in ${folder}: look at it before you remove it.`]
+    : [`What borg had not made of it is in ${folder}: look at it before you remove it.`];
+};

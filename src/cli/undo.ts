@@ -1,0 +1,162 @@
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { readConfigText } from '../borg/config-text.ts';
+import { findRepositoriesOf } from '../borg/find-repositories.ts';
+import { readHostId } from '../borg/host-id.ts';
+import { findBorg } from '../borg/interpreter.ts';
+import { readRepositoryConfig } from '../borg/repository-config.ts';
+import { readRepositoryState } from '../borg/repository-state.ts';
+import { askServer } from '../control/client.ts';
+import { quoted } from '../doctor/diagnose-owners.ts';
+import type { Places } from '../places.ts';
+import { requireSettings } from '../settings.ts';
+import { type Described, describeSnapshot, lackingIn } from '../snapshots/compare.ts';
+import type { Source } from '../snapshots/program.ts';
+import { clearUndos } from '../snapshots/put-back.ts';
+import { listSnapshots, type Snapshot, snapshotsOf } from '../snapshots/store.ts';
+import { inFolder } from '../system/folder-handle.ts';
+import { printable } from '../text/printable.ts';
+import { type Kept, keepPresent, putBack, Refused, Unclear, type UndoOptions, type UndoWork } from './put-back.ts';
+import { repositoryNamed } from './repository-name.ts';
+import { previewText } from './undo-text.ts';
+
+/**
+ * `borgserver undo NAME`: puts a repository back as a snapshot has it. What is there until then stays, as a snapshot or as a folder.
+ *
+ * @returns the exit code: 0 done (or --dry-run); 1 nobody said yes; 2 refused; 3 it is not known whether it was done. After 1 and 2 the repository
+ *   is as it was before
+ * @throws the system's error, before anything is changed
+ */
+export const runUndo = async (places: Places, name: string, options: UndoOptions): Promise<number> => {
+  try {
+    return await undo(await prepareWork(places, name, options));
+  } catch (error) {
+    if (!(error instanceof Refused) && !(error instanceof Unclear)) throw error;
+    console.error(`borgserver: ${error.message}`);
+    return error instanceof Refused ? 2 : 3;
+  }
+};
+
+const prepareWork = async (places: Places, name: string, options: UndoOptions): Promise<UndoWork> => {
+  const path = repositoryNamed(name);
+  const snapshots = path === null ? null : snapshotsOf(places.state, path);
+  if (path === null || snapshots === null) throw new Refused(`'${printable(name)}' is no repository`);
+  if (!/^\d{1,6}$/.test(options.lockWait)) throw new Refused('--lock-wait takes seconds');
+  if (listSnapshots(snapshots).length === 0) throw new Refused(`${printable(path)} has no snapshot`);
+  if ((await askServer(places.run, { command: 'ping' })) === null)
+    throw new Refused('no server runs here: it keeps the present state, so that an undo can be undone');
+  const account = path.split('/')[0] ?? '';
+  const top = lstatSync(join(places.repos, account), { throwIfNoEntry: false });
+  if (!top?.isDirectory() || top.uid === 0)
+    throw new Refused(
+      `/repos/${printable(account)} is not there, or not its account's: see that its key file is there, type update-borgusers, and then this again`,
+    );
+  const { PUID } = requireSettings(process.env);
+  const { python } = findBorg();
+  const source = { repos: places.repos, path, uid: top.uid, gid: top.gid, admins: PUID };
+  return { places, source, python, hostId: readHostId(places), snapshots, options };
+};
+
+const undo = async (work: UndoWork): Promise<number> => {
+  const { places, source, snapshots, options } = work;
+  refuseOthersInIt(source);
+  for (const left of await clearUndos(work, places.state))
+    console.error(`borgserver: left by an undo that was ended; it may be what was there before it: ${left}`);
+  const kept = await keepPresent(work);
+  const all = listSnapshots(snapshots);
+  const present = kept === 'kept' ? (all.at(-1) ?? null) : null;
+  const to = chosen(all, present, options.to, source.path);
+  const [described, presentDescribed] = [describeSnapshot(to), present && describeSnapshot(present)];
+  console.log(
+    previewText(
+      {
+        ...{ path: source.path, to: described, present: presentDescribed, keepKey: options.keepKey },
+        notKept: kept === 'kept' ? null : notKeptText(kept),
+        comesBack: present && lackingIn(to, present),
+        goes: present && lackingIn(present, to),
+      },
+      Date.now(),
+    ),
+  );
+  refuseOther(described, presentDescribed ?? liveConfig(source), options);
+  if (options.dryRun) return 0;
+  if (!(await isConfirmed(options))) return 1;
+  await putBack(work, to, described);
+  return 0;
+};
+
+const notKeptText = (kept: Exclude<Kept, 'kept'>): string => {
+  if (typeof kept === 'object') return printable(kept.why, 300);
+  return kept === 'off' ? 'its key file or SNAPSHOT_KEEP says no' : 'there is no repository just now';
+};
+
+const chosen = (all: readonly Snapshot[], present: Snapshot | null, to: string | undefined, path: string): Snapshot => {
+  const shown = `\`borgserver snapshots ${quoted(path)}\` lists them`;
+  const found = to === undefined ? all.filter((each) => each !== present).at(-1) : named(all, to, shown);
+  if (!found) throw new Refused(`${printable(path)} has no such snapshot; ${shown}`);
+  if (found === present) throw new Refused(`snapshot ${found.number} is the present state; ${shown}`);
+  return found;
+};
+
+const named = (all: readonly Snapshot[], to: string, shown: string): Snapshot | undefined => {
+  if (/^[1-9]\d{0,8}$/.test(to)) return all.find(({ number }) => number === Number(to));
+  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)$/.test(to) ? Date.parse(to) : Number.NaN;
+  if (Number.isNaN(time))
+    throw new Refused(
+      `--to takes a number, or a time such as 2026-11-20T03:00Z: the last snapshot until then; ${shown}`,
+    );
+  return all.filter(({ at }) => at <= time).at(-1);
+};
+
+/** The whole folder is exchanged: what else lies in it would go with it. */
+const refuseOthersInIt = ({ repos, path }: Source): void => {
+  const state = readRepositoryState(join(repos, path));
+  const inside = state && 'nested' in state ? state.nested : [];
+  if (inside.length > 0)
+    throw new Refused(
+      `other repositories are in ${printable(path)}, and an undo would take them away: ${printable(inside.slice(0, 3).join(', '), 200)}; copy the snapshot instead (docs/snapshots.md, "Read one")`,
+    );
+  const [account = ''] = path.split('/');
+  const outer = findRepositoriesOf(repos, account).paths.find((each) => path.startsWith(`${each}/`));
+  if (outer !== undefined)
+    throw new Refused(
+      `${printable(path)} would lie in another repository, ${printable(outer)}: copy the snapshot instead`,
+    );
+};
+
+const liveConfig = ({ repos, path }: Source): Pick<Described, 'id'> | null => {
+  const config = inFolder(join(repos, path), (folder) => readConfigText(folder));
+  const id = readRepositoryConfig(config ?? '')?.id;
+  return id === undefined ? null : { id };
+};
+
+const refuseOther = (
+  to: Described,
+  present: Pick<Described, 'id'> | null,
+  { otherRepository, keepKey }: UndoOptions,
+): void => {
+  if (!present || to.id === present.id) return;
+  if (keepKey) throw new Refused('the present key is that of another repository: --keep-key does not go with it');
+  if (!otherRepository)
+    throw new Refused(
+      'the present repository is another one: this one was deleted, and a new one made. To put the former one in its place: add --other-repository',
+    );
+};
+
+const isConfirmed = async ({ yes }: UndoOptions): Promise<boolean> => {
+  if (yes) return true;
+  if (process.stdin.isTTY && process.stdout.isTTY) {
+    const terminal = createInterface({ input: process.stdin, output: process.stdout });
+    try {
+      if ((await terminal.question('Put it back? Sessions of this account are ended. Type yes: ')).trim() === 'yes')
+        return true;
+    } finally {
+      terminal.close();
+    }
+    console.error('borgserver: nothing was changed');
+    return false;
+  }
+  console.error('borgserver: nothing was changed. To do it: add --yes');
+  return false;
+};
