@@ -215,7 +215,10 @@ test('the page shows an undo as it is printed', () => {
     ...{ transaction: 36, objects: 1, id, key: 'present' },
   };
   const amounts = { comesBack: { segments: 12, bytes: 4.21e9 }, goes: { segments: 2, bytes: 1.2e6 } };
-  const before = previewText({ path: 'web01', to, present, notKept: null, ...amounts, keepKey: false }, now);
+  const before = previewText(
+    { path: 'web01', to, present, live: present, notKept: null, ...amounts, keepKey: false },
+    now,
+  );
   const after = doneText('web01', to, { former: 8, folder: null }, now).replace(id, '81a104e5…');
   const page = shown('PRESENT (SNAPSHOT 8)', 'snapshots.md').split('\n');
   const asked = page.findIndex((line) => line.startsWith('Put it back?'));

@@ -22,17 +22,16 @@ SPENT = 1 << 60
 AHEAD = 1 << 48
 
 
-def carry(present: int | None, tree: int, snapshots: int, owner: Owner, keep_key: bool) -> None:
+def carry(present: int | None, tree: int, snapshots: int, owner: Owner, keep_key: bool) -> list[str]:
     """present: a descriptor of the repository's folder, None if there is none. tree: of the new one. snapshots: of the folder with all its
-    snapshots. Raises NoSuchKey and OSError."""
+    snapshots. Returns the names of the former keys that both have now. Raises NoSuchKey and OSError."""
     names = [name for name in os.listdir(snapshots) if SNAPSHOT.fullmatch(name)]
     known = [read('%s/repository/%s' % (name, NONCE), snapshots) for name in names] + [read(NONCE, tree)]
     if (least := least_nonce(known, b'' if present is None else read(NONCE, present, owner))) is not None:
         put(tree, NONCE, b'%016x' % least, owner)
-    if present is not None:
-        carry_former_keys(present, tree, owner)
     if keep_key:
         put(tree, CONFIG, with_key_of(b'' if present is None else read(CONFIG, present, owner), read(CONFIG, tree)), owner)
+    return [] if present is None else carry_former_keys(present, tree, owner)
 
 
 def least_nonce(known: list[bytes], present: bytes) -> int | None:
@@ -53,20 +52,29 @@ def least_nonce(known: list[bytes], present: bytes) -> int | None:
     return honest if now == honest else honest + AHEAD
 
 
-def carry_former_keys(present: int, tree: int, owner: Owner) -> None:
-    """By a second name for the same file: so whoever could read it can, and nobody else. One that cannot be carried stays where it is (put_back.py,
-    remove_if_carried)."""
+def carry_former_keys(present: int, tree: int, owner: Owner) -> list[str]:
+    """By a second name for the same file: so whoever could read it can, and nobody else. One that cannot be carried stays where it is."""
+    carried: list[str] = []
     with contextlib.suppress(Changed, Odd), opened(FORMER_KEYS, FOLDER, present) as keys:
         names = sorted(name for name in os.listdir(keys) if FORMER_KEY.fullmatch(name))[:MOST_FORMER_KEYS]
         if not names:
-            return
+            return carried
         os.mkdir(FORMER_KEYS, dir_fd=tree)
         with opened(FORMER_KEYS, FOLDER, tree) as into:
             for name in names:
                 with contextlib.suppress(Changed, Odd, OSError), opened(name, PLAIN, keys) as file:
                     if owner.has(os.fstat(file)):
                         os.link('/proc/self/fd/%d' % file, name, dst_dir_fd=into, follow_symlinks=True)
+                        carried.append(name)
             hand_over(into, owner, FOLDER_MODE)
+    return carried
+
+
+def drop_former_keys(names: list[str], former: int) -> None:
+    """Once the new tree is in place. former: the repository's folder until then."""
+    with contextlib.suppress(Changed, Odd, OSError), opened(FORMER_KEYS, FOLDER, former) as keys:
+        for name in names:
+            os.unlink(name, dir_fd=keys)
 
 
 class NoSuchKey(Exception):
@@ -84,7 +92,7 @@ def with_key_of(present: bytes, other: bytes) -> bytes:
 
 def value(config: bytes, name: bytes) -> bytes:
     """Its lines, with its name; nothing if it is not there, or there twice."""
-    found = re.findall(rb'^%s ?=.*\n(?:[ \t]+.*\n)*' % name, config, re.MULTILINE)
+    found = re.findall(rb'^%s ?=.*\n(?:[ \t].*\n)*' % name, config, re.MULTILINE)
     return found[0] if len(found) == 1 else b''
 
 

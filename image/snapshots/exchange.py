@@ -7,10 +7,11 @@ import json
 import os
 import signal
 import stat
+import sys
 import time
 from collections.abc import Callable
 
-from snapshots.carry import NoSuchKey, carry
+from snapshots.carry import NoSuchKey, carry, drop_former_keys
 from snapshots.folders import FOLDER, PLAIN, Changed, Odd, opened
 from snapshots.keep import Owner
 from snapshots.lock import NAME, Lock
@@ -21,6 +22,7 @@ from snapshots.take import Failed, root_folder, step_into, walk_to
 #: Seconds. Locks of dead processes are removed within the least time.
 POLL, LEAST = 0.1, 1
 LARGEST_ROSTER = 1 << 20
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def exchange(repos: str, path: str, above: str, snapshots: str, host_id: str, owner: Owner, patience: float, keep_key: bool,
@@ -30,7 +32,7 @@ def exchange(repos: str, path: str, above: str, snapshots: str, host_id: str, ow
 
     Returns `former`: whether there was anything in the place; and `unsure` if the disk did not confirm it: it may be undone by a power cut. Raises
     OSError and Failed, and the repository is the former one: 'locked'; 'no-lock' (none could be made); 'not-its-own'; 'no-folder' (one above it is
-    gone); 'no-such-key'; 'no-exchange' (the file system has no such step); 'other-file-system'; 'stopped'; 'changed' (somebody else has put
+    gone); 'no-such-key'; 'no-exchange' (the file system has no such step); 'elsewhere'; 'stopped'; 'changed' (somebody else has put
     something in the place)."""
     with contextlib.ExitStack() as stack:
         *folders, leaf = path.split('/')
@@ -40,15 +42,18 @@ def exchange(repos: str, path: str, above: str, snapshots: str, host_id: str, ow
         parent = walk_to(stack, repos, folders, owner, 'no-folder')
         present = enter_leaf(stack, leaf, parent, owner, depth=len(folders))
         tree = stack.enter_context(opened(TREE, FOLDER, holder))
+        # Whoever asked may be ended: then the lock goes, too.
+        for each in ENDING:
+            signal.signal(each, give_up)
         lock = None if present is None else wait_for_lock(stack, present, above, host_id, owner, patience)
         try:
             if not may_go_on():
                 raise Failed('stopped')
-            # Ctrl-C reaches this process, too. From here on it takes milliseconds.
-            for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # From here on it takes milliseconds.
+            for each in ENDING:
                 signal.signal(each, signal.SIG_IGN)
             try:
-                carry(present, tree, root_folder(stack, snapshots), owner, keep_key)
+                carried = carry(present, tree, root_folder(stack, snapshots), owner, keep_key)
             except NoSuchKey:
                 raise Failed('no-such-key') from None
             swap(holder, parent, leaf, present)
@@ -56,7 +61,13 @@ def exchange(repos: str, path: str, above: str, snapshots: str, host_id: str, ow
             if lock is not None:
                 lock.give_back()
         # From here on it is done, and nothing may say otherwise.
+        if present is not None:
+            drop_former_keys(carried, present)
         return {'former': present is not None, **confirm(parent, holder)}
+
+
+def give_up(_signal: int, _frame: object) -> None:
+    sys.exit(1)
 
 
 def enter_leaf(stack: contextlib.ExitStack, leaf: str, parent: int, owner: Owner, depth: int) -> int | None:
@@ -133,6 +144,8 @@ def swap(holder: int, parent: int, leaf: str, present: int | None) -> None:
         return
     # What came out is not what was locked and kept.
     rename(TREE, holder, leaf, parent, EXCHANGE)
+    for each in (parent, holder):
+        os.fsync(each)
     mark_unused(holder)
     raise Failed('changed')
 

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable
 
 from snapshots.carry import FORMER_KEYS
-from snapshots.folders import FOLDER, Changed, Odd, is_number, is_there, opened
+from snapshots.folders import FOLDER, PLAIN, Changed, Odd, is_number, is_there, opened
 from snapshots.keep import FOLDER_MODE, Owner, copy_own, hand_over
 from snapshots.rename import EXCHANGE, rename
 from snapshots.take import COPIED, SHARED, Failed, root_folder, sync
@@ -22,6 +22,8 @@ from snapshots.take import COPIED, SHARED, Failed, root_folder, sync
 TREE, UNUSED, LOCK = 'tree', 'unused', 'lock'
 #: What borg makes in a repository's folder, besides COPIED, SHARED and `data`. While it takes the lock, a folder has a longer name.
 EXCLUSIVE, ROSTER = 'lock.exclusive', 'lock.roster'
+#: The last entry of a segment that commits (borg/repository.py, LoggedIO.COMMIT).
+COMMIT = bytes.fromhex('40f43c250900000002')
 
 
 def prepare(snapshot: str, above: str, owner: Owner) -> dict[str, object]:
@@ -101,11 +103,14 @@ def remove(above: str, only_unused: bool) -> dict[str, object]:
             fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return {'left': True}
-        if only_unused and is_there(TREE, holder) and not is_there(UNUSED, holder):
-            return {'left': True}
-        os.fchmod(holder, 0o700)
-        if is_there(TREE, holder):
+        if only_unused:
+            if is_there(TREE, holder) and not is_there(UNUSED, holder):
+                return {'left': True}
+        elif is_there(TREE, holder):
+            os.fchmod(holder, 0o700)
             with opened(TREE, FOLDER, holder) as tree:
+                if has_commit_without_index(tree):
+                    return {'left': True}
                 remove_borgs_own(tree)
             try:
                 os.rmdir(TREE, dir_fd=holder)
@@ -113,6 +118,26 @@ def remove(above: str, only_unused: bool) -> dict[str, object]:
                 return {'left': True}
     shutil.rmtree(above)
     return {'left': False}
+
+
+def has_commit_without_index(tree: int) -> bool:
+    """borg writes a commit first, and its index afterwards. If it was ended in between, the snapshot of that state, which goes by the index, has not
+    what borg would find (borg/repository.py, commit and replay_segments)."""
+    indexes = [int(number) for kind, _, number in (name.partition('.') for name in os.listdir(tree)) if kind == SHARED[0] and is_number(number)]
+    last = max(indexes, default=-1)
+    with contextlib.suppress(OSError, Changed, Odd), opened('data', FOLDER, tree) as data:
+        for name in filter(is_number, os.listdir(data)):
+            with contextlib.suppress(OSError, Changed, Odd), opened(name, FOLDER, data) as folder:
+                for each in filter(is_number, os.listdir(folder)):
+                    if int(each) > last and ends_with_commit(each, folder):
+                        return True
+    return False
+
+
+def ends_with_commit(name: str, folder: int) -> bool:
+    with contextlib.suppress(OSError, Changed, Odd), opened(name, PLAIN, folder) as file:
+        return os.pread(file, len(COMMIT), max(0, os.fstat(file).st_size - len(COMMIT))) == COMMIT
+    return False
 
 
 def remove_borgs_own(tree: int) -> None:
@@ -125,7 +150,9 @@ def remove_borgs_own(tree: int) -> None:
         elif name == EXCLUSIVE or name.startswith(EXCLUSIVE + '.'):
             remove_each(name, tree, remove_file)
         elif name == FORMER_KEYS:
-            remove_each(name, tree, remove_if_carried)
+            # Those that the new tree has are gone already (carry.py).
+            with contextlib.suppress(OSError):
+                os.rmdir(name, dir_fd=tree)
 
 
 def remove_each(name: str, above: int, what: Callable[[str, int], None]) -> None:
@@ -138,12 +165,6 @@ def remove_each(name: str, above: int, what: Callable[[str, int], None]) -> None
 
 def remove_segments(name: str, data: int) -> None:
     remove_each(name, data, lambda each, folder: remove_file(each, folder) if is_number(each) else None)
-
-
-def remove_if_carried(name: str, keys: int) -> None:
-    # The new tree has it, too (carry.py).
-    if os.stat(name, dir_fd=keys, follow_symlinks=False).st_nlink > 1:
-        remove_file(name, keys)
 
 
 def remove_file(name: str, folder: int) -> None:

@@ -17,6 +17,7 @@ import {
   type Exchanged,
   exchange,
   folderForUndo,
+  isNotBegun,
   isUnused,
   preparePutBack,
   removeTree,
@@ -64,7 +65,8 @@ export type Kept = Asked['result'];
 /** Only what became of this very repository counts: its account may have others below its folder. */
 export const keepPresent = async ({ places, source: { path } }: UndoWork): Promise<Kept> => {
   const asked = await askServer(places.run, { command: 'keep', repository: path, when: 'now' });
-  return asked?.find(({ repository }) => repository === path)?.result ?? 'gone';
+  if (asked === null) throw unchanged('no server runs here any more');
+  return asked.find(({ repository }) => repository === path)?.result ?? 'gone';
 };
 
 /**
@@ -75,7 +77,7 @@ export const keepPresent = async ({ places, source: { path } }: UndoWork): Promi
 export const putBack = async (work: UndoWork, to: Snapshot, described: Described): Promise<void> => {
   const { places, source, options, snapshots } = work;
   const above = folderForUndo(places.state, source.path);
-  let last: Kept = 'gone';
+  let kept: Snapshot | null = null;
   try {
     const prepared = await preparePutBack(work, to, above, source);
     if ('code' in prepared) throw unchanged(prepared.why);
@@ -85,13 +87,13 @@ export const putBack = async (work: UndoWork, to: Snapshot, described: Described
     await askServer(places.run, { command: 'end-sessions', selector: source.path.split('/')[0] ?? '' });
     const how = { above, snapshots, wait: Number(options.lockWait), keepKey: options.keepKey };
     const done = await exchange(work, source, how, async () => {
-      last = await keepPresent(work);
+      kept = (await keepPresent(work)) === 'kept' ? (listSnapshots(snapshots).at(-1) ?? null) : null;
       // What now follows takes less than a second, and half of it would be worse than either.
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
       return true;
     });
-    if (!('code' in done)) return await finish(work, { above, to, described, last, done });
-    if (!isUnused(above)) throw new Unclear(unclearText(done.why, above));
+    if (!('code' in done)) return await finish(work, { above, to, described, kept, done });
+    if (!isNotBegun(above)) throw new Unclear(unclearText(done.why, above));
     throw unchanged(`${printable(source.path)}: ${done.why}${lockedHint(done.code, source.path)}`);
   } finally {
     if (isUnused(above)) await removeTree(work, above, 'unused');
@@ -126,10 +128,10 @@ const check = async (work: UndoWork, above: string, to: Snapshot): Promise<void>
   if (ended.exitCode !== 0) throw unchanged(`borg could not look at snapshot ${to.number}; its lines above say why`);
 };
 
-type Done = { above: string; to: Snapshot; described: Described; last: Kept; done: Exchanged };
+type Done = { above: string; to: Snapshot; described: Described; kept: Snapshot | null; done: Exchanged };
 
 /** The repository is the new one. Whatever fails from here on changes nothing about that. */
-const finish = async (work: UndoWork, { above, to, described, last, done }: Done): Promise<void> => {
+const finish = async (work: UndoWork, { above, to, described, kept, done }: Done): Promise<void> => {
   const { places, source } = work;
   const warn = (what: string, why: string): void => console.error(`borgserver: ${what}: ${printable(why, 300)}`);
   const trying = async <T>(what: string, otherwise: T, step: () => Promise<T> | T): Promise<T> => {
@@ -141,7 +143,7 @@ const finish = async (work: UndoWork, { above, to, described, last, done }: Done
     }
   };
   if (done.unsure !== undefined) warn('the disk did not confirm the change', done.unsure);
-  const former = await trying(above, null, () => snapshotOf(work, above, last));
+  const former = await trying(above, null, () => (kept && isStateOf(kept, above) ? kept.number : null));
   const isGone = await trying(above, false, () => removeIfKept(work, above, former));
   const folder = isGone ? null : await trying(above, above, () => setAside(above));
   await trying("the cache of the server's own borg", null, () => forgetNewer(work, described.id));
@@ -151,12 +153,10 @@ const finish = async (work: UndoWork, { above, to, described, last, done }: Done
   console.log(doneText(source.path, described, { former, folder: folder && treeOf(folder) }, Date.now()));
 };
 
-/** The number of the snapshot that has what was there until now; null where there is none. */
-const snapshotOf = ({ snapshots }: UndoWork, above: string, last: Kept): number | null => {
-  const newest = listSnapshots(snapshots).at(-1);
+/** Whether the snapshot has what was there until now. */
+const isStateOf = (snapshot: Snapshot, above: string): boolean => {
   const state = readState(dirname(above), `${basename(above)}/tree`);
-  const isKept = last === 'kept' && newest && state !== null && readAbout(newest)?.state === state;
-  return isKept ? newest.number : null;
+  return state !== null && readAbout(snapshot)?.state === state;
 };
 
 /** Resolves with whether nothing is left. */

@@ -13,6 +13,8 @@ export type Preview = {
   readonly to: Described;
   /** Null: the present state has no snapshot. */
   readonly present: Described | null;
+  /** The present key and id, also where there is no snapshot. */
+  readonly live: Pick<Described, 'id' | 'key'> | null;
   /** Why it has none. */
   readonly notKept: string | null;
   readonly comesBack: Amount | null;
@@ -23,7 +25,10 @@ export type Preview = {
 const time = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z');
 
 /** What an undo would do, before anybody says yes. `now`: milliseconds since the epoch. */
-export const previewText = ({ path, to, present, notKept, comesBack, goes, keepKey }: Preview, now: number): string => {
+export const previewText = (
+  { path, to, present, live, notKept, comesBack, goes, keepKey }: Preview,
+  now: number,
+): string => {
   const columns = [to, ...(present ? [present] : [])];
   const row = (name: string, cell: (each: Described) => string): string[] => [name, ...columns.map(cell)];
   const rows = [
@@ -45,15 +50,15 @@ export const previewText = ({ path, to, present, notKept, comesBack, goes, keepK
       : [
           `The present state has no snapshot (${notKept}). It will be put aside as a folder, and nothing of it is lost.`,
         ]),
-    ...keyText(to, present, keepKey),
+    ...keyText(to, live, keepKey),
   ].join('\n');
 };
 
 const amountText = ({ segments, bytes }: Amount): string =>
   segments === 0 ? 'nothing' : `${renderBytes(bytes)} in ${plural(segments, 'segment')}`;
 
-const keyText = (to: Described, present: Described | null, keepKey: boolean): string[] => {
-  if (!present || to.key === present.key) return [];
+const keyText = (to: Described, live: Preview['live'], keepKey: boolean): string[] => {
+  if (!live || to.key === live.key) return [];
   if (keepKey) return ['The present key stays, with its passphrase. Without --keep-key the former one comes back.'];
   return [
     'The key comes back, too, with its passphrase. Only if the present one was made by its owner: add --keep-key.',
@@ -91,5 +96,5 @@ const folderText = (former: number | null, folder: string | null): string[] => {
   if (folder === null) return [];
   return former === null
     ? [`What was there until now is in ${folder}: look at it before you remove it.`]
-    : [`What borg had not made of it is in ${folder}: look at it before you remove it.`];
+    : [`More than that snapshot has of it is in ${folder}: look at it before you remove it.`];
 };

@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { keyIn } from '../borg/config-key.ts';
 import { readConfigText } from '../borg/config-text.ts';
 import { findRepositoriesOf } from '../borg/find-repositories.ts';
 import { readHostId } from '../borg/host-id.ts';
@@ -11,6 +12,7 @@ import { askServer } from '../control/client.ts';
 import { quoted } from '../doctor/diagnose-owners.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
+import { readAbout } from '../snapshots/about.ts';
 import { type Described, describeSnapshot, lackingIn } from '../snapshots/compare.ts';
 import type { Source } from '../snapshots/program.ts';
 import { clearUndos } from '../snapshots/put-back.ts';
@@ -67,11 +69,12 @@ const undo = async (work: UndoWork): Promise<number> => {
   const all = listSnapshots(snapshots);
   const present = kept === 'kept' ? (all.at(-1) ?? null) : null;
   const to = chosen(all, present, options.to, source.path);
+  const live = present ? describeSnapshot(present) : liveConfig(source);
   const [described, presentDescribed] = [describeSnapshot(to), present && describeSnapshot(present)];
   console.log(
     previewText(
       {
-        ...{ path: source.path, to: described, present: presentDescribed, keepKey: options.keepKey },
+        ...{ path: source.path, to: described, present: presentDescribed, live, keepKey: options.keepKey },
         notKept: kept === 'kept' ? null : notKeptText(kept),
         comesBack: present && lackingIn(to, present),
         goes: present && lackingIn(present, to),
@@ -79,7 +82,7 @@ const undo = async (work: UndoWork): Promise<number> => {
       Date.now(),
     ),
   );
-  refuseOther(described, presentDescribed ?? liveConfig(source), options);
+  refuseOther(described, live, options);
   if (options.dryRun) return 0;
   if (!(await isConfirmed(options))) return 1;
   await putBack(work, to, described);
@@ -95,6 +98,10 @@ const chosen = (all: readonly Snapshot[], present: Snapshot | null, to: string |
   const shown = `\`borgserver snapshots ${quoted(path)}\` lists them`;
   const found = to === undefined ? all.filter((each) => each !== present).at(-1) : named(all, to, shown);
   if (!found) throw new Refused(`${printable(path)} has no such snapshot; ${shown}`);
+  if (to === undefined && readAbout(found)?.spared)
+    throw new Refused(
+      `the state before the present one is what the last undo has replaced: say which with --to; ${shown}`,
+    );
   if (found === present) throw new Refused(`snapshot ${found.number} is the present state; ${shown}`);
   return found;
 };
@@ -115,20 +122,20 @@ const refuseOthersInIt = ({ repos, path }: Source): void => {
   const inside = state && 'nested' in state ? state.nested : [];
   if (inside.length > 0)
     throw new Refused(
-      `other repositories are in ${printable(path)}, and an undo would take them away: ${printable(inside.slice(0, 3).join(', '), 200)}; copy the snapshot instead (docs/snapshots.md, "Read one")`,
+      `other repositories are in ${printable(path)}, and an undo would take them away: ${printable(inside.slice(0, 3).join(', '), 200)}; put it back by hand (docs/snapshots.md)`,
     );
   const [account = ''] = path.split('/');
   const outer = findRepositoriesOf(repos, account).paths.find((each) => path.startsWith(`${each}/`));
   if (outer !== undefined)
     throw new Refused(
-      `${printable(path)} would lie in another repository, ${printable(outer)}: copy the snapshot instead`,
+      `${printable(path)} would lie in another repository, ${printable(outer)}: put it back by hand (docs/snapshots.md)`,
     );
 };
 
-const liveConfig = ({ repos, path }: Source): Pick<Described, 'id'> | null => {
+const liveConfig = ({ repos, path }: Source): Pick<Described, 'id' | 'key'> | null => {
   const config = inFolder(join(repos, path), (folder) => readConfigText(folder));
   const id = readRepositoryConfig(config ?? '')?.id;
-  return id === undefined ? null : { id };
+  return id === undefined ? null : { id, key: keyIn(config ?? '') };
 };
 
 const refuseOther = (
@@ -144,13 +151,16 @@ const refuseOther = (
     );
 };
 
+const QUESTION = 'Put it back? Sessions of this account are ended. Type yes: ';
+
 const isConfirmed = async ({ yes }: UndoOptions): Promise<boolean> => {
   if (yes) return true;
   if (process.stdin.isTTY && process.stdout.isTTY) {
     const terminal = createInterface({ input: process.stdin, output: process.stdout });
     try {
-      if ((await terminal.question('Put it back? Sessions of this account are ended. Type yes: ')).trim() === 'yes')
-        return true;
+      if ((await terminal.question(QUESTION)).trim() === 'yes') return true;
+    } catch {
+      // Ctrl-C or Ctrl-D.
     } finally {
       terminal.close();
     }

@@ -194,11 +194,14 @@ export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keep
       else if (!timers.has(ALL)) timers.set(ALL, left, lookAtAll);
     },
     keep,
-    wasPutBack: (path, { number, former }) => {
+    wasPutBack: async (path, { number, former }) => {
       const shown = { repository: printable(path, 200), number, former };
       log.warn(shown, 'a repository was put back as a snapshot has it, as it was asked');
       const folder = snapshotsOf(state, path);
-      if (folder !== null && former !== null) spare(folder, former);
+      if (folder !== null && former !== null)
+        await turns
+          .soon(accountOf(path), async () => spare(folder, former))
+          .catch((error) => log.warn({ ...shown, error: failureInOneLine(error) }, 'the former state may go in a day'));
       return keep(path);
     },
     remove: (path, which) =>

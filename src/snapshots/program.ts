@@ -104,7 +104,7 @@ const inWords = ({ failed: code, name, names, count, said }: z.infer<typeof fail
     case 'other-file-system':
       return 'it lies on a file system of its own';
     case 'other-account':
-      return 'the snapshot is of an account with another group, which could not read it now; copy it instead (docs/snapshots.md, "Read one")';
+      return 'the snapshot is of an account with another group, which could not read it now; put it back by hand (docs/snapshots.md)';
     case 'locked':
       return 'somebody else uses it; `borgserver sessions` shows who is connected';
     case 'no-lock':
@@ -114,7 +114,9 @@ const inWords = ({ failed: code, name, names, count, said }: z.infer<typeof fail
     case 'no-folder':
       return 'a folder above it is gone: make it, with the owner and the mode of the one above';
     case 'no-exchange':
-      return 'this file system cannot exchange two folders in one step (renameat2, RENAME_EXCHANGE): copy the snapshot instead (docs/snapshots.md, "Read one")';
+      return 'this file system cannot exchange two folders in one step (renameat2, RENAME_EXCHANGE): put it back by hand (docs/snapshots.md)';
+    case 'elsewhere':
+      return 'its folder is on another file system, or belongs to another project of a quota: put it back by hand (docs/snapshots.md)';
     case 'changed':
       return 'somebody has just put something else in its place';
     default:

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { startOf } from '../system/proc.ts';
@@ -17,7 +17,9 @@ export const treeOf = (above: string): string => join(above, 'tree');
 /** The folder of this process, for an undo of one repository. It is not made yet. */
 export const folderForUndo = (state: string, path: string): string => {
   const all = undoFolder(state);
-  mkdirSync(all, { recursive: true, mode: 0o711 });
+  mkdirSync(all, { recursive: true });
+  // Whatever the umask says: the account's borg has to get through.
+  chmodSync(all, 0o711);
   const start = startOf(process.pid)?.start ?? '0';
   return join(all, `${path.split('/')[0]}.${process.pid}-${start}`);
 };
@@ -63,10 +65,12 @@ export const exchange = (
   return askSnapshotProgram(python, words, exchanged, { mayGoOn, patience: 0 });
 };
 
+/** Whether the step was not begun: the repository is as it was. */
+export const isNotBegun = (above: string): boolean => namesIn(above).includes('unused');
+
 /** Whether what is in the folder of an undo never was a repository: it can go. */
 export const isUnused = (above: string): boolean => {
-  const names = namesIn(above);
-  return names.includes('unused') || !names.includes('tree');
+  return isNotBegun(above) || !namesIn(above).includes('tree');
 };
 
 /**

@@ -298,6 +298,7 @@ describe('the key', () => {
     writeFileSync(join(former, '2026-11-20T03-00-00Z-02'), 'a secret', { mode: 0o600 });
     await putBack(kept);
     expect(readdirSync(former)).toEqual(['2026-11-20T03-00-00Z-01']);
+    expect(lstatSync(join(former, '2026-11-20T03-00-00Z-01')).nlink).toBe(1);
     expect(readFileSync(join(former, '2026-11-20T03-00-00Z-01'), 'utf8')).toBe('a key');
     expect(lstatSync(former)).toMatchObject({ uid: UID, gid: UID });
     // What borg would not make is left, out of reach.
@@ -406,6 +407,21 @@ sys.stdin.read()
       for (const each of [above, repository()]) rmSync(each, { recursive: true });
     }
   });
+});
+
+test('what was committed just when its session was ended, and is in no snapshot, is not removed', async () => {
+  await init();
+  await create('one');
+  const first = await keep();
+  const before = readdirSync(repository());
+  await create('two');
+  // borg writes the commit first, and then the index and what belongs to it.
+  for (const each of readdirSync(repository()))
+    if (!before.includes(each) && /^(index|hints|integrity)\./.test(each)) rmSync(inIt(each));
+  await putBack(first);
+  expect(await removeTree(means, above, 'all')).toBe(false);
+  execFileSync('chmod', ['711', above]);
+  expect(await archivesOf(treeOf(above))).toEqual(['one', 'two']);
 });
 
 test('a snapshot of an account whose group was another one is not opened to the new one', async () => {
