@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { Finding } from '../src/accounts/finding.ts';
 import type { ListedKey } from '../src/accounts/key-list.ts';
 import { doctorText } from '../src/cli/doctor.ts';
+import { historyText } from '../src/cli/history.ts';
 import { keysText } from '../src/cli/keys.ts';
 import type { RepositoryRow } from '../src/cli/repository-rows.ts';
 import { createRunOnAllText } from '../src/cli/run-on-all-text.ts';
@@ -14,6 +15,7 @@ import { updateText } from '../src/cli/update.ts';
 import type { AccountStatus } from '../src/control/server-status.ts';
 import { error, ok } from '../src/doctor/diagnosis.ts';
 import type { SessionView } from '../src/sessions/session.ts';
+import type { ChangeRecord, Writer } from '../src/snapshots/change-record.ts';
 import { VERSION } from '../src/version.ts';
 
 /** The block of a page that has this text, without the commands that are typed. */
@@ -76,7 +78,7 @@ test('the page shows a status as it is printed', () => {
     ...given,
   });
   const kept = (repository: string, count: number, olderHold: number) => ({
-    ...{ repository, count, olderHold, newest: ago(HOUR), protected: true, failing: null },
+    ...{ repository, count, olderHold, newest: ago(HOUR), marked: [], protected: true, failing: null },
   });
   const alice: AccountStatus = {
     ...{ name: 'alice', role: 'admin', uid: 1000, keys: 1, quota: null, lastLogin: null, connected: false },
@@ -201,6 +203,37 @@ test('the page shows the headings of `all` as they are printed', () => {
   }
   all.done();
   expect(shown('2 of 2 done')).toBe(told.trim());
+});
+
+test('the page shows a history as it is printed', () => {
+  const now = Date.parse('2026-11-20T09:30:00Z');
+  const nothing = { objects: 0, bytes: 0 };
+  const by: Writer[] = [
+    {
+      ...{ kind: 'session', account: 'web01', role: 'repo', fingerprint: SHARED },
+      ...{ comment: 'root@web01', from: '203.0.113.7', wrote: true },
+    },
+  ];
+  const counted = { added: nothing, deleted: nothing, deletedRecent: 0, replaced: nothing };
+  const record = { by, sinceTransaction: 1, unknown: null };
+  const three = Date.parse('2026-11-20T03:00:00Z');
+  const records: ChangeRecord[] = [
+    {
+      ...{ ...record, id: 8, snapshot: 8, before: 7, at: now - 2000, since: three, marks: ['mostly-deleted'] },
+      objects: { before: 18_402, after: 1, bytes: 4.21e9 },
+      counted: { ...counted, deleted: { objects: 18_401, bytes: 4.21e9 }, compacted: { segments: 12, bytes: 4.21e9 } },
+    },
+    {
+      ...{ ...record, id: 7, snapshot: 7, before: 6, at: three, since: three - DAY * 1000, marks: [] },
+      objects: { before: 18_210, after: 18_402, bytes: 3.9e9 },
+      counted: { ...counted, added: { objects: 192, bytes: 310.4e6 }, compacted: { segments: 0, bytes: 0 } },
+    },
+  ];
+  const text = historyText('web01', { records, seen: 0 }, { now, most: 20 });
+  expect(shown('(since snapshot 7)', 'snapshots.md')).toBe(text);
+  const seen = historyText('web01', { records, seen: 8 }, { now, most: 1 });
+  expect(seen).toContain('  seen: most of what was there was deleted');
+  expect(seen.split('\n').at(-1)).toBe('… and 1 older change: --all');
 });
 
 test('the page shows an undo as it is printed', () => {

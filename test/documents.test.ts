@@ -143,6 +143,7 @@ describe('the examples', () => {
         'client',
         'doctor',
         'healthcheck',
+        'history',
         'keys',
         'maintenance',
         'repair',

@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 import stat
+from collections.abc import Iterable
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 WHICH_VERSION = 1
@@ -68,7 +69,7 @@ def version():
         raise NoBox(errno.errorcode.get(err.errno or 0, str(err.errno))) from None
 
 
-def confine(rules, net=False):
+def confine(rules: Iterable[tuple[int, int | str]], net: bool = False) -> None:
     """Puts this process into a box.
 
     rules: pairs of what is allowed and where. Where is a descriptor, or a path; a path that does not exist is left out. A rule holds for

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 
+from snapshots.changes import changes
 from snapshots.exchange import exchange
 from snapshots.keep import Owner
 from snapshots.put_back import prepare, remove
@@ -13,7 +14,8 @@ from snapshots.take import Failed, take
 USAGE = """snapshot take REPOS PATH INTO HOST_ID UID GID ADMINS
 snapshot prepare SNAPSHOT ABOVE UID GID ADMINS
 snapshot exchange REPOS PATH ABOVE SNAPSHOTS HOST_ID UID GID ADMINS SECONDS KEEP_KEY
-snapshot remove ABOVE all|unused"""
+snapshot remove ABOVE all|unused
+snapshot changes OLDER NEWER KNOWN"""
 
 
 def run():
@@ -40,6 +42,8 @@ def do(*words: str) -> dict[str, object]:
             return exchange(repos, path, above, snapshots, host_id, owner(uid, gid, admins), float(seconds), keep_key == 'yes', may_go_on)
         case 'remove', above, ('all' | 'unused') as which:
             return remove(above, which == 'unused')
+        case 'changes', older, newer, known:
+            return changes(older, newer, int(known))
         case _:
             sys.exit(USAGE)
 

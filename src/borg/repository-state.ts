@@ -147,6 +147,9 @@ const nestedIn = (folder: FolderHandle, entries: readonly Dirent[], levels: numb
 /** 16 digits of hex, in blocks of 16 bytes (borg's documentation, internals: nonce). This is 16 EiB. Near 2 ** 64 borg does not write any more. */
 const SPENT = 2n ** 60n;
 
+/** Whether the counter of the encryption was raised to its end. */
+export const isNonceSpent = (folder: FolderHandle): boolean => readNonce(folder)?.nonceSpent === true;
+
 const readNonce = (folder: FolderHandle): { readonly written: number; readonly nonceSpent: boolean } | null =>
   openBounded(join(folder.path, 'nonce'), (read, { modified }) => {
     const digits = /^[0-9a-f]{16}$/.exec(read(0, 17).toString('latin1').trim())?.[0] ?? '0';

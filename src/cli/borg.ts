@@ -119,7 +119,13 @@ export const withBorg = async (
       const before = [...(maintenance ? ['--maintenance'] : []), ...boxWords(place)];
       const ended = await runBorg({ command: launcher.command(before), words, uid, gid, env, stuckAfter });
       // After that, the older ones alone hold what is not needed any more.
-      if (changes && !isAlone) await tellChanged(places, path, maintenance ? 'now' : 'changed');
+      if (changes && !isAlone)
+        await tellChanged(
+          places,
+          path,
+          `${maintenance ? 'maintenance' : 'borg'} ${command}${words.includes('--repair') ? ' --repair' : ''}`,
+          maintenance ? 'now' : 'changed',
+        );
       return ended;
     }),
   );

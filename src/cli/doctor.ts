@@ -107,7 +107,7 @@ const fix = async (places: Places, server: ServerStatus): Promise<void> => {
       const onEntries = (_: string, entries: number) => progress.at(done, `${name}: ${entries} files and folders`);
       const handing = { name: each.name, ...owner, action: 'adopt' as const };
       await prepareRepository(places.repos, handing, onEntries, interrupted.signal);
-      await tellChanged(places, each.name);
+      await tellChanged(places, each.name, 'doctor --fix');
       progress.end();
       console.error(`repaired ${name}: ${why}`);
     } catch (failure) {

@@ -33,15 +33,17 @@ export const keepAndHold = async ({ run }: Pick<Places, 'run'>, path: string): P
 /**
  * Tells the server, if one runs, that a repository may have changed.
  *
+ * @param what the command that has changed it
  * @param when 'now': its new state is kept at once
  */
 export const tellChanged = async (
   { run }: Pick<Places, 'run'>,
   path: string,
+  what: string,
   when: 'now' | 'changed' = 'changed',
 ): Promise<void> => {
   // If it does not hear this: it looks at all repositories when it starts, and after sessions.
-  await askServer(run, { command: 'keep', repository: path, when }, PATIENCE_MS).catch(() => null);
+  await askServer(run, { command: 'keep', repository: path, when, what }, PATIENCE_MS).catch(() => null);
 };
 
 /**

@@ -14,6 +14,7 @@ export type MarkCode =
   | 'backup-unknown'
   | 'stale'
   | 'no-snapshot'
+  | 'looks-attacked'
   | 'near-quota'
   | 'over-quota'
   | 'not-encrypted'

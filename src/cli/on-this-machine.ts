@@ -6,6 +6,7 @@ export { runBorgCommand } from './borg.ts';
 export { runClient } from './client.ts';
 export { confirmsDisk, runConfirmDisk } from './confirm-disk.ts';
 export { runDoctor } from './doctor.ts';
+export { runHistory } from './history.ts';
 export { runMaintenance } from './maintenance.ts';
 export { runRepair } from './repair.ts';
 export { runSnapshots } from './snapshots.ts';

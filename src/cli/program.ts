@@ -5,6 +5,7 @@ import type { ClientOptions } from './client.ts';
 import type { DoctorOptions } from './doctor.ts';
 import { runEntrypoint, runServerWith } from './entrypoint.ts';
 import { runHealthcheck } from './healthcheck.ts';
+import type { HistoryOptions } from './history.ts';
 import { runKeys } from './keys.ts';
 import type { UndoOptions } from './put-back.ts';
 import { runEndSessions, runSessions } from './sessions.ts';
@@ -172,6 +173,21 @@ Example: borgserver maintenance web01 -- prune --keep-daily 7
     )
     .action((name: string | undefined, options: SnapshotsOptions) =>
       finish(import('./on-this-machine.ts').then(({ runSnapshots }) => runSnapshots(places, name, options))),
+    );
+
+  program
+    .command('history')
+    .description('what has happened to a repository, by whom, and what of it looks like an attack; the newest first')
+    .argument('<name>', 'the repository: NAME, or NAME/FOLDER where an account has several')
+    .option('--json', 'print a JSON array', false)
+    .option('--all', 'also what is older than the last 20 changes', false)
+    .option('--seen', 'you have looked at it: status does not show it as attacked any more', false)
+    .addHelpText(
+      'after',
+      '\nExit code: 0, 1 if anything looks like an attack and was not seen, 2 refused.\nExample: borgserver history web01',
+    )
+    .action((name: string, options: HistoryOptions) =>
+      finish(import('./on-this-machine.ts').then(({ runHistory }) => runHistory(places, name, options))),
     );
 
   program

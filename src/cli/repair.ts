@@ -4,7 +4,7 @@ import { quoted } from '../doctor/diagnose-owners.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
 import { printable } from '../text/printable.ts';
-import { keepBefore } from './keep-before.ts';
+import { keepBefore, tellChanged } from './keep-before.ts';
 import { repositoryNamed } from './repository-name.ts';
 
 /** borg's own code for an error. */
@@ -28,6 +28,7 @@ export const runRepair = async (name: string, what: string, places: Places): Pro
   await keepBefore(places, relative);
   const why = await repairRepository(places.repos, relative, target, repair);
   if (why !== null) return refuse(`${printable(relative)}: ${printable(why, 300)}`);
+  await tellChanged(places, relative, `repair ${repair}`);
   console.log(`${printable(relative)}: ${done(repair, relative)}`);
   return 0;
 };

@@ -5,7 +5,9 @@ import type { AccountStatus } from '../control/server-status.ts';
 import { levelsText } from '../doctor/diagnose-too-deep.ts';
 import type { FailedSession } from '../sessions/failed-sessions.ts';
 import { FAILURES } from '../sessions/outcome.ts';
+import { MARK_TEXTS } from '../snapshots/change-marks.ts';
 import type { Failing } from '../snapshots/failing.ts';
+import type { KeptStates } from '../snapshots/kept-states.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
 import { ago, renderDuration } from '../text/duration.ts';
 import { printable } from '../text/printable.ts';
@@ -25,6 +27,8 @@ export type Circumstances = {
   readonly failed?: FailedSession | undefined;
   /** Why no snapshot of it can be taken. */
   readonly unkept?: Failing | null;
+  /** What has happened to it and looks like an attack, unseen. */
+  readonly attacked?: KeptStates['marked'];
   /** Bytes. */
   readonly quota: number | null;
   /** Milliseconds since the epoch. */
@@ -58,12 +62,27 @@ export const marksOf = (found: Surveyed, given: Circumstances): readonly Mark[] 
   const owners = isOrphan(found, given) ? [] : foreignMarks(found, given.account);
   const marks = [...ownerMarks(found, given), ...owners, ...contentMarks(found, given), ...quotaMarks(found, given)];
   const lost = given.lost ? [error('lost', 'LOST: its folder was gone, and is a new one')] : [];
-  const all = [...lost, ...failedMarks(given), ...unkeptMarks(given), ...staleMarks(found, given), ...marks];
+  const all = [
+    ...lost,
+    ...failedMarks(given),
+    ...attackMarks(given),
+    ...unkeptMarks(given),
+    ...staleMarks(found, given),
+    ...marks,
+  ];
   return [...all.filter(({ level }) => level === 'error'), ...all.filter(({ level }) => level === 'warning')];
 };
 
 const failedMarks = ({ failed, now }: Circumstances): readonly Mark[] =>
   failed ? [error('failed', `FAILED ${ago(failed.at, now)}: ${FAILURES[failed.cause]}`)] : [];
+
+/** Until `history NAME --seen`. */
+const attackMarks = ({ attacked, now }: Circumstances): readonly Mark[] => {
+  const [first] = attacked ?? [];
+  if (!first) return [];
+  const why = [...new Set((attacked ?? []).flatMap(({ marks }) => marks))].map((each) => MARK_TEXTS[each]).join('; ');
+  return [error('looks-attacked', `LOOKS ATTACKED ${ago(first.at, now)}: ${why} (borgserver history says who)`)];
+};
 
 /** A disk of its own is how the operator wants it. Anything else may be somebody's doing: who writes where no borg does is at work just now. */
 const unkeptMarks = ({ unkept, now }: Circumstances): readonly Mark[] => {

@@ -74,13 +74,23 @@ export const repositoryRows = (surveyed: readonly Surveyed[], viewpoint: Viewpoi
   const placeOf = (path: string): string => (paths.has(path) ? path : (path.split('/')[0] ?? ''));
   const failed = new Map(server?.failedSessions.map((each) => [placeOf(each.repository), each]));
   const kept = new Map(server?.snapshots.map((each) => [each.repository, each]));
+  const marked = server?.snapshots.filter((each) => each.marked.length > 0) ?? [];
+  const attacked = Map.groupBy(marked, (each) => placeOf(each.repository));
   const isLost = ({ path }: Surveyed): boolean => lost.has(`/repos/${path}`);
   const accountOf = (found: Surveyed) => (server ? (accounts.get(found.folder.name) ?? null) : undefined);
   const gone = [...accounts.values()].filter(({ name }) => !paths.has(name));
   const rows = surveyed
-    .filter((found) => isLost(found) || failed.has(found.path) || !holdsOthers(found, accountOf(found)))
+    .filter(
+      (found) =>
+        isLost(found) || failed.has(found.path) || attacked.has(found.path) || !holdsOthers(found, accountOf(found)),
+    )
     .map((found) =>
-      rowOf(found, accountOf(found), viewpoint, isLost(found), failed.get(found.path), kept.get(found.path)),
+      rowOf(found, accountOf(found), viewpoint, {
+        lost: isLost(found),
+        failed: failed.get(found.path),
+        kept: kept.get(found.path),
+        attacked: (attacked.get(found.path) ?? []).flatMap((each) => each.marked),
+      }),
     );
   return gone.length === 0 ? rows : [...rows, ...gone.map(goneRow)].sort((a, b) => compareText(a.name, b.name));
 };
@@ -97,13 +107,19 @@ const rowSnapshots = (kept: KeptStates | undefined): RowSnapshots => ({
   ...{ olderHold: kept?.olderHold ?? 0, protected: kept?.protected ?? null },
 });
 
+/** What the server says of it. */
+type Told = {
+  readonly lost: boolean;
+  readonly failed: FailedSession | undefined;
+  readonly kept: KeptStates | undefined;
+  readonly attacked: KeptStates['marked'];
+};
+
 const rowOf = (
   found: Surveyed,
   account: AccountStatus | null | undefined,
   { server, now, staleAfter, nameHolder }: Viewpoint,
-  lost: boolean,
-  failed: FailedSession | undefined,
-  kept: KeptStates | undefined,
+  { lost, failed, kept, attacked }: Told,
 ): RepositoryRow => {
   const repository = found.state?.kind === 'repository' ? found.state : null;
   // The quota that borg serve gets comes before the one in the repository's config.
@@ -127,6 +143,7 @@ const rowOf = (
       lost,
       failed,
       unkept: kept?.failing ?? null,
+      attacked,
       puid: server?.puid,
       shared: server?.identities === 'shared',
       quota,

@@ -33,7 +33,7 @@ type Answering = {
   readonly outcomes: Pick<SessionOutcomes, 'failed'>;
   readonly hosting: Pick<SessionHosting, 'state'>;
   readonly recent: RecentChanges;
-  readonly keeper: Pick<Keeper, 'keep' | 'wasPutBack' | 'remove' | 'changed' | 'list'>;
+  readonly keeper: Pick<Keeper, 'keep' | 'history' | 'wasPutBack' | 'remove' | 'changed' | 'list'>;
   readonly now: Readonly<ServerNow>;
 };
 
@@ -69,9 +69,12 @@ export const controlAnswers =
       case 'keys':
         return listKeys(now.granted, lastSeen.list(), new Date());
       case 'keep':
+        if (request.what !== undefined) keeper.changed(request.repository, { kind: 'server', what: request.what });
         if (request.when === 'now') return keeper.keep(request.repository, request.holdFor);
         keeper.changed(request.repository);
         return [];
+      case 'history':
+        return keeper.history(request.repository, request.seen);
       case 'put-back':
         return keeper.wasPutBack(request.repository, request);
       case 'remove-snapshots':

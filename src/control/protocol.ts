@@ -5,7 +5,7 @@ import type { Preparing } from '../reconcile/prepare.ts';
 import type { RecentChange } from '../reconcile/recent-changes.ts';
 import type { Alarm } from '../sessions/alarms.ts';
 import type { Session, SessionView } from '../sessions/session.ts';
-import type { Asked } from '../snapshots/kept-states.ts';
+import type { Asked, History } from '../snapshots/kept-states.ts';
 import type { ServerStatus } from './server-status.ts';
 
 /** What may be asked over the control socket: one JSON object on one line. */
@@ -29,6 +29,14 @@ export const requestFormat = z.discriminatedUnion('command', [
     when: z.enum(['now', 'changed']),
     /** After it, no snapshot is taken of this repository while that process lives. */
     holdFor: z.int().min(1).optional(),
+    /** The command that has changed it. */
+    what: z.string().max(200).optional(),
+  }),
+  z.object({
+    command: z.literal('history'),
+    repository: z.string().max(4096),
+    /** The operator has looked at it. */
+    seen: z.boolean(),
   }),
   z.object({
     /** An undo has put a repository back as this snapshot has it: it is told, and kept. */
@@ -72,6 +80,7 @@ export type ControlReplies = {
   readonly keys: readonly ListedKey[];
   /** Empty after 'changed'. */
   readonly keep: readonly Asked[];
+  readonly history: History;
   readonly 'put-back': readonly Asked[];
   readonly 'remove-snapshots': { readonly removed: readonly number[] };
   /** The sessions that are being ended. */

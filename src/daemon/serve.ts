@@ -46,6 +46,7 @@ import { collectGarbage, createIdleCollection } from './idle-collection.ts';
 import { endSessions } from './shutdown.ts';
 import { tellSshdEnded } from './sshd-ended.ts';
 import { sshdLog } from './sshd-log.ts';
+import { connectedTo, writerOf } from './writer.ts';
 
 /**
  * Runs the server until it is told to stop or sshd ends. What it opens is closed in reverse order, also if a later step fails.
@@ -101,9 +102,11 @@ const run = async (
   const isAccount = (uid: number): boolean => uid === settings.PUID || (uid >= least && uid <= most);
   const hosted = createHosted(isAccount);
   const sessionOf = (each: ProcessId): Session | undefined => tracker.sessionOf(each);
+  const connected = (account: string) => connectedTo(account, tracker.sessions());
   const taking = { places, python: plan.python, hostId };
-  const keeper = open.adopt(createKeeper({ ...taking, settings, log, clock: realClock }), close);
-  const outcomes = open.adopt(openSessionOutcomes(places, log, sessionOf, hosted.connectionOf, keeper.changed), close);
+  const keeper = open.adopt(createKeeper({ ...taking, settings, log, clock: realClock, connected }), close);
+  const onWritten = (repository: string, session: Session): void => keeper.changed(repository, writerOf(session, true));
+  const outcomes = open.adopt(openSessionOutcomes(places, log, sessionOf, hosted.connectionOf, onWritten), close);
   const hosting = open.adopt(openHosting(settings.SESSION_HOST, log, hosted, outcomes, sessionOf), close);
   const tracker = createTracker({
     log,
@@ -116,7 +119,8 @@ const run = async (
       lastSeen.note(session);
       outcomes.opened(session);
     },
-    onClosed: (session) => keeper.changed(session.role === 'admin' ? null : session.account),
+    onClosed: (session) =>
+      session.role === 'admin' ? keeper.changed(null) : keeper.changed(session.account, writerOf(session, false)),
     endOf: outcomes.endOf,
   });
   open.defer(tracker.close);

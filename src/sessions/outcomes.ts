@@ -35,7 +35,7 @@ export const createOutcomes = (
   log: TrailLog,
   sessionOf: (connection: ProcessId) => Session | undefined,
   connectionOf: Hosted['connectionOf'],
-  onEnded: (ended: Ended) => void,
+  onEnded: (ended: Ended, session: Session) => void,
   now: () => number,
 ) => {
   const labels = new Map<string, ReadonlySet<Failure>>();
@@ -77,7 +77,7 @@ export const createOutcomes = (
     }
     const restless = now() - (accounts.get(session.account)?.hiddenAt ?? -Infinity) < CALM_MS;
     if (what === 'well' && restless) return;
-    if (repository !== null) onEnded({ what, wrote, repository, account: session.account });
+    if (repository !== null) onEnded({ what, wrote, repository, account: session.account }, session);
   };
 
   /** Applies what was said before sshd's line came. */

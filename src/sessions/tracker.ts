@@ -221,6 +221,7 @@ export const createTracker = (options: TrackerOptions, machine: Machine = realMa
     hosted,
     /** Whose connection this is, by its root process. */
     sessionOf: ledger.sessionOf,
+    sessions: ledger.sessions,
     alarms: (): readonly Alarm[] => alarms.list(),
 
     /**

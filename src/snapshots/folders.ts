@@ -2,6 +2,9 @@ import { readdirSync } from 'node:fs';
 import { DEEPEST } from '../borg/depth.ts';
 import { findRepositoriesOf } from '../borg/find-repositories.ts';
 
+/** The account in whose folder a repository is. @param path below /repos */
+export const accountOf = (path: string): string => path.split('/')[0] ?? '';
+
 /** Names directly below /repos, without dotfiles, which are the server's. That /repos cannot be read is told by the next update. */
 export const foldersIn = (repos: string): readonly string[] => {
   try {

@@ -13,14 +13,23 @@ export const createHolds = () => {
       if (holder && startOf(holder.pid)?.start !== holder.start) holders.delete(account);
       return works.has(account) || holders.has(account);
     },
-    /** Holds it until what was returned is called. */
-    hold: (account: string): (() => void) => {
+    /** Holds it while `work` is done, which begins once `before` has resolved. @param signal ends the waiting for that */
+    during: async <T>(
+      account: string,
+      before: Promise<void>,
+      signal: AbortSignal,
+      work: () => Promise<T>,
+    ): Promise<T> => {
       works.set(account, (works.get(account) ?? 0) + 1);
-      return () => {
+      try {
+        await Promise.race([before, aborted(signal)]);
+        signal.throwIfAborted();
+        return await work();
+      } finally {
         const left = (works.get(account) ?? 1) - 1;
         if (left > 0) works.set(account, left);
         else works.delete(account);
-      };
+      }
     },
     /** Holds it as long as this process lives. */
     holdFor: (account: string, pid: number): void => {
@@ -29,3 +38,6 @@ export const createHolds = () => {
     },
   };
 };
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

@@ -1,21 +1,21 @@
-import { setTimeout } from 'node:timers/promises';
 import { accountNamed, type State } from '../accounts/account.ts';
 import { longestKeep, type SnapshotKeep } from '../accounts/snapshot-keep.ts';
 import { failureInOneLine } from '../failure.ts';
 import type { Settings } from '../settings.ts';
 import type { Clock } from '../system/clock.ts';
-import { compareText } from '../text/order.ts';
 import { printable } from '../text/printable.ts';
 import { readAbout } from './about.ts';
+import type { Writer } from './change-record.ts';
 import { createFailing, type SnapshotLog } from './failing.ts';
-import { foldersIn, repositoriesBelow } from './folders.ts';
+import { accountOf, foldersIn, repositoriesBelow } from './folders.ts';
 import { createHolds } from './holds.ts';
-import type { Asked, Keeper, KeptStates } from './kept-states.ts';
-import { clearUndos } from './put-back.ts';
+import type { Asked, Keeper } from './kept-states.ts';
+import { createKnown } from './known.ts';
+import { createRecording } from './recording.ts';
 import { keepRepository, lastKeepOf, removeChosen, removeExpired, spare, type Taking } from './repository.ts';
 import { readState } from './repository-state.ts';
 import { listSnapshots, snapshotsOf } from './store.ts';
-import { removeOld } from './sweep.ts';
+import { removeOld, tellUndosLeft } from './sweep.ts';
 import { createTimers } from './timers.ts';
 import { createTurns } from './turns.ts';
 
@@ -23,6 +23,8 @@ type Options = Omit<Taking, 'admins' | 'now' | 'signal'> & {
   readonly settings: Pick<Settings, 'SNAPSHOT_EVERY' | 'SNAPSHOT_KEEP' | 'PUID'>;
   readonly log: SnapshotLog;
   readonly clock: Clock;
+  /** Who has a session of this account now. Left out: what happens is not written down, since nobody knows who does what. */
+  readonly connected?: (account: string) => readonly Writer[];
 };
 
 const HOUR_MS = 3_600_000;
@@ -32,21 +34,24 @@ const AGAIN_MS = 15 * 60_000;
 const LAST_MS = 5000;
 /** While somebody hands files over, it is looked again so often. */
 const HELD_MS = 60_000;
-const UNDO_LEFT = 'an undo was ended in the middle: what is left of it may be what was there before it';
 /** The names of two things that wait, and are no repository's. */
 const [ALL, SWEEP] = ['.all', '.sweep'];
 
 /**
  * Keeps states of repositories: decides which, when and for how long. It does one at a time, so that backups have the machine.
  */
-export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keeper => {
+export const createKeeper = ({ settings, log, clock, connected, ...taking }: Options): Keeper => {
   const { repos, state } = taking.places;
   const every = settings.SNAPSHOT_EVERY * 1000;
   const stopping = new AbortController();
   const means: Taking = { ...taking, admins: settings.PUID, now: clock.now, signal: stopping.signal };
   const turns = createTurns();
   const failing = createFailing(log, clock.now);
-  const known = new Map<string, Omit<KeptStates, 'failing'>>();
+  const known = createKnown();
+  const recording = createRecording({
+    ...{ python: taking.python, places: taking.places, log, now: clock.now, connected },
+    roleOf: (path) => accountNamed(granted, accountOf(path))?.role ?? null,
+  });
   const timers = createTimers(clock);
   /** Repositories for which SNAPSHOT_EVERY is over. */
   const due = new Set<string>();
@@ -60,16 +65,6 @@ export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keep
     const account = accountNamed(granted, accountOf(path));
     if (account) return account.snapshots ?? settings.SNAPSHOT_KEEP;
     return longestKeep([settings.SNAPSHOT_KEEP, ...lastKeepOf(state, path)]);
-  };
-
-  const note = (path: string, folder: string): void => {
-    const snapshots = listSnapshots(folder);
-    const newest = snapshots.at(-1);
-    const about = newest && readAbout(newest);
-    known.set(path, {
-      ...{ repository: path, count: snapshots.length, newest: newest?.at ?? null },
-      ...{ olderHold: about?.olderHold ?? 0, protected: about?.protected ?? null },
-    });
   };
 
   /** How long it is until the next snapshot of this repository is due. */
@@ -89,7 +84,8 @@ export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keep
     }
     const folder = snapshotsOf(state, path);
     if (folder === null) return failed(path, { code: 'long-path', why: 'its path is too long' });
-    if (!known.has(path)) note(path, folder);
+    if (!known.has(path)) known.note(path, folder);
+    recording.check(path, folder);
     const newest = listSnapshots(folder).at(-1);
     if (newest && readAbout(newest)?.state === found) {
       failing.over(path);
@@ -98,18 +94,21 @@ export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keep
     const left = isDue ? 0 : dueIn(newest?.at);
     timers.set(path, left > 0 ? left : Infinity, () => lookWhenDue(path));
     if (left > 0) return 'kept';
+    const taken = recording.begin(path);
     const problem = await keepRepository(means, path, folder, { state: found, keep: keepOf(path) });
     // Without its `config`, for example: `status` says what is damaged.
     if (problem?.code === 'no-repository') return gone(path, 'gone');
     if (problem !== null) return failed(path, problem);
     await removeExpired(folder, keepOf(path), clock.now());
-    note(path, folder);
+    known.note(path, folder);
+    taken(folder);
     failing.over(path);
     return 'kept';
   };
 
   const gone = (path: string, how: 'off' | 'gone'): 'off' | 'gone' => {
     failing.forget(path);
+    if (how === 'gone') recording.gone(path);
     return how;
   };
 
@@ -131,8 +130,10 @@ export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keep
   /** @param path of a repository, or of the folder of an account */
   const look = (path: string): void =>
     turns.later(accountOf(path), `${path}/`, async () => {
-      for (const each of repositoriesBelow(repos, path))
-        turns.later(accountOf(path), each, async () => void (await lookSafely(each, false)));
+      const found = repositoriesBelow(repos, path);
+      for (const each of found) turns.later(accountOf(path), each, async () => void (await lookSafely(each, false)));
+      const missing = path.includes('/') ? [] : known.of(path).filter((each) => !found.includes(each));
+      for (const each of missing) recording.gone(each);
     });
 
   /** The clock of the snapshots may have been set back: so it is not asked again. */
@@ -146,8 +147,13 @@ export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keep
     for (const name of foldersIn(repos)) look(name);
   };
 
+  const noteAll = (path: string, folder: string): void => {
+    known.note(path, folder);
+    recording.look(path, folder);
+  };
+
   const sweep = (isFirst: boolean): void =>
-    removeOld({ state, keepOf, now: clock.now, onSeen: note }, log, isFirst, (repository, work) =>
+    removeOld({ state, keepOf, now: clock.now, onSeen: noteAll }, log, isFirst, (repository, work) =>
       turns.later(accountOf(repository), `${repository} ${SWEEP}`, work),
     );
 
@@ -176,19 +182,15 @@ export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keep
   let hourly = { cancel: (): void => {} };
   return {
     begin: () => {
-      void clearUndos(taking, state).then(
-        (left) => {
-          for (const path of left) log.warn({ path }, UNDO_LEFT);
-        },
-        (error) => log.warn({ error: failureInOneLine(error) }, UNDO_LEFT),
-      );
+      void tellUndosLeft(taking, state, log);
       sweep(true);
       hourly = clock.every(HOUR_MS, () => sweep(false));
       lookAtAll();
     },
-    changed: (path) => {
+    changed: (path, by) => {
+      if (path !== null && by) recording.wrote(path, by);
       if (path !== null) return look(path);
-      // Not after each session: 10,000 repositories that have not changed shall cost little.
+      // Not after each session: 10,000 unchanged repositories shall cost little.
       const left = allLookedAt + Math.min(every, HOUR_MS) - clock.steady();
       if (left <= 0) lookAtAll();
       else if (!timers.has(ALL)) timers.set(ALL, left, lookAtAll);
@@ -197,12 +199,16 @@ export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keep
     wasPutBack: async (path, { number, former }) => {
       const shown = { repository: printable(path, 200), number, former };
       log.warn(shown, 'a repository was put back as a snapshot has it, as it was asked');
-      const folder = snapshotsOf(state, path);
-      if (folder !== null && former !== null)
-        await turns
-          .soon(accountOf(path), async () => spare(folder, former))
-          .catch((error) => log.warn({ ...shown, error: failureInOneLine(error) }, 'the former state may go in a day'));
+      recording.wrote(path, { kind: 'server', what: `undo to snapshot ${number}` });
+      await turns
+        .soon(accountOf(path), async () => spare(snapshotsOf(state, path), former))
+        .catch((error) => log.warn({ ...shown, error: failureInOneLine(error) }, 'the former state may go in a day'));
       return keep(path);
+    },
+    history: async (path, isSeen) => {
+      const result = (await keep(path)).find(({ repository }) => repository === path)?.result;
+      const history = await recording.history(path, result === 'kept', isSeen);
+      return { ...history, notKept: typeof result === 'object' ? result.why : null };
     },
     remove: (path, which) =>
       turns.soon(accountOf(path), async () => {
@@ -211,43 +217,20 @@ export const createKeeper = ({ settings, log, clock, ...taking }: Options): Keep
         const removed = await removeChosen(folder, which);
         for (const number of removed)
           log.warn({ repository: printable(path, 200), number }, 'removed a snapshot, as it was asked');
-        if (removed.length > 0) note(path, folder);
+        if (removed.length > 0) known.note(path, folder);
         return removed;
       }),
-    without: async (account, signal, work) => {
-      const release = holds.hold(account);
-      try {
-        // What is being taken just now is done first.
-        await Promise.race([turns.over(account), aborted(signal)]);
-        signal.throwIfAborted();
-        return await work();
-      } finally {
-        release();
-      }
-    },
+    // What is being taken just now is done first.
+    without: (account, signal, work) => holds.during(account, turns.over(account), signal, work),
     granted: (next) => {
       granted = next;
     },
-    list: () =>
-      [...new Set([...known.keys(), ...failing.paths()])].sort(compareText).map((repository) => {
-        const none = { repository, count: 0, newest: null, olderHold: 0, protected: null };
-        return { ...(known.get(repository) ?? none), failing: failing.of(repository) };
-      }),
+    list: () => known.list(failing, recording.unseen),
     close: async () => {
       hourly.cancel();
       timers.close();
-      const tooLong = new AbortController();
-      void setTimeout(LAST_MS, undefined, { signal: tooLong.signal })
-        .then(() => stopping.abort())
-        .catch(() => {});
-      await turns.close();
-      tooLong.abort();
+      await Promise.all([recording.close(), turns.close(LAST_MS, () => stopping.abort())]);
       stopping.abort();
     },
   };
 };
-
-const accountOf = (path: string): string => path.split('/')[0] ?? '';
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

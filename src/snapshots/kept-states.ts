@@ -1,4 +1,5 @@
 import type { State } from '../accounts/account.ts';
+import type { ChangeRecord, MarkOfChange, Writer } from './change-record.ts';
 import type { Failing } from './failing.ts';
 
 /** The snapshots of one repository, for `status`. */
@@ -12,6 +13,8 @@ export type KeptStates = {
   readonly olderHold: number;
   /** Whether nobody but root can change them. Null: nobody knows. */
   readonly protected: boolean | null;
+  /** What looks like an attack, and nobody has looked at yet, the oldest first. */
+  readonly marked: readonly { readonly at: number; readonly marks: readonly MarkOfChange[] }[];
   /** Why none can be taken just now. Null: they can. */
   readonly failing: Failing | null;
 };
@@ -23,11 +26,25 @@ export type Asked = {
   readonly result: 'kept' | 'off' | 'gone' | { readonly why: string };
 };
 
+/** What has happened to a repository. */
+export type History = {
+  /** The newest first. */
+  readonly records: readonly ChangeRecord[];
+  /** Up to which of them the operator has looked: its id; 0 for none. */
+  readonly seen: number;
+  /** Why the present state is not in it. Null: it is, or there is none. */
+  readonly notKept: string | null;
+};
+
 export type Keeper = {
   /** Looks at all repositories once, and removes what is too old: now, and every hour. */
   readonly begin: () => void;
-  /** Somebody may have changed a repository, or one in the folder of an account. Null: nobody knows which. */
-  readonly changed: (path: string | null) => void;
+  /** Somebody may have changed a repository, or one in the folder of an account. Null: nobody knows which. `by`: who, where that is known. */
+  readonly changed: (path: string | null, by?: Writer) => void;
+  /**
+   * What has happened to a repository, the newest first: its present state is kept for that. `seen`: the operator has looked at all of it.
+   */
+  readonly history: (path: string, seen: boolean) => Promise<History>;
   /**
    * Keeps the present state of a repository, or of all in the folder of an account; null: of all.
    *

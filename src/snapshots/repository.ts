@@ -105,8 +105,8 @@ export const removeChosen = async (
 };
 
 /** A state that an undo has replaced is not only the last one of an hour: it stays as if it were the last one of its day. */
-export const spare = (folder: string, number: number): void => {
-  const snapshot = listSnapshots(folder).find((each) => each.number === number);
+export const spare = (folder: string | null, number: number | null): void => {
+  const snapshot = folder === null ? undefined : listSnapshots(folder).find((each) => each.number === number);
   const about = snapshot && readAbout(snapshot);
   if (snapshot && about) writeStateFile(aboutFile(snapshot.path), { ...about, spared: true });
 };

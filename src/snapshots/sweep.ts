@@ -2,6 +2,7 @@ import type { SnapshotKeep } from '../accounts/snapshot-keep.ts';
 import { failureInOneLine } from '../failure.ts';
 import { printable } from '../text/printable.ts';
 import type { SnapshotLog } from './failing.ts';
+import { clearUndos } from './put-back.ts';
 import { removeExpired } from './repository.ts';
 import { clearUnfinished, foldersOfSnapshots } from './store.ts';
 
@@ -40,6 +41,20 @@ export const removeOld = (
         log.warn(facts, 'old snapshots of this repository could not be removed; it is tried again');
       }
     });
+};
+
+/** Removes what undos have left that were ended, and tells of what may be the former state of a repository. */
+export const tellUndosLeft = async (
+  means: { readonly python: string },
+  state: string,
+  log: Pick<SnapshotLog, 'warn'>,
+): Promise<void> => {
+  const what = 'an undo was ended in the middle: what is left of it may be what was there before it';
+  try {
+    for (const path of await clearUndos(means, state)) log.warn({ path }, what);
+  } catch (error) {
+    log.warn({ error: failureInOneLine(error) }, what);
+  }
 };
 
 const list = (state: string, log: Pick<SnapshotLog, 'warn'>): ReturnType<typeof foldersOfSnapshots> => {

@@ -12,8 +12,8 @@ export type Turns = {
   readonly later: (account: string, name: string, work: () => Promise<void>) => void;
   /** Resolves once nothing is being done for this account. */
   readonly over: (account: string) => Promise<void>;
-  /** Begins nothing more, and resolves once what was begun is done. */
-  readonly close: () => Promise<void>;
+  /** Begins nothing more, and resolves once what was begun is done. `tooLong` is called if that takes longer than so many milliseconds. */
+  readonly close: (patience: number, tooLong: () => void) => Promise<void>;
 };
 
 type Work = { readonly account: string; readonly begin: () => Promise<void> };
@@ -73,9 +73,11 @@ export const createTurns = (): Turns => {
     over: async (account) => {
       if (now?.account === account) await now.done;
     },
-    close: async () => {
+    close: async (patience, tooLong) => {
       closed = true;
+      const timer = setTimeout(tooLong, patience);
       await running;
+      clearTimeout(timer);
       for (const { giveUp } of first) giveUp();
     },
   };

@@ -33,16 +33,16 @@ export const openSessionOutcomes = (
   log: Logger,
   sessionOf: (connection: ProcessId) => Session | undefined,
   connectionOf: Hosted['connectionOf'],
-  onWritten: (repository: string) => void,
+  onWritten: (repository: string, session: Session) => void,
 ): SessionOutcomes => {
   const record = openFailedSessions(places.state, log);
   const outcomes = createOutcomes(
     log,
     sessionOf,
     connectionOf,
-    (ended) => {
+    (ended, session) => {
       record.note(ended);
-      if (ended.wrote) onWritten(ended.repository);
+      if (ended.wrote) onWritten(ended.repository, session);
     },
     () => performance.now(),
   );

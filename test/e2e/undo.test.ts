@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ListedSnapshot } from '../../src/cli/snapshots.ts';
 import type { Client } from './harness/client.ts';
+import { documentedShell, filledIn } from './harness/documented.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { anotherClient, client, ownServer, server } from './harness/own-server.ts';
 import { ownerships } from './harness/repository-files.ts';
@@ -49,6 +50,13 @@ const destroy = async (archive: string, of = client, name = 'web01'): Promise<vo
   await of.borg(['compact', '--threshold', '0', urlOf(of, name)]);
 };
 
+/** Whatever is in the repository goes, without a trace. */
+const destroyed = async (name: string, of: Client): Promise<void> => {
+  await of.borg(['break-lock', urlOf(of, name)]);
+  for (const each of await readdir(join(server.repos, name)))
+    await rm(join(server.repos, name, each), { recursive: true });
+};
+
 let bases = 0;
 /** What a client finds that has not seen the repository before: the archives, with every byte. */
 const archivesOf = async (of = client, name = 'web01'): Promise<readonly string[]> => {
@@ -89,6 +97,17 @@ test('a thief with the full key deletes everything; it is shown, put back with e
   expect(asked.stdout).toMatch(/^Comes back: [\d.]+ kB in \d segments/m);
   expect(await undo('web01', '--dry-run', '--yes')).toMatchObject({ exitCode: 0 });
   expect((await client.borg(['list', '--short', client.url('web01')])).stdout).toBe('');
+  const history = await run(['history', 'web01']);
+  expect(history).toMatchObject({
+    exitCode: 1,
+    stdout: expect.stringContaining('! most of what was there was deleted'),
+  });
+  expect(history.stdout).toMatch(/^ {4}by web01 .*from [0-9a-f.:]+$/m);
+  expect(history.stdout).toMatch(/deleted \d+ of those before \([\d.]+ kB\); compacted \d+ segments/);
+  expect((await run(['status'])).stdout).toContain('LOOKS ATTACKED');
+  expect(server.log()).toContain('what was done in a repository looks like an attack');
+  expect(await run(['history', 'web01', '--seen'])).toMatchObject({ exitCode: 0 });
+  expect((await run(['status'])).stdout).not.toContain('LOOKS ATTACKED');
   const done = await undo('web01', '--yes');
   expect(done).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('web01 is as it was ') });
   expect(await archivesOf()).toEqual(['a1']);
@@ -170,15 +189,20 @@ test('a repository whose folder the operator has removed comes back into the new
 
 test('a thief of an append-only key replaces the key and deletes; the former key opens everything again', async () => {
   await init(careful, 'db01');
-  await create('c1', careful, 'db01');
-  await take('db01');
+  for (const archive of ['c1', 'c2']) {
+    await create(archive, careful, 'db01');
+    await take('db01');
+  }
   const url = careful.url('db01');
-  await careful.borg(['delete', `${url}::c1`]);
+  await careful.borg(['delete', url, 'c1', 'c2']);
   await careful.borg(['key', 'change-passphrase', url], { env: { BORG_NEW_PASSPHRASE: 'mine now' } });
+  const history = await run(['history', 'db01']);
+  expect(history.stdout).toContain('! an append-only client deleted what stood there');
+  expect(history.stdout).toContain('! the key was replaced');
   const done = await undo('db01', '--yes');
   expect(done.stdout).toContain('The key comes back, too');
   expect(done).toMatchObject({ exitCode: 0 });
-  expect(await archivesOf(careful, 'db01')).toEqual(['c1']);
+  expect(await archivesOf(careful, 'db01')).toEqual(['c1', 'c2']);
   expect(await readdir(join(server.repos, 'db01/former-keys'))).toHaveLength(1);
 });
 
@@ -192,6 +216,8 @@ test('one repository of several, also where its folder is gone, and the others s
   const yes = { BORG_DELETE_I_KNOW_WHAT_I_AM_DOING: 'YES' };
   await fleet.borg(['delete', fleet.url('fleet', 'fleet/one')], { env: yes });
   expect(await readdir(join(server.repos, 'fleet'))).toEqual(['two']);
+  const history = await run(['history', 'fleet/one']);
+  expect(history).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('! the repository is gone') });
   expect(await undo('fleet/one', '--yes')).toMatchObject({ exitCode: 0 });
   expect(await archivesOf(fleet, 'fleet/one')).toEqual(['f1']);
   expect(await archivesOf(fleet, 'fleet/two')).toEqual(['f1', 'f2']);
@@ -220,4 +246,16 @@ test('where no snapshots are taken any more, what was there is put aside, and to
   expect(done.stdout).toContain('The present state has no snapshot');
   const [, folder = ''] = /What was there until now is in (\/repos\/\S+\/tree)/.exec(done.stdout) ?? [];
   expect(await readdir(folder.replace('/repos', server.repos))).toContain('config');
+});
+
+test('where an undo cannot be done, the commands of the page put a snapshot back', async () => {
+  const [kept] = await listed('db01');
+  await destroyed('db01', careful);
+  const lines = documentedShell('docs/snapshots.md', 'cp -r repos').split('\n').slice(1, 6).join('\n');
+  const { uid } = await lstat(join(server.repos, 'db01'));
+  const snapshot = `${kept?.number}@${new Date(kept?.at ?? 0).toISOString().replace('.000', '')}`;
+  const typed = filledIn(lines.replaceAll('7@2026-11-20T03:00:00Z', snapshot), { web01: 'db01', 10001: String(uid) });
+  await server.exec(['sh', '-c', `set -eu\ncd /\n${typed}`]);
+  expect(await archivesOf(careful, 'db01')).toEqual(['c1', 'c2']);
+  expect((await run(['doctor'])).stdout).toMatch(/^ok +owners/m);
 });

@@ -8,6 +8,7 @@ import type { AccountName } from '../../src/accounts/name.ts';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { type Places, placesBelow } from '../../src/places.ts';
 import { requireSettings } from '../../src/settings.ts';
+import type { Writer } from '../../src/snapshots/change-record.ts';
 import { createKeeper } from '../../src/snapshots/keeper.ts';
 import type { Keeper } from '../../src/snapshots/kept-states.ts';
 import { listSnapshots, snapshotsOf } from '../../src/snapshots/store.ts';
@@ -61,6 +62,7 @@ const start = (env: Record<string, string> = {}): Keeper => {
   return createKeeper({
     ...{ places, python: findBorg().python, hostId: 'a-server@1', settings: requireSettings(env) },
     ...{ clock: time.clock, log: { info: tell('info'), warn: tell('warn') } },
+    connected: () => [],
   });
 };
 
@@ -330,6 +332,113 @@ test('at its start it tells of undos that were ended in the middle', async () =>
   await until('it to be told', () => lines.some(({ message }) => message.includes('ended in the middle')));
   expect(lines).toContainEqual(expect.objectContaining({ level: 'warn', path: left }));
   await until('the unused one to go', () => !existsSync(unused));
+});
+
+test('what happens from one snapshot to the next is written down, by whom, and is told where it looks like an attack until somebody has looked', async () => {
+  const by = (account: string, wrote = true): Writer => ({
+    ...{
+      kind: 'session',
+      account,
+      role: 'repo',
+      fingerprint: 'SHA256:x',
+      comment: 'a key',
+      from: '203.0.113.7',
+      wrote,
+    },
+  });
+  const history = async (seen = false) => (await keeper.history('web01', seen)).records;
+  expect(await history()).toMatchObject([{ snapshot: 1, before: null, counted: null, by: [], marks: [] }]);
+  await time.advance(HOUR);
+  await create('web01');
+  keeper.changed('web01', by('web01', false));
+  keeper.changed('web01', by('web01'));
+  await until('the second', () => count('web01') === 2);
+  expect(await history()).toMatchObject([
+    { snapshot: 2, before: 1, by: [by('web01')], objects: { before: 1, after: 4 }, marks: [] },
+    { snapshot: 1 },
+  ]);
+  await time.advance(HOUR);
+  keeper.changed('db01', by('db01'));
+  await borg('delete', `${join(places.repos, 'web01')}::${archives}`);
+  keeper.changed('web01', { kind: 'server', what: 'borg delete' });
+  await until('the mark', () => keeper.list()[0]?.marked.length === 1);
+  const [newest] = await history();
+  expect(newest).toMatchObject({
+    ...{ snapshot: 3, by: [{ kind: 'server', what: 'borg delete' }], counted: { deleted: { objects: 3 } } },
+    marks: ['mostly-deleted'],
+  });
+  expect(lines.filter(({ message }) => message.includes('looks like an attack'))).toEqual([
+    expect.objectContaining({ level: 'warn', repository: 'web01', snapshot: 3 }),
+  ]);
+  expect(await history(true)).toHaveLength(3);
+  expect(keeper.list()[0]?.marked).toEqual([]);
+  expect(await keeper.history('web01', false)).toMatchObject({ seen: 3, notKept: null });
+  await keeper.close();
+  keeper = start();
+  expect(await history()).toHaveLength(3);
+  expect(keeper.list()[0]?.marked).toEqual([]);
+});
+
+test('what was not written down when the server ended is written down at its next start', async () => {
+  await keeper.keep('web01');
+  await create('web01');
+  await keeper.keep('web01');
+  rmSync(join(places.state, 'snapshots/web01/history.jsonl'), { force: true });
+  await keeper.close();
+  keeper = start();
+  keeper.begin();
+  await until('a record', () => existsSync(join(places.state, 'snapshots/web01/history.jsonl')));
+  expect((await keeper.history('web01', false)).records).toMatchObject([
+    { snapshot: 2, before: 1, objects: { after: 4 } },
+  ]);
+});
+
+test('whoever changes a repository while the change before is still counted is named for his own', async () => {
+  const by = (account: string): Writer => ({ kind: 'server', what: account });
+  await keeper.history('web01', false);
+  await create('web01');
+  keeper.changed('web01', by('first'));
+  await keeper.keep('web01');
+  await create('web01');
+  keeper.changed('web01', by('second'));
+  const [newest] = (await keeper.history('web01', false)).records;
+  expect(newest?.by.at(-1)).toEqual(by('second'));
+  const { records } = await keeper.history('web01', false);
+  expect(records.flatMap((each) => each.by)).toEqual(expect.arrayContaining([by('first'), by('second')]));
+});
+
+test('that a repository is gone is told once, and by whom, if its account is still there', async () => {
+  const account: Account = { name: 'web01' as AccountName, role: 'repo', uid: UID, keys: [] };
+  await keeper.history('web01', true);
+  rmSync(join(places.repos, 'web01'), { recursive: true });
+  keeper.changed('web01');
+  await idle();
+  expect(keeper.list()[0]?.marked).toEqual([]);
+  keeper.granted(stateOf([account]));
+  keeper.changed('web01', { kind: 'server', what: 'borg delete' });
+  await until('the mark', () => keeper.list()[0]?.marked.length === 1);
+  for (let turn = 0; turn < 2; turn += 1) {
+    keeper.changed('web01');
+    await idle();
+  }
+  const { records } = await keeper.history('web01', false);
+  expect(records).toMatchObject([
+    { id: 2, snapshot: null, before: 1, marks: ['destroyed'], by: [{ kind: 'server', what: 'borg delete' }] },
+    { id: 1, snapshot: 1 },
+  ]);
+});
+
+test('after all snapshots were removed their numbers begin again, and what happens is still written down', async () => {
+  await keeper.keep('web01');
+  await keeper.history('web01', true);
+  await keeper.remove('web01', 'all');
+  await time.advance(HOUR);
+  await create('web01');
+  await keeper.keep('web01');
+  expect((await keeper.history('web01', false)).records).toMatchObject([
+    { id: 2, snapshot: 1 },
+    { id: 1, snapshot: 1 },
+  ]);
 });
 
 test('when it ends, nothing half is left under the name of a snapshot, and whoever asked hears of it', async () => {

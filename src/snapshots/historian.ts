@@ -1,0 +1,188 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Role } from '../accounts/role.ts';
+import { keyIn } from '../borg/config-key.ts';
+import { readConfigText } from '../borg/config-text.ts';
+import { readRepositoryConfig } from '../borg/repository-config.ts';
+import { isNonceSpent } from '../borg/repository-state.ts';
+import { failureInOneLine } from '../failure.ts';
+import { inFolder } from '../system/folder-handle.ts';
+import { printable } from '../text/printable.ts';
+import { readAbout } from './about.ts';
+import { type Compared, MARK_TEXTS, marksOfChange } from './change-marks.ts';
+import {
+  addRecord,
+  type ChangeRecord,
+  readRecords,
+  readSeen,
+  type Told,
+  toldFormat,
+  type Writer,
+  writeSeen,
+} from './change-record.ts';
+import type { SnapshotLog } from './failing.ts';
+import { accountOf } from './folders.ts';
+import { askSnapshotProgram } from './program.ts';
+import { listSnapshots, type Snapshot } from './store.ts';
+
+/** Of one account: each writer and repository once, with the turn in which it was noted last. */
+type Notes = Map<string, { readonly writer: Writer; readonly repository: string | null; readonly turn: number }>;
+
+/** Who may have changed a repository until this snapshot of it. */
+type Waiting = { readonly number: number; readonly writers: readonly Writer[] };
+
+/** So many are in one record, and so many notes of one account are remembered. */
+const MOST_WRITERS = 20;
+const MOST_NOTES = 200;
+const MOST_WAITING = 20;
+const PATIENCE_MS = 15 * 60_000;
+const UNCOUNTED: Told = { objects: null, counted: null, unknown: null };
+
+type Options = {
+  /** borg's interpreter. */
+  readonly python: string;
+  readonly log: SnapshotLog;
+  readonly signal: AbortSignal;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Who has a session of this account now, or one of an admin's. */
+  readonly connected: (account: string) => readonly Writer[];
+};
+
+/** Writes down what has happened in repositories, from one snapshot to the next. */
+export const createHistorian = ({ python, log, signal, now, connected }: Options) => {
+  const notes = new Map<string, Notes>();
+  /** Up to which turn the notes are in a snapshot of this repository. */
+  const taken = new Map<string, number>();
+  /** Of snapshots that are not recorded yet. */
+  const waiting = new Map<string, readonly Waiting[]>();
+  const checked = new Set<string>();
+  const unseen = new Map<string, readonly ChangeRecord[]>();
+  let turn = 0;
+
+  /** @param until the turn before the snapshot was begun: what somebody says later is in the next one */
+  const writersOf = (path: string, until: number): readonly Writer[] => {
+    const last = taken.get(path) ?? 0;
+    const done = [...(notes.get(accountOf(path))?.values() ?? [])].filter(
+      (each) => each.turn > last && each.turn <= until && (each.repository === null || each.repository === path),
+    );
+    const all = [...connected(accountOf(path)), ...done.map(({ writer }) => writer)];
+    return different(all).slice(-MOST_WRITERS);
+  };
+
+  const count = async (before: Snapshot, after: Snapshot, known: number | null): Promise<Told | null> => {
+    const folders = [before, after].map(({ path }) => join(path, 'repository'));
+    const words = ['changes', ...folders, String(known ?? -1)];
+    const told = await askSnapshotProgram(python, words, toldFormat, { signal, patience: PATIENCE_MS });
+    if (!('code' in told)) return told;
+    // It is counted anew later: the server stops, or somebody has removed one of the two.
+    const isOver = told.code === 'stopping' || !folders.every((each) => existsSync(each));
+    return isOver ? null : { ...UNCOUNTED, unknown: told.why };
+  };
+
+  const write = (path: string, folder: string, record: Omit<ChangeRecord, 'id'>): void => {
+    const { snapshot, by, marks } = record;
+    addRecord(folder, { id: Math.max(readRecords(folder).at(-1)?.id ?? 0, readSeen(folder)) + 1, ...record });
+    const left = (waiting.get(path) ?? []).filter(({ number }) => snapshot !== null && number > snapshot);
+    waiting.set(path, left);
+    look(path, folder);
+    if (marks.length > 0)
+      log.warn(
+        { repository: printable(path, 200), snapshot, by, why: marks.map((each) => MARK_TEXTS[each]) },
+        'what was done in a repository looks like an attack; `borgserver history` shows it',
+      );
+  };
+
+  const look = (path: string, folder: string, records = readRecords(folder)): void => {
+    const seen = readSeen(folder);
+    unseen.set(
+      path,
+      records.filter(({ id, marks }) => id > seen && marks.length > 0),
+    );
+  };
+
+  return {
+    /** @param repository its path below /repos; null: one of its account, and nobody knows which */
+    wrote: (account: string, repository: string | null, writer: Writer): void => {
+      turn += 1;
+      const of: Notes = notes.get(account) ?? new Map();
+      const key = JSON.stringify([repository, writer]);
+      of.delete(key);
+      of.set(key, { writer, repository, turn });
+      const [oldest] = of.keys();
+      if (of.size > MOST_NOTES && oldest !== undefined) of.delete(oldest);
+      notes.set(account, of);
+    },
+    /** A snapshot of it was just taken: whoever may have changed it until then belongs to that. @param until see turn: when it was begun */
+    taken: (path: string, { number, until }: { readonly number: number; readonly until: number }): void => {
+      const all = [...(waiting.get(path) ?? []), { number, writers: writersOf(path, until) }];
+      waiting.set(path, all.slice(-MOST_WAITING));
+      taken.set(path, until);
+    },
+    /** The turn of what was noted last. */
+    turn: (): number => turn,
+    look,
+    /**
+     * Records what has happened until the newest snapshot, if that is not recorded yet.
+     *
+     * @param folder of the snapshots
+     * @param role of its account
+     */
+    record: async (path: string, folder: string, role: Role | null): Promise<void> => {
+      checked.add(path);
+      const all = listSnapshots(folder);
+      const records = readRecords(folder);
+      const last = records.findLast(({ snapshot }) => snapshot !== null);
+      const after = all.at(-1);
+      if (!after || (last?.snapshot === after.number && last.at === after.at)) return look(path, folder, records);
+      // The one that was recorded last may have been removed meanwhile.
+      const before =
+        all.findLast(({ number }) => number < after.number && number <= (last?.snapshot ?? Infinity)) ?? null;
+      const until = (waiting.get(path) ?? []).filter(({ number }) => number <= after.number);
+      const by = [...different(until.flatMap(({ writers }) => writers)).slice(-MOST_WRITERS)];
+      const sinceTransaction = (before && readAbout(before)?.transaction) ?? null;
+      const told = before ? await count(before, after, last?.sinceTransaction ?? sinceTransaction) : UNCOUNTED;
+      if (told === null) return;
+      const states = before && { before: describe(before), after: describe(after) };
+      const marks = states ? [...marksOfChange({ ...told, ...states, by, role })] : [];
+      const place = { snapshot: after.number, before: before?.number ?? null, at: after.at, since: before?.at ?? null };
+      write(path, folder, { ...told, ...place, sinceTransaction, by, marks });
+    },
+    /** It is no repository any more, though it has snapshots. */
+    gone: (path: string, folder: string): void => {
+      const last = readRecords(folder).at(-1);
+      const newest = listSnapshots(folder).at(-1);
+      if (!newest || last?.marks.includes('destroyed')) return;
+      const place = { snapshot: null, before: newest.number, at: now(), since: newest.at, sinceTransaction: null };
+      write(path, folder, { ...UNCOUNTED, ...place, by: [...writersOf(path, turn)], marks: ['destroyed'] });
+      taken.set(path, turn);
+    },
+    /** @throws that it cannot be written down */
+    seen: (path: string, folder: string): void => {
+      writeSeen(folder, readRecords(folder).at(-1)?.id ?? 0);
+      look(path, folder);
+    },
+    /** Whether it has looked since it began if the newest snapshot of this one is recorded. */
+    hasChecked: (path: string): boolean => checked.has(path),
+    /** The marked records at which nobody has looked, the oldest first. */
+    unseen: (path: string): readonly ChangeRecord[] => unseen.get(path) ?? [],
+    failed: (path: string, error: unknown): void =>
+      log.warn(
+        { repository: printable(path, 200), error: failureInOneLine(error) },
+        'what has happened in a repository could not be written down',
+      ),
+  };
+};
+
+/** Each once: that one was connected says nothing new where it has written. */
+const different = (writers: readonly Writer[]): readonly Writer[] => {
+  const wrote = (each: Writer): boolean => each.kind === 'session' && each.wrote;
+  const inOrder = writers.toSorted((one, other) => Number(wrote(one)) - Number(wrote(other)));
+  return [...new Map(inOrder.map((each) => [JSON.stringify({ ...each, wrote: null }), each])).values()];
+};
+
+const describe = (snapshot: Snapshot): Compared =>
+  inFolder(join(snapshot.path, 'repository'), (folder) => {
+    const config = readConfigText(folder) ?? '';
+    return { id: readRepositoryConfig(config)?.id ?? null, key: keyIn(config), nonceSpent: isNonceSpent(folder) };
+  }) ?? { id: null, key: null, nonceSpent: false };

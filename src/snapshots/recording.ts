@@ -1,0 +1,80 @@
+import type { Role } from '../accounts/role.ts';
+import { readRecords, readSeen, type Writer } from './change-record.ts';
+import type { SnapshotLog } from './failing.ts';
+import { accountOf } from './folders.ts';
+import { createHistorian } from './historian.ts';
+import type { History } from './kept-states.ts';
+import { readState } from './repository-state.ts';
+import { listSnapshots, snapshotsOf } from './store.ts';
+import { createTurns } from './turns.ts';
+
+type Options = {
+  readonly python: string;
+  readonly places: { readonly repos: string; readonly state: string };
+  readonly log: SnapshotLog;
+  readonly now: () => number;
+  /** Of the account of a repository; null: it is not granted now. */
+  readonly roleOf: (path: string) => Role | null;
+  /** Who has a session of this account now. Undefined: nothing is written down. */
+  readonly connected: ((account: string) => readonly Writer[]) | undefined;
+};
+
+/** Beside that of the snapshots: it waits in the same queue. */
+const GONE = '.gone';
+
+/**
+ * Has what happens written down, one thing after another, in a queue of its own: that may take minutes, and no snapshot waits for it.
+ */
+export const createRecording = ({ python, places: { repos, state }, log, now, roleOf, connected }: Options) => {
+  const stopping = new AbortController();
+  const turns = createTurns();
+  const historian = createHistorian({
+    ...{ python, log, now, signal: stopping.signal },
+    connected: connected ?? (() => []),
+  });
+  const record = (path: string, folder: string): Promise<void> => historian.record(path, folder, roleOf(path));
+  /** Of an account that is granted no more, the operator may have removed the repository, too. */
+  const recordIfGone = async (path: string): Promise<void> => {
+    const folder = snapshotsOf(state, path);
+    if (folder !== null && roleOf(path) !== null && readState(repos, path) === null) historian.gone(path, folder);
+  };
+  const later = (path: string, name: string, work: () => Promise<void>): void => {
+    if (connected) turns.later(accountOf(path), name, () => work().catch((error) => historian.failed(path, error)));
+  };
+  return {
+    wrote: (path: string, by: Writer): void =>
+      historian.wrote(accountOf(path), by.kind === 'server' || path.includes('/') ? path : null, by),
+    /** Call it before a snapshot is begun, and what it returns once that is there: whoever has written until then belongs to it. */
+    begin: (path: string): ((folder: string) => void) => {
+      const until = historian.turn();
+      return (folder) => {
+        historian.taken(path, { number: listSnapshots(folder).at(-1)?.number ?? 0, until });
+        later(path, path, () => record(path, folder));
+      };
+    },
+    /** Its newest snapshot may not be recorded: the server may have ended before. */
+    check: (path: string, folder: string): void => {
+      if (!historian.hasChecked(path)) later(path, path, () => record(path, folder));
+    },
+    /** It seems to be gone. */
+    gone: (path: string): void => later(path, `${path} ${GONE}`, () => recordIfGone(path)),
+    /** @param isThere whether it is a repository just now */
+    history: async (path: string, isThere: boolean, isSeen: boolean): Promise<Pick<History, 'records' | 'seen'>> => {
+      const folder = snapshotsOf(state, path);
+      if (folder === null) return { records: [], seen: 0 };
+      return turns.soon(accountOf(path), async () => {
+        await (isThere ? record(path, folder) : recordIfGone(path)).catch((error) => historian.failed(path, error));
+        const seen = readSeen(folder);
+        if (isSeen) historian.seen(path, folder);
+        return { records: readRecords(folder).toReversed(), seen };
+      });
+    },
+    look: historian.look,
+    unseen: historian.unseen,
+    /** What is just counted is counted anew by the next server. */
+    close: async (): Promise<void> => {
+      stopping.abort();
+      await turns.close(0, () => {});
+    },
+  };
+};
