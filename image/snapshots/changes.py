@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from launcher import box
-from snapshots.folders import FOLDER, PLAIN, Changed, Odd, is_number, opened
+from snapshots.folders import FOLDER, PLAIN, Changed, Odd, is_number, last_index, opened
 from snapshots.segments import DELETE, MANIFEST, PUT, Entry, Index, Unreadable, entries, entry_at
 from snapshots.take import root_folder
 
@@ -90,15 +90,15 @@ def changes(older: str, newer: str, known: int) -> dict[str, object]:
 
 def open_state(stack: contextlib.ExitStack, path: str) -> State:
     folder = root_folder(stack, path)
-    numbers = [int(number) for name, _, number in (name.partition('.') for name in os.listdir(folder)) if name == 'index' and is_number(number)]
-    if not numbers:
+    last = last_index(os.listdir(folder))
+    if last is None:
         raise Unreadable('no-index')
     data = stack.enter_context(opened('data', FOLDER, folder))
     segments: dict[int, tuple[str, int]] = {}
     for name in os.listdir(data):
         with opened(name, FOLDER, data) as each, os.scandir(each) as found:
             segments.update({int(entry.name): (name, entry.inode()) for entry in found if is_number(entry.name)})
-    return State(data, segments, stack.enter_context(Index('index.%d' % max(numbers), folder)), max(numbers))
+    return State(data, segments, stack.enter_context(Index('index.%d' % last, folder)), last)
 
 
 class Counting:

@@ -4,7 +4,7 @@ without end. So everything is opened relative to the folder above, without follo
 import contextlib
 import errno
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 #: O_NONBLOCK: opening a FIFO would wait for its other end.
 PLAIN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -45,6 +45,11 @@ def opened(name: str, flags: int, above: int | None = None) -> Generator[int, No
 def is_number(name: str) -> bool:
     """Whether it is a number as borg writes it into a name."""
     return name.isascii() and name.isdigit() and (name == '0' or name[0] != '0') and len(name) <= 18
+
+
+def last_index(names: Iterable[str]) -> int | None:
+    """The number in the name of the newest index, as borg finds it (borg/repository.py, get_index_transaction_id). None if there is none."""
+    return max((int(number) for kind, _, number in (name.partition('.') for name in names) if kind == 'index' and is_number(number)), default=None)
 
 
 def is_there(name: str, folder: int) -> bool:

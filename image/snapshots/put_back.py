@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable
 
 from snapshots.carry import FORMER_KEYS
-from snapshots.folders import FOLDER, PLAIN, Changed, Odd, is_number, is_there, opened
+from snapshots.folders import FOLDER, PLAIN, Changed, Odd, is_number, is_there, last_index, opened
 from snapshots.keep import FOLDER_MODE, Owner, copy_own, hand_over
 from snapshots.rename import EXCHANGE, rename
 from snapshots.take import COPIED, SHARED, Failed, root_folder, sync
@@ -123,8 +123,8 @@ def remove(above: str, only_unused: bool) -> dict[str, object]:
 def has_commit_without_index(tree: int) -> bool:
     """borg writes a commit first, and its index afterwards. If it was ended in between, the snapshot of that state, which goes by the index, has not
     what borg would find (borg/repository.py, commit and replay_segments)."""
-    indexes = [int(number) for kind, _, number in (name.partition('.') for name in os.listdir(tree)) if kind == SHARED[0] and is_number(number)]
-    last = max(indexes, default=-1)
+    index = last_index(os.listdir(tree))
+    last = -1 if index is None else index
     with contextlib.suppress(OSError, Changed, Odd), opened('data', FOLDER, tree) as data:
         for name in filter(is_number, os.listdir(data)):
             with contextlib.suppress(OSError, Changed, Odd), opened(name, FOLDER, data) as folder:

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 
-from snapshots.folders import FOLDER, Changed, Odd, is_number, is_there, opened
+from snapshots.folders import FOLDER, Changed, Odd, is_number, is_there, last_index, opened
 from snapshots.keep import CLOSED, WRITTEN_TO, Owner, Shared, copy, has_leases, share
 from snapshots.lock import Lock
 
@@ -182,10 +182,7 @@ class Taking:
                 self.lock.give_back_if_late()
 
     def last_transaction(self) -> int | None:
-        """The number in the name of the newest index, as borg finds it (borg/repository.py, get_index_transaction_id)."""
-        numbers = [int(number) for name, _, number in (entry.name.partition('.') for entry in self.entries(self.repository))
-                   if name == 'index' and is_number(number)]
-        return max(numbers, default=None)
+        return last_index(entry.name for entry in self.entries(self.repository))
 
     def numbers(self, folder: int) -> list[int]:
         """The names that are numbers as borg writes them, in rising order. Everything else is left out."""

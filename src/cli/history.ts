@@ -5,7 +5,7 @@ import { MARK_TEXTS } from '../snapshots/change-marks.ts';
 import { type ChangeRecord, readRecords, readSeen, type Writer } from '../snapshots/change-record.ts';
 import type { History } from '../snapshots/kept-states.ts';
 import { snapshotsOf } from '../snapshots/store.ts';
-import { ago } from '../text/duration.ts';
+import { ago, timeText } from '../text/duration.ts';
 import { plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { renderBytes } from '../text/size.ts';
@@ -71,14 +71,12 @@ export const historyText = (
     .trimEnd();
 };
 
-const time = (at: number): string => new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
-
 const recordLines = (record: ChangeRecord, seen: number, now: number): readonly string[] => {
   const { id, snapshot, before, at, by, objects, counted, unknown, marks } = record;
   const what = snapshot === null ? `after snapshot ${before}` : `snapshot ${snapshot}`;
   const from = before === null ? 'the first one' : `since snapshot ${before}`;
   return [
-    `${what}  ${time(at)}, ${ago(at, now)}${snapshot === null ? '' : ` (${from})`}`,
+    `${what}  ${timeText(at)}, ${ago(at, now)}${snapshot === null ? '' : ` (${from})`}`,
     ...(before === null ? [] : [`    by ${by.length === 0 ? 'nobody who is known' : by.map(writerText).join('; ')}`]),
     ...(objects ? [`    ${countedText(objects, counted)}`] : []),
     ...(unknown === null ? [] : [`    not all could be counted: ${UNKNOWN[unknown] ?? printable(unknown, 200)}`]),

@@ -3,7 +3,7 @@ import type { Places } from '../places.ts';
 import { type About, readAbout } from '../snapshots/about.ts';
 import type { Asked } from '../snapshots/kept-states.ts';
 import { foldersOfSnapshots, listSnapshots, type Snapshot, snapshotsOf } from '../snapshots/store.ts';
-import { ago } from '../text/duration.ts';
+import { ago, timeText } from '../text/duration.ts';
 import { plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { renderBytes } from '../text/size.ts';
@@ -92,7 +92,7 @@ export const oneText = (repository: string, found: readonly ListedSnapshot[], no
   if (found.length === 0) return `There is no snapshot of ${printable(repository)}.`;
   const rows = found.map((each) => [
     String(each.number),
-    new Date(each.at).toISOString().replace('.000Z', 'Z'),
+    timeText(each.at),
     ago(each.at, now),
     each.bytes === null ? '-' : renderBytes(each.bytes),
     each.transaction === null ? '-' : String(each.transaction),

@@ -1,6 +1,6 @@
 import { quoted } from '../doctor/diagnose-owners.ts';
 import type { Described } from '../snapshots/compare.ts';
-import { ago } from '../text/duration.ts';
+import { ago, timeText } from '../text/duration.ts';
 import { plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { renderBytes } from '../text/size.ts';
@@ -22,8 +22,6 @@ export type Preview = {
   readonly keepKey: boolean;
 };
 
-const time = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z');
-
 /** What an undo would do, before anybody says yes. `now`: milliseconds since the epoch. */
 export const previewText = (
   { path, to, present, live, notKept, comesBack, goes, keepKey }: Preview,
@@ -32,7 +30,7 @@ export const previewText = (
   const columns = [to, ...(present ? [present] : [])];
   const row = (name: string, cell: (each: Described) => string): string[] => [name, ...columns.map(cell)];
   const rows = [
-    row('taken', (each) => `${time(each.at)}, ${ago(each.at, now)}`),
+    row('taken', (each) => `${timeText(each.at)}, ${ago(each.at, now)}`),
     row('size', ({ bytes }) => (bytes === null ? '-' : renderBytes(bytes))),
     row('objects', ({ objects }) => (objects === null ? '-' : String(objects))),
     row('transaction', ({ transaction }) => (transaction === null ? '-' : String(transaction))),

@@ -1,12 +1,10 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { keyIn } from '../borg/config-key.ts';
-import { readConfigText } from '../borg/config-text.ts';
 import { findRepositoriesOf } from '../borg/find-repositories.ts';
 import { readHostId } from '../borg/host-id.ts';
 import { findBorg } from '../borg/interpreter.ts';
-import { readRepositoryConfig } from '../borg/repository-config.ts';
+import { type Identity, readIdentity } from '../borg/repository-identity.ts';
 import { readRepositoryState } from '../borg/repository-state.ts';
 import { askServer } from '../control/client.ts';
 import { quoted } from '../doctor/diagnose-owners.ts';
@@ -69,8 +67,8 @@ const undo = async (work: UndoWork): Promise<number> => {
   const all = listSnapshots(snapshots);
   const present = kept === 'kept' ? (all.at(-1) ?? null) : null;
   const to = chosen(all, present, options.to, source.path);
-  const live = present ? describeSnapshot(present) : liveConfig(source);
   const [described, presentDescribed] = [describeSnapshot(to), present && describeSnapshot(present)];
+  const live = presentDescribed ?? liveIdentity(source);
   console.log(
     previewText(
       {
@@ -132,10 +130,9 @@ const refuseOthersInIt = ({ repos, path }: Source): void => {
     );
 };
 
-const liveConfig = ({ repos, path }: Source): Pick<Described, 'id' | 'key'> | null => {
-  const config = inFolder(join(repos, path), (folder) => readConfigText(folder));
-  const id = readRepositoryConfig(config ?? '')?.id;
-  return id === undefined ? null : { id, key: keyIn(config ?? '') };
+const liveIdentity = ({ repos, path }: Source): Identity | null => {
+  const found = inFolder(join(repos, path), readIdentity);
+  return found?.id ? found : null;
 };
 
 const refuseOther = (

@@ -107,9 +107,9 @@ const parse = (line: string): unknown => {
   }
 };
 
-/** @throws the system's error, or that the file cannot be written */
-export const addRecord = (folder: string, record: ChangeRecord): void => {
-  const lines = [...readRecords(folder), record].slice(-MOST).map((each) => `${JSON.stringify(each)}\n`);
+/** @param all in their order. The oldest ones are forgotten. @throws that the file cannot be written */
+export const writeRecords = (folder: string, all: readonly ChangeRecord[]): void => {
+  const lines = all.slice(-MOST).map((each) => `${JSON.stringify(each)}\n`);
   let length = 0;
   const kept = lines.toReversed().filter((line) => {
     length += line.length;

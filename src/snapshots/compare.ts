@@ -1,9 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { keyIn } from '../borg/config-key.ts';
-import { readConfigText } from '../borg/config-text.ts';
 import { INDEX_HEADER_BYTES, readObjectCount } from '../borg/index-header.ts';
-import { readRepositoryConfig } from '../borg/repository-config.ts';
+import { type Identity, readIdentity } from '../borg/repository-identity.ts';
 import { inFolder } from '../system/folder-handle.ts';
 import { openBounded } from '../system/plain-file.ts';
 import { readAbout } from './about.ts';
@@ -11,30 +9,27 @@ import { segmentsIn } from './held.ts';
 import type { Snapshot } from './store.ts';
 
 /** What a snapshot says of its repository without a key. Null: not known. */
-export type Described = Pick<Snapshot, 'number' | 'at'> & {
-  readonly bytes: number | null;
-  readonly segments: number | null;
-  readonly transaction: number | null;
-  /** Archives are some of them. A repository without any has one. */
-  readonly objects: number | null;
-  readonly id: string | null;
-  /** The locked key in `config`: what is compared, and never shown. */
-  readonly key: string | null;
-};
+export type Described = Pick<Snapshot, 'number' | 'at'> &
+  Identity & {
+    readonly bytes: number | null;
+    readonly segments: number | null;
+    readonly transaction: number | null;
+    /** Archives are some of them. A repository without any has one. */
+    readonly objects: number | null;
+  };
 
 export const describeSnapshot = (snapshot: Snapshot): Described => {
   const about = readAbout(snapshot);
   const { number, at } = snapshot;
   const transaction = about?.transaction ?? null;
   const read = inFolder(join(snapshot.path, 'repository'), (folder) => {
-    const config = readConfigText(folder);
     const objects =
       transaction === null
         ? null
         : openBounded(join(folder.path, `index.${transaction}`), (part, { allocated }) =>
             readObjectCount(part(0, INDEX_HEADER_BYTES), allocated),
           );
-    return { objects, id: readRepositoryConfig(config ?? '')?.id ?? null, key: keyIn(config ?? '') };
+    return { objects, ...readIdentity(folder) };
   });
   return {
     ...{ number, at, transaction, bytes: about?.bytes ?? null, segments: about?.segments ?? null },

@@ -1,9 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Role } from '../accounts/role.ts';
-import { keyIn } from '../borg/config-key.ts';
-import { readConfigText } from '../borg/config-text.ts';
-import { readRepositoryConfig } from '../borg/repository-config.ts';
+import { readIdentity } from '../borg/repository-identity.ts';
 import { isNonceSpent } from '../borg/repository-state.ts';
 import { failureInOneLine } from '../failure.ts';
 import { inFolder } from '../system/folder-handle.ts';
@@ -11,13 +9,13 @@ import { printable } from '../text/printable.ts';
 import { readAbout } from './about.ts';
 import { type Compared, MARK_TEXTS, marksOfChange } from './change-marks.ts';
 import {
-  addRecord,
   type ChangeRecord,
   readRecords,
   readSeen,
   type Told,
   toldFormat,
   type Writer,
+  writeRecords,
   writeSeen,
 } from './change-record.ts';
 import type { SnapshotLog } from './failing.ts';
@@ -82,10 +80,12 @@ export const createHistorian = ({ python, log, signal, now, connected }: Options
 
   const write = (path: string, folder: string, record: Omit<ChangeRecord, 'id'>): void => {
     const { snapshot, by, marks } = record;
-    addRecord(folder, { id: Math.max(readRecords(folder).at(-1)?.id ?? 0, readSeen(folder)) + 1, ...record });
+    const before = readRecords(folder);
+    const all = [...before, { id: Math.max(before.at(-1)?.id ?? 0, readSeen(folder)) + 1, ...record }];
+    writeRecords(folder, all);
     const left = (waiting.get(path) ?? []).filter(({ number }) => snapshot !== null && number > snapshot);
     waiting.set(path, left);
-    look(path, folder);
+    look(path, folder, all);
     if (marks.length > 0)
       log.warn(
         { repository: printable(path, 200), snapshot, by, why: marks.map((each) => MARK_TEXTS[each]) },
@@ -182,7 +182,7 @@ const different = (writers: readonly Writer[]): readonly Writer[] => {
 };
 
 const describe = (snapshot: Snapshot): Compared =>
-  inFolder(join(snapshot.path, 'repository'), (folder) => {
-    const config = readConfigText(folder) ?? '';
-    return { id: readRepositoryConfig(config)?.id ?? null, key: keyIn(config), nonceSpent: isNonceSpent(folder) };
-  }) ?? { id: null, key: null, nonceSpent: false };
+  inFolder(join(snapshot.path, 'repository'), (folder) => ({
+    ...readIdentity(folder),
+    nonceSpent: isNonceSpent(folder),
+  })) ?? { id: null, key: null, nonceSpent: false };

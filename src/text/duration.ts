@@ -1,3 +1,6 @@
+/** A moment as ISO 8601 in UTC, in whole seconds. @param at milliseconds since the epoch */
+export const timeText = (at: number): string => new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
+
 const SECONDS: Readonly<Record<string, number>> = { min: 60, h: 3600, d: 86_400, w: 604_800 };
 
 /**
