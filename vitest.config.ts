@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { PATIENCE_MS, TEST_PATIENCE_MS } from './test/e2e/harness/patience.ts';
-import { COLD, NOT_IN_A_CONTAINER, ON_EVERY_DEBIAN, WITHOUT_DOCKER } from './test/e2e-files.ts';
+import { COLD, NOT_IN_A_CONTAINER, ON_BOTH_IMAGES, WITHOUT_DOCKER } from './test/e2e-files.ts';
 import { MEMORY_OF_NODE, NOT_OF_THE_IMAGE } from './test/not-of-the-image.ts';
 
 // The tests use Debian's programs, not those that a version manager's shims find. Each `python3` that a shim starts makes a pass take six
@@ -25,8 +25,8 @@ const notThere = { container: NOT_IN_A_CONTAINER, 'user-namespace': ['user-names
 /** The end-to-end files of this run (test/e2e-files.ts). */
 const filesOfThisRun = {
   all: ['**/*'],
-  'every-debian': [...ON_EVERY_DEBIAN, ...(target === 'container' ? [] : WITHOUT_DOCKER)],
-  'newest-debian': ON_EVERY_DEBIAN.filter((name) => !COLD.includes(name)),
+  'without-docker': WITHOUT_DOCKER,
+  'newest-debian': ON_BOTH_IMAGES.filter((name) => !COLD.includes(name)),
 }[process.env.E2E_FILES ?? 'all'];
 if (filesOfThisRun === undefined)
   throw new Error(`E2E_FILES=${process.env.E2E_FILES} names no list of test/e2e-files.ts`);
