@@ -31,6 +31,7 @@ from launcher.guards.inodes import SlowedRepository
 from launcher.guards.kept_state import KeptStateRepository
 from launcher.guards.keys import KeptConfigRepository, PlainKeyRepository
 from launcher.guards.locks import LockedRepository, OneRepositoryServer
+from launcher.guards.looked_at import LookedAtRepository
 from launcher.guards.memory import Allowance, MemoryRepository, MemoryServer
 from launcher.guards.names import NamedRepository
 from launcher.guards.nonce import NonceRepository
@@ -71,6 +72,8 @@ def repository_guards(command: Command) -> tuple[type[Repository], ...]:
         *when(command.serves, BoxedRepository),
         # Before borg takes its lock: the snapshot takes it, too.
         *when(command.serves and command.is_admin, KeptStateRepository),
+        # Whatever it clears, the guards below see.
+        *when(command.asks, LookedAtRepository),
         # Not for `borg config` on the server, which is there to change the config.
         *when(command.serves, KeptConfigRepository),
         QuotaRepository,
@@ -130,7 +133,7 @@ def prepare(command: Command) -> Prepared:
 
 def install(prepared: Prepared, command: Command, box: Session | None, outcome: Outcome | None, keeping: Keeping | None = None) -> None:
     """Installs the guards for the one session of this process. box: its boxes, or None; outcome: what it will tell the server, or None;
-    keeping: how an admin's asks the server to keep a repository, or None."""
+    keeping: how it asks the server about a repository, or None."""
     repository, server = prepared.repository, prepared.server
     limits = command.limits
     most = limits.repositories if limits else None

@@ -44,6 +44,8 @@ class Command:
     box: str
     #: Whether it ignores the quota, and waits long for the lock.
     maintenance: bool
+    #: The descriptor of a borg of the operator's over which it asks the server (keeping.py); None: it asks nothing.
+    ask: int | None = None
 
     @property
     def serves(self) -> bool:
@@ -75,6 +77,11 @@ class Command:
     def is_admin(self) -> bool:
         return not self.repository and (self.limits is None or self.limits.repositories is None)
 
+    @property
+    def asks(self) -> bool:
+        """Whether it asks the server before it makes anything final: an admin's session always."""
+        return self.ask is not None or (self.serves and self.is_admin)
+
     def _behind(self, option: str) -> str:
         return next((after for word, after in zip(self.borg, self.borg[1:]) if word == option), '')
 
@@ -94,4 +101,5 @@ def read(words: list[str]) -> Command:
                         None if repositories is None else int(repositories))
     if '--reach' in options:
         reach = Reach(*(options['--' + each] for each in ('root', 'repository', 'base', 'reach')))
-    return Command(borg, limits, reach, options.get('--box', 'auto'), maintenance)
+    ask = options.get('--ask')
+    return Command(borg, limits, reach, options.get('--box', 'auto'), maintenance, None if ask is None else int(ask))

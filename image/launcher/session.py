@@ -94,10 +94,16 @@ def outcome_of():
 
 
 def keeping_of(command):
-    if not (command.serves and command.is_admin):
+    if not command.asks:
         return None
     from launcher.keeping import Keeping
 
+    if command.ask is not None:
+        import socket
+
+        # Not for a program that borg starts.
+        os.set_inheritable(command.ask, False)
+        return Keeping(command.reach.root if command.reach else '/', socket.socket(fileno=command.ask))
     keeping = Keeping(os.environ.get('BORG_BASE_DIR', '/'))
     keeping.connect(beside('keep'))
     return keeping

@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { failure } from '../failure.ts';
 import { whereOwnersAreKept } from '../host/ownerless.ts';
+import { answerLines } from '../system/answer-lines.ts';
 import { spawnSafely } from '../system/spawn.ts';
 import { watchForStandstill } from './standstill.ts';
 
@@ -21,9 +23,14 @@ export type BorgRun = {
   readonly uid: number;
   readonly gid: number;
   readonly env: Readonly<Record<string, string>>;
+  /** Answers what it asks on its fourth descriptor (image/launcher/keeping.py). Left out: it has only the standard streams. */
+  readonly answer?: ((question: string) => Promise<string>) | undefined;
   /** Milliseconds for which it may stand still before it is ended. Left out: without end. */
   readonly stuckAfter?: number | undefined;
 };
+
+/** The descriptor on which borg asks: the first one behind the standard streams. */
+export const ASKING = 3;
 
 /** Time for borg to end by itself and to remove its lock. */
 const TERM_GRACE_MS = 20_000;
@@ -39,12 +46,14 @@ const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGINT', 'SIGUSR1', 'SIGUSR2
  * @throws the system's error where it cannot be started
  */
 export const runBorg = async (run: BorgRun): Promise<BorgEnd> => {
-  const { words, uid, gid, env, stuckAfter = Infinity } = run;
+  const { words, uid, gid, env, answer, stuckAfter = Infinity } = run;
   const [file, ...before] = run.command;
   // libuv drops the supplementary groups when it changes the uid. '/' can be entered by everybody.
   const { child: borg } = spawnSafely(file, [...before, '--umask', '0007', ...words], {
-    ...{ uid, gid, env, cwd: '/', stdio: 'inherit' },
+    ...{ uid, gid, env, cwd: '/', stdio: ['inherit', 'inherit', 'inherit', ...(answer ? (['pipe'] as const) : [])] },
   });
+  const asking = borg.stdio[ASKING];
+  if (answer && asking instanceof Duplex) answerLines(asking, answer);
   let interrupted = false;
   const forward = (signal: NodeJS.Signals): void => {
     if (!signal.startsWith('SIGUSR')) interrupted = true;

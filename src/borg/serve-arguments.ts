@@ -143,3 +143,6 @@ export const shellQuote = (word: string): string => {
   }
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 };
+
+/** Text for a person who pastes it into a shell, where whoever makes a folder has chosen its name. */
+export const quoted = (path: string): string => shellQuote(printable(path));

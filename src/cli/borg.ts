@@ -8,7 +8,7 @@ import { readHostId } from '../borg/host-id.ts';
 import { findOddEntry } from '../borg/odd-entry.ts';
 import { parsePassthrough, wordsFor } from '../borg/passthrough.ts';
 import { reachOf } from '../borg/reach.ts';
-import { type BorgEnd, prepareBaseFolder, runBorg } from '../borg/run.ts';
+import { ASKING, type BorgEnd, prepareBaseFolder, runBorg } from '../borg/run.ts';
 import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { findTarget } from '../borg/target.ts';
 import { askServer } from '../control/client.ts';
@@ -18,7 +18,7 @@ import { requireSettings } from '../settings.ts';
 import { requireLease } from '../start/lease.ts';
 import { printable } from '../text/printable.ts';
 import { appendOnlyHint } from './append-only-hint.ts';
-import { keepAlone, keepBefore, tellChanged } from './keep-before.ts';
+import { keepAlone, keepBefore, lookAlone, lookBefore, tellChanged } from './keep-before.ts';
 import { boxWords, findLauncher } from './launcher.ts';
 import { createRunOnAllText } from './run-on-all-text.ts';
 
@@ -116,8 +116,15 @@ export const withBorg = async (
       const changes = !READS.has(command);
       if (changes) await (isAlone ? keepAlone(places, hostId, path) : keepBefore(places, path));
       const place = { root, repository: join(root, path), base, reach: reachOf(command, words, env), box: BOX };
-      const before = [...(maintenance ? ['--maintenance'] : []), ...boxWords(place)];
-      const ended = await runBorg({ command: launcher.command(before), words, uid, gid, env, stuckAfter });
+      const asks = command === 'compact';
+      const before = [
+        ...(maintenance ? ['--maintenance'] : []),
+        ...boxWords(place),
+        ...(asks ? ['--ask', String(ASKING)] : []),
+      ];
+      // Whatever borg asks about: it is this repository.
+      const answer = asks ? () => (isAlone ? lookAlone(places, hostId, path) : lookBefore(places, path)) : undefined;
+      const ended = await runBorg({ command: launcher.command(before), words, uid, gid, env, answer, stuckAfter });
       // After that, the older ones alone hold what is not needed any more.
       if (changes && !isAlone)
         await tellChanged(

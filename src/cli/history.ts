@@ -1,5 +1,5 @@
+import { quoted } from '../borg/serve-arguments.ts';
 import { askServer } from '../control/client.ts';
-import { quoted } from '../doctor/diagnose-owners.ts';
 import type { Places } from '../places.ts';
 import { MARK_TEXTS } from '../snapshots/change-marks.ts';
 import { type ChangeRecord, readRecords, readSeen, type Writer } from '../snapshots/change-record.ts';

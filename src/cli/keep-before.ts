@@ -4,7 +4,8 @@ import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
 import { createKeeper } from '../snapshots/keeper.ts';
-import type { Asked } from '../snapshots/kept-states.ts';
+import type { Asked, Keeper } from '../snapshots/kept-states.ts';
+import { lookBeforeCompact } from '../snapshots/questions.ts';
 import { realClock } from '../system/clock.ts';
 import { printable } from '../text/printable.ts';
 
@@ -52,19 +53,37 @@ export const tellChanged = async (
  * @param hostId locks are taken in its name
  */
 export const keepAlone = (places: Places, hostId: string, path: string): Promise<void> =>
-  telling(path, async () => {
-    const log = { info: () => {}, warn: () => {} };
-    const { python } = findBorg();
-    const keeper = createKeeper({
-      ...{ places, python, hostId, log },
-      ...{ settings: requireSettings(process.env), clock: realClock },
-    });
-    try {
-      return await keeper.keep(path);
-    } finally {
-      await keeper.close();
-    }
+  telling(path, () => alone(places, hostId, (keeper) => keeper.keep(path)));
+
+/**
+ * Asks the server whether a repository may be compacted, while borg has its lock.
+ *
+ * @returns why not, in one line; '' if it may be
+ * @throws what askServer throws, and that no server runs here any more
+ */
+export const lookBefore = async ({ run }: Pick<Places, 'run'>, path: string): Promise<string> => {
+  const history = await askServer(run, { command: 'history', repository: path, seen: false });
+  if (history === null) throw new Error('no server runs here any more');
+  return lookBeforeCompact(path, history) ?? '';
+};
+
+/** The same where no server runs. Call it while you hold the lease. */
+export const lookAlone = (places: Places, hostId: string, path: string): Promise<string> =>
+  alone(places, hostId, async (keeper) => lookBeforeCompact(path, await keeper.history(path, false)) ?? '');
+
+const alone = async <T>(places: Places, hostId: string, use: (keeper: Keeper) => Promise<T>): Promise<T> => {
+  const log = { info: () => {}, warn: () => {} };
+  const { python } = findBorg();
+  const keeper = createKeeper({
+    ...{ places, python, hostId, log, connected: () => [] },
+    ...{ settings: requireSettings(process.env), clock: realClock },
   });
+  try {
+    return await use(keeper);
+  } finally {
+    await keeper.close();
+  }
+};
 
 const telling = async (path: string, keep: () => Promise<readonly Asked[] | null>): Promise<void> => {
   const tell = (of: string, why: string): void =>

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { type Passthrough, parsePassthrough, wordsFor } from '../borg/passthrough.ts';
-import { quoted } from '../doctor/diagnose-owners.ts';
+import { quoted } from '../borg/serve-arguments.ts';
 import type { Places } from '../places.ts';
 import { listSnapshots, snapshotsOf } from '../snapshots/store.ts';
 import { printable } from '../text/printable.ts';

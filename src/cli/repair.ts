@@ -1,6 +1,6 @@
 import { REPAIRS, type Repair, repairRepository } from '../borg/repair.ts';
+import { quoted } from '../borg/serve-arguments.ts';
 import { findTarget } from '../borg/target.ts';
-import { quoted } from '../doctor/diagnose-owners.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
 import { printable } from '../text/printable.ts';

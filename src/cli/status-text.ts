@@ -1,6 +1,6 @@
 import { noBoxText } from '../borg/launcher-check.ts';
+import { quoted } from '../borg/serve-arguments.ts';
 import type { ServerStatus } from '../control/server-status.ts';
-import { quoted } from '../doctor/diagnose-owners.ts';
 import { sessionHostText } from '../doctor/diagnose-session-host.ts';
 import { SHARED_IDENTITIES } from '../start/repositories-folder.ts';
 import type { DiskSpace } from '../survey/disk-spaces.ts';

@@ -1,4 +1,4 @@
-import { quoted } from '../doctor/diagnose-owners.ts';
+import { quoted } from '../borg/serve-arguments.ts';
 import type { Described } from '../snapshots/compare.ts';
 import { ago, timeText } from '../text/duration.ts';
 import { plural } from '../text/list.ts';

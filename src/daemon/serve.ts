@@ -30,6 +30,7 @@ import type { Session } from '../sessions/session.ts';
 import { createTracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
 import { createKeeper } from '../snapshots/keeper.ts';
+import { answersFrom } from '../snapshots/questions.ts';
 import type { SshdEvent } from '../sshd/log.ts';
 import type { Message } from '../sshd/message.ts';
 import { type SshdExit, startSshd } from '../sshd/server.ts';
@@ -178,7 +179,7 @@ const run = async (
   open.adopt(watchTree(places.sshkeys, { polling, onEvent: scheduler.changed, onFault }), close);
 
   await Promise.all([outcomes.listen(plan), hosting.start(plan)]);
-  open.adopt(await startKeepSocket(join(places.run, KEEP_SOCKET), settings.PGID, keeper.keep), close);
+  open.adopt(await startKeepSocket(join(places.run, KEEP_SOCKET), settings.PGID, answersFrom(keeper)), close);
 
   const ending = Promise.withResolvers<{ readonly told: string } | SshdExit>();
   const listening = Promise.withResolvers<'listening'>();

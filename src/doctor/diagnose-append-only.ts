@@ -1,7 +1,7 @@
+import { quoted } from '../borg/serve-arguments.ts';
 import type { ServerStatus } from '../control/server-status.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
 import { printable } from '../text/printable.ts';
-import { quoted } from './diagnose-owners.ts';
 import { type Diagnosis, warning } from './diagnosis.ts';
 
 /** The command that takes append_only out of a repository's config. It needs no passphrase. @param path below /repos */

@@ -1,7 +1,7 @@
 import type { Damage } from '../borg/damage.ts';
+import { quoted } from '../borg/serve-arguments.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
 import { printable } from '../text/printable.ts';
-import { quoted } from './diagnose-owners.ts';
 import { type Diagnosis, error } from './diagnosis.ts';
 
 /** Repositories that borg does not open, with the cure for each. */

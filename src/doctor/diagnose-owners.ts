@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Owner, REPOSITORY_MODE } from '../accounts/repository-folder.ts';
-import { shellQuote } from '../borg/serve-arguments.ts';
+import { quoted } from '../borg/serve-arguments.ts';
 import type { ServerStatus } from '../control/server-status.ts';
 import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
@@ -10,9 +10,6 @@ import { firstOf, plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { lookForRights } from './diagnose-rights.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
-
-/** Quoted for a shell: a person pastes the cure, and whoever makes a folder chooses its name. */
-export const quoted = (path: string): string => shellQuote(printable(path));
 
 /** A repository whose whole folder is not as its owner needs it. `name`: of the folder, directly below /repos. */
 export type Broken = { readonly name: string; readonly owner: Owner; readonly why: string };

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readHostId } from '../borg/host-id.ts';
 import { findLockOwner } from '../borg/lock-owner.ts';
+import { quoted } from '../borg/serve-arguments.ts';
 import type { AccountStatus, ServerStatus } from '../control/server-status.ts';
 import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
@@ -11,7 +12,6 @@ import { printable } from '../text/printable.ts';
 import { sizeText } from '../text/size.ts';
 import { diagnoseAppendOnly } from './diagnose-append-only.ts';
 import { diagnoseDamage } from './diagnose-damage.ts';
-import { quoted } from './diagnose-owners.ts';
 import { diagnoseTooDeep } from './diagnose-too-deep.ts';
 import { type Diagnosis, error, ok, warning } from './diagnosis.ts';
 

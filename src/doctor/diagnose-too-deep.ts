@@ -1,13 +1,12 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { shellQuote } from '../borg/serve-arguments.ts';
+import { quoted, shellQuote } from '../borg/serve-arguments.ts';
 import type { ServerStatus } from '../control/server-status.ts';
 import type { Places } from '../places.ts';
 import type { Surveyed } from '../survey/repository-survey.ts';
 import { inFolder } from '../system/folder-handle.ts';
 import { firstOf } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
-import { quoted } from './diagnose-owners.ts';
 import { type Diagnosis, error } from './diagnosis.ts';
 
 /**

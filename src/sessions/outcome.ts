@@ -15,6 +15,7 @@ export const FAILURES = {
   'lock-broken': 'its lock was broken while it had it',
   memory: 'it needed more memory than SESSION_MEMORY allows',
   damaged: 'the repository is damaged',
+  unseen: 'something in the repository looks like an attack, and nobody has looked at it: it is not compacted',
   refused: 'the server refused what it asked for',
   unexpected: 'borg failed unexpectedly',
 } as const;

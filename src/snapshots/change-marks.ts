@@ -34,7 +34,7 @@ export const marksOfChange = (judged: Judged): readonly MarkOfChange[] => {
   const { counted, unknown, by, before, after } = judged;
   if (by.some((each) => each.kind === 'server' && each.what.startsWith('undo '))) return [];
   const marks: MarkOfChange[] = [];
-  if (isMostlyDeleted(judged)) marks.push('mostly-deleted');
+  if (isMostlyDeleted(judged) && !isOperators(by)) marks.push('mostly-deleted');
   if (counted && isAppendOnly(judged) && counted.deleted.objects > counted.deletedRecent)
     marks.push('append-only-deleted');
   if (counted && counted.replaced.objects > 0) marks.push('replaced');
@@ -45,6 +45,10 @@ export const marksOfChange = (judged: Judged): readonly MarkOfChange[] => {
   if (after.nonceSpent && !before.nonceSpent) marks.push('nonce-spent');
   return marks;
 };
+
+/** Nobody but the operator has changed it, with a command that deletes: he knows. */
+const isOperators = (by: readonly Writer[]): boolean =>
+  by.length > 0 && by.every((each) => each.kind === 'server' && mayDelete(each));
 
 /** The manifest stays. */
 const isMostlyDeleted = ({ objects, counted }: Judged): boolean => {

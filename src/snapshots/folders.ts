@@ -31,7 +31,7 @@ export const repositoriesBelow = (repos: string, path: string): readonly string[
 };
 
 /** A session may say any path. Whether it can be that of a repository: borg's own (guards/names.py) are not deeper, and a file system has no longer name. */
-const isPlain = (path: string): boolean => {
+export const isPlain = (path: string): boolean => {
   const parts = path.split('/');
   const isName = (part: string): boolean =>
     part !== '' && !part.startsWith('.') && !part.includes('\0') && Buffer.byteLength(part) <= 255;

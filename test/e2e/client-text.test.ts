@@ -107,9 +107,15 @@ const keepsWhatThievesDelete = async (
   await borg('delete', `${client.url('db01')}::${first}`);
   await expectKept(/archives of this list are gone/);
 
+  // Also where the job has seen nothing before: the server has.
+  await rm(seen);
+  await expectKept(/db01 is not compacted: an append-only client deleted what stood there/);
+  expect((await borg('list', '--short', client.url('db01'))).stdout).not.toBe('');
+
   // The admin has looked, and accepts what is there.
   const accept = async () => {
-    await rm(seen);
+    await rm(seen, { force: true });
+    await server.exec(['borgserver', 'history', 'db01', '--seen'], { reject: false });
     expect((await job()).stderr).not.toMatch(/Nothing is pruned|Prune would keep/);
   };
   await accept();
@@ -201,6 +207,7 @@ describe('the shell text', () => {
     // The same with systemd's units, from the same state, on a machine that has seen nothing of it.
     await run('rm', ['-r', join(server.repos, 'db01')], BASE_ENVIRONMENT);
     await run('mv', [before, join(server.repos, 'db01')], BASE_ENVIRONMENT);
+    await server.exec(['borgserver', 'history', 'db01', '--seen'], { reject: false });
     const { home: other, sh: bySystemd } = await newcomer('another home of alice');
     await writeFile(join(other, 'db01.passphrase'), passphrase);
     const units = await asSystemd(await print('alice', admin, '--format', 'systemd'), 'db01', other);

@@ -191,6 +191,27 @@ def kept_state_repository(guards):
     return asked == [(os.path.join(TOP, 'own'), False)]
 
 
+def looked_at_repository(guards):
+    answers = ['not before somebody has looked', '']
+    keeping = types.SimpleNamespace(look=lambda path: answers.pop(0) if path == os.path.join(TOP, 'own') else None)
+    repository = made(alone(guards, keeping=keeping))
+    for key in (KEY, MANIFEST):
+        repository.put(key, b'data')
+        repository.commit(compact=False)
+    before = repository.get_transaction_id()
+    repository.put(MANIFEST, b'data')
+    refused = word_of(lambda: repository.commit(compact=True, threshold=0))
+    kept = repository.get_transaction_id() == before and repository.io.get_latest_segment() == before
+    # Nobody is asked: it compacts nothing, since what this very transaction deletes cannot be looked at.
+    repository.delete(KEY)
+    repository.commit(compact=True, threshold=0)
+    kept = kept and b'data' in b''.join(open(path, 'rb').read() for _, path in repository.io.segment_iterator())
+    repository.put(MANIFEST, b'last')
+    repository.commit(compact=True, threshold=0)
+    gone = b'data' not in b''.join(open(path, 'rb').read() for _, path in repository.io.segment_iterator())
+    return refused == 'unseen' and kept and gone and answers == []
+
+
 def plain_key_repository(guards):
     repository = made(alone(guards))
     return word_of(lambda: repository.save_key(b'first\rsecond')) == ''
@@ -363,6 +384,7 @@ def main():
         'admin': ['--account', 'own', '--sessions', '5', '--memory', 'auto', '--', 'serve', '--restrict-to-path', '/repos'],
         'own': ['--', 'check', '/repos/own'],
         'maintenance': ['--maintenance', '--', 'compact', '/repos/own'],
+        'asking': ['--ask', '3', '--', 'compact', '/repos/own'],
     }
     known = rpc.unknown()
     # As a newer borg might have it.

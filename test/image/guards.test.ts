@@ -9,7 +9,7 @@ import { findBorg } from '../../src/borg/interpreter.ts';
 
 const LAUNCHER = join(import.meta.dirname, '../../image/launcher');
 
-type Kind = 'tenant' | 'several' | 'admin' | 'own' | 'maintenance';
+type Kind = 'tenant' | 'several' | 'admin' | 'own' | 'maintenance' | 'asking';
 interface Tried {
   readonly cases: Readonly<Record<string, { readonly with: string; readonly without: string }>>;
   readonly untried: readonly string[];
@@ -43,8 +43,8 @@ test('each guard holds alone, and nothing else holds in its place', () => {
 
 describe('the order of the guards', () => {
   /**
-   * The order, the outermost first. CountedRepositories is only there for an account with several repositories, and KeptStateRepository only for an
-   * admin.
+   * The order, the outermost first. CountedRepositories is only there for an account with several repositories, and KeptStateRepository and LookedAtRepository
+   * only for an admin.
    */
   const TENANT = [
     'TenantRepository',
@@ -60,6 +60,7 @@ describe('the order of the guards', () => {
     'PlainKeyRepository',
     'BoxedRepository',
     'KeptStateRepository',
+    'LookedAtRepository',
     'KeptConfigRepository',
     'QuotaRepository',
     'WholeCloseRepository',
@@ -82,13 +83,21 @@ describe('the order of the guards', () => {
   const without = (names: readonly string[], ...out: string[]) => names.filter((name) => !out.includes(name));
   const ONLY_SESSIONS = ['HeardRepository', 'CountedRepositories', 'MemoryRepository', 'SlowedRepository'];
   const ONLY_SERVED = [
-    ...['FloorRepository', 'NamedRepository', 'BoxedRepository', 'KeptStateRepository', 'KeptConfigRepository'],
+    ...[
+      'FloorRepository',
+      'NamedRepository',
+      'BoxedRepository',
+      'KeptStateRepository',
+      'LookedAtRepository',
+      'KeptConfigRepository',
+    ],
   ];
+  const ONLY_ADMINS = ['KeptStateRepository', 'LookedAtRepository'];
   const OWN = without(TENANT, ...ONLY_SESSIONS, ...ONLY_SERVED);
 
   test('for an account with a repository, and with several', () => {
-    expect(tried.orders.tenant.repository).toEqual(without(TENANT, 'CountedRepositories', 'KeptStateRepository'));
-    expect(tried.orders.several.repository).toEqual(without(TENANT, 'KeptStateRepository'));
+    expect(tried.orders.tenant.repository).toEqual(without(TENANT, 'CountedRepositories', ...ONLY_ADMINS));
+    expect(tried.orders.several.repository).toEqual(without(TENANT, ...ONLY_ADMINS));
     expect(tried.orders.tenant.server).toEqual(SERVER);
     expect(tried.orders.several.server).toEqual(SERVER);
   });
@@ -101,7 +110,10 @@ describe('the order of the guards', () => {
   test('for a borg of the server’s own, and for its maintenance, which has no quota', () => {
     expect(tried.orders.own.repository).toEqual(OWN);
     expect(tried.orders.maintenance.repository).toEqual([...OWN.slice(0, -2), 'UnboundedRepository', ...OWN.slice(-2)]);
-    for (const kind of ['own', 'maintenance'] as const) {
+    expect(tried.orders.asking.repository).toEqual(
+      TENANT.filter((name) => OWN.includes(name) || name === 'LookedAtRepository'),
+    );
+    for (const kind of ['own', 'maintenance', 'asking'] as const) {
       expect(tried.orders[kind].server).toEqual(without(SERVER, 'HeardServer', 'MemoryServer'));
     }
   });

@@ -34,6 +34,14 @@ describe('what looks like an attack', () => {
     expect(marks({ objects: { before: 1, after: 1, bytes: 100 } })).toEqual([]);
   });
 
+  it('is not what the operator deletes at the server, if nobody else was there', () => {
+    const operator = server('maintenance delete');
+    expect(marks({ ...deleted(101), by: [operator] })).toEqual([]);
+    expect(marks({ ...deleted(101), by: [operator, session('repo', false)] })).toEqual(['mostly-deleted']);
+    expect(marks({ ...deleted(101), by: [server('borg create')] })).toEqual(['mostly-deleted']);
+    expect(marks({ ...deleted(101), by: [] })).toEqual(['mostly-deleted']);
+  });
+
   it('is what hides itself: then the number of objects says whether most are gone', () => {
     const hidden = { counted: null, unknown: 'index' };
     expect(marks(hidden)).toEqual(['uncounted']);

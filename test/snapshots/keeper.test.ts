@@ -360,11 +360,11 @@ test('what happens from one snapshot to the next is written down, by whom, and i
   await time.advance(HOUR);
   keeper.changed('db01', by('db01'));
   await borg('delete', `${join(places.repos, 'web01')}::${archives}`);
-  keeper.changed('web01', { kind: 'server', what: 'borg delete' });
+  keeper.changed('web01', by('web01'));
   await until('the mark', () => keeper.list()[0]?.marked.length === 1);
   const [newest] = await history();
   expect(newest).toMatchObject({
-    ...{ snapshot: 3, by: [{ kind: 'server', what: 'borg delete' }], counted: { deleted: { objects: 3 } } },
+    ...{ snapshot: 3, by: [by('web01')], counted: { deleted: { objects: 3 } } },
     marks: ['mostly-deleted'],
   });
   expect(lines.filter(({ message }) => message.includes('looks like an attack'))).toEqual([

@@ -17,7 +17,8 @@ const ARCHIVES = "--format '{time:%Y-%m-%d} {id}{NL}'";
 /**
  * Lines of sh that prune an append-only repository before it is compacted. Compacting makes every deletion final, a thief's too. So
  * the lines stop where `borg check` finds that data are gone or replaced, where archives are gone that the last run had left, and
- * where new archives have such dates that prune would keep them instead of the real ones.
+ * where new archives have such dates that prune would keep them instead of the real ones. Last, the server looks (src/snapshots/questions.ts): what it
+ * refuses to compact is not pruned, either.
  *
  * The archives of each host are pruned separately: with one series for all who share a repository, most hosts would lose their
  * archives. The client chooses its host name: if there were a `*` in it, it would mean the archives of all.
@@ -43,6 +44,8 @@ export const pruneJob = ({ borg, seen, stop, tolerated = '' }: PruneJob): readon
     '  echo "Prune would keep them instead of others. If they are right, remove the file." >&2',
     `  ${stop}`,
     'fi',
+    '# It removes nothing: the server says whether somebody has to look at what was done first.',
+    `${borg} compact --threshold 100${tolerated || ` || ${stop}`}`,
     remember,
     `borg_hosts=$(${borg} list --format '{hostname}{NL}') || ${stop}`,
     `printf '%s\\n' "$borg_hosts" | sort -u | grep -x '[A-Za-z0-9_][A-Za-z0-9_.-]*' | while IFS= read -r host; do`,

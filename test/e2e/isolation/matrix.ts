@@ -101,8 +101,8 @@ export const GROUPS: readonly AttemptGroup[] = [
       { id: 'back-up', title: 'back up, and restore', expected: OWN_ONLY },
       {
         id: 'delete-for-good',
-        title: 'delete for good: `delete` and `compact`',
-        expected: each('kept', 'own only', 'own only', 'allowed', 'refused'),
+        title: 'delete for good, in one step: `delete` and `compact`',
+        expected: each('kept', 'own only', 'own only', 'kept', 'refused'),
       },
       {
         id: 'destroy-own',

@@ -1,0 +1,43 @@
+"""Whatever looks like an attack is not made final before a person has looked at it: a compaction removes what was deleted."""
+
+from borg.helpers import Error
+from borg.repository import Repository
+
+from launcher.keeping import Keeping
+from launcher.outcome import because
+from launcher.unfinished import clear
+
+MANIFEST = bytes(32)
+
+
+class LookedAtRepository(Repository):
+    """keeping: the way to the server, or None: then nothing is asked."""
+
+    keeping: Keeping | None
+    #: Whether this transaction has written more than the manifest, which borg writes to have something to commit before it compacts.
+    wrote_more = False
+
+    def put(self, id, data, wait=True):
+        if id != MANIFEST:
+            self.wrote_more = True
+        return super().put(id, data, wait)
+
+    def delete(self, id, wait=True):
+        self.wrote_more = True
+        return super().delete(id, wait)
+
+    def commit(self, save_space=False, compact=True, *args, **kwargs):
+        if self.wrote_more:
+            # borg 1.1 compacts with each commit. What the same transaction deletes or overwrites nobody can look at before.
+            compact = False
+        # Whoever commits has the lock. So nobody changes the repository between the server's look and the compaction.
+        elif compact and not self.append_only and self.keeping is not None:
+            refusal = self.keeping.look(self.path)
+            if refusal:
+                clear(self)
+                raise because('unseen', Error(refusal))
+        return super().commit(save_space, compact, *args, **kwargs)
+
+    def _rollback(self, *, cleanup):
+        self.wrote_more = False
+        return super()._rollback(cleanup=cleanup)

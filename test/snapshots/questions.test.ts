@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import type { ChangeRecord } from '../../src/snapshots/change-record.ts';
+import { answersFrom, lookBeforeCompact } from '../../src/snapshots/questions.ts';
+
+const record = (id: number, marks: ChangeRecord['marks'], at = 0): ChangeRecord => ({
+  ...{ id, marks, at, snapshot: id, before: id - 1, since: 0, sinceTransaction: null, by: [] },
+  ...{ objects: null, counted: null, unknown: null },
+});
+const MARKED = [
+  record(3, []),
+  record(2, ['mostly-deleted', 'key-replaced'], Date.UTC(2026, 10, 20, 3)),
+  record(1, ['replaced']),
+];
+
+test('a repository is compacted if nothing is marked in it, or somebody has looked at all that is', () => {
+  expect(lookBeforeCompact('web01', { records: [], seen: 0 })).toBeNull();
+  expect(lookBeforeCompact('web01', { records: MARKED, seen: 2 })).toBeNull();
+  expect(lookBeforeCompact('web01', { records: MARKED, seen: 1 })).toBe(
+    'web01 is not compacted: most of what was there was deleted; the key was replaced (until 2026-11-20T03:00:00Z), and nobody has looked at it yet. On the server: borgserver history web01, and if it is all right: borgserver history web01 --seen',
+  );
+  const hostile = lookBeforeCompact('web01/a b\n\u001b', { records: MARKED, seen: 0 }) ?? '';
+  expect(hostile).toMatch(/^[ -~]*$/);
+  expect(hostile).toContain("history 'web01/a b\\u{a}\\u{1b}' --seen");
+});
+
+test('a question is whether it is kept, or whether it may be compacted; another one is not answered', async () => {
+  const kept: (string | null)[] = [];
+  const answer = answersFrom({
+    keep: async (path) => {
+      kept.push(path);
+      throw new Error('the disk is full');
+    },
+    history: async (path) => ({ records: path === 'web01' ? MARKED : [], seen: 0, notKept: null }),
+  });
+  expect(await answer('web01')).toBe('');
+  expect(kept).toEqual(['web01']);
+  expect(await answer('?db01')).toBe('');
+  expect(await answer('?web01')).toMatch(/^web01 is not compacted: /);
+  for (const path of ['', '.borgserver', '../web01', 'web01//x', 'web01/.x'])
+    await expect(answer(`?${path}`)).rejects.toThrow('no path');
+});
