@@ -12,7 +12,7 @@ from snapshots.put_back import prepare, remove
 from snapshots.take import Failed, take
 
 USAGE = """snapshot take REPOS PATH INTO HOST_ID UID GID ADMINS
-snapshot prepare SNAPSHOT ABOVE UID GID ADMINS
+snapshot prepare SNAPSHOT ABOVE UID GID ADMINS undo|read
 snapshot exchange REPOS PATH ABOVE SNAPSHOTS HOST_ID UID GID ADMINS SECONDS KEEP_KEY
 snapshot remove ABOVE all|unused
 snapshot changes OLDER NEWER KNOWN"""
@@ -36,8 +36,8 @@ def do(*words: str) -> dict[str, object]:
     match words:
         case 'take', repos, path, into, host_id, uid, gid, admins:
             return take(repos, path, into, host_id, owner(uid, gid, admins))
-        case 'prepare', snapshot, above, uid, gid, admins:
-            return prepare(snapshot, above, owner(uid, gid, admins))
+        case 'prepare', snapshot, above, uid, gid, admins, ('undo' | 'read') as what_for:
+            return prepare(snapshot, above, owner(uid, gid, admins), what_for == 'read')
         case 'exchange', repos, path, above, snapshots, host_id, uid, gid, admins, seconds, keep_key:
             return exchange(repos, path, above, snapshots, host_id, owner(uid, gid, admins), float(seconds), keep_key == 'yes', may_go_on)
         case 'remove', above, ('all' | 'unused') as which:

@@ -4,6 +4,11 @@
     UNDO/ACCOUNT.PID-START/unused   as long as it is there, `tree` is the new one, and may be removed
     UNDO/ACCOUNT.PID-START/lock     where borg's lock is made
 
+The same tree is made for borg to read, and then removed:
+
+    READING/ACCOUNT.PID-START/tree, unused
+    READING/ACCOUNT.PID-START/borg  the account's own: what borg remembers of the tree
+
 Root's folders are above it, so nobody knows what is in the way but whoever has it open."""
 
 import contextlib
@@ -19,35 +24,40 @@ from snapshots.keep import FOLDER_MODE, Owner, copy_own, hand_over
 from snapshots.rename import EXCHANGE, rename
 from snapshots.take import COPIED, SHARED, Failed, root_folder, sync
 
-TREE, UNUSED, LOCK = 'tree', 'unused', 'lock'
+TREE, UNUSED, LOCK, REMEMBERED = 'tree', 'unused', 'lock', 'borg'
 #: What borg makes in a repository's folder, besides COPIED, SHARED and `data`. While it takes the lock, a folder has a longer name.
 EXCLUSIVE, ROSTER = 'lock.exclusive', 'lock.roster'
 #: The last entry of a segment that commits (borg/repository.py, LoggedIO.COMMIT).
 COMMIT = bytes.fromhex('40f43c250900000002')
 
 
-def prepare(snapshot: str, above: str, owner: Owner) -> dict[str, object]:
+def prepare(snapshot: str, above: str, owner: Owner, only_read: bool) -> dict[str, object]:
     """Makes the folder `above`, and in it the tree of the snapshot's folder `repository`, with the owner and the modes of a repository. It is on the
-    disk afterwards.
+    disk afterwards, unless it is only read.
 
     Returns `segments`, how many there are. Raises Failed('other-account') if the account has another group than when the snapshot was taken,
-    Failed('no-exchange') if it could not be put in place here, and OSError. Nothing is left then."""
+    Failed('no-exchange') if it could not be put in place here, which reading does not need, and OSError. Nothing is left then."""
     os.mkdir(above, 0o700)
     try:
         with contextlib.ExitStack() as stack:
             source, holder = root_folder(stack, snapshot), root_folder(stack, above)
             mark_unused(holder)
-            for name in (TREE, LOCK):
+            for name in (TREE, REMEMBERED if only_read else LOCK):
                 os.mkdir(name, 0o700, dir_fd=holder)
-            # Better now than after borg has looked at every byte.
-            rename(TREE, holder, LOCK, holder, EXCHANGE)
+            if only_read:
+                with opened(REMEMBERED, FOLDER, holder) as remembered:
+                    hand_over(remembered, owner, 0o700)
+            else:
+                # Better now than after borg has looked at every byte.
+                rename(TREE, holder, LOCK, holder, EXCHANGE)
             tree = stack.enter_context(opened(TREE, FOLDER, holder))
             segments = fill(source, tree, owner)
-            sync(tree)
-            os.fsync(holder)
+            if not only_read:
+                sync(tree)
+                os.fsync(holder)
             hand_over(tree, owner, FOLDER_MODE)
-            # Its account's borg has to get through.
-            os.fchmod(holder, 0o711)
+            # Its account's borg has to get through. Where the kernel has no box, the launcher looks at the names of what borg may open.
+            os.fchmod(holder, 0o755 if only_read else 0o711)
     except BaseException:
         shutil.rmtree(above)
         raise

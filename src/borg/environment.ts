@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 /**
  * The part of the operator's environment that borg gets: secrets for the key, answers to borg's questions, the terminal, language
  * and time zone (borg documentation, "Environment Variables"). Nothing that moves borg's folders or changes its host id.
@@ -13,12 +15,17 @@ export type BorgPlace = {
   readonly hostId: string | null;
   /** BORG_REPO, where the operator's BORG_REPO named the repository. */
   readonly repository: string | null;
+  /**
+   * BORG_CACHE_DIR and BORG_SECURITY_DIR are below it, where the repository is a former state of one: else borg would take it for an attack. Nothing is
+   * sent there, so borg has nothing to ask.
+   */
+  readonly remembered?: string;
 };
 
 /** borg's environment on this server. */
 export const borgEnvironment = (
   env: Readonly<Record<string, string | undefined>>,
-  { base, user, hostId, repository }: BorgPlace,
+  { base, user, hostId, repository, remembered }: BorgPlace,
 ): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) =>
@@ -32,4 +39,10 @@ export const borgEnvironment = (
   BORG_BASE_DIR: base,
   ...(hostId !== null && { BORG_HOST_ID: hostId }),
   ...(repository !== null && { BORG_REPO: repository }),
+  ...(remembered !== undefined && {
+    BORG_CACHE_DIR: join(remembered, 'cache'),
+    BORG_SECURITY_DIR: join(remembered, 'security'),
+    BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes',
+    BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',
+  }),
 });

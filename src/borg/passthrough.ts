@@ -1,8 +1,17 @@
 import { printable } from '../text/printable.ts';
 import { COMMANDS, FAMILIES, wordsOfOption } from './commands.ts';
 
-/** The repository that was meant: its path below /repos, for example `web01` or `team/one`; or all repositories. */
-export type Meant = { readonly path: string } | 'all';
+/** A former state of a repository: its path, and which one, as it was written (src/snapshots/named.ts reads it). */
+export type Then = { readonly path: string; readonly name: string };
+
+/**
+ * The repository that was meant: its path below /repos, for example `web01` or `team/one`; or all repositories. `then`: what is meant if there is no
+ * such repository, for example by `web01@7`.
+ */
+export type Meant = { readonly path: string; readonly then: Then | null } | 'all';
+
+/** borg's words for a repository's folder; and BORG_REPO, where the words use that. */
+export type Wording = (folder: string) => { readonly words: readonly string[]; readonly repository: string | null };
 
 /** What the words of a borg command mean on this server. */
 export type Passthrough =
@@ -25,7 +34,7 @@ const EXAMPLES = 'for example: list web01, info web01::ARCHIVE, check --reposito
 
 /**
  * Finds the repository in the words of a borg command (without `borg` itself). A bare name is a folder of /repos, and `all` is
- * every repository. A path elsewhere is refused.
+ * every repository. A path elsewhere is refused. What follows the last @ of a path may name a snapshot.
  *
  * @param root the absolute path of /repos
  * @param borgRepo the variable BORG_REPO, which borg uses where the words name no repository
@@ -83,6 +92,11 @@ const positions = (words: readonly string[]): readonly number[] => {
   return found;
 };
 
+/**
+ * PATH@SNAPSHOT. A time has colons. Anything else that has some is on another host.
+ */
+const SNAPSHOT = /^(.*[^/])@([\dTZ:+-]+|[^@/:]*)\/*$/;
+
 type Location = { readonly meant: Meant; readonly archive: string } | { readonly refusal: string };
 
 /** Reads a location as borg does (borg/helpers/parseformat.py, Location). Only a local path has a meaning here. */
@@ -92,7 +106,8 @@ const parseLocation = (text: string, root: string): Location => {
   const path = separator < 0 ? local : local.slice(0, separator);
   const archive = separator < 0 ? '' : local.slice(separator);
   const shown = printable(path);
-  if (/^[a-z0-9]+:\/\//i.test(path) || path.includes(':')) {
+  const [, before = path, name] = SNAPSHOT.exec(path) ?? [];
+  if (/^[a-z0-9]+:\/\//i.test(path) || before.includes(':')) {
     return { refusal: `'${shown}' is not on this server: only the repositories below ${root} are served from here` };
   }
   if (path === 'all') return { meant: 'all', archive };
@@ -106,5 +121,8 @@ const parseLocation = (text: string, root: string): Location => {
   if (parts.some((part) => part === '..' || part.startsWith('.')) || /[{}\0]/.test(inside)) {
     return { refusal: `'${shown}' cannot be a repository of this server` };
   }
-  return { meant: { path: parts.join('/') }, archive };
+  if (before === 'all') return { refusal: `a snapshot is one of one repository: '${shown}' names none` };
+  const whole = parts.join('/');
+  const then = name === undefined ? null : { path: whole.slice(0, -name.length - 1), name };
+  return { meant: { path: whole, then }, archive };
 };

@@ -1,36 +1,28 @@
-import { lstatSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { SINGLE_USER } from '../accounts/name.ts';
 import { borgEnvironment } from '../borg/environment.ts';
 import { worseExitCode } from '../borg/exit-code.ts';
 import { type FoundRepositories, findRepositories } from '../borg/find-repositories.ts';
-import { readHostId } from '../borg/host-id.ts';
 import { findOddEntry } from '../borg/odd-entry.ts';
-import { parsePassthrough, wordsFor } from '../borg/passthrough.ts';
+import { parsePassthrough, type Wording, wordsFor } from '../borg/passthrough.ts';
 import { reachOf } from '../borg/reach.ts';
+import { READS } from '../borg/reads.ts';
 import { ASKING, type BorgEnd, prepareBaseFolder, runBorg } from '../borg/run.ts';
-import { clearStaleLocks } from '../borg/stale-locks.ts';
 import { findTarget } from '../borg/target.ts';
-import { askServer } from '../control/client.ts';
 import { failure, failureInLines } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
-import { requireLease } from '../start/lease.ts';
 import { printable } from '../text/printable.ts';
 import { appendOnlyHint } from './append-only-hint.ts';
 import { keepAlone, keepBefore, lookAlone, lookBefore, tellChanged } from './keep-before.ts';
 import { boxWords, findLauncher } from './launcher.ts';
+import { runOnSnapshot, snapshotMeant } from './read-snapshot.ts';
 import { createRunOnAllText } from './run-on-all-text.ts';
+import { requireRepositories, withRepositories } from './with-repositories.ts';
 
 /** borg's own code for an error. */
 const ERROR = 2;
-
-/** Commands that change nothing of what a repository holds. */
-const READS: ReadonlySet<string> = new Set([
-  ...['list', 'info', 'extract', 'diff', 'export-tar', 'break-lock', 'key export', 'key export-related-secrets'],
-  ...['debug dump-archive', 'debug dump-archive-items', 'debug dump-hints', 'debug dump-manifest'],
-  ...['debug dump-repo-objs', 'debug get-obj', 'debug id-hash', 'debug refcount-obj', 'debug search-repo-objs'],
-]);
 
 /** The user that borg runs as where no repository is meant. It has nothing to write then. */
 const HOMELESS = '/nonexistent';
@@ -62,6 +54,8 @@ export const runBorgCommand = async (words: readonly string[], places: Places): 
         words: wordsFor(words, request, folder),
         repository: request.at === null ? folder : null,
       });
+      const then = snapshotMeant(places, meant);
+      if (then) return runOnSnapshot(places, { command, words, wording }, then);
       const job = { command, meant: meant === 'all' ? null : meant.path, wording, maintenance: false };
       return withBorg(places, job, async (runOn) => {
         if (meant === 'all') return runOnAll(findRepositories(places.repos), words, runOn);
@@ -70,9 +64,6 @@ export const runBorgCommand = async (words: readonly string[], places: Places): 
     }
   }
 };
-
-/** borg's words for a repository's folder; and BORG_REPO, where the words use that. */
-export type Wording = (folder: string) => { readonly words: readonly string[]; readonly repository: string | null };
 
 export type BorgJob = {
   readonly command: string;
@@ -113,7 +104,7 @@ export const withBorg = async (
       const stuckAfter = meant === null && command !== 'with-lock' ? STUCK_AFTER * 1000 : undefined;
       // No link leads to the folder: findTarget has looked, and the launcher looks again.
       const root = realpathSync(places.repos);
-      const changes = !READS.has(command);
+      const changes = !READS.has(command) && command !== 'break-lock';
       if (changes) await (isAlone ? keepAlone(places, hostId, path) : keepBefore(places, path));
       const place = { root, repository: join(root, path), base, reach: reachOf(command, words, env), box: BOX };
       const asks = command === 'compact';
@@ -184,37 +175,3 @@ const runOnAll = async (
   tell.done();
   return worst;
 };
-
-const requireRepositories = (places: Places): void => {
-  if (lstatSync(places.repos, { throwIfNoEntry: false })?.isDirectory()) return;
-  throw failure('there is no folder for the repositories: mount it', { code: 'missing-mount', path: places.repos });
-};
-
-/**
- * Locks name the server's host id and a PID. So a process that uses the id must see the PIDs of all others that use it: it runs
- * beside the server in its container, or alone.
- */
-const withRepositories = async (
-  places: Places,
-  use: (hostId: string, isAlone: boolean) => Promise<number>,
-): Promise<number> => {
-  if (await serverIsHere(places)) return use(readHostId(places), false);
-  const lease = await requireLease(
-    places,
-    'run it inside the running server: docker exec CONTAINER borg …; if this is the server, it is still starting',
-  );
-  try {
-    const hostId = readHostId(places);
-    for (const { repository, lock, failure } of await clearStaleLocks(places, hostId)) {
-      const what = failure ? `could not be removed (${failure})` : 'was removed';
-      console.error(`borgserver: ${repository}: a lock that a dead server left behind ${what}: ${lock}`);
-    }
-    return await use(hostId, true);
-  } finally {
-    await lease.release();
-  }
-};
-
-/** The run folder is this container's own, so a server that answers there has the same PIDs as this process. */
-const serverIsHere = async (places: Places): Promise<boolean> =>
-  (await askServer(places.run, { command: 'ping' })) !== null;

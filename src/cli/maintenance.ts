@@ -1,11 +1,11 @@
 import { execa } from 'execa';
-import { type Passthrough, parsePassthrough, wordsFor } from '../borg/passthrough.ts';
+import { type Passthrough, parsePassthrough, type Wording, wordsFor } from '../borg/passthrough.ts';
 import { quoted } from '../borg/serve-arguments.ts';
 import type { Places } from '../places.ts';
 import { listSnapshots, snapshotsOf } from '../snapshots/store.ts';
 import { printable } from '../text/printable.ts';
 import { sizeText } from '../text/size.ts';
-import { type Wording, withBorg } from './borg.ts';
+import { withBorg } from './borg.ts';
 
 /** borg's own code for an error. */
 const ERROR = 2;

@@ -132,11 +132,14 @@ export const createProgram = (
   program
     .command('borg')
     .description('run a borg command on repositories of this server, as their owner')
-    .argument('[words...]', 'the command as borg takes it; NAME stands for /repos/NAME, all for every repository')
+    .argument(
+      '[words...]',
+      'the command as borg takes it; NAME is /repos/NAME, NAME@7 its snapshot 7, all every repository',
+    )
     .allowUnknownOption()
     .passThroughOptions()
     .helpOption(false)
-    .addHelpText('after', '\nExample: borgserver borg list web01')
+    .addHelpText('after', '\nExample: borgserver borg list web01\n         borgserver borg list web01@7')
     .action((words: string[]) =>
       finish(import('./on-this-machine.ts').then(({ runBorgCommand }) => runBorgCommand(words, places))),
     );

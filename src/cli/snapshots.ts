@@ -1,3 +1,4 @@
+import { quoted } from '../borg/serve-arguments.ts';
 import { askServer } from '../control/client.ts';
 import type { Places } from '../places.ts';
 import { type About, readAbout } from '../snapshots/about.ts';
@@ -49,7 +50,8 @@ export const runSnapshots = async (
   if (options.remove)
     return repository === undefined ? refuse('name the repository') : remove(places, repository, found, options);
   if (options.json) console.log(JSON.stringify(found));
-  else console.log(repository === undefined ? allText(found, Date.now()) : oneText(repository, found, Date.now()));
+  else if (repository === undefined) console.log(allText(found, Date.now()));
+  else console.log([oneText(repository, found, Date.now()), ...readHint(found)].join('\n'));
   return 0;
 };
 
@@ -104,6 +106,9 @@ export const oneText = (repository: string, found: readonly ListedSnapshot[], no
     ...(held > 0 ? ['', `The older ones hold ${renderBytes(held)} that the newest one does not.`] : []),
   ].join('\n');
 };
+
+const readHint = ([newest]: readonly ListedSnapshot[]): readonly string[] =>
+  newest ? [`Read one: borgserver borg list ${quoted(`${newest.repository}@${newest.number}`)}`] : [];
 
 /** @param repository null: all */
 const take = async (places: Places, repository: string | null): Promise<number> => {

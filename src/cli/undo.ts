@@ -1,4 +1,3 @@
-import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { findRepositoriesOf } from '../borg/find-repositories.ts';
@@ -12,6 +11,7 @@ import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
 import { readAbout } from '../snapshots/about.ts';
 import { type Described, describeSnapshot, lackingIn } from '../snapshots/compare.ts';
+import { NAMED_BY, snapshotNamed } from '../snapshots/named.ts';
 import type { Source } from '../snapshots/program.ts';
 import { clearUndos } from '../snapshots/put-back.ts';
 import { listSnapshots, type Snapshot, snapshotsOf } from '../snapshots/store.ts';
@@ -19,6 +19,7 @@ import { inFolder } from '../system/folder-handle.ts';
 import { printable } from '../text/printable.ts';
 import { type Kept, keepPresent, putBack, Refused, Unclear, type UndoOptions, type UndoWork } from './put-back.ts';
 import { repositoryNamed } from './repository-name.ts';
+import { sourceOf } from './source.ts';
 import { previewText } from './undo-text.ts';
 
 /**
@@ -46,15 +47,9 @@ const prepareWork = async (places: Places, name: string, options: UndoOptions): 
   if (listSnapshots(snapshots).length === 0) throw new Refused(`${printable(path)} has no snapshot`);
   if ((await askServer(places.run, { command: 'ping' })) === null)
     throw new Refused('no server runs here: it keeps the present state, so that an undo can be undone');
-  const account = path.split('/')[0] ?? '';
-  const top = lstatSync(join(places.repos, account), { throwIfNoEntry: false });
-  if (!top?.isDirectory() || top.uid === 0)
-    throw new Refused(
-      `/repos/${printable(account)} is not there, or not its account's: see that its key file is there, type update-borgusers, and then this again`,
-    );
-  const { PUID } = requireSettings(process.env);
+  const source = sourceOf(places, path, requireSettings(process.env).PUID);
+  if (typeof source === 'string') throw new Refused(source);
   const { python } = findBorg();
-  const source = { repos: places.repos, path, uid: top.uid, gid: top.gid, admins: PUID };
   return { places, source, python, hostId: readHostId(places), snapshots, options };
 };
 
@@ -94,7 +89,8 @@ const notKeptText = (kept: Exclude<Kept, 'kept'>): string => {
 
 const chosen = (all: readonly Snapshot[], present: Snapshot | null, to: string | undefined, path: string): Snapshot => {
   const shown = `\`borgserver snapshots ${quoted(path)}\` lists them`;
-  const found = to === undefined ? all.filter((each) => each !== present).at(-1) : named(all, to, shown);
+  const found = to === undefined ? all.filter((each) => each !== present).at(-1) : snapshotNamed(all, to);
+  if (found === 'misread') throw new Refused(`--to takes ${NAMED_BY}; ${shown}`);
   if (!found) throw new Refused(`${printable(path)} has no such snapshot; ${shown}`);
   if (to === undefined && readAbout(found)?.spared)
     throw new Refused(
@@ -102,16 +98,6 @@ const chosen = (all: readonly Snapshot[], present: Snapshot | null, to: string |
     );
   if (found === present) throw new Refused(`snapshot ${found.number} is the present state; ${shown}`);
   return found;
-};
-
-const named = (all: readonly Snapshot[], to: string, shown: string): Snapshot | undefined => {
-  if (/^[1-9]\d{0,8}$/.test(to)) return all.find(({ number }) => number === Number(to));
-  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)$/.test(to) ? Date.parse(to) : Number.NaN;
-  if (Number.isNaN(time))
-    throw new Refused(
-      `--to takes a number, or a time such as 2026-11-20T03:00Z: the last snapshot until then; ${shown}`,
-    );
-  return all.filter(({ at }) => at <= time).at(-1);
 };
 
 /** The whole folder is exchanged: what else lies in it would go with it. */

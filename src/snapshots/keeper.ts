@@ -15,7 +15,7 @@ import { createRecording } from './recording.ts';
 import { keepRepository, lastKeepOf, removeChosen, removeExpired, spare, type Taking } from './repository.ts';
 import { readState } from './repository-state.ts';
 import { listSnapshots, snapshotsOf } from './store.ts';
-import { removeOld, tellUndosLeft } from './sweep.ts';
+import { clearEnded, removeOld } from './sweep.ts';
 import { createTimers } from './timers.ts';
 import { createTurns } from './turns.ts';
 
@@ -182,7 +182,7 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
   let hourly = { cancel: (): void => {} };
   return {
     begin: () => {
-      void tellUndosLeft(taking, state, log);
+      void clearEnded(taking, state, log);
       sweep(true);
       hourly = clock.every(HOUR_MS, () => sweep(false));
       lookAtAll();

@@ -1,7 +1,7 @@
-import { chmodSync, mkdirSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { startOf } from '../system/proc.ts';
+import { folderOfProcess, leftByProcesses } from './process-folder.ts';
 import { askSnapshotProgram, type NotDone, type Source } from './program.ts';
 import { namesIn, type Snapshot } from './store.ts';
 
@@ -15,28 +15,24 @@ const undoFolder = (state: string): string => join(state, 'undo');
 export const treeOf = (above: string): string => join(above, 'tree');
 
 /** The folder of this process, for an undo of one repository. It is not made yet. */
-export const folderForUndo = (state: string, path: string): string => {
-  const all = undoFolder(state);
-  mkdirSync(all, { recursive: true });
-  // Whatever the umask says: the account's borg has to get through.
-  chmodSync(all, 0o711);
-  const start = startOf(process.pid)?.start ?? '0';
-  return join(all, `${path.split('/')[0]}.${process.pid}-${start}`);
-};
+export const folderForUndo = (state: string, path: string): string =>
+  folderOfProcess(undoFolder(state), path.split('/')[0] ?? '');
 
 /**
  * Makes a whole repository of a snapshot, beside the present one.
  *
  * @param above its folder, see folderForUndo
+ * @param whatFor 'read': it never takes the repository's place. Then it need not be on the disk, and has a folder for what borg remembers of it
  * @returns how many segments it has
  */
 export const preparePutBack = (
-  { python }: Means,
+  { python }: Pick<Means, 'python'>,
   snapshot: Snapshot,
   above: string,
-  { uid, gid, admins }: Source,
+  { uid, gid, admins }: Pick<Source, 'uid' | 'gid' | 'admins'>,
+  whatFor: 'undo' | 'read' = 'undo',
 ): Promise<{ readonly segments: number } | NotDone> => {
-  const words = ['prepare', join(snapshot.path, 'repository'), above, ...[uid, gid, admins].map(String)];
+  const words = ['prepare', join(snapshot.path, 'repository'), above, ...[uid, gid, admins].map(String), whatFor];
   return askSnapshotProgram(python, words, z.object({ segments: z.number() }), { patience: 0 });
 };
 
@@ -104,11 +100,7 @@ export const setAside = (above: string): string => {
  */
 export const clearUndos = async (means: Pick<Means, 'python'>, state: string): Promise<readonly string[]> => {
   const left: string[] = [];
-  for (const name of namesIn(undoFolder(state))) {
-    const [, pid, start] = /\.(\d+)-(\d+)$/.exec(name) ?? [];
-    if (pid === undefined || startOf(Number(pid))?.start === start) continue;
-    const above = join(undoFolder(state), name);
+  for (const above of leftByProcesses(undoFolder(state)))
     if (!isUnused(above) || !(await removeTree(means, above, 'unused'))) left.push(above);
-  }
   return left;
 };

@@ -3,6 +3,7 @@ import { failureInOneLine } from '../failure.ts';
 import { printable } from '../text/printable.ts';
 import type { SnapshotLog } from './failing.ts';
 import { clearUndos } from './put-back.ts';
+import { clearReadings } from './reading.ts';
 import { removeExpired } from './repository.ts';
 import { clearUnfinished, foldersOfSnapshots } from './store.ts';
 
@@ -43,18 +44,22 @@ export const removeOld = (
     });
 };
 
-/** Removes what undos have left that were ended, and tells of what may be the former state of a repository. */
-export const tellUndosLeft = async (
+/** Removes what undos and readings have left that were ended, and tells of what may be the former state of a repository, or could not be removed. */
+export const clearEnded = async (
   means: { readonly python: string },
   state: string,
   log: Pick<SnapshotLog, 'warn'>,
 ): Promise<void> => {
-  const what = 'an undo was ended in the middle: what is left of it may be what was there before it';
-  try {
-    for (const path of await clearUndos(means, state)) log.warn({ path }, what);
-  } catch (error) {
-    log.warn({ error: failureInOneLine(error) }, what);
-  }
+  const clearing = [
+    ['an undo was ended in the middle: what is left of it may be what was there before it', clearUndos],
+    ['a snapshot was read, and what was made for that could not be removed', clearReadings],
+  ] as const;
+  for (const [what, clear] of clearing)
+    try {
+      for (const path of await clear(means, state)) log.warn({ path }, what);
+    } catch (error) {
+      log.warn({ error: failureInOneLine(error) }, what);
+    }
 };
 
 const list = (state: string, log: Pick<SnapshotLog, 'warn'>): ReturnType<typeof foldersOfSnapshots> => {

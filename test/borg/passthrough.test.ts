@@ -40,6 +40,7 @@ describe('the repository in the words of a borg command', () => {
     ['check --repository-only all', 'all'],
     ['list all::x', 'all'],
     ['list /repos/all', 'list /repos/all'],
+    ['list db01/x@7', 'list /repos/db01/x@7'],
   ])('%s', (line, wanted) => expect(given(line)).toBe(wanted));
 
   test.each(['--version', '-h', 'help', 'help patterns', 'benchmark cpu', 'list', 'key', 'check --last 3', 'version'])(
@@ -83,6 +84,48 @@ describe('the repository in the words of a borg command', () => {
       kind: 'refused',
       message: expect.stringContaining('list web01'),
     });
+  });
+});
+
+describe('a snapshot in the words of a borg command', () => {
+  const meant = (text: string, borgRepo?: string) => {
+    const request = parse(`list ${text}`, borgRepo);
+    return request.kind === 'repository' && request.meant !== 'all' ? [request.meant.then, request.archive] : request;
+  };
+
+  test.each([
+    ['web01@7', 'web01', '7', ''],
+    ['web01@7::a@b', 'web01', '7', '::a@b'],
+    ['/repos/db01/main@7/::a:b', 'db01/main', '7', '::a:b'],
+    ['file:///repos/web01@7', 'web01', '7', ''],
+    ['web01@2026-11-20T03:00Z', 'web01', '2026-11-20T03:00Z', ''],
+    ['web01@2026-11-20T03:00:00+01:00::a', 'web01', '2026-11-20T03:00:00+01:00', '::a'],
+    ['db01/x@7@8', 'db01/x@7', '8', ''],
+    ['web01@yesterday', 'web01', 'yesterday', ''],
+    ['web01@', 'web01', '', ''],
+    ['/repos/all@7', 'all', '7', ''],
+  ])('%s', (text, path, name, archive) => expect(meant(text)).toEqual([{ path, name }, archive]));
+
+  test('is in BORG_REPO, too, and in no archive', () => {
+    expect(meant('::a', 'web01@7')).toEqual([{ path: 'web01', name: '7' }, '::a']);
+    expect(meant('web01::a@7')).toEqual([null, '::a@7']);
+    expect(meant('x@7/web01')).toEqual([null, '']);
+  });
+
+  test.each([
+    ['all@7', 'one repository'],
+    ['@7', ''],
+    ['web@host:/repos/web01', 'not on this server'],
+    ['web@host:2', 'not on this server'],
+    ['host:web01@7', 'not on this server'],
+    ['ssh://web01@7', 'not on this server'],
+    ['../web01@7', 'cannot be'],
+    ['.@7', 'cannot be'],
+    ['/etc@7', 'not below /repos'],
+  ])('%s is none', (text, reason) => {
+    const found = meant(text);
+    if (reason === '') expect(found).toEqual([null, '']);
+    else expect(found).toEqual({ kind: 'refused', message: expect.stringContaining(reason) });
   });
 });
 

@@ -474,7 +474,8 @@ test('whenever it is killed, the repository is the former one or the new one, wh
       reject: false,
       input: 'go\n',
     });
-  const preparing = (step: number) => killed(step, 'prepare', join(first.path, 'repository'), above, ...numbers);
+  const preparing = (step: number) =>
+    killed(step, 'prepare', join(first.path, 'repository'), above, ...numbers, 'undo');
   const exchanging = (step: number) =>
     killed(step, 'exchange', repos, name, above, snapshots, means.hostId, ...numbers, '0', 'no');
   const seen: string[] = [];
