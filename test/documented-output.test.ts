@@ -10,6 +10,7 @@ import type { RepositoryRow } from '../src/cli/repository-rows.ts';
 import { createRunOnAllText } from '../src/cli/run-on-all-text.ts';
 import { sessionsText } from '../src/cli/sessions.ts';
 import { statusText } from '../src/cli/status-text.ts';
+import { transactionsText } from '../src/cli/transactions.ts';
 import { doneText, previewText } from '../src/cli/undo-text.ts';
 import { updateText } from '../src/cli/update.ts';
 import type { AccountStatus } from '../src/control/server-status.ts';
@@ -239,10 +240,11 @@ test('the page shows a history as it is printed', () => {
 test('the page shows an undo as it is printed', () => {
   const now = Date.parse('2026-11-20T09:30:00Z');
   const id = `81a104e5${'0'.repeat(56)}`;
-  const to = {
+  const described = {
     ...{ number: 7, at: Date.parse('2026-11-20T03:00:00Z'), bytes: 4.21e9, segments: 12 },
     ...{ transaction: 31, objects: 18_402, id, key: 'former' },
   };
+  const to = { transaction: null, described };
   const present = {
     ...{ number: 8, at: Date.parse('2026-11-20T09:29:58Z'), bytes: 1.2e6, segments: 2 },
     ...{ transaction: 36, objects: 1, id, key: 'present' },
@@ -252,9 +254,39 @@ test('the page shows an undo as it is printed', () => {
     { path: 'web01', to, present, live: present, notKept: null, ...amounts, keepKey: false },
     now,
   );
-  const after = doneText('web01', to, { former: 8, folder: null }, now).replace(id, '81a104e5…');
+  const after = doneText('web01', to, { former: 8, folder: null, isChecked: true }, now).replace(id, '81a104e5…');
   const page = shown('PRESENT (SNAPSHOT 8)', 'snapshots.md').split('\n');
   const asked = page.findIndex((line) => line.startsWith('Put it back?'));
   expect(page.slice(0, asked).join('\n')).toBe(before);
   expect(page.slice(asked + 2).join('\n')).toBe(after);
+});
+
+test('the page shows transactions, and an undo to one of them, as they are printed', () => {
+  const now = Date.parse('2026-11-20T09:30:00Z');
+  const at = (time: string): number => Date.parse(`2026-11-20T${time}Z`);
+  const id = `81a104e5${'0'.repeat(56)}`;
+  const present = {
+    ...{ number: 8, at: at('09:29:58'), bytes: 4.22e9, segments: 37 },
+    ...{ transaction: 36, objects: 1, id, key: 'present' },
+  };
+  const of = (transaction: number, time: string, ...snapshots: number[]) => ({
+    ...{ transaction, at: at(time), snapshots, whole: true },
+  });
+  const found = [of(36, '09:21:40', 8), of(34, '09:20:03'), of(31, '09:00:12'), of(26, '03:00:11', 7)];
+  const list = transactionsText('db01', present, { found, count: 7, present: 36 }, now);
+  expect(shown('TRANSACTION  TIME', 'append-only.md')).toBe(list);
+  const to = {
+    transaction: 31,
+    described: { ...present, transaction: 31, at: at('09:00:12'), bytes: 4.21e9, segments: 32, objects: null },
+  };
+  const goes = { segments: 5, bytes: 1.2e6 };
+  const before = previewText(
+    { ...{ path: 'db01', to, present, live: present, notKept: null }, ...{ comesBack: null, goes, keepKey: false } },
+    now,
+  );
+  const after = doneText('db01', to, { former: 8, folder: null, isChecked: true }, now).split('\n');
+  const page = shown('PRESENT (SNAPSHOT 8)', 'append-only.md').split('\n');
+  const asked = page.findIndex((line) => line.startsWith('Put it back?'));
+  expect(page.slice(0, asked).join('\n')).toBe(before);
+  expect(page.slice(asked + 2, asked + 4)).toEqual(after.slice(0, 2));
 });

@@ -10,12 +10,15 @@ from snapshots.exchange import exchange
 from snapshots.keep import Owner
 from snapshots.put_back import prepare, remove
 from snapshots.take import Failed, take
+from snapshots.transactions import listed, look
 
 USAGE = """snapshot take REPOS PATH INTO HOST_ID UID GID ADMINS
-snapshot prepare SNAPSHOT ABOVE UID GID ADMINS undo|read
+snapshot prepare SNAPSHOT ABOVE UID GID ADMINS undo|read|TRANSACTION
 snapshot exchange REPOS PATH ABOVE SNAPSHOTS HOST_ID UID GID ADMINS SECONDS KEEP_KEY
 snapshot remove ABOVE all|unused
-snapshot changes OLDER NEWER KNOWN"""
+snapshot changes OLDER NEWER KNOWN
+snapshot transactions SNAPSHOT MOST
+snapshot transaction SNAPSHOT NUMBER"""
 
 
 def run():
@@ -37,13 +40,19 @@ def do(*words: str) -> dict[str, object]:
         case 'take', repos, path, into, host_id, uid, gid, admins:
             return take(repos, path, into, host_id, owner(uid, gid, admins))
         case 'prepare', snapshot, above, uid, gid, admins, ('undo' | 'read') as what_for:
-            return prepare(snapshot, above, owner(uid, gid, admins), what_for == 'read')
+            return prepare(snapshot, above, owner(uid, gid, admins), only_read=what_for == 'read')
+        case 'prepare', snapshot, above, uid, gid, admins, transaction:
+            return prepare(snapshot, above, owner(uid, gid, admins), transaction=int(transaction))
         case 'exchange', repos, path, above, snapshots, host_id, uid, gid, admins, seconds, keep_key:
             return exchange(repos, path, above, snapshots, host_id, owner(uid, gid, admins), float(seconds), keep_key == 'yes', may_go_on)
         case 'remove', above, ('all' | 'unused') as which:
             return remove(above, which == 'unused')
         case 'changes', older, newer, known:
             return changes(older, newer, int(known))
+        case 'transactions', snapshot, most:
+            return listed(snapshot, int(most))
+        case 'transaction', snapshot, number:
+            return look(snapshot, int(number))
         case _:
             sys.exit(USAGE)
 

@@ -20,23 +20,27 @@ from collections.abc import Callable
 
 from snapshots.carry import FORMER_KEYS
 from snapshots.folders import FOLDER, PLAIN, Changed, Odd, is_number, is_there, last_index, opened
-from snapshots.keep import FOLDER_MODE, Owner, copy_own, hand_over
+from snapshots.keep import FILE_MODE, FOLDER_MODE, Owner, copy_own, hand_over, write_all
 from snapshots.rename import EXCHANGE, rename
+from snapshots.segments import ends_with_commit
 from snapshots.take import COPIED, SHARED, Failed, root_folder, sync
+from snapshots.transactions import LOG, cut, look
 
 TREE, UNUSED, LOCK, REMEMBERED = 'tree', 'unused', 'lock', 'borg'
 #: What borg makes in a repository's folder, besides COPIED, SHARED and `data`. While it takes the lock, a folder has a longer name.
 EXCLUSIVE, ROSTER = 'lock.exclusive', 'lock.roster'
-#: The last entry of a segment that commits (borg/repository.py, LoggedIO.COMMIT).
-COMMIT = bytes.fromhex('40f43c250900000002')
 
 
-def prepare(snapshot: str, above: str, owner: Owner, only_read: bool) -> dict[str, object]:
+def prepare(snapshot: str, above: str, owner: Owner, only_read: bool = False, transaction: int | None = None) -> dict[str, object]:
     """Makes the folder `above`, and in it the tree of the snapshot's folder `repository`, with the owner and the modes of a repository. It is on the
     disk afterwards, unless it is only read.
 
+    transaction: of that state only the segments until this one, and no index: borg makes it anew.
+
     Returns `segments`, how many there are. Raises Failed('other-account') if the account has another group than when the snapshot was taken,
-    Failed('no-exchange') if it could not be put in place here, which reading does not need, and OSError. Nothing is left then."""
+    Failed('no-exchange') if it could not be put in place here, which reading does not need, what `look` raises, and OSError. Nothing is left then."""
+    if transaction is not None:
+        look(snapshot, transaction)
     os.mkdir(above, 0o700)
     try:
         with contextlib.ExitStack() as stack:
@@ -51,7 +55,7 @@ def prepare(snapshot: str, above: str, owner: Owner, only_read: bool) -> dict[st
                 # Better now than after borg has looked at every byte.
                 rename(TREE, holder, LOCK, holder, EXCHANGE)
             tree = stack.enter_context(opened(TREE, FOLDER, holder))
-            segments = fill(source, tree, owner)
+            segments = fill(source, tree, owner, transaction)
             if not only_read:
                 sync(tree)
                 os.fsync(holder)
@@ -68,24 +72,36 @@ def mark_unused(holder: int) -> None:
     os.close(os.open(UNUSED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, dir_fd=holder))
 
 
-def fill(source: int, tree: int, owner: Owner) -> int:
+def fill(source: int, tree: int, owner: Owner, transaction: int | None) -> int:
     for name in os.listdir(source):
-        if name in COPIED:
+        if name == LOG and transaction is not None:
+            copy_log(source, tree, owner, transaction)
+        elif name in COPIED:
             copy_own(name, source, tree, owner)
-        elif name.partition('.')[0] in SHARED:
+        elif name.partition('.')[0] in SHARED and transaction is None:
             link(name, source, tree, owner)
     segments = 0
     os.mkdir('data', dir_fd=tree)
     with opened('data', FOLDER, source) as data, opened('data', FOLDER, tree) as there:
         for name in os.listdir(data):
-            os.mkdir(name, dir_fd=there)
-            with opened(name, FOLDER, data) as folder, opened(name, FOLDER, there) as place:
-                for segment in os.listdir(folder):
-                    link(segment, folder, place, owner)
-                    segments += 1
-                hand_over(place, owner, FOLDER_MODE)
+            with opened(name, FOLDER, data) as folder:
+                going = [each for each in os.listdir(folder) if transaction is None or int(each) <= transaction]
+                if not going:
+                    continue
+                os.mkdir(name, dir_fd=there)
+                with opened(name, FOLDER, there) as place:
+                    for segment in going:
+                        link(segment, folder, place, owner)
+                    hand_over(place, owner, FOLDER_MODE)
+                segments += len(going)
         hand_over(there, owner, FOLDER_MODE)
     return segments
+
+
+def copy_log(source: int, tree: int, owner: Owner, transaction: int) -> None:
+    with opened(LOG, PLAIN, source) as file, opened(LOG, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, tree) as to:
+        write_all(to, cut(os.read(file, COPIED[LOG]), transaction))
+        hand_over(to, owner, FILE_MODE)
 
 
 def link(name: str, folder: int, into: int, owner: Owner) -> None:
@@ -141,12 +157,6 @@ def has_commit_without_index(tree: int) -> bool:
                 for each in filter(is_number, os.listdir(folder)):
                     if int(each) > last and ends_with_commit(each, folder):
                         return True
-    return False
-
-
-def ends_with_commit(name: str, folder: int) -> bool:
-    with contextlib.suppress(OSError, Changed, Odd), opened(name, PLAIN, folder) as file:
-        return os.pread(file, len(COMMIT), max(0, os.fstat(file).st_size - len(COMMIT))) == COMMIT
     return False
 
 

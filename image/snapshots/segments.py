@@ -2,17 +2,20 @@
 
 The account's client has chosen every byte. So nothing here trusts a size or a number, and no code of borg's or in C parses it."""
 
+import contextlib
 import dataclasses
 import mmap
 import os
 import struct
 from collections.abc import Iterator
 
-from snapshots.folders import PLAIN, opened
+from snapshots.folders import PLAIN, Changed, Odd, opened
 
 MAGIC, HEAD = b'BORG_SEG', struct.Struct('<IIB')
 ID = 32
 PUT, DELETE, COMMIT = 0, 1, 2
+#: The last entry of a segment that commits (borg/repository.py, LoggedIO.COMMIT).
+COMMITTED = bytes.fromhex('40f43c250900000002')
 #: borg writes the list of archives under this id.
 MANIFEST = bytes(ID)
 
@@ -61,6 +64,12 @@ def entry_at(segment: int, at: int, end: int) -> Entry:
     if tag not in (PUT, DELETE, COMMIT) or size < least or at + size > end or len(head) < least:
         raise Unreadable('segment')
     return Entry(tag, head[HEAD.size:least], size, crc, at)
+
+
+def ends_with_commit(name: str, folder: int | None = None) -> bool:
+    with contextlib.suppress(OSError, Changed, Odd), opened(name, PLAIN, folder) as file:
+        return os.pread(file, len(COMMITTED), max(0, os.fstat(file).st_size - len(COMMITTED))) == COMMITTED
+    return False
 
 
 class Index:

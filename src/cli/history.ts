@@ -10,8 +10,14 @@ import { plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
 import { renderBytes } from '../text/size.ts';
 import { repositoryNamed } from './repository-name.ts';
+import { runTransactions } from './transactions.ts';
 
-export type HistoryOptions = { readonly json: boolean; readonly seen: boolean; readonly all: boolean };
+export type HistoryOptions = {
+  readonly json: boolean;
+  readonly seen: boolean;
+  readonly all: boolean;
+  readonly transactions: boolean;
+};
 
 /** So many are shown: the rest would push the newest off the screen. */
 const SHOWN = 20;
@@ -25,11 +31,16 @@ export const runHistory = async (places: Places, name: string, options: HistoryO
   const path = repositoryNamed(name);
   const folder = path === null ? null : snapshotsOf(places.state, path);
   if (path === null || folder === null) return refuse(`'${printable(name)}' is no repository`);
+  const most = options.all ? Infinity : SHOWN;
+  if (options.transactions)
+    return options.seen
+      ? refuse('--seen does not go with --transactions')
+      : runTransactions(places, path, folder, { json: options.json, most });
   const told = await askServer(places.run, { command: 'history', repository: path, seen: options.seen });
   if (told === null && options.seen) return refuse('no server runs here: it remembers what was seen');
   const history = told ?? { records: readRecords(folder).toReversed(), seen: readSeen(folder), notKept: null };
   if (options.json) console.log(JSON.stringify(history.records));
-  else console.log(historyText(path, history, { now: Date.now(), most: options.all ? Infinity : SHOWN }));
+  else console.log(historyText(path, history, { now: Date.now(), most }));
   const { seen, notKept, records } = history;
   if (notKept !== null)
     console.error(`borgserver: ${printable(path)}: its present state is not in it: ${printable(notKept, 300)}`);

@@ -183,11 +183,12 @@ Example: borgserver maintenance web01 -- prune --keep-daily 7
     .description('what has happened to a repository, by whom, and what of it looks like an attack; the newest first')
     .argument('<name>', 'the repository: NAME, or NAME/FOLDER where an account has several')
     .option('--json', 'print a JSON array', false)
-    .option('--all', 'also what is older than the last 20 changes', false)
+    .option('--all', 'also what is older than the last 20', false)
+    .option('--transactions', 'each transaction of an append-only repository, and when it was committed', false)
     .option('--seen', 'you have looked at it: status does not show it as attacked any more', false)
     .addHelpText(
       'after',
-      '\nExit code: 0, 1 if anything looks like an attack and was not seen, 2 refused.\nExample: borgserver history web01',
+      '\nExit code: 0, 1 if anything looks like an attack and was not seen, 2 refused.\nExample: borgserver history web01\n         borgserver history db01 --transactions',
     )
     .action((name: string, options: HistoryOptions) =>
       finish(import('./on-this-machine.ts').then(({ runHistory }) => runHistory(places, name, options))),
@@ -195,12 +196,15 @@ Example: borgserver maintenance web01 -- prune --keep-daily 7
 
   program
     .command('undo')
-    .description('put a repository back as a snapshot has it; what is there now stays, as another snapshot')
+    .description(
+      'put a repository back as a snapshot has it, or as it was at a transaction; what is there now stays, as another snapshot',
+    )
     .argument('<name>', 'the repository: NAME, or NAME/FOLDER where an account has several')
     .option(
       '--to <which>',
       'the number of a snapshot, or a time: the last one until then (default: the one before the present state)',
     )
+    .option('--to-transaction <number>', 'to this transaction, if nobody has compacted since')
     .option('--dry-run', 'only show what comes back and what goes', false)
     .option('--yes', 'do it without being asked', false)
     .option('--keep-key', 'leave the present key, with its passphrase', false)
@@ -213,7 +217,8 @@ Example: borgserver maintenance web01 -- prune --keep-daily 7
 It ends the sessions of the account, and puts the whole repository in place in one step. Exit code: 0 done, 1 nobody said yes,
 2 refused; after 1 and 2 nothing was changed. 3: it was ended in the middle.
 Example: borgserver undo web01
-         borgserver undo web01 --to 2026-11-20T03:00Z --yes`,
+         borgserver undo web01 --to 2026-11-20T03:00Z --yes
+         borgserver undo db01 --to-transaction 31`,
     )
     .action((name: string, options: UndoOptions) =>
       finish(import('./on-this-machine.ts').then(({ runUndo }) => runUndo(places, name, options))),

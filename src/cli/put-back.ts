@@ -1,4 +1,4 @@
-import { rmdirSync } from 'node:fs';
+import { existsSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { SINGLE_USER } from '../accounts/name.ts';
@@ -10,7 +10,6 @@ import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
 import { readAbout } from '../snapshots/about.ts';
-import type { Described } from '../snapshots/compare.ts';
 import type { Asked } from '../snapshots/kept-states.ts';
 import type { Source } from '../snapshots/program.ts';
 import {
@@ -26,6 +25,7 @@ import {
 } from '../snapshots/put-back.ts';
 import { readState } from '../snapshots/repository-state.ts';
 import { listSnapshots, type Snapshot } from '../snapshots/store.ts';
+import { type Target, targetName } from '../snapshots/target.ts';
 import { errorCode } from '../system/errno.ts';
 import { printable } from '../text/printable.ts';
 import { boxWords, findLauncher } from './launcher.ts';
@@ -34,6 +34,8 @@ import { doneText } from './undo-text.ts';
 export type UndoOptions = {
   /** The number of a snapshot, or a time: the last one until then. */
   readonly to?: string;
+  /** The number of a transaction. */
+  readonly toTransaction?: string;
   readonly yes: boolean;
   readonly dryRun: boolean;
   readonly keepKey: boolean;
@@ -74,15 +76,16 @@ export const keepPresent = async ({ places, source: { path } }: UndoWork): Promi
  *
  * @throws Refused: nothing was changed; Unclear
  */
-export const putBack = async (work: UndoWork, to: Snapshot, described: Described): Promise<void> => {
+export const putBack = async (work: UndoWork, to: Target): Promise<void> => {
   const { places, source, options, snapshots } = work;
   const above = folderForUndo(places.state, source.path);
   let kept: Snapshot | null = null;
   try {
-    const prepared = await preparePutBack(work, to, above, source);
+    const prepared = await preparePutBack(work, to.snapshot, above, source, to.transaction ?? 'undo');
     if ('code' in prepared) throw unchanged(prepared.why);
-    if (described.segments !== null && prepared.segments !== described.segments)
-      throw unchanged(`snapshot ${to.number} has ${prepared.segments} of its ${described.segments} segments`);
+    const { segments } = to.described;
+    if (segments !== null && prepared.segments !== segments)
+      throw unchanged(`${targetName(to)} has ${prepared.segments} of its ${segments} segments`);
     if (options.check) await check(work, above, to);
     await askServer(places.run, { command: 'end-sessions', selector: source.path.split('/')[0] ?? '' });
     const how = { above, snapshots, wait: Number(options.lockWait), keepKey: options.keepKey };
@@ -92,7 +95,7 @@ export const putBack = async (work: UndoWork, to: Snapshot, described: Described
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
       return true;
     });
-    if (!('code' in done)) return await finish(work, { above, to, described, kept, done });
+    if (!('code' in done)) return await finish(work, { above, to, kept, done });
     if (!isNotBegun(above)) throw new Unclear(unclearText(done.why, above));
     throw unchanged(`${printable(source.path)}: ${done.why}${lockedHint(done.code, source.path)}`);
   } finally {
@@ -109,10 +112,10 @@ const lockedHint = (code: string, path: string): string =>
   code === 'locked' ? `. If nobody does: borgserver borg break-lock ${quoted(path)}` : '';
 
 /** borg looks at every byte of what is about to take the repository's place. */
-const check = async (work: UndoWork, above: string, to: Snapshot): Promise<void> => {
+const check = async (work: UndoWork, above: string, to: Target): Promise<void> => {
   const { places, source, hostId } = work;
   const { uid, gid } = source;
-  console.error(`borgserver: looks at every byte of snapshot ${to.number} (--no-check leaves that out)`);
+  console.error(`borgserver: looks at every byte of ${targetName(to)} (--no-check leaves that out)`);
   const { BOX } = requireSettings(process.env);
   const launcher = findLauncher(places);
   const base = prepareBaseFolder(places.state, uid, gid);
@@ -124,15 +127,18 @@ const check = async (work: UndoWork, above: string, to: Snapshot): Promise<void>
   if (ended.interrupted) throw unchanged('it was asked to end');
   // borg's own code for what it has found, as against what it could not do.
   if (ended.exitCode === 1)
-    throw unchanged(`borg finds snapshot ${to.number} damaged; take another one, or add --no-check and repair it then`);
-  if (ended.exitCode !== 0) throw unchanged(`borg could not look at snapshot ${to.number}; its lines above say why`);
+    throw unchanged(`borg finds ${targetName(to)} damaged; take another one, or add --no-check and repair it then`);
+  if (ended.exitCode !== 0) throw unchanged(`borg could not look at ${targetName(to)}; its lines above say why`);
+  // It has made the index anew, of the last state that it takes for committed.
+  if (to.transaction !== null && !existsSync(join(treeOf(above), `index.${to.transaction}`)))
+    throw unchanged(`borg does not take ${targetName(to)} for one; take another one`);
 };
 
-type Done = { above: string; to: Snapshot; described: Described; kept: Snapshot | null; done: Exchanged };
+type Done = { above: string; to: Target; kept: Snapshot | null; done: Exchanged };
 
 /** The repository is the new one. Whatever fails from here on changes nothing about that. */
-const finish = async (work: UndoWork, { above, to, described, kept, done }: Done): Promise<void> => {
-  const { places, source } = work;
+const finish = async (work: UndoWork, { above, to, kept, done }: Done): Promise<void> => {
+  const { places, source, options } = work;
   const warn = (what: string, why: string): void => console.error(`borgserver: ${what}: ${printable(why, 300)}`);
   const trying = async <T>(what: string, otherwise: T, step: () => Promise<T> | T): Promise<T> => {
     try {
@@ -146,11 +152,16 @@ const finish = async (work: UndoWork, { above, to, described, kept, done }: Done
   const former = await trying(above, null, () => (kept && isStateOf(kept, above) ? kept.number : null));
   const isGone = await trying(above, false, () => removeIfKept(work, above, former));
   const folder = isGone ? null : await trying(above, above, () => setAside(above));
-  await trying("the cache of the server's own borg", null, () => forgetNewer(work, described.id));
+  await trying("the cache of the server's own borg", null, () => forgetNewer(work, to.described.id));
   await trying('the server was not told', null, () =>
-    askServer(places.run, { command: 'put-back', repository: source.path, number: to.number, former }),
+    askServer(places.run, {
+      ...{ command: 'put-back', repository: source.path, former },
+      ...{ number: to.snapshot.number, transaction: to.transaction },
+    }),
   );
-  console.log(doneText(source.path, described, { former, folder: folder && treeOf(folder) }, Date.now()));
+  console.log(
+    doneText(source.path, to, { former, folder: folder && treeOf(folder), isChecked: options.check }, Date.now()),
+  );
 };
 
 /** Whether the snapshot has what was there until now. */

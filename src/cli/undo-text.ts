@@ -1,5 +1,6 @@
 import { quoted } from '../borg/serve-arguments.ts';
 import type { Described } from '../snapshots/compare.ts';
+import { type Target, targetName } from '../snapshots/target.ts';
 import { ago, timeText } from '../text/duration.ts';
 import { plural } from '../text/list.ts';
 import { printable } from '../text/printable.ts';
@@ -10,7 +11,7 @@ type Amount = { readonly segments: number; readonly bytes: number };
 
 export type Preview = {
   readonly path: string;
-  readonly to: Described;
+  readonly to: Omit<Target, 'snapshot'>;
   /** Null: the present state has no snapshot. */
   readonly present: Described | null;
   /** The present key and id, also where there is no snapshot. */
@@ -27,19 +28,28 @@ export const previewText = (
   { path, to, present, live, notKept, comesBack, goes, keepKey }: Preview,
   now: number,
 ): string => {
-  const columns = [to, ...(present ? [present] : [])];
+  const columns = [to.described, ...(present ? [present] : [])];
   const row = (name: string, cell: (each: Described) => string): string[] => [name, ...columns.map(cell)];
   const rows = [
-    row('taken', (each) => `${timeText(each.at)}, ${ago(each.at, now)}`),
+    row(to.transaction === null ? 'taken' : 'time', ({ at }) =>
+      at === null ? '-' : `${timeText(at)}, ${ago(at, now)}`,
+    ),
     row('size', ({ bytes }) => (bytes === null ? '-' : renderBytes(bytes))),
     row('objects', ({ objects }) => (objects === null ? '-' : String(objects))),
     row('transaction', ({ transaction }) => (transaction === null ? '-' : String(transaction))),
   ];
-  const head = [printable(path), `SNAPSHOT ${to.number}`, ...(present ? [`PRESENT (SNAPSHOT ${present.number})`] : [])];
+  const head = [
+    printable(path),
+    targetName(to).toUpperCase(),
+    ...(present ? [`PRESENT (SNAPSHOT ${present.number})`] : []),
+  ];
   return [
     renderTable(head, rows),
     '',
     ...(comesBack ? [`Comes back: ${amountText(comesBack)} that the present state does not have.`] : []),
+    ...(to.transaction === null
+      ? []
+      : ['Comes back: what was deleted, replaced or pruned since. All of its segments are still there.']),
     ...(goes && present
       ? [`Goes:       ${amountText(goes)}; it stays in snapshot ${present.number}, which brings it back.`]
       : []),
@@ -55,8 +65,14 @@ export const previewText = (
 const amountText = ({ segments, bytes }: Amount): string =>
   segments === 0 ? 'nothing' : `${renderBytes(bytes)} in ${plural(segments, 'segment')}`;
 
-const keyText = (to: Described, live: Preview['live'], keepKey: boolean): string[] => {
-  if (!live || to.key === live.key) return [];
+const keyText = (
+  { described: { key }, transaction }: Preview['to'],
+  live: Preview['live'],
+  keepKey: boolean,
+): string[] => {
+  if (transaction !== null)
+    return ['The key stays as it is now: no transaction has it. Whether it was replaced says borgserver doctor.'];
+  if (!live || key === live.key) return [];
   if (keepKey) return ['The present key stays, with its passphrase. Without --keep-key the former one comes back.'];
   return [
     'The key comes back, too, with its passphrase. Only if the present one was made by its owner: add --keep-key.',
@@ -66,13 +82,16 @@ const keyText = (to: Described, live: Preview['live'], keepKey: boolean): string
 /** What was done, and what has to be done at the clients. */
 export const doneText = (
   path: string,
-  to: Described,
-  { former, folder }: { readonly former: number | null; readonly folder: string | null },
+  to: Omit<Target, 'snapshot'>,
+  { former, folder, isChecked }: { former: number | null; folder: string | null; isChecked: boolean },
   now: number,
 ): string => {
-  const id = to.id ?? 'ID';
+  const { id, at } = to.described;
   return [
-    `${printable(path)} is as it was ${ago(to.at, now)} (snapshot ${to.number}).`,
+    `${printable(path)} is as it was ${at === null ? `at ${targetName(to)}` : `${ago(at, now)} (${targetName(to)})`}.`,
+    ...(to.transaction === null || isChecked
+      ? []
+      : ['It has no index yet. The next session makes it, and reads every byte for that.']),
     ...(former === null
       ? []
       : [
@@ -83,7 +102,7 @@ export const doneText = (
     "A client that has seen the newer state refuses this one, an admin's too. There, as its user, remove its cache and one file:",
     '',
     '  borg delete --cache-only REPOSITORY',
-    `  rm ~/.config/borg/security/${id}/manifest-timestamp`,
+    `  rm ~/.config/borg/security/${id ?? 'ID'}/manifest-timestamp`,
     '',
     'Leave the file nonce beside it: without it, a counter of the encryption could be used twice.',
     'If a thief did this, remove his key file before a client goes on.',

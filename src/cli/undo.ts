@@ -5,25 +5,23 @@ import { readHostId } from '../borg/host-id.ts';
 import { findBorg } from '../borg/interpreter.ts';
 import { type Identity, readIdentity } from '../borg/repository-identity.ts';
 import { readRepositoryState } from '../borg/repository-state.ts';
-import { quoted } from '../borg/serve-arguments.ts';
 import { askServer } from '../control/client.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
-import { readAbout } from '../snapshots/about.ts';
-import { type Described, describeSnapshot, lackingIn } from '../snapshots/compare.ts';
-import { NAMED_BY, snapshotNamed } from '../snapshots/named.ts';
+import { type Described, describeSnapshot } from '../snapshots/compare.ts';
 import type { Source } from '../snapshots/program.ts';
 import { clearUndos } from '../snapshots/put-back.ts';
-import { listSnapshots, type Snapshot, snapshotsOf } from '../snapshots/store.ts';
+import { listSnapshots, snapshotsOf } from '../snapshots/store.ts';
 import { inFolder } from '../system/folder-handle.ts';
 import { printable } from '../text/printable.ts';
 import { type Kept, keepPresent, putBack, Refused, Unclear, type UndoOptions, type UndoWork } from './put-back.ts';
 import { repositoryNamed } from './repository-name.ts';
 import { sourceOf } from './source.ts';
+import { findTarget, refuseWords } from './undo-target.ts';
 import { previewText } from './undo-text.ts';
 
 /**
- * `borgserver undo NAME`: puts a repository back as a snapshot has it. What is there until then stays, as a snapshot or as a folder.
+ * `borgserver undo NAME`: puts a repository back as a snapshot has it, or as it was at a transaction. What is there until then stays, as a snapshot or as a folder.
  *
  * @returns the exit code: 0 done (or --dry-run); 1 nobody said yes; 2 refused; 3 it is not known whether it was done. After 1 and 2 the repository
  *   is as it was before
@@ -44,7 +42,10 @@ const prepareWork = async (places: Places, name: string, options: UndoOptions): 
   const snapshots = path === null ? null : snapshotsOf(places.state, path);
   if (path === null || snapshots === null) throw new Refused(`'${printable(name)}' is no repository`);
   if (!/^\d{1,6}$/.test(options.lockWait)) throw new Refused('--lock-wait takes seconds');
-  if (listSnapshots(snapshots).length === 0) throw new Refused(`${printable(path)} has no snapshot`);
+  refuseWords(options, name);
+  // The present state is kept first, and a transaction needs no other one.
+  if (options.toTransaction === undefined && listSnapshots(snapshots).length === 0)
+    throw new Refused(`${printable(path)} has no snapshot`);
   if ((await askServer(places.run, { command: 'ping' })) === null)
     throw new Refused('no server runs here: it keeps the present state, so that an undo can be undone');
   const source = sourceOf(places, path, requireSettings(process.env).PUID);
@@ -61,43 +62,29 @@ const undo = async (work: UndoWork): Promise<number> => {
   const kept = await keepPresent(work);
   const all = listSnapshots(snapshots);
   const present = kept === 'kept' ? (all.at(-1) ?? null) : null;
-  const to = chosen(all, present, options.to, source.path);
-  const [described, presentDescribed] = [describeSnapshot(to), present && describeSnapshot(present)];
+  const notKept = kept === 'kept' ? null : notKeptText(kept);
+  const { target, ...amounts } = await findTarget(work, all, present, notKept);
+  const presentDescribed = present && describeSnapshot(present);
   const live = presentDescribed ?? liveIdentity(source);
   console.log(
     previewText(
       {
-        ...{ path: source.path, to: described, present: presentDescribed, live, keepKey: options.keepKey },
-        notKept: kept === 'kept' ? null : notKeptText(kept),
-        comesBack: present && lackingIn(to, present),
-        goes: present && lackingIn(present, to),
+        ...{ path: source.path, to: target, present: presentDescribed, live, keepKey: options.keepKey },
+        ...{ notKept, ...amounts },
       },
       Date.now(),
     ),
   );
-  refuseOther(described, live, options);
+  refuseOther(target.described, live, options);
   if (options.dryRun) return 0;
   if (!(await isConfirmed(options))) return 1;
-  await putBack(work, to, described);
+  await putBack(work, target);
   return 0;
 };
 
 const notKeptText = (kept: Exclude<Kept, 'kept'>): string => {
   if (typeof kept === 'object') return printable(kept.why, 300);
   return kept === 'off' ? 'its key file or SNAPSHOT_KEEP says no' : 'there is no repository just now';
-};
-
-const chosen = (all: readonly Snapshot[], present: Snapshot | null, to: string | undefined, path: string): Snapshot => {
-  const shown = `\`borgserver snapshots ${quoted(path)}\` lists them`;
-  const found = to === undefined ? all.filter((each) => each !== present).at(-1) : snapshotNamed(all, to);
-  if (found === 'misread') throw new Refused(`--to takes ${NAMED_BY}; ${shown}`);
-  if (!found) throw new Refused(`${printable(path)} has no such snapshot; ${shown}`);
-  if (to === undefined && readAbout(found)?.spared)
-    throw new Refused(
-      `the state before the present one is what the last undo has replaced: say which with --to; ${shown}`,
-    );
-  if (found === present) throw new Refused(`snapshot ${found.number} is the present state; ${shown}`);
-  return found;
 };
 
 /** The whole folder is exchanged: what else lies in it would go with it. */

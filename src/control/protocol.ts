@@ -43,6 +43,8 @@ export const requestFormat = z.discriminatedUnion('command', [
     command: z.literal('put-back'),
     repository: z.string().max(4096),
     number: z.int().min(1),
+    /** Only what it had until this transaction; null: all of it. */
+    transaction: z.int().min(0).nullable(),
     /** The snapshot of what was there until then. */
     former: z.int().min(1).nullable(),
   }),

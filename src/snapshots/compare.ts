@@ -9,8 +9,10 @@ import { segmentsIn } from './held.ts';
 import type { Snapshot } from './store.ts';
 
 /** What a snapshot says of its repository without a key. Null: not known. */
-export type Described = Pick<Snapshot, 'number' | 'at'> &
+export type Described = Pick<Snapshot, 'number'> &
   Identity & {
+    /** Milliseconds since the epoch. */
+    readonly at: number | null;
     readonly bytes: number | null;
     readonly segments: number | null;
     readonly transaction: number | null;

@@ -196,10 +196,17 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
       else if (!timers.has(ALL)) timers.set(ALL, left, lookAtAll);
     },
     keep,
-    wasPutBack: async (path, { number, former }) => {
-      const shown = { repository: printable(path, 200), number, former };
-      log.warn(shown, 'a repository was put back as a snapshot has it, as it was asked');
-      recording.wrote(path, { kind: 'server', what: `undo to snapshot ${number}` });
+    wasPutBack: async (path, { number, transaction, former }) => {
+      const to = transaction === null ? { number } : { transaction };
+      const shown = { repository: printable(path, 200), ...to, former };
+      const what = transaction === null ? 'as a snapshot has it' : 'as it was at a transaction';
+      log.warn(shown, `a repository was put back ${what}, as it was asked`);
+      recording.wrote(path, {
+        ...{
+          kind: 'server',
+          what: transaction === null ? `undo to snapshot ${number}` : `undo to transaction ${transaction}`,
+        },
+      });
       await turns
         .soon(accountOf(path), async () => spare(snapshotsOf(state, path), former))
         .catch((error) => log.warn({ ...shown, error: failureInOneLine(error) }, 'the former state may go in a day'));

@@ -55,11 +55,12 @@ export type Keeper = {
    * Tells that a repository was put back as a snapshot has it, and keeps its state.
    *
    * @param which.number of that snapshot
+   * @param which.transaction until which it has what that had; null: all of it
    * @param which.former of the one that has what was there until then, which stays longer; null: none
    */
   readonly wasPutBack: (
     path: string,
-    which: { readonly number: number; readonly former: number | null },
+    which: { readonly number: number; readonly transaction: number | null; readonly former: number | null },
   ) => Promise<readonly Asked[]>;
   /** Removes snapshots of a repository: those with these numbers, all but the newest, or all. Resolves with the numbers of those that are gone. */
   readonly remove: (path: string, which: readonly number[] | 'older' | 'all') => Promise<readonly number[]>;

@@ -11,6 +11,7 @@ const failed = z.object({
   name: z.string().optional(),
   names: z.array(z.string()).optional(),
   count: z.number().optional(),
+  number: z.number().optional(),
   said: z.string().optional(),
 });
 
@@ -85,7 +86,7 @@ const parse = (text: string): unknown => {
   }
 };
 
-const inWords = ({ failed: code, name, names, count, said }: z.infer<typeof failed>): string => {
+const inWords = ({ failed: code, name, names, count, number = 0, said }: z.infer<typeof failed>): string => {
   switch (code) {
     case 'no-repository':
       return 'there is no repository any more';
@@ -117,6 +118,16 @@ const inWords = ({ failed: code, name, names, count, said }: z.infer<typeof fail
       return 'this file system cannot exchange two folders in one step (renameat2, RENAME_EXCHANGE): put it back by hand (docs/snapshots.md)';
     case 'elsewhere':
       return 'its folder is on another file system, or belongs to another project of a quota: put it back by hand (docs/snapshots.md)';
+    case 'no-log':
+      return 'it is not append-only, or never was: nothing in it names its transactions';
+    case 'no-transaction':
+      return `it has no such transaction: the last one is ${number}`;
+    case 'present-transaction':
+      return 'that is its present transaction';
+    case 'no-commit':
+      return 'no transaction has this number';
+    case 'compacted':
+      return `segment ${number} is gone: somebody has compacted since, and that state is not whole any more`;
     case 'changed':
       return 'somebody has just put something else in its place';
     default:

@@ -22,7 +22,8 @@ export const folderForUndo = (state: string, path: string): string =>
  * Makes a whole repository of a snapshot, beside the present one.
  *
  * @param above its folder, see folderForUndo
- * @param whatFor 'read': it never takes the repository's place. Then it need not be on the disk, and has a folder for what borg remembers of it
+ * @param whatFor 'read': it never takes the repository's place. Then it need not be on the disk, and has a folder for what borg remembers of it; a
+ *   transaction: only what it had until then, and no index
  * @returns how many segments it has
  */
 export const preparePutBack = (
@@ -30,9 +31,9 @@ export const preparePutBack = (
   snapshot: Snapshot,
   above: string,
   { uid, gid, admins }: Pick<Source, 'uid' | 'gid' | 'admins'>,
-  whatFor: 'undo' | 'read' = 'undo',
+  whatFor: 'undo' | 'read' | number = 'undo',
 ): Promise<{ readonly segments: number } | NotDone> => {
-  const words = ['prepare', join(snapshot.path, 'repository'), above, ...[uid, gid, admins].map(String), whatFor];
+  const words = ['prepare', join(snapshot.path, 'repository'), above, ...[uid, gid, admins, whatFor].map(String)];
   return askSnapshotProgram(python, words, z.object({ segments: z.number() }), { patience: 0 });
 };
 

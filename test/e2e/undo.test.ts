@@ -3,6 +3,7 @@ import { cp, lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ListedSnapshot } from '../../src/cli/snapshots.ts';
+import type { Transactions } from '../../src/snapshots/transactions.ts';
 import type { Client } from './harness/client.ts';
 import { documentedShell, filledIn } from './harness/documented.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
@@ -11,23 +12,28 @@ import { ownerships } from './harness/repository-files.ts';
 import { startBackup } from './harness/running-backup.ts';
 import { updated } from './harness/updated.ts';
 
+type ListedTransaction = Transactions['found'][number];
+
 const letter = randomBytes(700_000);
 let careful: Client;
 let fleet: Client;
+let nas: Client;
 /** With the archive a1 alone. */
 let first: ListedSnapshot;
 
 ownServer({}, async () => {
   careful = await anotherClient();
   fleet = await anotherClient();
+  nas = await anotherClient();
   await grant(server, 'repos/web01', client.key);
   await grant(server, 'repos-appendonly/db01', careful.key);
+  await grant(server, 'repos-appendonly/nas', nas.key);
   await writeKeyFile(server, 'repos/fleet', {
     ...fleet.key,
     public: `# borgserver: sub-repositories=yes\n${fleet.key.public}`,
   });
   await updated(server);
-  for (const { home } of [client, careful, fleet]) {
+  for (const { home } of [client, careful, fleet, nas]) {
     await mkdir(join(home, 'documents'));
     await writeFile(join(home, 'documents/letter'), letter);
   }
@@ -204,6 +210,78 @@ test('a thief of an append-only key replaces the key and deletes; the former key
   expect(done).toMatchObject({ exitCode: 0 });
   expect(await archivesOf(careful, 'db01')).toEqual(['c1', 'c2']);
   expect(await readdir(join(server.repos, 'db01/former-keys'))).toHaveLength(1);
+});
+
+test('a thief of an append-only key deletes what no snapshot has alone; it goes back to the transaction, and the client goes on', async () => {
+  const listTransactions = async (...words: string[]): Promise<readonly ListedTransaction[]> =>
+    JSON.parse((await run(['history', 'nas', '--transactions', '--json', ...words])).stdout);
+  const url = nas.url('nas');
+  const goBack = (...words: string[]) => undo('nas', '--to-transaction', ...words);
+  await init(nas, 'nas');
+  for (const archive of ['n1', 'n2', 'n3']) await create(archive, nas, 'nas');
+  const [good] = await listTransactions();
+  const to = String(good?.transaction);
+  expect(await goBack(to, '--yes')).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('its present transaction'),
+  });
+  await nas.borg(['delete', url, 'n1', 'n2', 'n3']);
+  await create('rubbish', nas, 'nas');
+  expect((await nas.borg(['list', '--short', url])).stdout).toBe('rubbish\n');
+  const shown = await run(['history', 'nas', '--transactions']);
+  expect(shown).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(new RegExp(`^${to} +2.*Z`, 'm')) });
+  expect(await listTransactions()).toContainEqual({ ...good, whole: true });
+
+  for (const [words, why] of [
+    [['31x'], 'takes the number of a transaction'],
+    [[to, '--to', '1'], 'exclude each other'],
+    [['4000000000'], 'has no such transaction'],
+    [['0'], 'no transaction has this number'],
+  ] as const)
+    expect(await goBack(...words, '--yes')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(why) });
+  const asked = await goBack(to);
+  expect(asked).toMatchObject({ exitCode: 1, stdout: expect.stringContaining(`TRANSACTION ${to}`) });
+  expect(asked.stdout).toMatch(/^Goes: {7}[\d.]+ kB in \d+ segments; it stays in snapshot \d+/m);
+  expect((await nas.borg(['list', '--short', url])).stdout).toBe('rubbish\n');
+
+  const done = await goBack(to, '--yes');
+  expect(done).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(`(transaction ${to})`) });
+  expect(done.stderr).toContain(`looks at every byte of transaction ${to}`);
+  expect(await archivesOf(nas, 'nas')).toEqual(['n1', 'n2', 'n3']);
+  expect((await nas.borg(['list', url], { reject: false })).exitCode).not.toBe(0);
+  await followRecipe(done.stdout, nas, url);
+  await create('n4', nas, 'nas');
+  expect(await archivesOf(nas, 'nas')).toEqual(['n1', 'n2', 'n3', 'n4']);
+  expect(await listTransactions()).toContainEqual(expect.objectContaining({ transaction: good?.transaction }));
+  expect(await readdir(join(server.repos, '.borgserver/undo'))).toEqual([]);
+  expect(server.log()).toContain('put back as it was at a transaction, as it was asked');
+  const history = await run(['history', 'nas']);
+  expect(history.stdout).toContain(`this server (undo to transaction ${to})`);
+
+  const [, former = ''] = /borgserver undo nas --to (\d+)/.exec(done.stdout) ?? [];
+  expect(await undo('nas', '--to', former, '--yes')).toMatchObject({ exitCode: 0 });
+  expect(await archivesOf(nas, 'nas')).toEqual(['rubbish']);
+  // Without an index the next session makes one.
+  const unchecked = await goBack(to, '--yes', '--no-check');
+  expect(unchecked).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('It has no index yet') });
+  expect(await archivesOf(nas, 'nas')).toEqual(['n1', 'n2', 'n3']);
+});
+
+test('where somebody has compacted, the transactions before are refused, and it says what there is instead', async () => {
+  const [first] = JSON.parse((await run(['history', 'nas', '--transactions', '--json'])).stdout) as ListedTransaction[];
+  await server.exec(['borgserver', 'borg', 'delete', 'nas', 'n1', 'n2'], { env: { BORG_PASSPHRASE: 'borgserver' } });
+  await server.exec(['borgserver', 'borg', 'compact', '--threshold', '0', 'nas']);
+  const refused = await undo('nas', '--to-transaction', String(first?.transaction), '--yes');
+  expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('somebody has compacted since') });
+  expect(refused.stderr).toContain('`borgserver snapshots nas` shows what else there is');
+  expect((await run(['history', 'nas', '--transactions'])).stdout).toContain('compacted since');
+});
+
+test('a repository that is not append-only names no transactions', async () => {
+  expect(await run(['history', 'web01', '--transactions'])).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('it is not append-only, or never was'),
+  });
 });
 
 test('one repository of several, also where its folder is gone, and the others stay as they are', async () => {

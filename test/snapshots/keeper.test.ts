@@ -307,7 +307,9 @@ test('an undo is told, its new state is kept, and what it has replaced is spared
   await create('web01');
   await keeper.keep('web01');
   await create('web01');
-  expect(await keeper.wasPutBack('web01', { number: 1, former: 2 })).toEqual([{ repository: 'web01', result: 'kept' }]);
+  expect(await keeper.wasPutBack('web01', { number: 1, transaction: null, former: 2 })).toEqual([
+    { repository: 'web01', result: 'kept' },
+  ]);
   expect(lines).toContainEqual({
     ...{ level: 'warn', repository: 'web01', number: 1, former: 2 },
     message: 'a repository was put back as a snapshot has it, as it was asked',

@@ -190,6 +190,55 @@ describe('a repository is put back', () => {
   });
 });
 
+describe('a repository goes back to a transaction', () => {
+  const lastSegment = (): number =>
+    Math.max(...readdirSync(inIt('data'), { recursive: true, encoding: 'utf8' }).map((each) => Number(basename(each))));
+  const lines = (path: string): string[] => readFileSync(join(path, 'transactions'), 'utf8').trim().split('\n');
+  const prepareAt = (snapshot: Snapshot, transaction: number) =>
+    preparePutBack(means, snapshot, above, source(), transaction);
+
+  test('every byte of it, without an index, and the list of its transactions ends there; and that can be undone', async () => {
+    await borg('init', '--encryption', 'repokey-blake2', '--append-only', repository());
+    for (const each of ['one', 'two']) await create(each);
+    const [transaction, known] = [lastSegment(), lines(repository())];
+    await borg('delete', repository(), 'one', 'two');
+    await create('three');
+    const [kept, before] = [await keep(), nonce()];
+    expect(await prepareAt(kept, transaction)).toEqual({ segments: transaction + 1 });
+    expect(readdirSync(treeOf(above)).sort()).toEqual(['README', 'config', 'data', 'nonce', 'transactions']);
+    expect(lines(treeOf(above))).toEqual(known);
+    expect(lstatSync(join(treeOf(above), 'transactions'))).toMatchObject({ uid: UID, gid: UID });
+    expect(await exchangeNow()).toEqual({ former: true });
+    expect(nonce() >= before).toBe(true);
+    expect(await archivesOf()).toEqual(['one', 'two']);
+    expect(await removeTree(means, above, 'all')).toBe(true);
+    expect(await putBack(kept)).toEqual({ former: true });
+    expect(await archivesOf()).toEqual(['three']);
+  });
+
+  test('only if it is whole: else nothing is made', async () => {
+    await init();
+    for (const each of ['one', 'two']) await create(each);
+    const transaction = lastSegment();
+    await destroy('one');
+    expect(await prepareAt(await keep(), transaction)).toMatchObject({ code: 'compacted' });
+    expect(existsSync(above)).toBe(false);
+  });
+
+  test('without a folder for segments that has none left', async () => {
+    await init();
+    await borg('config', repository(), 'segments_per_dir', '4');
+    await create('one');
+    const transaction = lastSegment();
+    for (const each of ['two', 'three']) await create(each);
+    await prepareAt(await keep(), transaction);
+    const all = readdirSync(inIt('data')).length;
+    expect(readdirSync(join(treeOf(above), 'data')).length).toBeLessThan(all);
+    await exchangeNow();
+    expect(await archivesOf()).toEqual(['one']);
+  });
+});
+
 describe('the counter of the encryption', () => {
   /** The present one is this, an undo to the first state is done, and this is then the counter. */
   const counterAfter = async (text: string): Promise<string> => {
