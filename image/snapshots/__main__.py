@@ -1,5 +1,6 @@
 """The way in: what the words ask for, and each answer as one line of JSON."""
 
+import errno
 import json
 import os
 import signal
@@ -31,7 +32,8 @@ def run():
     except Failed as error:
         told = {'failed': error.code, **error.found}
     except OSError as error:
-        told = {'failed': 'system', 'errno': error.errno, 'said': error.strerror}
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        told = {'failed': 'no-space' if is_full else 'system', 'errno': error.errno, 'said': error.strerror}
     print(json.dumps(told), flush=True)
 
 

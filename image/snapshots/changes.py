@@ -135,8 +135,9 @@ def compare(older: State, newer: State, known: int) -> tuple[dict[str, object], 
         unknown = error.what
     except TooMuch:
         unknown = 'too-much'
-    # A compaction removes what says that something was deleted, too.
-    deleted, recent = count_deleted(older, newer, known, Counting()) if deletes or gone or unknown else (Amount(), 0)
+    # A compaction removes what says that something was deleted, too. And an index may have been made anew of entries that had been there before.
+    fewer = newer.index.objects < older.index.objects + added.objects
+    deleted, recent = count_deleted(older, newer, known, Counting()) if deletes or gone or unknown or fewer else (Amount(), 0)
     counted: dict[str, object] = {
         'added': dataclasses.asdict(added), 'deleted': dataclasses.asdict(deleted), 'deletedRecent': recent,
         'replaced': dataclasses.asdict(replaced), 'compacted': {'segments': len(gone), 'bytes': sum(map(older.size_of, gone))},

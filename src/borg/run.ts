@@ -24,7 +24,7 @@ export type BorgRun = {
   readonly gid: number;
   readonly env: Readonly<Record<string, string>>;
   /** Answers what it asks on its fourth descriptor (image/launcher/keeping.py). Left out: it has only the standard streams. */
-  readonly answer?: ((question: string) => Promise<string>) | undefined;
+  readonly answer?: ((question: string, signal: AbortSignal) => Promise<string>) | undefined;
   /** Milliseconds for which it may stand still before it is ended. Left out: without end. */
   readonly stuckAfter?: number | undefined;
 };
@@ -52,8 +52,10 @@ export const runBorg = async (run: BorgRun): Promise<BorgEnd> => {
   const { child: borg } = spawnSafely(file, [...before, '--umask', '0007', ...words], {
     ...{ uid, gid, env, cwd: '/', stdio: ['inherit', 'inherit', 'inherit', ...(answer ? (['pipe'] as const) : [])] },
   });
-  const asking = borg.stdio[ASKING];
-  if (answer && asking instanceof Duplex) answerLines(asking, answer);
+  // Without a descriptor left, Node's child has no list of them.
+  const asking = answer && borg.stdio?.[ASKING];
+  const over = new AbortController();
+  if (answer && asking instanceof Duplex) answerLines(asking, (question) => answer(question, over.signal));
   let interrupted = false;
   const forward = (signal: NodeJS.Signals): void => {
     if (!signal.startsWith('SIGUSR')) interrupted = true;
@@ -78,6 +80,8 @@ export const runBorg = async (run: BorgRun): Promise<BorgEnd> => {
     return { exitCode: code ?? 128 + (signal ? constants.signals[signal] : 0), interrupted, stuck };
   } finally {
     unwatch();
+    // What it asked last nobody waits for.
+    over.abort();
     clearTimeout(killing);
     for (const signal of FORWARDED) process.off(signal, forward);
   }

@@ -114,8 +114,17 @@ export const withBorg = async (
         ...(asks ? ['--ask', String(ASKING)] : []),
       ];
       // Whatever borg asks about: it is this repository.
-      const answer = asks ? () => (isAlone ? lookAlone(places, hostId, path) : lookBefore(places, path)) : undefined;
-      const ended = await runBorg({ command: launcher.command(before), words, uid, gid, env, answer, stuckAfter });
+      const answer = (_: string, signal: AbortSignal): Promise<string> =>
+        isAlone ? lookAlone(places, path) : lookBefore(places, path, signal);
+      const ended = await runBorg({
+        command: launcher.command(before),
+        words,
+        uid,
+        gid,
+        env,
+        stuckAfter,
+        ...(asks && { answer }),
+      });
       // After that, the older ones alone hold what is not needed any more.
       if (changes && !isAlone)
         await tellChanged(

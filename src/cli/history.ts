@@ -38,13 +38,23 @@ export const runHistory = async (places: Places, name: string, options: HistoryO
       : runTransactions(places, path, folder, { json: options.json, most });
   const told = await askServer(places.run, { command: 'history', repository: path, seen: options.seen });
   if (told === null && options.seen) return refuse('no server runs here: it remembers what was seen');
-  const history = told ?? { records: readRecords(folder).toReversed(), seen: readSeen(folder), notKept: null };
+  const history = told ?? {
+    records: readRecords(folder).toReversed(),
+    seen: readSeen(folder),
+    notKept: null,
+    acknowledged: 0,
+  };
   if (options.json) console.log(JSON.stringify(history.records));
   else console.log(historyText(path, history, { now: Date.now(), most }));
-  const { seen, notKept, records } = history;
+  const { seen, notKept, records, acknowledged } = history;
   if (notKept !== null)
-    console.error(`borgserver: ${printable(path)}: its present state is not in it: ${printable(notKept, 300)}`);
-  return !options.seen && records.some((record) => isUnseen(record, seen)) ? 1 : 0;
+    console.error(`borgserver: ${printable(path)}: its present state is not in it: ${printable(notKept.why, 300)}`);
+  if (!options.seen) return records.some((record) => isUnseen(record, seen)) ? 1 : 0;
+  if (!records.some((record) => isUnseen(record, acknowledged))) return 0;
+  console.error(
+    'borgserver: some of this has just been found, and does not count as seen: look at it, and type the same again',
+  );
+  return 1;
 };
 
 const isUnseen = ({ id, marks }: ChangeRecord, seen: number): boolean => marks.length > 0 && id > seen;

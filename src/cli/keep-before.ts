@@ -3,14 +3,18 @@ import { askServer } from '../control/client.ts';
 import { failureInOneLine } from '../failure.ts';
 import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
+import { readRecords, readSeen } from '../snapshots/change-record.ts';
 import { createKeeper } from '../snapshots/keeper.ts';
-import type { Asked, Keeper } from '../snapshots/kept-states.ts';
+import type { Asked } from '../snapshots/kept-states.ts';
 import { lookBeforeCompact } from '../snapshots/questions.ts';
+import { snapshotsOf } from '../snapshots/store.ts';
 import { realClock } from '../system/clock.ts';
 import { printable } from '../text/printable.ts';
 
 /** A snapshot takes milliseconds, a large one some seconds. */
 const PATIENCE_MS = 10 * 60_000;
+/** The server may have to count objects. It gives up after a quarter of an hour. */
+const LOOK_PATIENCE = 20 * 60_000;
 
 /**
  * Has the server keep the present state of a repository before something changes it on this machine. Where it cannot, standard error says so, and
@@ -53,7 +57,19 @@ export const tellChanged = async (
  * @param hostId locks are taken in its name
  */
 export const keepAlone = (places: Places, hostId: string, path: string): Promise<void> =>
-  telling(path, () => alone(places, hostId, (keeper) => keeper.keep(path)));
+  telling(path, async () => {
+    const log = { info: () => {}, warn: () => {} };
+    const { python } = findBorg();
+    const keeper = createKeeper({
+      ...{ places, python, hostId, log },
+      ...{ settings: requireSettings(process.env), clock: realClock },
+    });
+    try {
+      return await keeper.keep(path);
+    } finally {
+      await keeper.close();
+    }
+  });
 
 /**
  * Asks the server whether a repository may be compacted, while borg has its lock.
@@ -61,28 +77,19 @@ export const keepAlone = (places: Places, hostId: string, path: string): Promise
  * @returns why not, in one line; '' if it may be
  * @throws what askServer throws, and that no server runs here any more
  */
-export const lookBefore = async ({ run }: Pick<Places, 'run'>, path: string): Promise<string> => {
-  const history = await askServer(run, { command: 'history', repository: path, seen: false });
+export const lookBefore = async ({ run }: Pick<Places, 'run'>, path: string, signal: AbortSignal): Promise<string> => {
+  const request = { command: 'history', repository: path, seen: false } as const;
+  const history = await askServer(run, request, LOOK_PATIENCE, signal);
   if (history === null) throw new Error('no server runs here any more');
   return lookBeforeCompact(path, history) ?? '';
 };
 
-/** The same where no server runs. Call it while you hold the lease. */
-export const lookAlone = (places: Places, hostId: string, path: string): Promise<string> =>
-  alone(places, hostId, async (keeper) => lookBeforeCompact(path, await keeper.history(path, false)) ?? '');
-
-const alone = async <T>(places: Places, hostId: string, use: (keeper: Keeper) => Promise<T>): Promise<T> => {
-  const log = { info: () => {}, warn: () => {} };
-  const { python } = findBorg();
-  const keeper = createKeeper({
-    ...{ places, python, hostId, log, connected: () => [] },
-    ...{ settings: requireSettings(process.env), clock: realClock },
-  });
-  try {
-    return await use(keeper);
-  } finally {
-    await keeper.close();
-  }
+/** The same where no server runs: then only what it has written down counts. */
+export const lookAlone = async ({ state }: Pick<Places, 'state'>, path: string): Promise<string> => {
+  const folder = snapshotsOf(state, path);
+  if (folder === null) return '';
+  const recorded = { records: readRecords(folder).toReversed(), seen: readSeen(folder) };
+  return lookBeforeCompact(path, { ...recorded, notKept: null, isThere: true }) ?? '';
 };
 
 const telling = async (path: string, keep: () => Promise<readonly Asked[] | null>): Promise<void> => {

@@ -21,8 +21,8 @@ const MOSTLY = 0.5;
 /** What an operator's command may delete of an append-only repository. */
 const DELETES = /^(borg|maintenance) (delete|prune|recreate|rename|check --repair)$|^repair /;
 
-/** Reasons that the account can bring about. The other ones are the server's own, or those of a state that had nothing yet. */
-const HIDDEN: ReadonlySet<string | null> = new Set(['no-index', 'index', 'segment', 'too-much']);
+/** Why the older of the two could not be counted: that was marked then, or nothing had been committed yet. */
+const BEFORE = /^before-/;
 
 /**
  * What of a change looks like an attack. An honest client may do the same: a person has to look. An undo is none.
@@ -38,8 +38,8 @@ export const marksOfChange = (judged: Judged): readonly MarkOfChange[] => {
   if (counted && isAppendOnly(judged) && counted.deleted.objects > counted.deletedRecent)
     marks.push('append-only-deleted');
   if (counted && counted.replaced.objects > 0) marks.push('replaced');
-  // Who can hide what he does must not go unmarked.
-  if (HIDDEN.has(unknown) && !counted) marks.push('uncounted');
+  // Who can hide what he does, or a part of it, must not go unmarked, also behind a disk that is too slow.
+  if (unknown !== null && !BEFORE.test(unknown)) marks.push('uncounted');
   if (before.id !== null && after.id !== null && before.id !== after.id) marks.push('other-repository');
   else if (before.key !== null && before.key !== after.key) marks.push('key-replaced');
   if (after.nonceSpent && !before.nonceSpent) marks.push('nonce-spent');
@@ -54,7 +54,8 @@ const isOperators = (by: readonly Writer[]): boolean =>
 const isMostlyDeleted = ({ objects, counted }: Judged): boolean => {
   if (!objects) return false;
   const mostOf = (part: number, all: number): boolean => part > 0 && part > all * MOSTLY;
-  if (!counted) return mostOf(objects.before - objects.after, objects.before - 1);
+  if (mostOf(objects.before - objects.after, objects.before - 1)) return true;
+  if (!counted) return false;
   const { deleted } = counted;
   return mostOf(deleted.objects, objects.before - 1) || mostOf(deleted.bytes ?? 0, objects.bytes);
 };

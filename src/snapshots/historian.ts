@@ -29,6 +29,9 @@ type Notes = Map<string, { readonly writer: Writer; readonly repository: string 
 /** Who may have changed a repository until this snapshot of it. */
 type Waiting = { readonly number: number; readonly writers: readonly Writer[] };
 
+/** A snapshot: the turn in which it was begun, and who had a session then. */
+type Taken = { readonly number: number; readonly until: number; readonly there: readonly Writer[] };
+
 /** So many are in one record, and so many notes of one account are remembered. */
 const MOST_WRITERS = 20;
 const MOST_NOTES = 200;
@@ -58,13 +61,16 @@ export const createHistorian = ({ python, log, signal, now, connected }: Options
   const unseen = new Map<string, readonly ChangeRecord[]>();
   let turn = 0;
 
-  /** @param until the turn before the snapshot was begun: what somebody says later is in the next one */
-  const writersOf = (path: string, until: number): readonly Writer[] => {
+  /**
+   * @param until the turn before the snapshot was begun: what somebody says later is in the next one
+   * @param there who had a session then: it may have ended meanwhile
+   */
+  const writersOf = (path: string, until: number, there: readonly Writer[] = []): readonly Writer[] => {
     const last = taken.get(path) ?? 0;
     const done = [...(notes.get(accountOf(path))?.values() ?? [])].filter(
       (each) => each.turn > last && each.turn <= until && (each.repository === null || each.repository === path),
     );
-    const all = [...connected(accountOf(path)), ...done.map(({ writer }) => writer)];
+    const all = [...there, ...connected(accountOf(path)), ...done.map(({ writer }) => writer)];
     return different(all).slice(-MOST_WRITERS);
   };
 
@@ -101,6 +107,29 @@ export const createHistorian = ({ python, log, signal, now, connected }: Options
     );
   };
 
+  const recordOne = async (
+    path: string,
+    folder: string,
+    role: Role | null,
+    all: readonly Snapshot[],
+    after: Snapshot,
+  ): Promise<boolean> => {
+    const last = lastOf(readRecords(folder));
+    // The one that was recorded last may have been removed meanwhile.
+    const before =
+      all.findLast(({ number }) => number < after.number && number <= (last?.snapshot ?? Infinity)) ?? null;
+    const until = (waiting.get(path) ?? []).filter(({ number }) => number <= after.number);
+    const by = [...different(until.flatMap(({ writers }) => writers)).slice(-MOST_WRITERS)];
+    const sinceTransaction = (before && readAbout(before)?.transaction) ?? null;
+    const told = before ? await count(before, after, last?.sinceTransaction ?? sinceTransaction) : UNCOUNTED;
+    if (told === null) return false;
+    const states = before && { before: describe(before), after: describe(after) };
+    const marks = states ? [...marksOfChange({ ...told, ...states, by, role })] : [];
+    const place = { snapshot: after.number, before: before?.number ?? null, at: after.at, since: before?.at ?? null };
+    write(path, folder, { ...told, ...place, sinceTransaction, by, marks });
+    return true;
+  };
+
   return {
     /** @param repository its path below /repos; null: one of its account, and nobody knows which */
     wrote: (account: string, repository: string | null, writer: Writer): void => {
@@ -113,17 +142,20 @@ export const createHistorian = ({ python, log, signal, now, connected }: Options
       if (of.size > MOST_NOTES && oldest !== undefined) of.delete(oldest);
       notes.set(account, of);
     },
-    /** A snapshot of it was just taken: whoever may have changed it until then belongs to that. @param until see turn: when it was begun */
-    taken: (path: string, { number, until }: { readonly number: number; readonly until: number }): void => {
-      const all = [...(waiting.get(path) ?? []), { number, writers: writersOf(path, until) }];
+    /** A snapshot of it was just taken: whoever may have changed it until then belongs to that. */
+    taken: (path: string, { number, until, there }: Taken): void => {
+      const all = [...(waiting.get(path) ?? []), { number, writers: writersOf(path, until, there) }];
       waiting.set(path, all.slice(-MOST_WAITING));
       taken.set(path, until);
     },
+    /** It is as its newest snapshot has it: whoever has written until now did not do what comes. */
+    unchanged: (path: string): void => void taken.set(path, turn),
     /** The turn of what was noted last. */
     turn: (): number => turn,
+    connected,
     look,
     /**
-     * Records what has happened until the newest snapshot, if that is not recorded yet.
+     * Records what has happened until the newest snapshot, from one to the next, as far as that is not recorded yet.
      *
      * @param folder of the snapshots
      * @param role of its account
@@ -131,22 +163,9 @@ export const createHistorian = ({ python, log, signal, now, connected }: Options
     record: async (path: string, folder: string, role: Role | null): Promise<void> => {
       checked.add(path);
       const all = listSnapshots(folder);
-      const records = readRecords(folder);
-      const last = records.findLast(({ snapshot }) => snapshot !== null);
-      const after = all.at(-1);
-      if (!after || (last?.snapshot === after.number && last.at === after.at)) return look(path, folder, records);
-      // The one that was recorded last may have been removed meanwhile.
-      const before =
-        all.findLast(({ number }) => number < after.number && number <= (last?.snapshot ?? Infinity)) ?? null;
-      const until = (waiting.get(path) ?? []).filter(({ number }) => number <= after.number);
-      const by = [...different(until.flatMap(({ writers }) => writers)).slice(-MOST_WRITERS)];
-      const sinceTransaction = (before && readAbout(before)?.transaction) ?? null;
-      const told = before ? await count(before, after, last?.sinceTransaction ?? sinceTransaction) : UNCOUNTED;
-      if (told === null) return;
-      const states = before && { before: describe(before), after: describe(after) };
-      const marks = states ? [...marksOfChange({ ...told, ...states, by, role })] : [];
-      const place = { snapshot: after.number, before: before?.number ?? null, at: after.at, since: before?.at ?? null };
-      write(path, folder, { ...told, ...place, sinceTransaction, by, marks });
+      for (const after of unrecorded(all, lastOf(readRecords(folder))))
+        if (!(await recordOne(path, folder, role, all, after))) return;
+      look(path, folder);
     },
     /** It is no repository any more, though it has snapshots. */
     gone: (path: string, folder: string): void => {
@@ -158,8 +177,8 @@ export const createHistorian = ({ python, log, signal, now, connected }: Options
       taken.set(path, turn);
     },
     /** @throws that it cannot be written down */
-    seen: (path: string, folder: string): void => {
-      writeSeen(folder, readRecords(folder).at(-1)?.id ?? 0);
+    seen: (path: string, folder: string, until: number): void => {
+      writeSeen(folder, Math.max(until, readSeen(folder)));
       look(path, folder);
     },
     /** Whether it has looked since it began if the newest snapshot of this one is recorded. */
@@ -172,6 +191,17 @@ export const createHistorian = ({ python, log, signal, now, connected }: Options
         'what has happened in a repository could not be written down',
       ),
   };
+};
+
+const lastOf = (records: readonly ChangeRecord[]): ChangeRecord | undefined =>
+  records.findLast(({ snapshot }) => snapshot !== null);
+
+/** The first record of all is that of the newest one, and so it is where all were removed, since their numbers begin again. */
+const unrecorded = (all: readonly Snapshot[], last: ChangeRecord | undefined): readonly Snapshot[] => {
+  const newest = all.at(-1);
+  if (!newest || (last?.snapshot === newest.number && last.at === newest.at)) return [];
+  const since = last?.snapshot ?? Infinity;
+  return since < newest.number ? all.filter(({ number }) => number > since) : [newest];
 };
 
 /** Each once: that one was connected says nothing new where it has written. */

@@ -3,6 +3,7 @@ import { longestKeep, type SnapshotKeep } from '../accounts/snapshot-keep.ts';
 import { failureInOneLine } from '../failure.ts';
 import type { Settings } from '../settings.ts';
 import type { Clock } from '../system/clock.ts';
+import { isFull } from '../system/errno.ts';
 import { printable } from '../text/printable.ts';
 import { readAbout } from './about.ts';
 import type { Writer } from './change-record.ts';
@@ -34,6 +35,7 @@ const AGAIN_MS = 15 * 60_000;
 const LAST_MS = 5000;
 /** While somebody hands files over, it is looked again so often. */
 const HELD_MS = 60_000;
+const NOT_WRITTEN = { code: 'not-written', why: 'what has happened could not be counted, or written down' };
 /** The names of two things that wait, and are no repository's. */
 const [ALL, SWEEP] = ['.all', '.sweep'];
 
@@ -80,7 +82,7 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
     if (found === 'off' || found === 'gone') return gone(path, found);
     if (holds.isHeld(accountOf(path))) {
       timers.set(path, HELD_MS, () => look(path));
-      return { why: 'its files are being handed over or repaired' };
+      return { code: 'held', why: 'its files are being handed over or repaired' };
     }
     const folder = snapshotsOf(state, path);
     if (folder === null) return failed(path, { code: 'long-path', why: 'its path is too long' });
@@ -88,6 +90,7 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
     recording.check(path, folder);
     const newest = listSnapshots(folder).at(-1);
     if (newest && readAbout(newest)?.state === found) {
+      recording.unchanged(path);
       failing.over(path);
       return 'kept';
     }
@@ -123,7 +126,7 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
     try {
       return await lookAt(path, isAsked);
     } catch (error) {
-      return failed(path, { code: 'system', why: failureInOneLine(error) });
+      return failed(path, { code: isFull(error) ? 'no-space' : 'system', why: failureInOneLine(error) });
     }
   };
 
@@ -213,9 +216,12 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
       return keep(path);
     },
     history: async (path, isSeen) => {
-      const result = (await keep(path)).find(({ repository }) => repository === path)?.result;
-      const history = await recording.history(path, result === 'kept', isSeen);
-      return { ...history, notKept: typeof result === 'object' ? result.why : null };
+      // What is found from now on nobody can have seen.
+      const seen = isSeen ? recording.last(path) : null;
+      const result = (await keep(path)).find(({ repository }) => repository === path)?.result ?? 'gone';
+      const { isWhole, ...history } = await recording.history(path, result === 'kept', seen);
+      const notKept = typeof result === 'object' ? result : isWhole ? null : NOT_WRITTEN;
+      return { ...history, notKept, isThere: result !== 'gone' };
     },
     remove: (path, which) =>
       turns.soon(accountOf(path), async () => {

@@ -1,6 +1,7 @@
 import type { State } from '../accounts/account.ts';
 import type { ChangeRecord, MarkOfChange, Writer } from './change-record.ts';
 import type { Failing } from './failing.ts';
+import type { NotDone } from './program.ts';
 
 /** The snapshots of one repository, for `status`. */
 export type KeptStates = {
@@ -23,7 +24,7 @@ export type KeptStates = {
 export type Asked = {
   readonly repository: string;
   /** 'kept': its present state has a snapshot. 'off': its account has none. 'gone': no repository is there. Else why there is no snapshot. */
-  readonly result: 'kept' | 'off' | 'gone' | { readonly why: string };
+  readonly result: 'kept' | 'off' | 'gone' | NotDone;
 };
 
 /** What has happened to a repository. */
@@ -33,7 +34,11 @@ export type History = {
   /** Up to which of them the operator has looked: its id; 0 for none. */
   readonly seen: number;
   /** Why the present state is not in it. Null: it is, or there is none. */
-  readonly notKept: string | null;
+  readonly notKept: NotDone | null;
+  /** Whether it is a repository just now. */
+  readonly isThere: boolean;
+  /** Up to which of them the operator has looked from now on. */
+  readonly acknowledged: number;
 };
 
 export type Keeper = {
@@ -42,9 +47,10 @@ export type Keeper = {
   /** Somebody may have changed a repository, or one in the folder of an account. Null: nobody knows which. `by`: who, where that is known. */
   readonly changed: (path: string | null, by?: Writer) => void;
   /**
-   * What has happened to a repository, the newest first: its present state is kept for that. `seen`: the operator has looked at all of it.
+   * What has happened to a repository, the newest first: its present state is kept for that. `isSeen`: the operator has looked at all of it that was
+   * written down until now.
    */
-  readonly history: (path: string, seen: boolean) => Promise<History>;
+  readonly history: (path: string, isSeen: boolean) => Promise<History>;
   /**
    * Keeps the present state of a repository, or of all in the folder of an account; null: of all.
    *

@@ -25,16 +25,23 @@ export const answersFrom =
     return lookBeforeCompact(path, await keeper.history(path, false)) ?? '';
   };
 
+/** A full disk must not keep anybody from making room, and where the disk has no links nothing is ever known. No client can bring about the second. */
+const EXCUSED: ReadonlySet<string> = new Set(['no-space', 'other-file-system']);
+
+type Looked = Pick<History, 'records' | 'seen' | 'notKept' | 'isThere'>;
+
 /**
- * Why a repository is not compacted: something in it looks like an attack, and nobody has looked at that yet. Null: it may be compacted. So it is,
- * too, where its present state cannot be kept: what older snapshots have stays there.
+ * Why a repository is not compacted: something in it looks like an attack, and nobody has looked at that yet, or nobody can. Null: it may be
+ * compacted.
  */
-export const lookBeforeCompact = (
-  path: string,
-  { records, seen }: Pick<History, 'records' | 'seen'>,
-): string | null => {
+export const lookBeforeCompact = (path: string, { records, seen, notKept, isThere }: Looked): string | null => {
   const [newest] = records.filter(({ id, marks }) => marks.length > 0 && id > seen);
-  if (!newest) return null;
+  if (!newest) {
+    if (!isThere)
+      return `${printable(path, 200)} is not compacted: the server does not find it just now; try again in a minute`;
+    if (records.length === 0 || notKept === null || EXCUSED.has(notKept.code)) return null;
+    return `${printable(path, 200)} is not compacted: the server cannot look at its present state (${printable(notKept.why, 300)}); see borgserver status`;
+  }
   const why = newest.marks.map((each) => MARK_TEXTS[each]).join('; ');
   const name = quoted(path);
   return `${printable(path, 200)} is not compacted: ${why} (until ${timeText(newest.at)}), and nobody has looked at it yet. On the server: borgserver history ${name}, and if it is all right: borgserver history ${name} --seen`;

@@ -8,6 +8,8 @@ import { readState } from './repository-state.ts';
 import { listSnapshots, snapshotsOf } from './store.ts';
 import { createTurns } from './turns.ts';
 
+type Recorded = Pick<History, 'records' | 'seen' | 'acknowledged'> & { readonly isWhole: boolean };
+
 type Options = {
   readonly python: string;
   readonly places: { readonly repos: string; readonly state: string };
@@ -46,27 +48,40 @@ export const createRecording = ({ python, places: { repos, state }, log, now, ro
       historian.wrote(accountOf(path), by.kind === 'server' || path.includes('/') ? path : null, by),
     /** Call it before a snapshot is begun, and what it returns once that is there: whoever has written until then belongs to it. */
     begin: (path: string): ((folder: string) => void) => {
-      const until = historian.turn();
+      const [until, there] = [historian.turn(), historian.connected(accountOf(path))];
       return (folder) => {
-        historian.taken(path, { number: listSnapshots(folder).at(-1)?.number ?? 0, until });
+        historian.taken(path, { number: listSnapshots(folder).at(-1)?.number ?? 0, until, there });
         later(path, path, () => record(path, folder));
       };
     },
+    unchanged: historian.unchanged,
     /** Its newest snapshot may not be recorded: the server may have ended before. */
     check: (path: string, folder: string): void => {
       if (!historian.hasChecked(path)) later(path, path, () => record(path, folder));
     },
     /** It seems to be gone. */
     gone: (path: string): void => later(path, `${path} ${GONE}`, () => recordIfGone(path)),
-    /** @param isThere whether it is a repository just now */
-    history: async (path: string, isThere: boolean, isSeen: boolean): Promise<Pick<History, 'records' | 'seen'>> => {
+    /** The id of the newest record; 0 where there is none. */
+    last: (path: string): number => {
       const folder = snapshotsOf(state, path);
-      if (folder === null) return { records: [], seen: 0 };
+      return folder === null ? 0 : (readRecords(folder).at(-1)?.id ?? 0);
+    },
+    /**
+     * @param isThere whether it is a repository just now
+     * @param until the operator has looked up to this record. Null: he has not said so
+     * @returns also whether the newest snapshot is in it
+     */
+    history: async (path: string, isThere: boolean, until: number | null): Promise<Recorded> => {
+      const folder = snapshotsOf(state, path);
+      if (folder === null) return { records: [], seen: 0, acknowledged: 0, isWhole: true };
       return turns.soon(accountOf(path), async () => {
         await (isThere ? record(path, folder) : recordIfGone(path)).catch((error) => historian.failed(path, error));
         const seen = readSeen(folder);
-        if (isSeen) historian.seen(path, folder);
-        return { records: readRecords(folder).toReversed(), seen };
+        if (until !== null) historian.seen(path, folder, until);
+        const records = readRecords(folder).toReversed();
+        const recorded = records.find(({ snapshot }) => snapshot !== null)?.snapshot ?? 0;
+        const isWhole = recorded >= (listSnapshots(folder).at(-1)?.number ?? 0);
+        return { records, seen, acknowledged: Math.max(seen, until ?? 0), isWhole };
       });
     },
     look: historian.look,

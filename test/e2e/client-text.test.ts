@@ -207,7 +207,9 @@ describe('the shell text', () => {
     // The same with systemd's units, from the same state, on a machine that has seen nothing of it.
     await run('rm', ['-r', join(server.repos, 'db01')], BASE_ENVIRONMENT);
     await run('mv', [before, join(server.repos, 'db01')], BASE_ENVIRONMENT);
-    await server.exec(['borgserver', 'history', 'db01', '--seen'], { reject: false });
+    // What is found by the first does not count as seen.
+    for (let times = 0; times < 2; times += 1)
+      await server.exec(['borgserver', 'history', 'db01', '--seen'], { reject: false });
     const { home: other, sh: bySystemd } = await newcomer('another home of alice');
     await writeFile(join(other, 'db01.passphrase'), passphrase);
     const units = await asSystemd(await print('alice', admin, '--format', 'systemd'), 'db01', other);

@@ -124,6 +124,29 @@ test('nobody writes without the lock: it would remove what another session is wr
   expect(await reader.call(...get('backup'))).toContain('precious');
 });
 
+test('what a transaction has left that was rolled back is not committed afterwards, by any role', async () => {
+  const writer = await session();
+  await writer.call(...open(repository, EXCLUSIVE));
+  await writer.callAll([object('backup', Buffer.from('precious')), commit]);
+  await writer.end();
+  for (const role of [['--append-only'], []]) {
+    const thief = await session(...role);
+    await thief.call(...open(repository, EXCLUSIVE));
+    await thief.call('delete', { id: 'backup'.padEnd(32, '.') });
+    await thief.call('rollback');
+    expect(await thief.call('list', {})).not.toContain('exception');
+    expect(await thief.call(...commit)).toContain('there is nothing to commit');
+    await thief.end();
+    // What it has left goes, and counts no more.
+    const next = await session();
+    await next.call(...open(repository, EXCLUSIVE));
+    expect(await next.callAll([object('later', Buffer.of(1)), commit])).not.toContain('exception');
+    await next.call('check', { repair: true, save_space: false });
+    expect(await next.call(...get('backup'))).toContain('precious');
+    await next.end();
+  }
+});
+
 test('an append-only session does not break the lock of a process that is alive', async () => {
   const holder = await session();
   await holder.call(...open(repository, EXCLUSIVE));

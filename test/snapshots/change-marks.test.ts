@@ -48,11 +48,14 @@ describe('what looks like an attack', () => {
     expect(marks({ ...hidden, objects: null })).toEqual(['uncounted']);
     expect(marks({ ...hidden, objects: { ...objects, after: 50 } })).toEqual(['mostly-deleted', 'uncounted']);
     expect(marks({ ...hidden, objects: { ...objects, after: 500 } })).toEqual(['uncounted']);
-    // The server's own trouble, and a state before which nothing was committed.
-    for (const unknown of ['the disk does not answer', 'before-no-index'])
-      expect(marks({ ...hidden, unknown })).toEqual([]);
-    // What was added is not known then, and what was deleted is.
-    expect(marks({ unknown: 'segment' })).toEqual([]);
+    // A client can make the disk slow, too.
+    expect(marks({ ...hidden, unknown: 'the disk does not answer' })).toEqual(['uncounted']);
+    // The state before it was marked, or had nothing.
+    for (const unknown of ['before-index', 'before-no-index']) expect(marks({ ...hidden, unknown })).toEqual([]);
+    // What was deleted is known then, and what was overwritten is not.
+    expect(marks({ unknown: 'segment' })).toEqual(['uncounted']);
+    // Whatever was counted: most are gone.
+    expect(marks({ objects: { ...objects, after: 50 } })).toEqual(['mostly-deleted']);
   });
 
   it('is that an append-only client deleted, but not what its own last backup had left', () => {

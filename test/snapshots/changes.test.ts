@@ -102,6 +102,16 @@ test('what was added, deleted and compacted is counted, whether or not a compact
   expect((await changes(both, both)).counted).toMatchObject({ added: NOTHING, deleted: NOTHING });
 });
 
+test('what an index has no more is deleted, though no new segment says so', async () => {
+  for (const name of ['one', 'two']) await create(name);
+  const both = await keep();
+  await remove('one');
+  const deleted = await keep();
+  // As `borg check --repair` may make it, of what a transaction has left that was rolled back.
+  const anew = altered(both, (path) => cpSync(indexOf(deleted), indexOf(path)));
+  expect((await changes(both, anew)).counted).toMatchObject({ added: NOTHING, deleted: { objects: 3 } });
+});
+
 test('what was made and removed in between is neither added nor deleted', async () => {
   await create('one');
   const before = await keep();

@@ -179,7 +179,7 @@ test('none is taken where somebody changes owners and modes', async () => {
   });
   await began.promise;
   expect(await keeper.keep('web01')).toEqual([
-    { repository: 'web01', result: { why: 'its files are being handed over or repaired' } },
+    { repository: 'web01', result: { code: 'held', why: 'its files are being handed over or repaired' } },
   ]);
   done.resolve();
   await work;
@@ -378,6 +378,37 @@ test('what happens from one snapshot to the next is written down, by whom, and i
   await keeper.close();
   keeper = start();
   expect(await history()).toHaveLength(3);
+  expect(keeper.list()[0]?.marked).toEqual([]);
+});
+
+test('who has written before is not named for what came later, if nothing had changed in between', async () => {
+  const by = (what: string): Writer => ({ kind: 'server', what });
+  await keeper.history('web01', false);
+  keeper.changed('web01', by('a backup that ended after its snapshot'));
+  await keeper.keep('web01');
+  await create('web01');
+  keeper.changed('web01', by('borg delete'));
+  expect((await keeper.history('web01', false)).records[0]?.by).toEqual([by('borg delete')]);
+});
+
+test('each snapshot has a record of its own, also where the one before was not counted yet', async () => {
+  await keeper.history('web01', false);
+  for (let times = 0; times < 3; times += 1) {
+    await create('web01');
+    await keeper.keep('web01');
+  }
+  const { records } = await keeper.history('web01', false);
+  expect(records.map(({ snapshot }) => snapshot)).toEqual([4, 3, 2, 1]);
+});
+
+test('what is found only now does not count as seen', async () => {
+  await create('web01');
+  await keeper.history('web01', false);
+  await borg('delete', `${join(places.repos, 'web01')}::${archives}`);
+  const found = await keeper.history('web01', true);
+  expect(found).toMatchObject({ acknowledged: 1, records: [{ id: 2, marks: ['mostly-deleted'] }, { id: 1 }] });
+  expect(keeper.list()[0]?.marked).toHaveLength(1);
+  expect(await keeper.history('web01', true)).toMatchObject({ acknowledged: 2, isThere: true });
   expect(keeper.list()[0]?.marked).toEqual([]);
 });
 

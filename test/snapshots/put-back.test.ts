@@ -578,7 +578,7 @@ test('a full disk changes nothing', async () => {
         return true;
       }
     });
-    expect(await prepare(kept)).toMatchObject({ code: 'system', why: 'No space left on device' });
+    expect(await prepare(kept)).toMatchObject({ code: 'no-space', why: 'No space left on device' });
     expect(existsSync(above)).toBe(false);
     rmSync(join(disk, 'fill'));
     await prepare(kept);

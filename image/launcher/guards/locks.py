@@ -69,6 +69,10 @@ class LockedRepository(Repository):
 
     def commit(self, *args, **kwargs):
         self.hold_lock(taken=True)
+        # borg would commit what a transaction has left that was rolled back, with an index that knows nothing of it: so a client could delete
+        # unseen. No borg does that.
+        if not self._active_txn and not self.transaction_doomed:
+            raise Error('there is nothing to commit')
         return super().commit(*args, **kwargs)
 
     def break_lock(self):

@@ -18,13 +18,18 @@ class LookedAtRepository(Repository):
     wrote_more = False
 
     def put(self, id, data, wait=True):
-        if id != MANIFEST:
-            self.wrote_more = True
-        return super().put(id, data, wait)
+        try:
+            return super().put(id, data, wait)
+        finally:
+            # Afterwards: it may begin a transaction, and roll back what was left before.
+            if id != MANIFEST:
+                self.wrote_more = True
 
     def delete(self, id, wait=True):
-        self.wrote_more = True
-        return super().delete(id, wait)
+        try:
+            return super().delete(id, wait)
+        finally:
+            self.wrote_more = True
 
     def commit(self, save_space=False, compact=True, *args, **kwargs):
         if self.wrote_more:
