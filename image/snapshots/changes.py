@@ -62,15 +62,15 @@ def changes(older: str, newer: str, known: int) -> dict[str, object]:
     `counted`, each with `objects` and `bytes`: `added`; `deleted` (of what stood in the older one; what was made and removed in between is neither);
     `replaced` (another content under the same id; the manifest is not one of them). In it `deletedRecent`: how many of the deleted ones are younger
     than `known`; `compacted`: segments and bytes of them that have gone. Null if it could not be counted. And `unknown`, why something is missing:
-    'no-index', 'index', 'segment' (not as borg writes it), 'too-much'; 'before-…' for the older one; or null. With `counted`, what was added and
-    replaced is not whole then. Raises OSError."""
+    'nothing' (is committed), 'no-index', 'index', 'segment' (not as borg writes it), 'too-much'; 'before-…' for the older one; or null. With
+    `counted`, what was added and replaced is not whole then. Raises OSError."""
     told: dict[str, object] = {'objects': None, 'counted': None, 'unknown': None}
     with contextlib.ExitStack() as stack:
         try:
             try:
                 before = open_state(stack, older)
             except Unreadable as error:
-                # Nothing had been committed then. What is damaged was told when it was the newer one.
+                # What is damaged was told when it was the newer one.
                 return {**told, 'unknown': 'before-' + error.what}
             states = before, open_state(stack, newer)
             told['objects'] = {'before': states[0].index.objects, 'after': states[1].index.objects,
@@ -90,14 +90,15 @@ def changes(older: str, newer: str, known: int) -> dict[str, object]:
 
 def open_state(stack: contextlib.ExitStack, path: str) -> State:
     folder = root_folder(stack, path)
-    last = last_index(os.listdir(folder))
-    if last is None:
-        raise Unreadable('no-index')
     data = stack.enter_context(opened('data', FOLDER, folder))
     segments: dict[int, tuple[str, int]] = {}
     for name in os.listdir(data):
         with opened(name, FOLDER, data) as each, os.scandir(each) as found:
             segments.update({int(entry.name): (name, entry.inode()) for entry in found if is_number(entry.name)})
+    last = last_index(os.listdir(folder))
+    if last is None:
+        # Without any segment nothing had been committed yet.
+        raise Unreadable('no-index' if segments else 'nothing')
     return State(data, segments, stack.enter_context(Index('index.%d' % last, folder)), last)
 
 

@@ -142,6 +142,10 @@ def remove(above: str, only_unused: bool) -> dict[str, object]:
                 os.rmdir(TREE, dir_fd=holder)
             except OSError:
                 return {'left': True}
+    # `unused` last: if this is ended in between, it can be done later.
+    for name in (TREE, REMEMBERED, LOCK):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree('%s/%s' % (above, name))
     shutil.rmtree(above)
     return {'left': False}
 

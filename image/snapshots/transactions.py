@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from snapshots.folders import PLAIN, Changed, last_index, opened
+from snapshots.folders import PLAIN, Changed, opened
 from snapshots.segments import COMMIT, Unreadable, ends_with_commit, entries
 from snapshots.take import COPIED, Failed
 
@@ -162,7 +162,7 @@ def runs(snapshot: str, segments: Segments) -> Iterator[tuple[int, int]]:
         for _, path in others(snapshot):
             with contextlib.suppress(OSError):
                 last, theirs = state_of(path)
-                if last is not None and all(segments.get(number) == place for number, place in theirs.items() if number <= last):
+                if last >= 0 and all(segments.get(number) == place for number, place in theirs.items() if number <= last):
                     yield last, run_from(last + 1, segments)
 
 
@@ -177,8 +177,8 @@ def snapshots_at(snapshot: str, segments: Segments) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
     for number, path in others(snapshot):
         with contextlib.suppress(OSError):
-            last = last_index(os.listdir(path))
-            if last in segments and os.stat(path_of(path, segments, last)).st_ino == segments[last][1]:
+            last, theirs = state_of(path)
+            if last >= 0 and theirs[last] == segments.get(last):
                 found.setdefault(last, []).append(number)
     return found
 
@@ -190,9 +190,12 @@ def others(snapshot: str) -> list[tuple[int, str]]:
     return sorted(numbers, reverse=True)
 
 
-def state_of(snapshot: str) -> tuple[int | None, Segments]:
-    """The last transaction, and the segments. Raises OSError."""
-    found = last_index(os.listdir(snapshot)), segments_of(snapshot)
+def state_of(snapshot: str) -> tuple[int, Segments]:
+    """The last transaction (-1: none), and the segments. Raises OSError.
+
+    A compaction removes segments long before it writes its index. What was in them is behind a commit that the index does not know."""
+    segments = segments_of(snapshot)
+    found = next((number for number in sorted(segments, reverse=True) if commits(snapshot, segments, number)), -1), segments
     # One that is removed gets another name first, and could be half gone by now.
     os.stat(snapshot)
     return found

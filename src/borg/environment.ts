@@ -17,7 +17,7 @@ export type BorgPlace = {
   readonly repository: string | null;
   /**
    * BORG_CACHE_DIR and BORG_SECURITY_DIR are below it, where the repository is a former state of one: else borg would take it for an attack. Nothing is
-   * sent there, so borg has nothing to ask.
+   * sent there, so it may have been moved. But borg asks before it reads what is not encrypted: a thief could have put that in its place.
    */
   readonly remembered?: string;
 };
@@ -43,6 +43,5 @@ export const borgEnvironment = (
     BORG_CACHE_DIR: join(remembered, 'cache'),
     BORG_SECURITY_DIR: join(remembered, 'security'),
     BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes',
-    BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',
   }),
 });

@@ -106,6 +106,8 @@ const recordLines = (record: ChangeRecord, seen: number, now: number): readonly 
 };
 
 const UNKNOWN: Readonly<Record<string, string>> = {
+  nothing: 'nothing is committed',
+  'before-nothing': 'nothing had been committed before',
   'no-index': 'there was no index',
   'before-no-index': 'there was no index before',
   'before-index': 'the index before is not as borg writes it',

@@ -21,8 +21,8 @@ const MOSTLY = 0.5;
 /** What an operator's command may delete of an append-only repository. */
 const DELETES = /^(borg|maintenance) (delete|prune|recreate|rename|check --repair)$|^repair /;
 
-/** Why the older of the two could not be counted: that was marked then, or nothing had been committed yet. */
-const BEFORE = /^before-/;
+/** The older one could not be counted: it was marked then, or nothing had been committed yet. After an undo it may have no index, and was not marked. */
+const BEFORE = /^before-(index|nothing)$/;
 
 /**
  * What of a change looks like an attack. An honest client may do the same: a person has to look. An undo is none.

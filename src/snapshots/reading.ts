@@ -40,13 +40,16 @@ export const openReading = async (
   snapshot: Snapshot,
   account: Pick<Source, 'path' | 'uid' | 'gid' | 'admins'>,
 ): Promise<Reading | NotDone> => {
+  // Before the tree is made: what is being removed has no more of it.
+  const about = readAbout(snapshot);
+  if (about === null) return { code: 'removed', why: 'it has just been removed' };
   count += 1;
   const above = folderOfProcess(readingFolder(state), `${account.path.split('/')[0]}.${count}`);
   const close = async (): Promise<boolean> => !existsSync(above) || (await removeTree(means, above, 'unused'));
   try {
     const prepared = await preparePutBack(means, snapshot, above, account, 'read');
-    const segments = readAbout(snapshot)?.segments;
-    if (!('code' in prepared) && (segments === undefined || segments === prepared.segments))
+    const { segments } = about;
+    if (!('code' in prepared) && segments === prepared.segments)
       return { above, repository: treeOf(above), remembered: join(above, 'borg'), close };
     await close();
     if (!('code' in prepared))

@@ -73,10 +73,13 @@ test.for([
   expect(await borg('list --short web01')).toMatchObject({ exitCode: 0, stdout: 'first\nsecond\nthird', stderr: '' });
 });
 
-test('one that is not encrypted is read without a question, and its passphrase is asked for where it is', async () => {
-  expect(await borg(`list --short plain@${snapshots('plain').at(-1)?.number}`)).toMatchObject({
-    ...{ exitCode: 0, stdout: 'first\nsecond' },
+test('one that is not encrypted is read once somebody has said yes, since a thief could have put that in its place; else with its passphrase', async () => {
+  const list = `list --short plain@${snapshots('plain').at(-1)?.number}`;
+  expect(await borg(list)).toMatchObject({
+    ...{ exitCode: 2, stdout: '', stderr: expect.stringContaining('previously unknown unencrypted repository') },
   });
+  const answer = ['env', 'BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes'];
+  expect(await borg(list, answer)).toMatchObject({ exitCode: 0, stdout: 'first\nsecond' });
   expect((await run(`list web01@${older}`, [], 'wrong')).exitCode).toBe(2);
   expect(readdirSync(join(places.state, 'reading'))).toEqual([]);
 });

@@ -271,7 +271,7 @@ test('where somebody has compacted, the transactions before are refused, and it 
   const [first] = JSON.parse((await run(['history', 'nas', '--transactions', '--json'])).stdout) as ListedTransaction[];
   await server.exec(['borgserver', 'borg', 'delete', 'nas', 'n1', 'n2'], { env: { BORG_PASSPHRASE: 'borgserver' } });
   // What the thief has done before was put back, and nobody has said that it was seen.
-  await run(['history', 'nas', '--seen']);
+  for (let times = 0; times < 2; times += 1) await run(['history', 'nas', '--seen']);
   await server.exec(['borgserver', 'borg', 'compact', '--threshold', '0', 'nas']);
   const refused = await undo('nas', '--to-transaction', String(first?.transaction), '--yes');
   expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('somebody has compacted since') });

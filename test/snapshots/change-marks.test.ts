@@ -51,7 +51,8 @@ describe('what looks like an attack', () => {
     // A client can make the disk slow, too.
     expect(marks({ ...hidden, unknown: 'the disk does not answer' })).toEqual(['uncounted']);
     // The state before it was marked, or had nothing.
-    for (const unknown of ['before-index', 'before-no-index']) expect(marks({ ...hidden, unknown })).toEqual([]);
+    expect(marks({ ...hidden, unknown: 'before-no-index' })).toEqual(['uncounted']);
+    for (const unknown of ['before-index', 'before-nothing']) expect(marks({ ...hidden, unknown })).toEqual([]);
     // What was deleted is known then, and what was overwritten is not.
     expect(marks({ unknown: 'segment' })).toEqual(['uncounted']);
     // Whatever was counted: most are gone.

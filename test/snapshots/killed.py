@@ -25,6 +25,21 @@ def counted(call):
     return counting
 
 
+class Entries(list):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def backwards(*given):
+    """A file system names what is in a folder in any order."""
+    with scandir(*given) as found:
+        return Entries(sorted(found, key=lambda each: each.name, reverse=True))
+
+
+scandir, os.scandir = os.scandir, backwards
 for name in ('mkdir', 'link', 'unlink', 'rename', 'fchown', 'fchmod', 'fsync', 'write'):
     setattr(os, name, counted(getattr(os, name)))
 exchange.rename = counted(exchange.rename)

@@ -507,8 +507,26 @@ test('what is left of an undo is removed only if it never was a repository, and 
   expect(existsSync(join(treeOf(above), 'config'))).toBe(true);
 });
 
-/** Kills the process at its n-th call that changes something. */
 const KILLED = join(import.meta.dirname, 'killed.py');
+
+/** Its process is killed at its n-th call that changes something, if it makes so many. */
+const killed = (step: number, ...words: string[]) =>
+  execa(means.python, ['-I', KILLED, join(PROJECT, 'image'), String(step), ...words], { reject: false, input: 'go\n' });
+
+test('a removal that was cut off anywhere is done by the next one', async () => {
+  await init();
+  const kept = await keep();
+  let cuts = 0;
+  for (;;) {
+    await prepare(kept);
+    const { signal } = await killed(cuts + 1, 'remove', above, 'unused');
+    expect(!existsSync(above) || (await removeTree(means, above, 'unused'))).toBe(true);
+    expect(existsSync(above)).toBe(false);
+    if (signal !== 'SIGKILL') break;
+    cuts += 1;
+  }
+  expect(cuts).toBeGreaterThan(3);
+});
 
 test('whenever it is killed, the repository is the former one or the new one, whole, and the other one is not lost', async () => {
   await init();
@@ -518,11 +536,6 @@ test('whenever it is killed, the repository is the former one or the new one, wh
   await create('two');
   const { ino } = lstatSync(repository());
   const numbers = [`${UID}`, `${UID}`, `${ADMINS}`];
-  const killed = (step: number, ...words: string[]) =>
-    execa(means.python, ['-I', KILLED, join(PROJECT, 'image'), String(step), ...words], {
-      reject: false,
-      input: 'go\n',
-    });
   const preparing = (step: number) =>
     killed(step, 'prepare', join(first.path, 'repository'), above, ...numbers, 'undo');
   const exchanging = (step: number) =>

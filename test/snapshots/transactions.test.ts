@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -160,6 +160,15 @@ describe('a state that is not whole any more is refused', () => {
     const kept = await keep();
     for (const each of [second, third]) expect(await look(kept, each)).toMatchObject({ code: 'compacted' });
     expect((await list(kept)).found.find(({ transaction }) => transaction === third)).toMatchObject({ whole: false });
+  });
+
+  test('where a snapshot was taken in the middle of a compaction, whose commits its index does not know yet', async () => {
+    const [first, second] = await filled();
+    rmSync(join(repository, 'data/0/2'));
+    const snapshot = await keep();
+    renameSync(inIt(snapshot, `index.${second}`), inIt(snapshot, `index.${first}`));
+    expect(first).toBeGreaterThan(2);
+    expect(await look(snapshot, first)).toMatchObject({ code: 'compacted' });
   });
 
   test('unless a snapshot says that it was compacted before', async () => {
