@@ -23,12 +23,16 @@ import { benchPasses } from './passes.ts';
 import { benchResting } from './resting.ts';
 import { daemonOf } from './session.ts';
 import { benchSessions } from './sessions.ts';
+import { benchSnapshots } from './snapshots.ts';
+import { benchSnapshotsOn } from './snapshots-on.ts';
 import { benchThroughput } from './throughput.ts';
+import { benchUnchanged } from './unchanged.ts';
+import { benchUndo } from './undo.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    only: { type: 'string', default: 'a,b,c,d,e,f,g,h' },
+    only: { type: 'string', default: 'a,b,c,d,e,f,g,h,i,j' },
     full: { type: 'boolean', default: false },
     megabytes: { type: 'string' },
   },
@@ -73,6 +77,11 @@ const measure = async (): Promise<Judged[]> => {
     // A full run takes an hour. What it has found is kept even if the run does not finish.
     writeFileSync(file, `${JSON.stringify({ cores: availableParallelism(), rows }, null, 2)}\n`);
   };
+  // First, since these need a disk, and what follows goes on in memory.
+  if (any('i')) add('snapshots', await benchSnapshots(full));
+  if (any('j')) add('undo', await benchUndo(full));
+  if (any('i')) add('snapshots on', await benchSnapshotsOn(size.megabytes));
+  if (any('i')) add('unchanged repositories', await benchUnchanged());
   if (any('a')) add('passes', await benchPasses(full));
   if (any('b', 'c', 'e', 'h')) {
     await withContenders(async (contenders) => {

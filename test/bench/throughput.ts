@@ -54,7 +54,8 @@ export const benchThroughput = async (
   ];
 };
 
-const writeLarge = async (folder: string, megabytes: number): Promise<void> => {
+/** Writes a file that cannot be compressed, in pieces of random bytes. */
+export const writeLarge = async (folder: string, megabytes: number): Promise<void> => {
   await mkdir(folder, { recursive: true });
   const stream = createWriteStream(join(folder, 'file'));
   for (let done = 0; done < megabytes; done += 1) {
