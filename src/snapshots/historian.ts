@@ -152,7 +152,6 @@ export const createHistorian = ({ python, log, signal, now, connected }: Options
     unchanged: (path: string): void => void taken.set(path, turn),
     /** The turn of what was noted last. */
     turn: (): number => turn,
-    connected,
     look,
     /**
      * Records what has happened until the newest snapshot, from one to the next, as far as that is not recorded yet.
@@ -162,10 +161,10 @@ export const createHistorian = ({ python, log, signal, now, connected }: Options
      */
     record: async (path: string, folder: string, role: Role | null): Promise<void> => {
       checked.add(path);
-      const all = listSnapshots(folder);
-      for (const after of unrecorded(all, lastOf(readRecords(folder))))
-        if (!(await recordOne(path, folder, role, all, after))) return;
-      look(path, folder);
+      const [all, records] = [listSnapshots(folder), readRecords(folder)];
+      const pending = unrecorded(all, lastOf(records));
+      if (pending.length === 0) return look(path, folder, records);
+      for (const after of pending) if (!(await recordOne(path, folder, role, all, after))) return;
     },
     /** It is no repository any more, though it has snapshots. */
     gone: (path: string, folder: string): void => {

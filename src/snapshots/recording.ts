@@ -30,9 +30,10 @@ const GONE = '.gone';
 export const createRecording = ({ python, places: { repos, state }, log, now, roleOf, connected }: Options) => {
   const stopping = new AbortController();
   const turns = createTurns();
+  const connectedNow = connected ?? (() => []);
   const historian = createHistorian({
     ...{ python, log, now, signal: stopping.signal },
-    connected: connected ?? (() => []),
+    connected: connectedNow,
   });
   const record = (path: string, folder: string): Promise<void> => historian.record(path, folder, roleOf(path));
   /** Of an account that is granted no more, the operator may have removed the repository, too. */
@@ -48,7 +49,7 @@ export const createRecording = ({ python, places: { repos, state }, log, now, ro
       historian.wrote(accountOf(path), by.kind === 'server' || path.includes('/') ? path : null, by),
     /** Call it before a snapshot is begun, and what it returns once that is there: whoever has written until then belongs to it. */
     begin: (path: string): ((folder: string) => void) => {
-      const [until, there] = [historian.turn(), historian.connected(accountOf(path))];
+      const [until, there] = [historian.turn(), connectedNow(accountOf(path))];
       return (folder) => {
         historian.taken(path, { number: listSnapshots(folder).at(-1)?.number ?? 0, until, there });
         later(path, path, () => record(path, folder));

@@ -16,6 +16,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import type { Told } from '../../src/snapshots/change-record.ts';
 import { PROJECT } from '../e2e/harness/machine.ts';
+import { borgIn } from './borg-in.ts';
 
 const { python } = findBorg();
 const NOTHING = { objects: 0, bytes: 0 };
@@ -35,14 +36,7 @@ beforeEach(async () => {
   await borg('init', '--encryption', 'none', repository);
 });
 
-const borg = (...words: string[]) =>
-  execa('borg', words, {
-    cwd: root,
-    env: {
-      ...{ BORG_BASE_DIR: join(root, 'base'), BORG_SELFTEST: 'disabled' },
-      ...{ BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes', BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' },
-    },
-  });
+const borg = (...words: string[]) => borgIn(root, words);
 const create = (archive: string) => borg('create', `${repository}::${archive}`, archive);
 const remove = (archive: string) => borg('delete', `${repository}::${archive}`);
 const compact = () => borg('compact', '--threshold', '0', repository);

@@ -9,6 +9,7 @@ import { transactionsText } from '../../src/cli/transactions.ts';
 import type { Snapshot } from '../../src/snapshots/store.ts';
 import { listTransactions, lookAtTransaction } from '../../src/snapshots/transactions.ts';
 import { PROJECT } from '../e2e/harness/machine.ts';
+import { borgIn } from './borg-in.ts';
 
 const { python } = findBorg();
 const FILES = ['one', 'two', 'three'];
@@ -33,14 +34,7 @@ beforeEach(() => {
   [repository, snapshots] = [join(root, `repository${count}`), mkdtempSync(join(root, 'snapshots-'))];
 });
 
-const borg = (...words: string[]) =>
-  execa('borg', words, {
-    cwd: root,
-    env: {
-      ...{ BORG_BASE_DIR: join(root, 'base'), BORG_SELFTEST: 'disabled' },
-      ...{ BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes', BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' },
-    },
-  });
+const borg = (...words: string[]) => borgIn(root, words);
 /** Append-only, as it says: then a client's borg writes down its transactions. */
 const init = (...options: string[]) => borg('init', '--encryption', 'none', '--append-only', ...options, repository);
 const create = (archive: string) => borg('create', `${repository}::${archive}`, archive);
