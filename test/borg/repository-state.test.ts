@@ -180,9 +180,12 @@ describe('the state of a repository, read without its key', () => {
       const next = join(path, 'data/0', String(transaction + 1));
       return read(path).committed !== before.committed && existsSync(next) && statSync(next).size > 1000;
     };
-    // It stands still while it is looked at: the next checkpoint may be just about to be made.
+    // It stands still while it is looked at: the next checkpoint may be just about to be made. A process that waits for the disk stops later.
+    const standsStill = (): boolean =>
+      readFileSync(`/proc/${create.pid}/stat`, 'latin1').split(') ').at(-1)?.[0] === 'T';
     for (;;) {
       create.kill('SIGSTOP');
+      await until('borg to stand still', standsStill);
       if (goesOn()) break;
       create.kill('SIGCONT');
       create.stdin.write(randomBytes(3_000_000));

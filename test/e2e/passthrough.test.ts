@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { locksLeft } from './harness/held-lock.ts';
 import { IMAGE } from './harness/image.ts';
 import { writeKeyFile } from './harness/key-files.ts';
 import { BASE_ENVIRONMENT } from './harness/machine.ts';
@@ -137,7 +138,7 @@ describe('a borg command at the server', () => {
     expect(stderr).toMatch(reason);
     expect(stderr).not.toMatch(/Traceback/);
     expect((await readdir(server.repos)).sort()).toEqual(before);
-    expect(await readdir(join(server.repos, 'web01'))).not.toContain('lock.exclusive');
+    expect(await locksLeft(server, 'web01')).not.toContain('lock.exclusive');
   });
 
   test('needs no repository to tell its version', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { look } from '../soak/server-processes.ts';
 import type { Key } from './harness/client.ts';
+import { locksLeft } from './harness/held-lock.ts';
 import { logged } from './harness/json-log.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { letsIn } from './harness/logging-in.ts';
@@ -31,8 +32,6 @@ const ENV = {
 ownServer({ env: ENV });
 
 const hostPid = (): Promise<number> => until('the session host', async () => (await look(server)).host?.pid);
-const locksOf = async (account: string): Promise<readonly string[]> =>
-  (await readdir(join(server.repos, account))).filter((name) => /^lock\.(exclusive|roster)$/.test(name));
 const COMMIT: Call = ['commit', { save_space: false, compact: false, threshold: 0 }];
 const put = (bytes: number): Call => ['put', { id: Buffer.alloc(32, 'x'), data: Buffer.alloc(bytes) }];
 const get: Call = ['get', { id: Buffer.alloc(32, 'x') }];
@@ -61,7 +60,9 @@ const flood = async (account: string, key: Key, call: Call, reads: boolean): Pro
   });
   ssh.stdin?.on('error', () => {});
   ssh.stdin?.write(requests(open(`/repos/${account}`, { create: true, exclusive: true }), put(1_000_000), COMMIT));
-  await until('the lock to be held', async () => (await locksOf(account)).includes('lock.exclusive'));
+  await until('the lock to be held', async () =>
+    (await readdir(join(server.repos, account))).includes('lock.exclusive'),
+  );
   if (!reads) ssh.stdout?.pause();
   const calls = Buffer.concat(Array.from({ length: 50 }, (_, index) => request(index + 10, call)));
   void (async () => {
@@ -117,7 +118,7 @@ test('a session whose client sends as fast as it can, or does not read, is ended
     await until('their borg to be gone', async () => !(await borgs()).some(({ account }) => accounts.has(account)));
     for (const { account, ssh } of ended) {
       // It ends by TERM, as any other session, and gives its lock back.
-      expect([account, await locksOf(account)]).toEqual([account, []]);
+      expect([account, await locksLeft(server, account)]).toEqual([account, []]);
       ssh.stdout?.resume();
       expect((await ssh).exitCode).not.toBe(0);
       expect(await letsIn(client, account, keyOf(way))).toBe(way === 'operator');
@@ -217,7 +218,7 @@ test.each(LACKS)(
       // With a full /run the command cannot write down what it has done, and fails.
       await server.exec(['update-borgusers'], { reject: false });
       await until('its session to be gone', async () => (await of(leaving)).length === 0);
-      expect(await locksOf(leaving)).toEqual([]);
+      expect(await locksLeft(server, leaving)).toEqual([]);
       expect(await letsIn(client, leaving, key)).toBe(false);
       expect((await leaves.end()).exitCode).not.toBe(0);
       expect(await of(staying)).toEqual(before);
@@ -269,7 +270,7 @@ test('a session that begins while the daemon stands still, and whose host then d
   session.ssh.stdin?.write(request(3, ['__len__', {}]));
   await until('an answer', () => session.said().includes('\xa1i\x03\xa1r'));
   expect((await session.end()).exitCode).toBe(1);
-  expect(await locksOf('unheard')).toEqual([]);
+  expect(await locksLeft(server, 'unheard')).toEqual([]);
 });
 
 /** Bytes of a request that never ends: more than any complete request of borg's, and less than a session is ended for. */

@@ -1,8 +1,8 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Client } from './harness/client.ts';
-import { holdLock, waitingForLock } from './harness/held-lock.ts';
+import { holdLock, locksLeft, waitingForLock } from './harness/held-lock.ts';
 import { grant, writeKeyFile } from './harness/key-files.ts';
 import { until } from './harness/machine.ts';
 import { anotherClient, client as host, ownServer, server } from './harness/own-server.ts';
@@ -30,8 +30,7 @@ const create = ({ client, url }: Side, archive: string, lockWait: number) =>
     cwd: client.home,
     reject: false,
   });
-const lockFiles = async () =>
-  (await readdir(join(server.repos, 'web01'))).filter((name) => name.startsWith('lock.exclusive'));
+const lockFiles = async () => (await locksLeft(server, 'web01')).filter((name) => name.startsWith('lock.exclusive'));
 
 describe.for([
   ['the account', 'the admin', account, admin],

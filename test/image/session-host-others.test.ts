@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findBorg } from '../../src/borg/interpreter.ts';
 import { readChildren } from '../../src/system/proc.ts';
@@ -123,14 +124,16 @@ test('if nobody can be on the way, no session looks for others, also if there wa
 });
 
 test('a cold session that nobody could see yet counts a hosted one that began meanwhile', async () => {
-  // An account that every Debian has, the image too (image/Dockerfile): a cold start looks it up. No other test file's sessions are its.
-  const account: HostOptions & ClientOptions = { account: 'nobody', uid: 65_534, groups: [ROLES.repo, 65_534] };
+  // An account that every Debian has, the image too (image/Dockerfile): a cold start looks it up. No other test file's sessions are its: those of
+  // `nobody` are, and one of them would count here.
+  const uid = Number((await execa('id', ['-u', '_apt'])).stdout);
+  const account: HostOptions & ClientOptions = { account: '_apt', uid, groups: [ROLES.repo, uid] };
   folder = await prepareHost({ ...account, sessions: 1 });
-  const repository = `${folder}/repos/nobody`;
-  const own = '--session "$SSH_CONNECTION" --account nobody --sessions 1 --memory auto --min-free 1 --box auto';
+  const repository = `${folder}/repos/_apt`;
+  const own = '--session "$SSH_CONNECTION" --account _apt --sessions 1 --memory auto --min-free 1 --box auto';
   const serve = `serve --umask 0007 --restrict-to-repository ${repository}`;
   const launcher = `exec ${findBorg().python} -I ${folder}/borg-serve ${own} -- ${serve}`;
-  const cold = await onItsWay(`export USER=nobody HOME=${repository}; ${launcher}`, account);
+  const cold = await onItsWay(`export USER=_apt HOME=${repository}; ${launcher}`, account);
   keep((await startHost(folder)).child);
   const borg = await converse(keep(startClient(folder, account)));
   expect(await heard(cold, '\n')).toMatchObject(REFUSED);

@@ -54,6 +54,22 @@ export const holdLock = async (
   };
 };
 
+/**
+ * The names of the lock's files that nobody alive holds. The server takes the lock itself, for a moment, for the snapshot that follows a session:
+ * it is not what a session has left, and is waited for.
+ */
+export const locksLeft = (server: Server, repository: string): Promise<readonly string[]> =>
+  until('whoever lives to give the lock back', async (saw) => {
+    const folder = join(server.repos, repository);
+    const names = (await readdir(folder)).filter((name) => name.startsWith('lock.'));
+    if (!names.includes('lock.exclusive')) return names;
+    const [holder] = saw(await readdir(join(folder, 'lock.exclusive')).catch(() => []));
+    const pid = /\.(\d+)-[0-9a-f]+$/.exec(holder ?? '')?.[1];
+    // Given back just now.
+    if (pid === undefined) return undefined;
+    return (await server.look(['cat', `/proc/${pid}/cmdline`], { reject: false })).stdout === '' ? names : undefined;
+  });
+
 /** Resolves once a borg waits for the repository's lock. borg prepares its own lock beside the real one, and renames it when the real one is gone. */
 export const waitingForLock = (server: Server, repository: string): Promise<true> =>
   until('somebody to wait for the lock', async (saw) => {
