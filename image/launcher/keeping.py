@@ -30,6 +30,14 @@ class Keeping:
         """Returns once the server has kept the repository at this path, or has failed to: it tells that itself."""
         self.ask(b'', path, PATIENCE)
 
+    def keep_alone(self, path: str) -> bool:
+        """The same, under the lock. Whether it was kept."""
+        return self.ask(b'+', path, PATIENCE) == b''
+
+    def keep_mine(self, path: str) -> None:
+        """The same after a commit under that lock: what has changed since then this session has done."""
+        self.ask(b'!', path, PATIENCE)
+
     def look(self, path: str) -> str:
         """Why this repository must not be compacted now; '' if it may be."""
         answer = self.ask(b'?', path, LOOK_PATIENCE)

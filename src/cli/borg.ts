@@ -15,7 +15,7 @@ import type { Places } from '../places.ts';
 import { requireSettings } from '../settings.ts';
 import { printable } from '../text/printable.ts';
 import { appendOnlyHint } from './append-only-hint.ts';
-import { keepAlone, keepBefore, lookAlone, lookBefore, tellChanged } from './keep-before.ts';
+import { answerAlone, askingFor, keepAlone, keepBefore, tellChanged } from './keep-before.ts';
 import { boxWords, findLauncher } from './launcher.ts';
 import { runOnSnapshot, snapshotMeant } from './read-snapshot.ts';
 import { createRunOnAllText } from './run-on-all-text.ts';
@@ -107,15 +107,14 @@ export const withBorg = async (
       const changes = !READS.has(command) && command !== 'break-lock';
       if (changes) await (isAlone ? keepAlone(places, hostId, path) : keepBefore(places, path));
       const place = { root, repository: join(root, path), base, reach: reachOf(command, words, env), box: BOX };
-      const asks = command === 'compact';
       const before = [
         ...(maintenance ? ['--maintenance'] : []),
         ...boxWords(place),
-        ...(asks ? ['--ask', String(ASKING)] : []),
+        ...(changes ? ['--ask', String(ASKING)] : []),
       ];
-      // Whatever borg asks about: it is this repository.
-      const answer = (_: string, signal: AbortSignal): Promise<string> =>
-        isAlone ? lookAlone(places, path) : lookBefore(places, path, signal);
+      const what = `${maintenance ? 'maintenance' : 'borg'} ${command}${words.includes('--repair') ? ' --repair' : ''}`;
+      const asking = askingFor(places, path, what);
+      const answer = isAlone ? (question: string) => answerAlone(places, path, question) : asking.answer;
       const ended = await runBorg({
         command: launcher.command(before),
         words,
@@ -123,16 +122,11 @@ export const withBorg = async (
         gid,
         env,
         stuckAfter,
-        ...(asks && { answer }),
+        ...(changes && { answer }),
       });
       // After that, the older ones alone hold what is not needed any more.
       if (changes && !isAlone)
-        await tellChanged(
-          places,
-          path,
-          `${maintenance ? 'maintenance' : 'borg'} ${command}${words.includes('--repair') ? ' --repair' : ''}`,
-          maintenance ? 'now' : 'changed',
-        );
+        await tellChanged(places, path, asking.isTold() ? undefined : what, maintenance ? 'now' : 'changed');
       return ended;
     }),
   );

@@ -6,7 +6,7 @@ import { requireSettings } from '../settings.ts';
 import { readRecords, readSeen } from '../snapshots/change-record.ts';
 import { createKeeper } from '../snapshots/keeper.ts';
 import type { Asked } from '../snapshots/kept-states.ts';
-import { lookBeforeCompact } from '../snapshots/questions.ts';
+import { lookBeforeCompact, readQuestion } from '../snapshots/questions.ts';
 import { snapshotsOf } from '../snapshots/store.ts';
 import { realClock } from '../system/clock.ts';
 import { printable } from '../text/printable.ts';
@@ -38,13 +38,13 @@ export const keepAndHold = async ({ run }: Pick<Places, 'run'>, path: string): P
 /**
  * Tells the server, if one runs, that a repository may have changed.
  *
- * @param what the command that has changed it
+ * @param what the command that has changed it; undefined: that was told
  * @param when 'now': its new state is kept at once
  */
 export const tellChanged = async (
   { run }: Pick<Places, 'run'>,
   path: string,
-  what: string,
+  what: string | undefined,
   when: 'now' | 'changed' = 'changed',
 ): Promise<void> => {
   // If it does not hear this: it looks at all repositories when it starts, and after sessions.
@@ -72,20 +72,40 @@ export const keepAlone = (places: Places, hostId: string, path: string): Promise
   });
 
 /**
- * Asks the server whether a repository may be compacted, while borg has its lock.
+ * Hands on to the server what a borg asks that the operator runs on a repository (questions.ts).
  *
- * @returns why not, in one line; '' if it may be
- * @throws what askServer throws, and that no server runs here any more
+ * @param what the command
  */
-export const lookBefore = async ({ run }: Pick<Places, 'run'>, path: string, signal: AbortSignal): Promise<string> => {
-  const request = { command: 'history', repository: path, seen: false } as const;
-  const history = await askServer(run, request, LOOK_PATIENCE, signal);
-  if (history === null) throw new Error('no server runs here any more');
-  return lookBeforeCompact(path, history) ?? '';
+export const askingFor = ({ run }: Pick<Places, 'run'>, path: string, what: string) => {
+  let [commits, failed] = [0, false];
+  const ask = async (question: string, signal: AbortSignal): Promise<string> => {
+    const reply = await askServer(run, { command: 'ask', question, what }, LOOK_PATIENCE, signal);
+    if (reply === null) throw new Error('no server runs here any more');
+    return reply.answer;
+  };
+  return {
+    /** @throws what askServer throws, and that no server runs here any more */
+    answer: async (question: string, signal: AbortSignal): Promise<string> => {
+      // Whatever borg asks about: it is this repository.
+      const { sign, kind } = readQuestion(question);
+      if (kind === 'look') return ask(sign + path, signal);
+      const answer = await ask(sign + path, signal).catch(() => 'no answer');
+      if (answer !== '') failed = true;
+      else if (kind === 'mine') commits += 1;
+      return answer;
+    },
+    /** Whether the server knows of each commit that this command has made it. */
+    isTold: (): boolean => commits > 0 && !failed,
+  };
 };
 
-/** The same where no server runs: then only what it has written down counts. */
-export const lookAlone = async ({ state }: Pick<Places, 'state'>, path: string): Promise<string> => {
+/** Answers where no server runs: then only what it has written down counts. */
+export const answerAlone = async (
+  { state }: Pick<Places, 'state'>,
+  path: string,
+  question: string,
+): Promise<string> => {
+  if (readQuestion(question).kind !== 'look') return 'no server runs here';
   const folder = snapshotsOf(state, path);
   if (folder === null) return '';
   const recorded = { records: readRecords(folder).toReversed(), seen: readSeen(folder) };

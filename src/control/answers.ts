@@ -7,6 +7,7 @@ import type { LastSeenRecord } from '../sessions/last-seen-record.ts';
 import type { Tracker } from '../sessions/tracker.ts';
 import type { Settings } from '../settings.ts';
 import type { Keeper } from '../snapshots/kept-states.ts';
+import { answersFrom } from '../snapshots/questions.ts';
 import type { SessionHosting } from '../start/session-hosting.ts';
 import type { SessionOutcomes } from '../start/session-outcomes.ts';
 import type { ControlReplies, ControlRequest } from './protocol.ts';
@@ -70,9 +71,11 @@ export const controlAnswers =
         return listKeys(now.granted, lastSeen.list(), new Date());
       case 'keep':
         if (request.what !== undefined) keeper.changed(request.repository, { kind: 'server', what: request.what });
-        if (request.when === 'now') return keeper.keep(request.repository, request.holdFor);
+        if (request.when === 'now') return keeper.keep(request.repository, { holdFor: request.holdFor });
         keeper.changed(request.repository);
         return [];
+      case 'ask':
+        return { answer: await answersFrom(keeper, { kind: 'server', what: request.what })(request.question) };
       case 'history':
         return keeper.history(request.repository, request.seen);
       case 'put-back':

@@ -33,6 +33,13 @@ export const requestFormat = z.discriminatedUnion('command', [
     what: z.string().max(200).optional(),
   }),
   z.object({
+    /** What a borg that the operator runs asks (snapshots/questions.ts). */
+    command: z.literal('ask'),
+    question: z.string().max(4097),
+    /** The command that runs it. */
+    what: z.string().max(200),
+  }),
+  z.object({
     command: z.literal('history'),
     repository: z.string().max(4096),
     /** The operator has looked at it. */
@@ -82,6 +89,7 @@ export type ControlReplies = {
   readonly keys: readonly ListedKey[];
   /** Empty after 'changed'. */
   readonly keep: readonly Asked[];
+  readonly ask: { readonly answer: string };
   readonly history: History;
   readonly 'put-back': readonly Asked[];
   readonly 'remove-snapshots': { readonly removed: readonly number[] };

@@ -20,6 +20,7 @@ import {
 } from './change-record.ts';
 import type { SnapshotLog } from './failing.ts';
 import { accountOf } from './folders.ts';
+import type { Claim } from './kept-states.ts';
 import { askSnapshotProgram } from './program.ts';
 import { listSnapshots, type Snapshot } from './store.ts';
 
@@ -30,7 +31,12 @@ type Notes = Map<string, { readonly writer: Writer; readonly repository: string 
 type Waiting = { readonly number: number; readonly writers: readonly Writer[] };
 
 /** A snapshot: the turn in which it was begun, and who had a session then. */
-type Taken = { readonly number: number; readonly until: number; readonly there: readonly Writer[] };
+type Taken = {
+  readonly number: number;
+  readonly until: number;
+  readonly there: readonly Writer[];
+  readonly by?: Claim | undefined;
+};
 
 /** So many are in one record, and so many notes of one account are remembered. */
 const MOST_WRITERS = 20;
@@ -118,11 +124,12 @@ export const createHistorian = ({ python, log, signal, now, connected }: Options
     // The one that was recorded last may have been removed meanwhile.
     const before =
       all.findLast(({ number }) => number < after.number && number <= (last?.snapshot ?? Infinity)) ?? null;
-    const until = (waiting.get(path) ?? []).filter(({ number }) => number <= after.number);
-    const by = [...different(until.flatMap(({ writers }) => writers)).slice(-MOST_WRITERS)];
     const sinceTransaction = (before && readAbout(before)?.transaction) ?? null;
     const told = before ? await count(before, after, last?.sinceTransaction ?? sinceTransaction) : UNCOUNTED;
     if (told === null) return false;
+    // Who has done it may have been said only meanwhile.
+    const until = (waiting.get(path) ?? []).filter(({ number }) => number <= after.number);
+    const by = [...different(until.flatMap(({ writers }) => writers)).slice(-MOST_WRITERS)];
     const states = before && { before: describe(before), after: describe(after) };
     const marks = states ? [...marksOfChange({ ...told, ...states, by, role })] : [];
     const place = { snapshot: after.number, before: before?.number ?? null, at: after.at, since: before?.at ?? null };
@@ -143,13 +150,28 @@ export const createHistorian = ({ python, log, signal, now, connected }: Options
       notes.set(account, of);
     },
     /** A snapshot of it was just taken: whoever may have changed it until then belongs to that. */
-    taken: (path: string, { number, until, there }: Taken): void => {
-      const all = [...(waiting.get(path) ?? []), { number, writers: writersOf(path, until, there) }];
+    taken: (path: string, { number, until, there, by }: Taken): void => {
+      const writers = claimedBy(by, writersOf(path, until, there));
+      const all = [...(waiting.get(path) ?? []), { number, writers }];
       waiting.set(path, all.slice(-MOST_WAITING));
       taken.set(path, until);
     },
-    /** It is as its newest snapshot has it: whoever has written until now did not do what comes. */
-    unchanged: (path: string): void => void taken.set(path, turn),
+    /**
+     * It is as its newest snapshot has it: whoever has written until now did not do what comes.
+     *
+     * @param number of that snapshot
+     * @param by who says that it has done what is new in it: it was taken before that could be said
+     */
+    unchanged: (path: string, number: number, by?: Claim): void => {
+      const all = waiting.get(path) ?? [];
+      const claimed = all.map((each) =>
+        each.number === number
+          ? { number, writers: claimedBy(by, [...each.writers, ...connected(accountOf(path))]) }
+          : each,
+      );
+      if (by) waiting.set(path, claimed);
+      taken.set(path, turn);
+    },
     /** The turn of what was noted last. */
     turn: (): number => turn,
     look,
@@ -201,6 +223,16 @@ const unrecorded = (all: readonly Snapshot[], last: ChangeRecord | undefined): r
   if (!newest || (last?.snapshot === newest.number && last.at === newest.at)) return [];
   const since = last?.snapshot ?? Infinity;
   return since < newest.number ? all.filter(({ number }) => number > since) : [newest];
+};
+
+/** An admin's session is believed only about the admins: others may have written all the same, if it was taken over. */
+const claimedBy = (by: Claim | undefined, writers: readonly Writer[]): readonly Writer[] => {
+  if (by === undefined) return writers;
+  if (by !== 'admins') return [by];
+  const claimed = writers.map((each) =>
+    each.kind === 'session' && each.role === 'admin' ? { ...each, wrote: true } : each,
+  );
+  return different(claimed).slice(-MOST_WRITERS);
 };
 
 /** Each once: that one was connected says nothing new where it has written. */

@@ -10,7 +10,7 @@ import type { Writer } from './change-record.ts';
 import { createFailing, type SnapshotLog } from './failing.ts';
 import { accountOf, foldersIn, repositoriesBelow } from './folders.ts';
 import { createHolds } from './holds.ts';
-import type { Asked, Keeper } from './kept-states.ts';
+import type { Asked, Claim, Keeper } from './kept-states.ts';
 import { createKnown } from './known.ts';
 import { createRecording } from './recording.ts';
 import { keepRepository, lastKeepOf, removeChosen, removeExpired, spare, type Taking } from './repository.ts';
@@ -76,7 +76,7 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
     return newest === undefined ? 0 : Math.min(every, newest + every - clock.now());
   };
 
-  const lookAt = async (path: string, isAsked: boolean): Promise<Asked['result']> => {
+  const lookAt = async (path: string, isAsked: boolean, by?: Claim): Promise<Asked['result']> => {
     const isDue = due.delete(path) || isAsked;
     const found = keepOf(path) === 'no' ? 'off' : (readState(repos, path) ?? 'gone');
     if (found === 'off' || found === 'gone') return gone(path, found);
@@ -90,14 +90,14 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
     recording.check(path, folder);
     const newest = listSnapshots(folder).at(-1);
     if (newest && readAbout(newest)?.state === found) {
-      recording.unchanged(path);
+      recording.unchanged(path, newest.number, by);
       failing.over(path);
       return 'kept';
     }
     const left = isDue ? 0 : dueIn(newest?.at);
     timers.set(path, left > 0 ? left : Infinity, () => lookWhenDue(path));
     if (left > 0) return 'kept';
-    const taken = recording.begin(path);
+    const taken = recording.begin(path, by);
     const problem = await keepRepository(means, path, folder, { state: found, keep: keepOf(path) });
     // Without its `config`, for example: `status` says what is damaged.
     if (problem?.code === 'no-repository') return gone(path, 'gone');
@@ -122,9 +122,9 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
     return problem;
   };
 
-  const lookSafely = async (path: string, isAsked: boolean): Promise<Asked['result']> => {
+  const lookSafely = async (path: string, isAsked: boolean, by?: Claim): Promise<Asked['result']> => {
     try {
-      return await lookAt(path, isAsked);
+      return await lookAt(path, isAsked, by);
     } catch (error) {
       return failed(path, { code: isFull(error) ? 'no-space' : 'system', why: failureInOneLine(error) });
     }
@@ -161,7 +161,8 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
     );
 
   /** Whoever asks while somebody else waits for the same gets the same answer. */
-  const soon = (path: string): Promise<Asked['result']> => {
+  const soon = (path: string, by?: Claim): Promise<Asked['result']> => {
+    if (by) return turns.soon(accountOf(path), () => lookSafely(path, true, by));
     const begun = asked.get(path);
     if (begun) return begun;
     const answer = turns.soon(accountOf(path), () => {
@@ -172,11 +173,11 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
     return answer;
   };
 
-  const keep: Keeper['keep'] = async (path, holdFor) => {
+  const keep: Keeper['keep'] = async (path, { holdFor, by } = {}) => {
     const results: Asked[] = [];
     for (const below of path === null ? foldersIn(repos) : [path])
       for (const repository of repositoriesBelow(repos, below))
-        results.push({ repository, result: await soon(repository) });
+        results.push({ repository, result: await soon(repository, by) });
     if (path !== null && holdFor !== undefined)
       await turns.soon(accountOf(path), async () => holds.holdFor(accountOf(path), holdFor));
     return results;
@@ -204,12 +205,8 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
       const shown = { repository: printable(path, 200), ...to, former };
       const what = transaction === null ? 'as a snapshot has it' : 'as it was at a transaction';
       log.warn(shown, `a repository was put back ${what}, as it was asked`);
-      recording.wrote(path, {
-        ...{
-          kind: 'server',
-          what: transaction === null ? `undo to snapshot ${number}` : `undo to transaction ${transaction}`,
-        },
-      });
+      const undo = transaction === null ? `undo to snapshot ${number}` : `undo to transaction ${transaction}`;
+      recording.wrote(path, { kind: 'server', what: undo });
       await turns
         .soon(accountOf(path), async () => spare(snapshotsOf(state, path), former))
         .catch((error) => log.warn({ ...shown, error: failureInOneLine(error) }, 'the former state may go in a day'));

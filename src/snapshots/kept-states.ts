@@ -20,6 +20,9 @@ export type KeptStates = {
   readonly failing: Failing | null;
 };
 
+/** Who says that it has done what is new: an admin, and nobody knows which of those who have a session; or a command at the server. */
+export type Claim = 'admins' | Extract<Writer, { readonly kind: 'server' }>;
+
 /** What became of a repository that somebody asked to keep. */
 export type Asked = {
   readonly repository: string;
@@ -54,9 +57,13 @@ export type Keeper = {
   /**
    * Keeps the present state of a repository, or of all in the folder of an account; null: of all.
    *
-   * @param holdFor the PID of a process: as long as it lives, no further snapshot is taken in this account's folder
+   * @param more.holdFor the PID of a process: as long as it lives, no further snapshot is taken in this account's folder
+   * @param more.by who alone has changed it since it was kept the last time
    */
-  readonly keep: (path: string | null, holdFor?: number) => Promise<readonly Asked[]>;
+  readonly keep: (
+    path: string | null,
+    more?: { readonly holdFor?: number | undefined; readonly by?: Claim | undefined },
+  ) => Promise<readonly Asked[]>;
   /**
    * Tells that a repository was put back as a snapshot has it, and keeps its state.
    *

@@ -3,27 +3,44 @@ import { timeText } from '../text/duration.ts';
 import { printable } from '../text/printable.ts';
 import { MARK_TEXTS } from './change-marks.ts';
 import { isPlain } from './folders.ts';
-import type { History, Keeper } from './kept-states.ts';
+import type { Claim, History, Keeper } from './kept-states.ts';
 
-/** Stands before a path to ask whether that repository may be compacted. No path below /repos begins with it. */
-const LOOK = '?';
+/** What stands before the path in a question. No path of a repository begins like this. */
+const KINDS = { '?': 'look', '+': 'before', '!': 'mine' } as const;
+
+export type Question = {
+  readonly kind: 'keep' | 'look' | 'before' | 'mine';
+  readonly sign: '' | keyof typeof KINDS;
+  readonly path: string;
+};
+
+/** Reads what a borg asks of a repository while it changes it (image/launcher/keeping.py): a path below /repos, perhaps with a sign before it. */
+export const readQuestion = (question: string): Question => {
+  const sign = question.charAt(0) as keyof typeof KINDS;
+  return sign in KINDS
+    ? { kind: KINDS[sign], sign, path: question.slice(1) }
+    : { kind: 'keep', sign: '', path: question };
+};
 
 /**
- * Answers what a borg asks of a repository before it changes it (image/launcher/keeping.py). A path below /repos: that it is kept. LOOK and
- * a path: whether it may be compacted; the answer is why not, or nothing. It rejects where that is not known: then nothing is compacted.
+ * Answers it. 'keep': that the repository's state is kept. 'look': whether it may be compacted. 'before': that it is kept, and whoever asks has its
+ * lock and will write. 'mine': that it is kept, and whoever asks has done what is new. The answer is why not, or nothing. It rejects where it is not
+ * known whether a repository may be compacted: then it is not.
+ *
+ * @param by who asks
  */
 export const answersFrom =
-  (keeper: Pick<Keeper, 'keep' | 'history'>) =>
+  (keeper: Pick<Keeper, 'keep' | 'history'>, by: Claim = 'admins') =>
   async (question: string): Promise<string> => {
-    if (!question.startsWith(LOOK)) {
-      // What went wrong is told where it did. The session goes on: a full disk must not keep anybody from making room.
-      await keeper.keep(question).catch(() => {});
-      return '';
-    }
-    const path = question.slice(LOOK.length);
-    if (!isPlain(path)) throw new Error('no path of a repository');
-    return lookBeforeCompact(path, await keeper.history(path, false)) ?? '';
+    const { kind, path } = readQuestion(question);
+    if (kind !== 'keep' && !isPlain(path)) throw new Error('no path of a repository');
+    if (kind === 'look') return lookBeforeCompact(path, await keeper.history(path, false)) ?? '';
+    // What went wrong is told where it did. Whoever asks goes on: a full disk must not keep anybody from making room.
+    const kept = await keeper.keep(path, kind === 'mine' ? { by } : {}).catch(() => []);
+    return kept.some(({ repository, result }) => repository === path && result === 'kept') ? '' : NOT_KEPT;
   };
+
+const NOT_KEPT = 'not kept';
 
 /** A full disk must not keep anybody from making room, and where the disk has no links nothing is ever known. No client can bring about the second. */
 const EXCUSED: ReadonlySet<string> = new Set(['no-space', 'other-file-system']);

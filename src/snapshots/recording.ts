@@ -3,7 +3,7 @@ import { readRecords, readSeen, type Writer } from './change-record.ts';
 import type { SnapshotLog } from './failing.ts';
 import { accountOf } from './folders.ts';
 import { createHistorian } from './historian.ts';
-import type { History } from './kept-states.ts';
+import type { Claim, History } from './kept-states.ts';
 import { readState } from './repository-state.ts';
 import { listSnapshots, snapshotsOf } from './store.ts';
 import { createTurns } from './turns.ts';
@@ -47,11 +47,15 @@ export const createRecording = ({ python, places: { repos, state }, log, now, ro
   return {
     wrote: (path: string, by: Writer): void =>
       historian.wrote(accountOf(path), by.kind === 'server' || path.includes('/') ? path : null, by),
-    /** Call it before a snapshot is begun, and what it returns once that is there: whoever has written until then belongs to it. */
-    begin: (path: string): ((folder: string) => void) => {
+    /**
+     * Call it before a snapshot is begun, and what it returns once that is there: whoever has written until then belongs to it.
+     *
+     * @param by who says that it has done all of it
+     */
+    begin: (path: string, by?: Claim): ((folder: string) => void) => {
       const [until, there] = [historian.turn(), connectedNow(accountOf(path))];
       return (folder) => {
-        historian.taken(path, { number: listSnapshots(folder).at(-1)?.number ?? 0, until, there });
+        historian.taken(path, { number: listSnapshots(folder).at(-1)?.number ?? 0, until, there, by });
         later(path, path, () => record(path, folder));
       };
     },

@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Client } from './harness/client.ts';
+import { waitingForLock } from './harness/held-lock.ts';
 import { grant } from './harness/key-files.ts';
+import { until } from './harness/machine.ts';
 import { anotherClient, client, ownServer, server } from './harness/own-server.ts';
+import type { Finished, Running } from './harness/program.ts';
+import { type Call, open, request, requests } from './harness/raw-borg.ts';
 import { contents } from './harness/repository-files.ts';
 import { updated } from './harness/updated.ts';
 
@@ -81,4 +85,69 @@ test('what the operator deletes himself at the server he need not look at', asyn
     expect(await server.exec(['borgserver', 'maintenance', 'web01', '--', ...words], passphrase)).toMatchObject({
       exitCode: 0,
     });
+});
+
+type Remover = {
+  readonly who: string;
+  /** Deletes an archive, as soon as it has the lock. */
+  readonly remove: (archive: string) => Running;
+  readonly finish: () => Promise<Finished>;
+};
+const PATIENT = ['--lock-wait', '60'];
+const REMOVERS: readonly Remover[] = [
+  {
+    who: 'an admin',
+    remove: (archive) => operator.borg([...PATIENT, 'delete', operator.url('ops', 'db01'), archive]),
+    finish: () => compact('db01'),
+  },
+  {
+    who: 'the operator',
+    remove: (archive) =>
+      server.exec(['borgserver', 'borg', 'delete', ...PATIENT, 'db01', archive], {
+        env: { BORG_PASSPHRASE: 'borgserver' },
+      }),
+    finish: () => run('borg', 'compact', '--threshold', '0', 'db01'),
+  },
+];
+const COMMIT: Call = ['commit', { save_space: false, compact: false, threshold: 0 }];
+
+/** A session of the append-only client that has the lock. */
+const hold = async () => {
+  const ssh = client.ssh('db01', ['borg', 'serve'], { key: client.key, input: 'pipe', reject: false });
+  ssh.stdin?.write(requests(open('/repos/db01', { exclusive: true })));
+  await until('the lock', async () => (await readdir(join(server.repos, 'db01'))).includes('lock.exclusive'));
+  return async (...calls: readonly Call[]): Promise<void> => {
+    ssh.stdin?.end(Buffer.concat(calls.map((call, index) => request(index + 3, call))));
+    await ssh;
+  };
+};
+
+describe.each(REMOVERS)('what $who deletes', ({ who, remove, finish }) => {
+  const id = Buffer.alloc(32, who);
+
+  test('is compacted, and does not hide what an append-only client deletes after it', async () => {
+    await (await hold())(['put', { id, data: Buffer.alloc(1000) }], COMMIT);
+    for (const archive of ['c1', 'c2', 'c3', 'c4']) {
+      await writeFile(join(client.home, 'documents/letter'), randomBytes(300_000));
+      await client.borg(['create', `${client.url('db01')}::${archive}`, 'documents'], { cwd: client.home });
+    }
+    await remove('c1');
+    expect(await finish()).toMatchObject({ exitCode: 0 });
+
+    // No snapshot is due in between.
+    await remove('c2');
+    await client.borg(['delete', client.url('db01'), 'c3']);
+    expect(await finish()).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(REFUSED) });
+    expect(await run('history', 'db01', '--seen')).toMatchObject({ exitCode: 0 });
+  });
+
+  test('does not hide what one deletes before it, while it waits for the lock', async () => {
+    const go = await hold();
+    const removed = remove('c4');
+    await waitingForLock(server, 'db01');
+    await go(['delete', { id }], COMMIT);
+    await removed;
+    expect(await finish()).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(REFUSED) });
+    expect(await run('history', 'db01', '--seen')).toMatchObject({ exitCode: 0 });
+  });
 });

@@ -87,28 +87,30 @@ test('a thief with the full key deletes everything, and every byte is still ther
   expect(await archivesOf(before as ListedSnapshot)).toBe('a1\n');
 });
 
-test('what is about to be done on the server itself is kept before, and status tells what that holds', async () => {
+test('what is about to be done on the server itself is kept before and after it, and status tells what that holds', async () => {
   await create('a2');
   const before = await listed();
   const { stderr } = await server.exec(['borgserver', 'borg', 'delete', 'web01::a2'], {
     env: { BORG_PASSPHRASE: 'borgserver' },
   });
   expect(stderr).not.toContain('snapshot');
-  const [newest] = await listed();
-  expect(newest?.number).toBe((before[0]?.number ?? 0) + 1);
-  expect(await archivesOf(newest as ListedSnapshot)).toBe('a2\n');
+  const [newest, kept] = await listed();
+  expect([newest?.number, kept?.number]).toEqual([2, 1].map((each) => (before[0]?.number ?? 0) + each));
+  expect(await archivesOf(kept as ListedSnapshot)).toBe('a2\n');
+  expect(await archivesOf(newest as ListedSnapshot)).toBe('');
   expect(newest?.olderHold).toBeGreaterThan(letter.length);
   const { stdout } = await server.exec(['borgserver', 'status'], { reject: false });
   expect(stdout).toMatch(/^snapshots: \d+ of 1 repository; the older ones hold \d/m);
 });
 
-test('what an admin’s session is about to change is kept before, though the last snapshot is younger than SNAPSHOT_EVERY', async () => {
+test('what an admin’s session is about to change is kept before and after it, though the last snapshot is younger than SNAPSHOT_EVERY', async () => {
   await create('a4');
   const [before] = await listed();
   await admin.borg(['delete', `${admin.url('ops', 'web01')}::a4`]);
-  const [newest] = await listed();
-  expect(newest?.number).toBe((before?.number ?? 0) + 1);
-  expect(await archivesOf(newest as ListedSnapshot)).toBe('a4\n');
+  const [newest, kept] = await listed();
+  expect([newest?.number, kept?.number]).toEqual([2, 1].map((each) => (before?.number ?? 0) + each));
+  expect(await archivesOf(kept as ListedSnapshot)).toBe('a4\n');
+  expect(await archivesOf(newest as ListedSnapshot)).toBe('');
 });
 
 test('a repair of owners and modes leaves what snapshots share out of reach', async () => {

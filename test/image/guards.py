@@ -193,11 +193,25 @@ def kept_state_repository(guards):
 
 def looked_at_repository(guards):
     answers = ['not before somebody has looked', '']
-    keeping = types.SimpleNamespace(look=lambda path: answers.pop(0) if path == os.path.join(TOP, 'own') else None)
+    own = os.path.join(TOP, 'own')
+    kept_states = []
+
+    def note(word):
+        # With the lock, before the first write and after the commit.
+        committed = [int(name[6:]) for name in os.listdir(own) if name.startswith('index.')]
+        kept_states.append((word, max(committed, default=0), os.path.exists(os.path.join(own, 'lock.exclusive'))))
+        return True
+
+    keeping = types.SimpleNamespace(
+        look=lambda path: answers.pop(0) if path == own else None,
+        keep_alone=lambda path: path == own and note('before'),
+        keep_mine=lambda path: path == own and note('mine'),
+    )
     repository = made(alone(guards, keeping=keeping))
     for key in (KEY, MANIFEST):
         repository.put(key, b'data')
         repository.commit(compact=False)
+    told = kept_states == [('before', 0, True), ('mine', 1, True), ('before', 1, True)]
     before = repository.get_transaction_id()
     repository.put(MANIFEST, b'data')
     refused = word_of(lambda: repository.commit(compact=True, threshold=0))
@@ -209,7 +223,7 @@ def looked_at_repository(guards):
     repository.put(MANIFEST, b'last')
     repository.commit(compact=True, threshold=0)
     gone = b'data' not in b''.join(open(path, 'rb').read() for _, path in repository.io.segment_iterator())
-    return refused == 'unseen' and kept and gone and answers == []
+    return told and refused == 'unseen' and kept and gone and answers == []
 
 
 def plain_key_repository(guards):

@@ -57,12 +57,12 @@ const idle = async (): Promise<void> => {
     await settle();
   }
 };
-const start = (env: Record<string, string> = {}): Keeper => {
+const start = (env: Record<string, string> = {}, sessions: readonly Writer[] = []): Keeper => {
   const tell = (level: string) => (facts: object, message: string) => void lines.push({ level, ...facts, message });
   return createKeeper({
     ...{ places, python: findBorg().python, hostId: 'a-server@1', settings: requireSettings(env) },
     ...{ clock: time.clock, log: { info: tell('info'), warn: tell('warn') } },
-    connected: () => [],
+    connected: () => sessions,
   });
 };
 
@@ -188,7 +188,7 @@ test('none is taken where somebody changes owners and modes', async () => {
   // As doctor does: it is held as long as that process lives.
   const child = execa('sleep', ['600'], { reject: false });
   await create('web01');
-  expect(await keeper.keep('web01', child.pid)).toEqual([{ repository: 'web01', result: 'kept' }]);
+  expect(await keeper.keep('web01', { holdFor: child.pid })).toEqual([{ repository: 'web01', result: 'kept' }]);
   await create('web01');
   expect((await keeper.keep('web01'))[0]?.result).toMatchObject({ why: expect.stringContaining('repaired') });
   child.kill();
@@ -389,6 +389,31 @@ test('who has written before is not named for what came later, if nothing had ch
   await create('web01');
   keeper.changed('web01', by('borg delete'));
   expect((await keeper.history('web01', false)).records[0]?.by).toEqual([by('borg delete')]);
+});
+
+test('who says that what is new is his own is named for that, also where the snapshot was taken before he could say so', async () => {
+  const connected: Writer = {
+    ...{ kind: 'session', account: 'ops', role: 'admin', fingerprint: 'SHA256:y', comment: '', from: '203.0.113.8' },
+    wrote: false,
+  };
+  const server: Writer = { kind: 'server', what: 'borg delete' };
+  await keeper.close();
+  keeper = start({}, [connected]);
+  await keeper.history('web01', false);
+  const byOf = async () => (await keeper.history('web01', false)).records[0]?.by;
+  for (const isLate of [false, true]) {
+    await create('web01');
+    if (isLate) await keeper.keep('web01');
+    await keeper.keep('web01', { by: 'admins' });
+    expect(await byOf()).toEqual([{ ...connected, wrote: true }]);
+    await create('web01');
+    // Somebody else has a session, and wrote before: not since it was kept.
+    if (isLate) await keeper.keep('web01');
+    await keeper.keep('web01', { by: server });
+    expect(await byOf()).toEqual([server]);
+  }
+  await create('web01');
+  expect(await byOf()).toEqual([connected]);
 });
 
 test('each snapshot has a record of its own, also where the one before was not counted yet', async () => {

@@ -36,19 +36,28 @@ test('what cannot be looked at is not compacted, unless the disk is full, or not
   expect(lookBeforeCompact('web01', { ...WELL, records: [], ...unlike('too-much') })).toBeNull();
 });
 
-test('a question is whether it is kept, or whether it may be compacted; another one is not answered', async () => {
-  const kept: (string | null)[] = [];
+test('a question is whether it is kept, by whom it was changed, or whether it may be compacted; another one is not answered', async () => {
+  const kept: unknown[] = [];
   const answer = answersFrom({
-    keep: async (path) => {
-      kept.push(path);
-      throw new Error('the disk is full');
+    keep: async (path, more) => {
+      kept.push([path, more?.by]);
+      if (path === 'full') throw new Error('the disk is full');
+      return [{ repository: String(path), result: path === 'off' ? 'off' : 'kept' }];
     },
     history: async (path) => ({ ...WELL, records: path === 'web01' ? MARKED : [] }),
   });
   expect(await answer('web01')).toBe('');
-  expect(kept).toEqual(['web01']);
+  expect(await answer('+web01')).toBe('');
+  expect(await answer('!web01')).toBe('');
+  expect(kept).toEqual([
+    ['web01', undefined],
+    ['web01', undefined],
+    ['web01', 'admins'],
+  ]);
+  for (const path of ['full', 'off'])
+    for (const sign of ['', '+', '!']) expect(await answer(sign + path)).toBe('not kept');
   expect(await answer('?db01')).toBe('');
   expect(await answer('?web01')).toMatch(/^web01 is not compacted: /);
   for (const path of ['', '.borgserver', '../web01', 'web01//x', 'web01/.x'])
-    await expect(answer(`?${path}`)).rejects.toThrow('no path');
+    for (const sign of ['?', '+', '!']) await expect(answer(sign + path)).rejects.toThrow('no path');
 });

@@ -1,4 +1,7 @@
-"""Whatever looks like an attack is not made final before a person has looked at it: a compaction removes what was deleted."""
+"""Whatever looks like an attack is not made final before a person has looked at it: a compaction removes what was deleted.
+
+What an admin or the operator deletes is no attack. So that nobody hides behind it, the server keeps the state before the first write and after the
+commit, while the lock is held: between the two nobody else has written."""
 
 from borg.helpers import Error
 from borg.repository import Repository
@@ -16,6 +19,13 @@ class LookedAtRepository(Repository):
     keeping: Keeping | None
     #: Whether this transaction has written more than the manifest, which borg writes to have something to commit before it compacts.
     wrote_more = False
+    #: Whether the server has kept the state in which this transaction began.
+    kept_before = False
+
+    def prepare_txn(self, transaction_id, do_cleanup=True):
+        super().prepare_txn(transaction_id, do_cleanup=do_cleanup)
+        if self.keeping is not None and self.lock is not None and self.lock.got_exclusive_lock():
+            self.kept_before = self.keeping.keep_alone(self.path)
 
     def put(self, id, data, wait=True):
         try:
@@ -41,8 +51,11 @@ class LookedAtRepository(Repository):
             if refusal:
                 clear(self)
                 raise because('unseen', Error(refusal))
-        return super().commit(save_space, compact, *args, **kwargs)
+        is_mine = self.wrote_more and self.kept_before
+        super().commit(save_space, compact, *args, **kwargs)
+        if is_mine and self.keeping is not None and self.lock is not None and self.lock.got_exclusive_lock():
+            self.keeping.keep_mine(self.path)
 
     def _rollback(self, *, cleanup):
-        self.wrote_more = False
+        self.wrote_more = self.kept_before = False
         return super()._rollback(cleanup=cleanup)
