@@ -34,7 +34,7 @@ type Answering = {
   readonly outcomes: Pick<SessionOutcomes, 'failed'>;
   readonly hosting: Pick<SessionHosting, 'state'>;
   readonly recent: RecentChanges;
-  readonly keeper: Pick<Keeper, 'keep' | 'history' | 'wasPutBack' | 'remove' | 'changed' | 'list'>;
+  readonly keeper: Pick<Keeper, 'keep' | 'history' | 'isAppendOnly' | 'wasPutBack' | 'remove' | 'changed' | 'list'>;
   readonly now: Readonly<ServerNow>;
 };
 

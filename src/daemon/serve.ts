@@ -47,7 +47,7 @@ import { collectGarbage, createIdleCollection } from './idle-collection.ts';
 import { endSessions } from './shutdown.ts';
 import { tellSshdEnded } from './sshd-ended.ts';
 import { sshdLog } from './sshd-log.ts';
-import { connectedTo, writerOf, writtenBy } from './writer.ts';
+import { connectedTo, writerOf } from './writer.ts';
 
 /**
  * Runs the server until it is told to stop or sshd ends. What it opens is closed in reverse order, also if a later step fails.
@@ -106,7 +106,7 @@ const run = async (
   const connected = (account: string) => connectedTo(account, tracker.sessions());
   const taking = { places, python: plan.python, hostId };
   const keeper = open.adopt(createKeeper({ ...taking, settings, log, clock: realClock, connected }), close);
-  const onWritten = (repository: string, session: Session): void => keeper.changed(repository, writtenBy(session));
+  const onWritten = (repository: string, session: Session): void => keeper.changed(repository, writerOf(session, true));
   const outcomes = open.adopt(openSessionOutcomes(places, log, sessionOf, hosted.connectionOf, onWritten), close);
   const hosting = open.adopt(openHosting(settings.SESSION_HOST, log, hosted, outcomes, sessionOf), close);
   const tracker = createTracker({

@@ -6,9 +6,6 @@ export const writerOf = ({ account, role, fingerprint, comment, address }: Sessi
   ...{ kind: 'session', account, role, fingerprint, comment, from: address, wrote },
 });
 
-/** A session that has written, at its end. An admin's has told that after each commit (snapshots/questions.ts): what comes later is not its doing. */
-export const writtenBy = (session: Session): Writer => writerOf(session, session.role !== 'admin');
-
 /** Those that may be changing a repository of this account: its own sessions, and all of the admins'. */
 export const connectedTo = (account: string, sessions: readonly Session[]): readonly Writer[] =>
   sessions

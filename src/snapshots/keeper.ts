@@ -200,6 +200,7 @@ export const createKeeper = ({ settings, log, clock, connected, ...taking }: Opt
       else if (!timers.has(ALL)) timers.set(ALL, left, lookAtAll);
     },
     keep,
+    isAppendOnly: recording.isAppendOnly,
     wasPutBack: async (path, { number, transaction, former }) => {
       const to = transaction === null ? { number } : { transaction };
       const shown = { repository: printable(path, 200), ...to, former };

@@ -64,6 +64,8 @@ export type Keeper = {
     path: string | null,
     more?: { readonly holdFor?: number | undefined; readonly by?: Claim | undefined },
   ) => Promise<readonly Asked[]>;
+  /** Whether it belongs to an append-only account: what its client deletes is told by that alone that nobody else has deleted anything. */
+  readonly isAppendOnly: (path: string) => boolean;
   /**
    * Tells that a repository was put back as a snapshot has it, and keeps its state.
    *

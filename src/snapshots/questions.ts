@@ -30,11 +30,13 @@ export const readQuestion = (question: string): Question => {
  * @param by who asks
  */
 export const answersFrom =
-  (keeper: Pick<Keeper, 'keep' | 'history'>, by: Claim = 'admins') =>
+  (keeper: Pick<Keeper, 'keep' | 'history' | 'isAppendOnly'>, by: Claim = 'admins') =>
   async (question: string): Promise<string> => {
     const { kind, path } = readQuestion(question);
     if (kind !== 'keep' && !isPlain(path)) throw new Error('no path of a repository');
     if (kind === 'look') return lookBeforeCompact(path, await keeper.history(path, false)) ?? '';
+    // An admin may commit often, and elsewhere nobody could hide behind it.
+    if (kind !== 'keep' && by === 'admins' && !keeper.isAppendOnly(path)) return NOT_KEPT;
     // What went wrong is told where it did. Whoever asks goes on: a full disk must not keep anybody from making room.
     const kept = await keeper.keep(path, kind === 'mine' ? { by } : {}).catch(() => []);
     return kept.some(({ repository, result }) => repository === path && result === 'kept') ? '' : NOT_KEPT;

@@ -35,6 +35,7 @@ export const createRecording = ({ python, places: { repos, state }, log, now, ro
     ...{ python, log, now, signal: stopping.signal },
     connected: connectedNow,
   });
+  const isAppendOnly = (path: string): boolean => roleOf(path) === 'append-only';
   const record = (path: string, folder: string): Promise<void> => historian.record(path, folder, roleOf(path));
   /** Of an account that is granted no more, the operator may have removed the repository, too. */
   const recordIfGone = async (path: string): Promise<void> => {
@@ -45,8 +46,13 @@ export const createRecording = ({ python, places: { repos, state }, log, now, ro
     if (connected) turns.later(accountOf(path), name, () => work().catch((error) => historian.failed(path, error)));
   };
   return {
-    wrote: (path: string, by: Writer): void =>
-      historian.wrote(accountOf(path), by.kind === 'server' || path.includes('/') ? path : null, by),
+    wrote: (path: string, by: Writer): void => {
+      // An admin's session tells of each commit there (questions.ts). What it says at its end is not what has changed since.
+      const isTold = by.kind === 'session' && by.role === 'admin' && isAppendOnly(path);
+      const writer = isTold ? { ...by, wrote: false } : by;
+      historian.wrote(accountOf(path), by.kind === 'server' || path.includes('/') ? path : null, writer);
+    },
+    isAppendOnly,
     /**
      * Call it before a snapshot is begun, and what it returns once that is there: whoever has written until then belongs to it.
      *

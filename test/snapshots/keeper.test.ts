@@ -416,6 +416,21 @@ test('who says that what is new is his own is named for that, also where the sna
   expect(await byOf()).toEqual([connected]);
 });
 
+test('what an admin’s session says at its end is not taken for what changes later in an append-only repository, since it was told before', async () => {
+  const by: Writer = {
+    ...{ kind: 'session', account: 'ops', role: 'admin', fingerprint: 'SHA256:y', comment: '', from: '203.0.113.8' },
+    wrote: true,
+  };
+  for (const role of ['append-only', 'repo'] as const) {
+    keeper.granted(stateOf([{ name: 'web01' as AccountName, role, uid: UID, keys: [] }]));
+    expect(keeper.isAppendOnly('web01/main')).toBe(role === 'append-only');
+    await keeper.history('web01', false);
+    await create('web01');
+    keeper.changed('web01', by);
+    expect((await keeper.history('web01', false)).records[0]?.by).toEqual([{ ...by, wrote: role === 'repo' }]);
+  }
+});
+
 test('each snapshot has a record of its own, also where the one before was not counted yet', async () => {
   await keeper.history('web01', false);
   for (let times = 0; times < 3; times += 1) {

@@ -44,6 +44,7 @@ test('a question is whether it is kept, by whom it was changed, or whether it ma
       if (path === 'full') throw new Error('the disk is full');
       return [{ repository: String(path), result: path === 'off' ? 'off' : 'kept' }];
     },
+    isAppendOnly: (path) => path !== 'web02',
     history: async (path) => ({ ...WELL, records: path === 'web01' ? MARKED : [] }),
   });
   expect(await answer('web01')).toBe('');
@@ -54,6 +55,8 @@ test('a question is whether it is kept, by whom it was changed, or whether it ma
     ['web01', undefined],
     ['web01', 'admins'],
   ]);
+  for (const sign of ['+', '!']) expect(await answer(`${sign}web02`)).toBe('not kept');
+  expect(kept).toHaveLength(3);
   for (const path of ['full', 'off'])
     for (const sign of ['', '+', '!']) expect(await answer(sign + path)).toBe('not kept');
   expect(await answer('?db01')).toBe('');
