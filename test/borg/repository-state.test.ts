@@ -19,6 +19,7 @@ import { setTimeout } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lastBackup, type RepositoryState, readRepositoryState } from '../../src/borg/repository-state.ts';
+import { readStatFields } from '../../src/system/proc.ts';
 import { until } from '../e2e/harness/machine.ts';
 
 let root: string;
@@ -181,8 +182,7 @@ describe('the state of a repository, read without its key', () => {
       return read(path).committed !== before.committed && existsSync(next) && statSync(next).size > 1000;
     };
     // It stands still while it is looked at: the next checkpoint may be just about to be made. A process that waits for the disk stops later.
-    const standsStill = (): boolean =>
-      readFileSync(`/proc/${create.pid}/stat`, 'latin1').split(') ').at(-1)?.[0] === 'T';
+    const standsStill = (): boolean => readStatFields(create.pid ?? 0)[0] === 'T';
     for (;;) {
       create.kill('SIGSTOP');
       await until('borg to stand still', standsStill);

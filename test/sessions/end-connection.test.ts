@@ -6,6 +6,7 @@ import { endConnection, signal } from '../../src/sessions/end-connection.ts';
 import { newestProcesses } from '../../src/sessions/newest-process.ts';
 import type { ProcessId } from '../../src/sessions/process.ts';
 import { createTicks, isAlive, listProcesses, readProcess, readWords } from '../../src/sessions/processes.ts';
+import { readStatFields } from '../../src/system/proc.ts';
 import { until } from '../e2e/harness/machine.ts';
 
 let started: ChildProcess[] = [];
@@ -50,7 +51,7 @@ const ready = (pid: number): boolean => {
 
 const isStopped = (pid: number): boolean => {
   try {
-    return readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.[0] === 'T';
+    return readStatFields(pid)[0] === 'T';
   } catch {
     return false;
   }

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { whileStandingStill } from '../../src/sessions/standstill.ts';
+import { readStatFields } from '../../src/system/proc.ts';
 import { until } from '../e2e/harness/machine.ts';
 
 /** Only this test uses this user id, since all of its processes are made to stand still. */
@@ -12,8 +12,7 @@ afterEach(() => {
   for (const each of running.splice(0)) each.kill('SIGKILL');
 });
 
-const stateOf = ({ pid }: ChildProcess): string | undefined =>
-  readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.[0];
+const stateOf = ({ pid }: ChildProcess): string | undefined => readStatFields(pid ?? 0)[0];
 
 test('all processes of a user id stand still, and go on even if the work fails', async () => {
   for (let count = 0; count < 3; count += 1) {

@@ -60,8 +60,9 @@ const source = () => ({ repos: places.repos, path: NAME, uid: UID, gid: UID, adm
 const snapshotsFolder = (): string => snapshotsOf(places.state, NAME) ?? '';
 const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** @param remembered where borg has its cache: another one for each state that it would take for an older one */
-const options = (remembered = mkdtempSync(join(root, 'base-'))) => {
+/** With a new cache each time: borg takes an older state of a repository that it remembers for an attack. */
+const options = () => {
+  const remembered = mkdtempSync(join(root, 'base-'));
   chownSync(remembered, UID, UID);
   const env = {
     ...{ LOGNAME: 'web', BORG_BASE_DIR: remembered, BORG_SELFTEST: 'disabled', BORG_HOST_ID: means.hostId },
@@ -69,26 +70,26 @@ const options = (remembered = mkdtempSync(join(root, 'base-'))) => {
   };
   return { uid: UID, gid: UID, cwd: '/', env } satisfies Options;
 };
-const borg = (...words: string[]) => execa('borg', ['--umask', '0007', ...words], options());
+const borgWith = <O extends Options>(more: O, ...words: string[]) =>
+  execa('borg', ['--umask', '0007', ...words], { ...options(), ...more });
+const borg = (...words: string[]) => borgWith({}, ...words);
 
 const create = async (): Promise<void> => {
   const name = `a${story.length}`;
   const bytes = randomBytes(150_000);
-  await execa('borg', ['--umask', '0007', 'create', `${repository()}::${name}`, '-'], { ...options(), input: bytes });
-  present = new Map([...(present ?? []), [`${name}/stdin`, digestOf(bytes)]]);
+  await borgWith({ input: bytes }, 'create', `${repository()}::${name}`, '-');
+  present = new Map([...(present ?? []), [name, digestOf(bytes)]]);
 };
 
 const remove = async (dice: Dice): Promise<void> => {
   const [name = ''] = pick(dice, [...(present ?? [])]) ?? [];
-  await borg('delete', repository(), name.split('/')[0] ?? '');
+  await borg('delete', repository(), name);
   present = new Map([...(present ?? [])].filter(([each]) => each !== name));
 };
 
 /** A backup that is ended in the middle, and leaves what is not committed. */
 const interrupt = async (): Promise<void> => {
-  const running = execa('borg', ['--umask', '0007', 'create', `${repository()}::never`, '-'], {
-    ...{ ...options(), reject: false, stdin: 'pipe' },
-  });
+  const running = borgWith({ reject: false, stdin: 'pipe' }, 'create', `${repository()}::never`, '-');
   running.stdin?.on('error', () => {});
   running.stdin?.write(randomBytes(8_000_000));
   const files = `/proc/${running.pid}/fd`;
@@ -167,14 +168,12 @@ const contentOf = async (snapshot: Snapshot): Promise<Archives> => {
   const reading = await openReading(means, places.state, snapshot, source());
   if ('code' in reading) throw new Error(reading.why);
   try {
-    const here = options();
-    await execa('borg', ['--umask', '0007', 'check', reading.repository], here);
-    const { stdout } = await execa('borg', ['--umask', '0007', 'list', '--short', reading.repository], here);
+    await borg('check', reading.repository);
+    const { stdout } = await borg('list', '--short', reading.repository);
     const found = new Map<string, string>();
     for (const each of stdout.split('\n').filter((line) => line !== '')) {
-      const words = ['--umask', '0007', 'extract', '--stdout', `${reading.repository}::${each}`];
-      const extracted = await execa('borg', words, { ...here, encoding: 'buffer', maxBuffer: 10_000_000 });
-      found.set(`${each}/stdin`, digestOf(extracted.stdout));
+      const extracted = await borgWith({ encoding: 'buffer' }, 'extract', '--stdout', `${reading.repository}::${each}`);
+      found.set(each, digestOf(extracted.stdout));
     }
     return found;
   } finally {

@@ -1,9 +1,10 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Message } from '../../src/sshd/message.ts';
 import { type SshdExit, startSshd } from '../../src/sshd/server.ts';
+import { readStatFields } from '../../src/system/proc.ts';
 import { until } from '../e2e/harness/machine.ts';
 
 // Real programs on a machine that may be busy.
@@ -92,7 +93,7 @@ test('before it ends, the listener stands still so that somebody may look', asyn
   const { exits, server } = await start('while :; do sleep 0.01; done');
   let state = '';
   await server.stop(() => {
-    state = /^State:\t(\w)/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1] ?? '';
+    state = readStatFields(server.pid ?? 0)[0] ?? '';
   });
   expect(state).toBe('T');
   expect(exits).toEqual([{ code: null, signal: 'SIGTERM', error: null, stopped: true }]);
